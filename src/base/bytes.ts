@@ -1,0 +1,64 @@
+/** Comparing and copying byte ranges. Ranges are half open: [start, end). */
+
+/** Unsigned lexicographic order, a prefix before its extensions. Negative, zero or positive. */
+export function compareBytes(
+  a: Uint8Array, aStart: number, aEnd: number,
+  b: Uint8Array, bStart: number, bEnd: number,
+): number {
+  const aLength = aEnd - aStart
+  const bLength = bEnd - bStart
+  const shared = aLength < bLength ? aLength : bLength
+  for (let i = 0; i < shared; i++) {
+    const difference = a[aStart + i]! - b[bStart + i]!
+    if (difference !== 0) return difference
+  }
+  return aLength - bLength
+}
+
+export function equalBytes(
+  a: Uint8Array, aStart: number, aEnd: number,
+  b: Uint8Array, bStart: number, bEnd: number,
+): boolean {
+  const length = aEnd - aStart
+  if (length !== bEnd - bStart) return false
+  for (let i = 0; i < length; i++) if (a[aStart + i] !== b[bStart + i]) return false
+  return true
+}
+
+/** `compareBytes` over whole arrays: the form `Array.prototype.sort` takes. */
+export function compareKeys(a: Uint8Array, b: Uint8Array): number {
+  return compareBytes(a, 0, a.length, b, 0, b.length)
+}
+
+/** How many leading bytes two ranges share. */
+export function sharedPrefixLength(
+  a: Uint8Array, aStart: number, aEnd: number,
+  b: Uint8Array, bStart: number, bEnd: number,
+): number {
+  const limit = Math.min(aEnd - aStart, bEnd - bStart)
+  let i = 0
+  while (i < limit && a[aStart + i] === b[bStart + i]) i++
+  return i
+}
+
+/** Copy a short range by hand (cheaper than `set(subarray())`), a long one with `set`. */
+export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
+  if (end - start > 64) {
+    to.set(from.subarray(start, end), at)
+    return
+  }
+  for (let i = start; i < end; i++) to[at++] = from[i]!
+}
+
+/** A key or other bytes for a person: printable ASCII as it is, the rest as \xNN, cut at `limit` bytes. */
+export function describeBytes(bytes: Uint8Array, limit = 64): string {
+  let text = ''
+  const shown = Math.min(bytes.length, limit)
+  for (let i = 0; i < shown; i++) {
+    const byte = bytes[i]!
+    if (byte === 0x5c) text += '\\\\'
+    else if (byte >= 0x20 && byte < 0x7f) text += String.fromCharCode(byte)
+    else text += '\\x' + byte.toString(16).padStart(2, '0')
+  }
+  return shown < bytes.length ? `${text}... (${bytes.length} bytes)` : text
+}

@@ -1,0 +1,82 @@
+/**
+ * Every error the store raises on purpose. Each has a stable `code`, a message with
+ * numbers and a remedy, and where it helps a `details` object with the same numbers.
+ */
+export type SpillwayErrorCode =
+  | 'SPILLWAY_LOCKED'
+  | 'SPILLWAY_CLOSED'
+  | 'SPILLWAY_CORRUPTION'
+  | 'SPILLWAY_BUDGET_TOO_SMALL'
+  | 'SPILLWAY_CONFLICT'
+  | 'SPILLWAY_ABORTED'
+  | 'SPILLWAY_INVALID_ARGUMENT'
+  | 'SPILLWAY_NO_SPACE'
+  | 'SPILLWAY_READ_ONLY'
+  | 'SPILLWAY_FENCED'
+  | 'SPILLWAY_UNAVAILABLE'
+
+export interface SpillwayErrorOptions {
+  cause?: unknown
+  details?: Record<string, unknown>
+}
+
+export class SpillwayError extends Error {
+  readonly code: SpillwayErrorCode
+  readonly details: Record<string, unknown>
+
+  constructor(code: SpillwayErrorCode, message: string, options: SpillwayErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'SpillwayError'
+    this.code = code
+    this.details = options.details ?? {}
+  }
+}
+
+/** Stored bytes are not what was written. `details` holds `file` and `offset`. */
+export class CorruptionError extends SpillwayError {
+  constructor(file: string, offset: number, what: string, options: SpillwayErrorOptions = {}) {
+    super(
+      'SPILLWAY_CORRUPTION',
+      `${file} at offset ${offset}: ${what}. Restore this file from a backup; "spillway verify" lists every damaged file`,
+      { ...options, details: { file, offset, ...options.details } },
+    )
+    this.name = 'CorruptionError'
+  }
+}
+
+/** An argument or option the store cannot take. Nothing was changed. */
+export function invalidArgument(message: string, details?: Record<string, unknown>): SpillwayError {
+  return new SpillwayError('SPILLWAY_INVALID_ARGUMENT', message, details === undefined ? {} : { details })
+}
+
+/** A plain form of an error that survives a message between threads; `reviveError` is its twin. */
+export interface PlainError {
+  name: string
+  message: string
+  code?: string
+  details?: Record<string, unknown>
+  stack?: string
+}
+
+export function plainError(error: unknown): PlainError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
+  const plain: PlainError = { name: error.name, message: error.message }
+  const { code, details } = error as { code?: unknown; details?: unknown }
+  if (typeof code === 'string') plain.code = code
+  if (details !== undefined) plain.details = details as Record<string, unknown>
+  if (error.stack !== undefined) plain.stack = error.stack
+  return plain
+}
+
+export function reviveError(plain: PlainError): Error {
+  if (plain.code?.startsWith('SPILLWAY_')) {
+    const error = new SpillwayError(plain.code as SpillwayErrorCode, plain.message, plain.details ? { details: plain.details } : {})
+    if (plain.name === 'CorruptionError') Object.setPrototypeOf(error, CorruptionError.prototype)
+    error.name = plain.name
+    return error
+  }
+  const error = new Error(plain.message)
+  error.name = plain.name
+  if (plain.code !== undefined) (error as Error & { code?: string }).code = plain.code
+  return error
+}

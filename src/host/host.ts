@@ -1,0 +1,161 @@
+/**
+ * The outside world behind one small seam: files, clock, randomness, scheduling, workers, the lock.
+ * Only this room may import `node:fs`, `node:worker_threads`, timers and the like.
+ *
+ * Two implementations: `node/` (the real one) and `sim/` (in memory, deterministic, loses what
+ * was not synced when told to crash).
+ *
+ * Errors: file operations throw Node-style errors with a `code` ('ENOENT', 'EEXIST', 'ENOSPC', 'EIO').
+ */
+
+export interface HostFile {
+  readonly path: string
+  /** Current length in bytes. */
+  size(): number
+  /** Read up to `length` bytes at `position` into `target` at `offset`; returns how many were read (short only at the end of the file). */
+  readSync(target: Uint8Array, offset: number, length: number, position: number): number
+  /** The same, not blocking the event loop. */
+  read(target: Uint8Array, offset: number, length: number, position: number): Promise<number>
+  /** Write all of `source[offset, offset + length)` at `position`. */
+  writeSync(source: Uint8Array, offset: number, length: number, position: number): void
+  /** Make the file's content durable (fdatasync), blocking. */
+  syncSync(): void
+  /** The same, not blocking the event loop. */
+  sync(): Promise<void>
+  truncate(length: number): void
+  close(): void
+}
+
+export interface HostFiles {
+  /** Open an existing file for reading. */
+  openRead(path: string): HostFile
+  /** Open an existing file for reading and writing. */
+  openWrite(path: string): HostFile
+  /** Create a file for reading and writing; EEXIST if it is there. */
+  create(path: string): HostFile
+  /**
+   * Create `path` with exactly these bytes, durably and all or nothing: EEXIST if it is there (put-if-absent).
+   * When it returns, the file and its directory entry survive a power loss.
+   */
+  publish(path: string, bytes: Uint8Array): void
+  readAll(path: string): Uint8Array
+  exists(path: string): boolean
+  /** Names in a directory, sorted. */
+  list(directory: string): string[]
+  /** Create a directory and its parents; fine if it is there. */
+  makeDirectory(path: string): void
+  /** Remove a file; fine if it is not there. */
+  remove(path: string): void
+  /** A second name for a file on the same file system (hard link), or a copy where that cannot be. */
+  link(from: string, to: string): void
+  /** Make the directory's entries durable. */
+  syncDirectory(path: string): void
+}
+
+export interface HostClock {
+  /** Monotonic milliseconds, with fractions. */
+  nowMs(): number
+  /** Wall-clock milliseconds since 1970, for notes to people only. */
+  wallMs(): number
+}
+
+export interface Disposer {
+  (): void
+}
+
+export interface HostScheduler {
+  /** Run once, soon, after the current turn of the event loop. */
+  soon(task: () => void): void
+  /** Run once at the end of the current synchronous stretch (a microtask). */
+  microtask(task: () => void): void
+  /** Run once after `delayMs`; the returned function cancels it. Does not hold the process open when `unref` is given. */
+  later(delayMs: number, task: () => void, unref?: boolean): Disposer
+  /** Block the calling thread for `delayMs`. */
+  sleepSync(delayMs: number): void
+}
+
+/**
+ * A job is a generator: each `yield` is a place where it may be put aside for a more urgent one,
+ * or for the user's event loop when it runs on the main thread. It touches the world through `host` alone,
+ * synchronously, and returns a plain, cloneable result.
+ */
+export type Job<Args = never, Result = unknown> = (context: JobContext, args: Args) => Generator<void, Result, void>
+
+export interface JobContext {
+  files: HostFiles
+  clock: HostClock
+}
+
+/** A module that a worker can load: `jobs` by name. */
+export interface JobModule {
+  // Job arguments differ by name; the caller and the job agree on them.
+  jobs: Record<string, Job<any, unknown>>
+}
+
+export interface JobRequest {
+  name: string
+  /** Structured-cloneable; SharedArrayBuffers are shared, not copied. */
+  args: unknown
+  /** Lower runs first; a more urgent job interrupts a less urgent one at its next yield. */
+  priority: number
+}
+
+export interface JobRunner {
+  /** 'worker' or 'inline'. */
+  readonly mode: 'worker' | 'inline'
+  /**
+   * Start a job. `done` is called once on the caller's thread, from the event loop or from `pump`, never from inside `submit`.
+   * An error that is a SpillwayError in the worker is one here.
+   */
+  submit(request: JobRequest, done: (error: Error | undefined, result: unknown) => void): void
+  /**
+   * Deliver finished jobs without the event loop. With `block`, first wait (parking the thread, or running the jobs here)
+   * until at least one has finished; returns false if there was nothing to wait for.
+   */
+  pump(block: boolean): boolean
+  /** Jobs submitted and not yet delivered. */
+  readonly pending: number
+  /** Stop at once; unfinished jobs are delivered an error with code SPILLWAY_ABORTED. */
+  close(): Promise<void>
+}
+
+export interface RunnerOptions {
+  /** URL of the JobModule. */
+  moduleUrl: URL
+  /** The module itself, for running inline. */
+  module: JobModule
+  /** 'auto' = a worker, unless the host has none. */
+  mode: 'worker' | 'inline'
+  /** Upper bound of the worker's V8 heap. */
+  heapBytes: number
+}
+
+export interface HostLock {
+  release(): Promise<void>
+}
+
+export interface LockHolder {
+  pid: number
+  host: string
+  since: string
+}
+
+export interface Host {
+  readonly files: HostFiles
+  readonly clock: HostClock
+  readonly scheduler: HostScheduler
+  /** 'posix' path joining is enough on every platform Node runs on. */
+  join(directory: string, name: string): string
+  /** Identity of this boot of the machine: if it changed, unsynced writes may be gone. '' = unknown. */
+  bootId(): string
+  /** Random 32-bit unsigned integer. */
+  random32(): number
+  /** What this process may use: the cgroup limit or the machine's memory, in bytes. */
+  memoryLimitBytes(): number
+  /**
+   * Take the exclusive writer's lock of a directory, held until release or until this process dies.
+   * Throws SpillwayError LOCKED that names the holder.
+   */
+  lock(directory: string): Promise<HostLock>
+  runner(options: RunnerOptions): JobRunner
+}

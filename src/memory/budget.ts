@@ -1,0 +1,199 @@
+/**
+ * The budget: one number of bytes, named accounts, and leases taken from them before anything is allocated.
+ *
+ * Invariants
+ * 1. used = sum of all leases <= total, at every instant.
+ * 2. Every lease belongs to one named account; an account's bytes are the sum of its leases.
+ * 3. A lease is released once; releasing more than is held is an error, never hidden.
+ *
+ * When a lease does not fit, reclaimers (the block cache above all) are asked, in order, to give bytes back;
+ * if that is not enough the lease is denied and the caller decides: flush first, go narrower, or do without.
+ */
+import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { formatSize, parseSize } from '../base/sizes.ts'
+
+/** Asked to give back at least `bytes`; returns how many it gave (its leases already shrunk). */
+export type Reclaimer = (bytes: number) => number
+
+export interface AccountReport {
+  /** Bytes leased now. */
+  bytes: number
+  /** Most bytes ever leased at once. */
+  highWaterBytes: number
+  /** What bounds it, in words. */
+  bound: string
+}
+
+export interface MemoryReport {
+  budgetBytes: number
+  usedBytes: number
+  highWaterBytes: number
+  /** Leases denied since the start. */
+  denied: number
+  accounts: Record<string, AccountReport>
+}
+
+export class Budget {
+  readonly totalBytes: number
+  #usedBytes = 0
+  #highWaterBytes = 0
+  #denied = 0
+  readonly #accounts = new Map<string, Account>()
+  readonly #reclaimers: Reclaimer[] = []
+
+  /** `size`: bytes, or a text such as "64 MiB". */
+  constructor(size: number | string) {
+    this.totalBytes = parseSize(size, 'budget')
+  }
+
+  get usedBytes(): number { return this.#usedBytes }
+  get freeBytes(): number { return this.totalBytes - this.#usedBytes }
+
+  /** The account of that name, made at the first call. `bound` says what limits it. */
+  account(name: string, bound: string): Account {
+    let account = this.#accounts.get(name)
+    if (account === undefined) {
+      account = new Account(this, name, bound)
+      this.#accounts.set(name, account)
+    }
+    return account
+  }
+
+  /** Register one that can give memory back; asked in order of registration. Returns its removal. */
+  addReclaimer(reclaimer: Reclaimer): () => void {
+    this.#reclaimers.push(reclaimer)
+    return () => {
+      const at = this.#reclaimers.indexOf(reclaimer)
+      if (at >= 0) this.#reclaimers.splice(at, 1)
+    }
+  }
+
+  report(): MemoryReport {
+    const accounts: Record<string, AccountReport> = {}
+    for (const account of this.#accounts.values()) {
+      accounts[account.name] = { bytes: account.bytes, highWaterBytes: account.highWaterBytes, bound: account.bound }
+    }
+    return {
+      budgetBytes: this.totalBytes, usedBytes: this.#usedBytes,
+      highWaterBytes: this.#highWaterBytes, denied: this.#denied, accounts,
+    }
+  }
+
+  /** @internal Take bytes if they fit, asking the reclaimers when `reclaim`. For accounts only. */
+  take(bytes: number, reclaim: boolean): boolean {
+    if (this.#usedBytes + bytes > this.totalBytes && reclaim) {
+      for (const reclaimer of this.#reclaimers) {
+        const missing = this.#usedBytes + bytes - this.totalBytes
+        if (missing <= 0) break
+        reclaimer(missing)
+      }
+    }
+    if (this.#usedBytes + bytes > this.totalBytes) {
+      this.#denied++
+      return false
+    }
+    this.#usedBytes += bytes
+    if (this.#usedBytes > this.#highWaterBytes) this.#highWaterBytes = this.#usedBytes
+    return true
+  }
+
+  /** @internal For accounts only. */
+  giveBack(bytes: number): void {
+    if (bytes > this.#usedBytes) throw accountingError(`budget: ${bytes} bytes returned, ${this.#usedBytes} held`)
+    this.#usedBytes -= bytes
+  }
+}
+
+export class Account {
+  readonly name: string
+  readonly bound: string
+  readonly budget: Budget
+  #bytes = 0
+  #highWaterBytes = 0
+
+  constructor(budget: Budget, name: string, bound: string) {
+    this.budget = budget
+    this.name = name
+    this.bound = bound
+  }
+
+  get bytes(): number { return this.#bytes }
+  get highWaterBytes(): number { return this.#highWaterBytes }
+
+  /** A lease of `bytes`, or undefined when the budget has no room for it. `reclaim: false` takes only what is free. */
+  tryLease(bytes: number, reclaim = true): Lease | undefined {
+    return this.grow(bytes, reclaim) ? new Lease(this, bytes) : undefined
+  }
+
+  /** A lease of `bytes`; throws BUDGET_TOO_SMALL when the budget has no room for it. */
+  lease(bytes: number): Lease {
+    const lease = this.tryLease(bytes)
+    if (lease === undefined) {
+      throw new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL',
+        `no room for ${formatSize(bytes)} of ${this.name}: ${formatSize(this.budget.usedBytes)} of ${formatSize(this.budget.totalBytes)} in use. Raise the budget, or close iterators and snapshots`,
+        { details: { account: this.name, bytes, usedBytes: this.budget.usedBytes, budgetBytes: this.budget.totalBytes } },
+      )
+    }
+    return lease
+  }
+
+  /** @internal */
+  grow(bytes: number, reclaim: boolean): boolean {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`${this.name}: a lease of ${bytes} bytes`)
+    if (!this.budget.take(bytes, reclaim)) return false
+    this.#bytes += bytes
+    if (this.#bytes > this.#highWaterBytes) this.#highWaterBytes = this.#bytes
+    return true
+  }
+
+  /** @internal */
+  shrink(bytes: number): void {
+    if (!Number.isSafeInteger(bytes) || bytes < 0 || bytes > this.#bytes) {
+      throw accountingError(`${this.name}: ${bytes} bytes returned, ${this.#bytes} held`)
+    }
+    this.#bytes -= bytes
+    this.budget.giveBack(bytes)
+  }
+}
+
+/** Bytes held from an account until released. */
+export class Lease implements Disposable {
+  readonly account: Account
+  #bytes: number
+  #released = false
+
+  constructor(account: Account, bytes: number) {
+    this.account = account
+    this.#bytes = bytes
+  }
+
+  get bytes(): number { return this.#bytes }
+
+  /** Change the size; false (and nothing changed) when growth does not fit. */
+  resize(bytes: number, reclaim = true): boolean {
+    if (this.#released) throw accountingError(`${this.account.name}: a released lease was resized`)
+    if (bytes > this.#bytes) {
+      if (!this.account.grow(bytes - this.#bytes, reclaim)) return false
+    } else {
+      this.account.shrink(this.#bytes - bytes)
+    }
+    this.#bytes = bytes
+    return true
+  }
+
+  release(): void {
+    if (this.#released) throw accountingError(`${this.account.name}: a lease of ${this.#bytes} bytes was released twice`)
+    this.#released = true
+    this.account.shrink(this.#bytes)
+    this.#bytes = 0
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#released) this.release()
+  }
+}
+
+function accountingError(what: string): SpillwayError {
+  return new SpillwayError('SPILLWAY_INVALID_ARGUMENT', `accounting error in ${what}. This is a bug in Spillway; please report it`)
+}
