@@ -1,0 +1,9 @@
+/** What the module exports; the memory is imported. */
+export { hash } from './xxh64'
+export { compress } from './lz4-compress'
+export { decompress } from './lz4-decompress'
+
+/** End of the static data: the build fails when it would reach into RESULT. */
+export function staticEnd(): usize {
+  return __heap_base
+}

@@ -1,0 +1,196 @@
+/**
+ * The two jobs that write tables, run by a worker or in slices on the main thread: `flush` turns a sealed memtable
+ * into a run, `merge` turns several runs into one. Both stream, both only create files; the caller commits or removes them.
+ *
+ * Memory: what `flushWorkingBytes` and `mergeWorkingBytes` say, leased by the caller before it submits the job;
+ * inside the job a budget of that size bounds the windows.
+ */
+import type { Cursor, RangeTombstone } from '../base/cursor.ts'
+import { Kernels } from '../base/kernels/kernels.ts'
+import type { HostFile, HostFiles, Job, JobContext } from '../host/host.ts'
+import { Budget } from '../memory/budget.ts'
+import { WindowPool } from '../memory/windows.ts'
+import { Memtable } from '../memtable/memtable.ts'
+import { StreamedBlocks } from '../table/block/block-source.ts'
+import type { TableProperties } from '../table/properties.ts'
+import { TableReader } from '../table/table-reader.ts'
+import { TableWriter } from '../table/table-writer.ts'
+import { MergeCursor } from './merge-cursor.ts'
+import { Retention } from './retention.ts'
+import type { OutsideTable } from './retention.ts'
+import { RunCursor } from './run-cursor.ts'
+
+export type Compression = 'none' | 'lz4'
+
+export interface OutputOptions {
+  /** Path of a table file by its number is prefix + 8 digits + '.table'. */
+  directoryPrefix: string
+  compression: Compression
+  blockBytes: number
+  filterBitsPerKey: number
+  targetTableBytes: number
+  /** The store's next file number, shared with the main thread. */
+  nextFile: Int32Array<SharedArrayBuffer>
+}
+
+export interface FlushArgs extends OutputOptions {
+  buffer: SharedArrayBuffer
+  snapshots: number[]
+  outside: OutsideTable[] | undefined
+}
+
+export interface MergeArgs extends OutputOptions {
+  /** Table numbers, run by run, each run's in key order. */
+  runs: number[][]
+  snapshots: number[]
+  outside: OutsideTable[]
+  readAheadBytes: number
+  windowBytes: number
+}
+
+export interface JobOutput {
+  tables: TableProperties[]
+  entriesIn: number
+  entriesOut: number
+  bytesRead: number
+  bytesWritten: number
+}
+
+/** Room for the largest key, the largest inline value and their block. */
+export const KERNEL_REGION_BYTES: number = 384 * 1024
+const ENTRIES_PER_STEP = 256
+
+let shared: Kernels | undefined
+/** One set of kernels per thread: jobs interleave only between entries, when none of its memory is in use. */
+export function threadKernels(): Kernels {
+  return shared ??= new Kernels(KERNEL_REGION_BYTES)
+}
+
+export function flushWorkingBytes(options: { blockBytes: number }): number {
+  return TableWriter.workingBytes(options)
+}
+
+export function mergeWorkingBytes(options: { blockBytes: number }, runs: number, readAheadBytes: number, windowBytes: number): number {
+  return TableWriter.workingBytes(options) + runs * readAheadBytes + windowBytes
+}
+
+export function tablePath(prefix: string, fileNumber: number): string {
+  return `${prefix}${String(fileNumber).padStart(8, '0')}.table`
+}
+
+/** The tables being written: cut at the target size, never between two versions of a key. */
+class Output {
+  readonly tables: TableProperties[] = []
+  entriesOut = 0
+  readonly #files: HostFiles
+  readonly #options: OutputOptions
+  readonly #created: string[] = []
+  #writer: TableWriter | undefined
+  #file: HostFile | undefined
+
+  constructor(files: HostFiles, options: OutputOptions) {
+    this.#files = files
+    this.#options = options
+  }
+
+  add(entry: Cursor, startsKey: boolean): void {
+    if (startsKey && this.#writer !== undefined && this.#writer.estimatedBytes >= this.#options.targetTableBytes) this.finish()
+    this.#open().add(entry)
+    this.entriesOut++
+  }
+
+  addRanges(ranges: readonly RangeTombstone[]): void {
+    if (ranges.length === 0) return
+    const writer = this.#open()
+    for (const range of ranges) writer.addRange(range)
+  }
+
+  finish(): void {
+    if (this.#writer === undefined) return
+    this.tables.push(this.#writer.finish())
+    this.#file!.close()
+    this.#writer = undefined
+  }
+
+  abandon(): void {
+    try {
+      if (this.#writer !== undefined) this.#file!.close()
+    } finally {
+      for (const path of this.#created) this.#files.remove(path)
+    }
+  }
+
+  #open(): TableWriter {
+    if (this.#writer !== undefined) return this.#writer
+    const { nextFile, directoryPrefix, compression, blockBytes, filterBitsPerKey } = this.#options
+    const fileNumber = Atomics.add(nextFile, 0, 1)
+    const path = tablePath(directoryPrefix, fileNumber)
+    this.#created.push(path)
+    this.#file = this.#files.create(path)
+    this.#writer = new TableWriter(this.#file, { fileNumber, kernels: threadKernels(), compression, blockBytes, filterBitsPerKey })
+    return this.#writer
+  }
+}
+
+function* writeTables(
+  context: JobContext, args: OutputOptions, merge: MergeCursor, retention: Retention, bytesRead: number,
+): Generator<void, JobOutput, void> {
+  const output = new Output(context.files, args)
+  let entriesIn = 0
+  let finished = false
+  try {
+    output.addRanges(retention.ranges())
+    for (merge.seekToFirst(); merge.valid; merge.advance()) {
+      const entry = merge.current
+      const startsKey = !retention.isCurrentKey(entry.key, entry.keyStart, entry.keyEnd)
+      if (retention.keep(entry)) output.add(entry, startsKey)
+      if (++entriesIn % ENTRIES_PER_STEP === 0) yield
+    }
+    output.finish()
+    if (output.tables.length > 0) context.files.syncDirectory(args.directoryPrefix)
+    finished = true
+  } finally {
+    // Also when the job is put down at a yield: what no manifest names is not left behind.
+    if (!finished) output.abandon()
+  }
+  const bytesWritten = output.tables.reduce((sum, table) => sum + table.fileBytes, 0)
+  return { tables: output.tables, entriesIn, entriesOut: output.entriesOut, bytesRead, bytesWritten }
+}
+
+function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {
+  const memtable = new Memtable(args.buffer)
+  const retention = new Retention(args.snapshots, args.outside, memtable.ranges())
+  return yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), retention, 0)
+}
+
+function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput, void> {
+  const { files } = context
+  const kernels = threadKernels()
+  const budget = new Budget(args.windowBytes)
+  const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), 0)
+  const opened: HostFile[] = []
+  const cursors: RunCursor[] = []
+  const tombstones: RangeTombstone[] = []
+  let bytesRead = 0
+  try {
+    for (const run of args.runs) {
+      const tables = run.map(fileNumber => {
+        const file = files.openRead(tablePath(args.directoryPrefix, fileNumber))
+        opened.push(file)
+        const table = TableReader.open(file, fileNumber, kernels)
+        tombstones.push(...table.ranges)
+        bytesRead += table.properties.fileBytes
+        return table
+      })
+      cursors.push(new RunCursor(tables, new StreamedBlocks(kernels, args.readAheadBytes), windows))
+    }
+    const retention = new Retention(args.snapshots, args.outside, tombstones)
+    return yield* writeTables(context, args, new MergeCursor(cursors), retention, bytesRead)
+  } finally {
+    for (const cursor of cursors) cursor.close()
+    for (const file of opened) file.close()
+    windows.close()
+  }
+}
+
+export const jobs: Record<string, Job<any, unknown>> = { flush, merge }

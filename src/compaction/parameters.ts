@@ -1,0 +1,25 @@
+/** Checking strategy parameters: shared by every strategy, so that each says the same about the same mistake. */
+import { invalidArgument } from '../base/errors.ts'
+
+/** "No limit" and "off": finite, so that it survives JSON. Infinity is taken for it. */
+export const UNLIMITED: number = Number.MAX_SAFE_INTEGER
+
+/** Throws INVALID_ARGUMENT when `options` holds a name that `defaults` does not. */
+export function checkNames(strategy: string, options: object, defaults: object): void {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(defaults, name)) {
+      throw invalidArgument(`${strategy} compaction has no parameter ${name}; it has ${Object.keys(defaults).join(', ')}`, { name })
+    }
+  }
+}
+
+/** A whole number from `least` to `most`, or `fallback` when left out. Throws INVALID_ARGUMENT. */
+export function wholeNumber(name: string, value: number | undefined, fallback: number, least: number, most = UNLIMITED): number {
+  if (value === undefined) return fallback
+  if (value === Infinity && most === UNLIMITED) return UNLIMITED
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    const range = most === UNLIMITED ? `a whole number >= ${least}` : `a whole number from ${least} to ${most}`
+    throw invalidArgument(`${name} must be ${range}, not ${value}`, { name, value, least, most })
+  }
+  return value
+}

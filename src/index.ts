@@ -1,0 +1,12 @@
+/** Spillway: an embedded, ordered key-value store that keeps all its memory inside one budget. */
+export { Spillway } from './store/spillway.ts'
+export { SpillwayIterator } from './store/iterator.ts'
+export { Snapshot } from './store/snapshots.ts'
+export { CorruptionError, SpillwayError } from './base/errors.ts'
+export type { SpillwayErrorCode } from './base/errors.ts'
+export type { AccountReport, MemoryReport } from './memory/budget.ts'
+export type { Codec, Encoding, EncodingName } from './store/encoding.ts'
+export type {
+  BatchOperation, CompactionOption, CompressionOption, Durability, IteratorOptions, OpenOptions, RangeOptions, ReadOptions,
+  StoreStats, VerifyReport, WriteOptions,
+} from './store/types.ts'

@@ -1,0 +1,109 @@
+/**
+ * A version as bytes and back: three lines of text, so that a person can read them.
+ *
+ *   SPILLWAY MANIFEST 1
+ *   {"number":12,...}            the whole version, tables as [file, bytes, entries, deletes]
+ *   0123456789abcdef             XXH64 of the lines above, seeded with the manifest's number
+ */
+import { CorruptionError, SpillwayError } from '../base/errors.ts'
+import type { Kernels } from '../base/kernels/kernels.ts'
+import type { RunRecord, TableRecord, Version } from './version.ts'
+
+export const MANIFEST_FORMAT = 1
+const TITLE = 'SPILLWAY MANIFEST'
+
+export function encodeVersion(version: Version, kernels: Kernels): Uint8Array {
+  const body = JSON.stringify({
+    ...version,
+    runs: version.runs.map(run => ({
+      id: run.id, level: run.level,
+      tables: run.tables.map(table => [table.fileNumber, table.fileBytes, table.entries, table.deletes]),
+    })),
+  })
+  const text = new TextEncoder().encode(`${TITLE} ${MANIFEST_FORMAT}\n${body}\n`)
+  const end = new TextEncoder().encode(`${digest(text, version.number, kernels)}\n`)
+  const bytes = new Uint8Array(text.length + end.length)
+  bytes.set(text)
+  bytes.set(end, text.length)
+  return bytes
+}
+
+/** Throws CorruptionError, or UNAVAILABLE for a newer format. */
+export function decodeVersion(bytes: Uint8Array, number: number, path: string, kernels: Kernels): Version {
+  const text = new TextDecoder().decode(bytes)
+  const title = /^SPILLWAY MANIFEST (\d+)\n/.exec(text)
+  if (title === null) throw new CorruptionError(path, 0, 'this is not a manifest')
+  if (Number(title[1]) > MANIFEST_FORMAT) {
+    throw new SpillwayError(
+      'SPILLWAY_UNAVAILABLE',
+      `${path} has format ${title[1]}, this version reads up to ${MANIFEST_FORMAT}. Open the store with a newer Spillway`,
+      { details: { path, format: Number(title[1]), supported: MANIFEST_FORMAT } },
+    )
+  }
+  const end = bytes.length - 17
+  const stored = text.slice(-17)
+  if (end < 0 || stored !== `${digest(bytes.subarray(0, end), number, kernels)}\n`) {
+    throw new CorruptionError(path, Math.max(0, end), 'the checksum of the manifest does not match its content')
+  }
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text.slice(title[0].length, -17))
+  } catch (cause) {
+    throw new CorruptionError(path, title[0].length, 'the manifest is not readable', { cause })
+  }
+  return checkedVersion(parsed, number, path)
+}
+
+/** Hashed in pieces chained through the seed: a manifest may be larger than a kernel region. */
+function digest(bytes: Uint8Array, number: number, kernels: Kernels): string {
+  let high = number >>> 0
+  let low = 0
+  for (let at = 0; at < bytes.length || at === 0; at += kernels.regionBytes) {
+    const piece = bytes.subarray(at, at + kernels.regionBytes)
+    kernels.memory.set(piece, kernels.a)
+    kernels.hash(kernels.a, piece.length, high, low)
+    high = kernels.hashHigh
+    low = kernels.hashLow
+  }
+  return hex(high) + hex(low)
+}
+
+function hex(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0')
+}
+
+function checkedVersion(parsed: unknown, number: number, path: string): Version {
+  const bad = (what: string): never => { throw new CorruptionError(path, 0, `the manifest's ${what} is not valid`) }
+  const count = (value: unknown, what: string): number => {
+    if (!Number.isSafeInteger(value) || (value as number) < 0) bad(what)
+    return value as number
+  }
+  if (typeof parsed !== 'object' || parsed === null) bad('content')
+  const object = parsed as Record<string, unknown>
+  if (object['number'] !== number) bad('number')
+  const strategy = object['strategy'] as { name?: unknown, parameters?: unknown } | undefined
+  if (typeof strategy?.name !== 'string' || typeof strategy.parameters !== 'object' || strategy.parameters === null) bad('strategy')
+  if (!Array.isArray(object['runs'])) bad('list of runs')
+  const seen = new Set<number>()
+  const runs = (object['runs'] as Record<string, unknown>[]).map((run): RunRecord => {
+    if (!Array.isArray(run['tables']) || run['tables'].length === 0) bad('run')
+    const tables = (run['tables'] as unknown[][]).map((row): TableRecord => {
+      if (!Array.isArray(row) || row.length < 4) bad('table')
+      const [fileNumber, fileBytes, entries, deletes] = row.map(value => count(value, 'table')) as [number, number, number, number]
+      if (seen.has(fileNumber)) bad('list of tables (one stands in it twice)')
+      seen.add(fileNumber)
+      return { fileNumber, fileBytes, entries, deletes }
+    })
+    return { id: count(run['id'], 'run id'), level: count(run['level'], 'level'), tables }
+  })
+  return {
+    number,
+    epoch: count(object['epoch'], 'epoch'),
+    lastSeq: count(object['lastSeq'], 'lastSeq'),
+    logFloor: count(object['logFloor'], 'logFloor'),
+    nextFile: count(object['nextFile'], 'nextFile'),
+    nextRun: count(object['nextRun'], 'nextRun'),
+    strategy: strategy as Version['strategy'],
+    runs,
+  }
+}

@@ -1,0 +1,27 @@
+/** The names of a store's files. One number space: no two files of a store ever share a number. */
+
+export type FileKind = 'manifest' | 'table' | 'log' | 'value' | 'temporary' | 'lock' | 'foreign'
+
+export interface FileName {
+  kind: FileKind
+  number: number
+}
+
+function padded(number: number): string {
+  return String(number).padStart(8, '0')
+}
+
+export function manifestName(number: number): string { return `manifest-${padded(number)}` }
+export function tableName(number: number): string { return `${padded(number)}.table` }
+export function logName(number: number): string { return `${padded(number)}.log` }
+export function valueName(number: number): string { return `${padded(number)}.value` }
+
+/** What a name in the store's directory means. */
+export function parseName(name: string): FileName {
+  if (name === 'LOCK') return { kind: 'lock', number: 0 }
+  if (name.startsWith('tmp-')) return { kind: 'temporary', number: 0 }
+  const match = /^(?:manifest-(\d{8,15})|(\d{8,15})\.(table|log|value))$/.exec(name)
+  if (match === null) return { kind: 'foreign', number: 0 }
+  if (match[1] !== undefined) return { kind: 'manifest', number: Number(match[1]) }
+  return { kind: match[3] as FileKind, number: Number(match[2]) }
+}

@@ -1,0 +1,79 @@
+/**
+ * A version: which tables exist, in which runs, and where the log begins. Immutable; every change makes a new one.
+ *
+ * Invariants
+ * 1. A table belongs to one run; a run's tables are sorted by key and hold no key twice.
+ * 2. Every sequence number <= `lastSeq` is in a table; everything later is in a log segment >= `logFloor`.
+ * 3. `number` grows by one with every commit; `epoch` by one with every writer that opens the store.
+ * 4. No file of the store has a number >= `nextFile`.
+ */
+
+export interface TableRecord {
+  fileNumber: number
+  fileBytes: number
+  entries: number
+  deletes: number
+}
+
+export interface RunRecord {
+  /** Unique for the life of the store. */
+  id: number
+  level: number
+  tables: readonly TableRecord[]
+}
+
+export interface Version {
+  number: number
+  epoch: number
+  lastSeq: number
+  logFloor: number
+  nextFile: number
+  nextRun: number
+  strategy: StrategyRecord
+  runs: readonly RunRecord[]
+}
+
+/** The strategy's name and parameters, as the store was last opened with. */
+export interface StrategyRecord {
+  name: string
+  parameters: Readonly<Record<string, number>>
+}
+
+export interface VersionEdit {
+  remove?: readonly number[]
+  add?: { tables: readonly TableRecord[], level: number, joinsRun: boolean } | undefined
+  lastSeq?: number
+  logFloor?: number
+  nextFile?: number
+  epoch?: number
+  strategy?: StrategyRecord
+}
+
+/**
+ * The version after an edit. `order` sorts the tables of a run by key (a version knows numbers, not keys).
+ */
+export function applyEdit(version: Version, edit: VersionEdit, order: (tables: TableRecord[]) => TableRecord[]): Version {
+  const removed = new Set(edit.remove)
+  let nextRun = version.nextRun
+  const runs: RunRecord[] = []
+  for (const run of version.runs) {
+    const tables = removed.size === 0 ? run.tables : run.tables.filter(table => !removed.has(table.fileNumber))
+    if (tables.length > 0) runs.push(tables.length === run.tables.length ? run : { ...run, tables })
+  }
+  const { add } = edit
+  if (add !== undefined && add.tables.length > 0) {
+    const at = add.joinsRun ? runs.findIndex(run => run.level === add.level) : -1
+    if (at < 0) runs.push({ id: nextRun++, level: add.level, tables: add.tables })
+    else runs[at] = { ...runs[at]!, tables: order([...runs[at]!.tables, ...add.tables]) }
+  }
+  return {
+    number: version.number + 1,
+    epoch: edit.epoch ?? version.epoch,
+    lastSeq: edit.lastSeq ?? version.lastSeq,
+    logFloor: edit.logFloor ?? version.logFloor,
+    nextFile: Math.max(version.nextFile, edit.nextFile ?? 0),
+    nextRun,
+    strategy: edit.strategy ?? version.strategy,
+    runs,
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Windows: byte buffers handed out and taken back, for cursors that must keep a block while others load theirs.
+ *
+ * Invariants
+ * 1. Every window, out or free, is leased from the account for as long as the pool knows it.
+ * 2. Free windows add up to at most `keepBytes`; what comes back beyond that is let go and its lease released.
+ * 3. A window is given back once, to the pool it came from.
+ *
+ * Cost: sizes are powers of two from 8 KiB, so at most half of a window is unused.
+ */
+import { SpillwayError } from '../base/errors.ts'
+import type { Account, Lease } from './budget.ts'
+
+export const SMALLEST_WINDOW_BYTES = 8 * 1024
+
+export class WindowPool {
+  readonly #account: Account
+  readonly #keepBytes: number
+  /** Windows that are out. */
+  readonly #out = new Map<Uint8Array, Lease>()
+  /** Free windows, the last used last. */
+  readonly #free: { window: Uint8Array; lease: Lease }[] = []
+  #freeBytes = 0
+  #closed = false
+
+  /** `keepBytes`: how much to keep free for the next taker. */
+  constructor(account: Account, keepBytes: number) {
+    this.#account = account
+    this.#keepBytes = keepBytes
+  }
+
+  get outCount(): number { return this.#out.size }
+  get freeBytes(): number { return this.#freeBytes }
+
+  /** A window of at least `bytes`, contents arbitrary. Throws BUDGET_TOO_SMALL when there is no room. */
+  take(bytes: number): Uint8Array {
+    const size = windowBytes(bytes)
+    for (let i = this.#free.length - 1; i >= 0; i--) {
+      const { window, lease } = this.#free[i]!
+      if (window.length !== size) continue
+      this.#free.splice(i, 1)
+      this.#freeBytes -= size
+      this.#out.set(window, lease)
+      return window
+    }
+    let lease = this.#account.tryLease(size)
+    if (lease === undefined) {
+      this.releaseFree(size)
+      lease = this.#account.lease(size)
+    }
+    const window = new Uint8Array(size)
+    this.#out.set(window, lease)
+    return window
+  }
+
+  give(window: Uint8Array): void {
+    const lease = this.#out.get(window)
+    if (lease === undefined) {
+      throw new SpillwayError('SPILLWAY_INVALID_ARGUMENT', `a window of ${window.length} bytes was given back twice or to the wrong pool. This is a bug in Spillway; please report it`)
+    }
+    this.#out.delete(window)
+    if (this.#closed || this.#freeBytes + window.length > this.#keepBytes) {
+      lease.release()
+      return
+    }
+    this.#free.push({ window, lease })
+    this.#freeBytes += window.length
+  }
+
+  /** Let free windows go, the longest unused first, until `bytes` are given back; returns how many were. Suits `Budget.addReclaimer`. */
+  releaseFree(bytes: number): number {
+    let released = 0
+    while (released < bytes && this.#free.length > 0) {
+      const { window, lease } = this.#free.shift()!
+      this.#freeBytes -= window.length
+      released += window.length
+      lease.release()
+    }
+    return released
+  }
+
+  /** Let all free windows go now, and those that are out when they come back. */
+  close(): void {
+    this.#closed = true
+    this.releaseFree(this.#freeBytes)
+  }
+}
+
+/** The size of the window that `take(bytes)` gives. */
+export function windowBytes(bytes: number): number {
+  let size = SMALLEST_WINDOW_BYTES
+  while (size < bytes) size *= 2
+  return size
+}

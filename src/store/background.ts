@@ -1,0 +1,367 @@
+/**
+ * Flushes and merges: hands them to the job runner, commits what they made, retries what failed.
+ *
+ * Invariants
+ * 1. At most one flush runs at a time and it comes before any merge, so that a writer waits for one flush at most.
+ * 2. Tables that a running merge reads are hidden from the strategy; a failed merge unhides them and changes nothing else.
+ * 3. New tables count from the commit of the manifest that names them; only then are the old ones removed.
+ * 4. A failed flush keeps its memtable and log; it is retried with growing pauses, and at once when a writer waits.
+ *
+ * Account: `flush and merge`.
+ */
+import { SpillwayError } from '../base/errors.ts'
+import { jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
+import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../compaction/jobs.ts'
+import type { Pick } from '../compaction/strategy.ts'
+import type { JobRunner } from '../host/host.ts'
+import { manifestName } from '../manifest/names.ts'
+import { applyEdit } from '../manifest/version.ts'
+import type { VersionEdit } from '../manifest/version.ts'
+import type { Lease } from '../memory/budget.ts'
+import type { TableProperties } from '../table/properties.ts'
+import { compareKeys } from '../base/bytes.ts'
+import type { Core } from './core.ts'
+import { ioError } from './io-error.ts'
+import type { MemtableSlot } from './memtables.ts'
+import { Tree, recordOf } from './tree.ts'
+
+const FLUSH_PRIORITY = 0
+/** Merges come after flushes, the smaller before the larger. */
+const MERGE_PRIORITY = 1
+const FIRST_RETRY_MS = 50
+const LONGEST_RETRY_MS = 10_000
+/** So many failures in a row that are not for want of space, and the store stops taking writes. */
+const MOST_FAILURES = 5
+
+export class Background {
+  readonly #core: Core
+  readonly runner: JobRunner
+  /** Called whenever a job has ended, well or not. */
+  onProgress: () => void = () => {}
+  /** Called after a flush with the first log segment that is still needed. */
+  onFlushed: (logFloor: number) => void = () => {}
+  /** Why the last flush failed; undefined after one that succeeded. */
+  flushError: Error | undefined
+  readonly #hidden = new Set<number>()
+  #mergesRunning = 0
+  #reserveInUse = false
+  #flushRunning = false
+  #failures = 0
+  /** Grows when merges find their windows too small for the blocks they meet. */
+  #windowFactor = 1
+  #paused = 0
+  #cancelRetry: (() => void) | undefined
+  #mergeRetryAt = 0
+  #waiting: (() => void)[] = []
+
+  constructor(core: Core) {
+    this.#core = core
+    this.runner = core.host.runner({
+      moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
+      module: { jobs },
+      mode: core.plan.mode,
+      heapBytes: core.plan.workerHeapBytes,
+    })
+  }
+
+  get mergesRunning(): number { return this.#mergesRunning }
+  get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 }
+
+  /** Resolves when the next job has ended. */
+  changed(): Promise<void> {
+    this.retryNow()
+    if (this.runner.pending === 0) return new Promise(resolve => this.#core.host.scheduler.soon(resolve))
+    return new Promise(resolve => this.#waiting.push(resolve))
+  }
+
+  /** Park this thread until a job has ended; false when none runs. */
+  waitInside(): boolean {
+    return this.runner.pump(true)
+  }
+
+  /** Write a sealed memtable to a table. */
+  flush(slot: MemtableSlot): void {
+    const core = this.#core
+    this.#flushRunning = true
+    const args: FlushArgs = {
+      ...this.#output(0, Number.MAX_SAFE_INTEGER),
+      buffer: slot.buffer,
+      snapshots: core.snapshots.seqs(),
+      outside: core.tree.outside(new Set(), slot.memtable.largestSeq),
+    }
+    this.runner.submit({ name: 'flush', args, priority: FLUSH_PRIORITY }, (error, result) => {
+      this.#flushRunning = false
+      if (core.closed) return
+      if (error === undefined) this.#flushed(slot, result as JobOutput)
+      else this.#flushFailed(error)
+      this.#progress()
+    })
+  }
+
+  /** A flush that failed and waits for its retry begins again now. */
+  retryNow(): void {
+    const slot = this.#core.sealed[0]
+    if (slot === undefined || this.#flushRunning || this.#core.readOnlyReason !== undefined) return
+    this.#cancelRetry?.()
+    this.#cancelRetry = undefined
+    this.flush(slot)
+  }
+
+  /** Start the merges the strategy asks for, as many as may run at once. */
+  schedule(): void {
+    const core = this.#core
+    while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined && this.#mergesRunning < core.plan.maxMerges) {
+      if (core.host.clock.nowMs() < this.#mergeRetryAt) return
+      const pick = core.strategy.pick(core.tree.view(this.#hidden))
+      if (pick === undefined || !this.#merge(pick, () => {})) return
+    }
+  }
+
+  /** Merge everything that overlaps a range of keys, given as inclusive bounds, into its final place. */
+  async compact(first: Uint8Array | undefined, last: Uint8Array | undefined): Promise<void> {
+    const core = this.#core
+    this.#paused++
+    try {
+      while (this.#mergesRunning > 0) {
+        await this.changed()
+        core.checkOpen()
+      }
+      const pick = this.#pickRange(first, last)
+      if (pick === undefined) return
+      await new Promise<void>((resolve, reject) => {
+        if (!this.#merge(pick, error => error === undefined ? resolve() : reject(error))) {
+          reject(new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `no room to merge ${pick.tables.length} tables at once. Raise the budget or compact a smaller range`))
+        }
+      })
+    } finally {
+      this.#paused--
+      if (!core.closed) this.schedule()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#cancelRetry?.()
+    await this.runner.close()
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  #output(level: number, targetTableBytes: number): OutputOptions {
+    const { settings, host, directory, nextFile } = this.#core
+    const { compression, blockBytes, filterBitsPerKey } = settings
+    return {
+      directoryPrefix: host.join(directory, 'x').slice(0, -1),
+      compression: compression[Math.min(level, compression.length - 1)]!,
+      blockBytes, filterBitsPerKey, targetTableBytes, nextFile: nextFile as Int32Array<SharedArrayBuffer>,
+    }
+  }
+
+  #flushed(slot: MemtableSlot, output: JobOutput): void {
+    const core = this.#core
+    const next = core.sealed[1] ?? core.active
+    try {
+      this.#install(output.tables, {
+        add: { tables: output.tables.map(recordOf), level: 0, joinsRun: false },
+        lastSeq: slot.memtable.largestSeq,
+        logFloor: next.logNumber,
+      })
+    } catch (error) {
+      this.#flushFailed(error as Error)
+      return
+    }
+    core.sealed.shift()
+    core.shape++
+    core.valueFiles.release(slot.valueFiles)
+    core.arenas.give(slot.buffer)
+    core.counters.flushes++
+    core.counters.flushBytes += output.bytesWritten
+    this.flushError = undefined
+    this.#failures = 0
+    this.onFlushed(next.logNumber)
+    this.schedule()
+  }
+
+  #flushFailed(cause: Error): void {
+    const core = this.#core
+    const error = this.#failed(cause, 'flushing a memtable')
+    this.flushError = error
+    const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10))
+    this.#cancelRetry = core.host.scheduler.later(delayMs, () => {
+      this.#cancelRetry = undefined
+      if (!core.closed) this.retryNow()
+    }, true)
+  }
+
+  #merge(pick: Pick, done: (error: Error | undefined) => void): boolean {
+    const core = this.#core
+    const inputs = new Set(pick.tables)
+    const runs: number[][] = []
+    let maxSeq = 0
+    let bytes = 0
+    for (const run of core.tree.runs) {
+      const readers = run.readers.filter(reader => inputs.has(reader.properties.fileNumber))
+      if (readers.length === 0) continue
+      runs.push(readers.map(reader => reader.properties.fileNumber))
+      maxSeq = Math.max(maxSeq, ...readers.map(reader => reader.properties.maxSeq))
+      bytes += readers.reduce((total, reader) => total + reader.properties.fileBytes, 0)
+    }
+    const memory = this.#leaseForMerge(runs.length)
+    if (memory === undefined) return false
+    const args: MergeArgs = {
+      ...this.#output(pick.outputLevel, pick.targetTableBytes),
+      runs, snapshots: core.snapshots.seqs(), outside: core.tree.outside(inputs, maxSeq),
+      readAheadBytes: memory.readAheadBytes, windowBytes: memory.windowBytes,
+    }
+    for (const table of pick.tables) this.#hidden.add(table)
+    this.#mergesRunning++
+    this.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
+      this.#mergesRunning--
+      for (const table of pick.tables) this.#hidden.delete(table)
+      memory.release()
+      if (core.closed) {
+        done(error)
+        return
+      }
+      const failure = error === undefined ? this.#merged(pick, result as JobOutput) : this.#mergeFailed(error)
+      done(failure)
+      this.schedule()
+      this.#progress()
+    })
+    return true
+  }
+
+  #merged(pick: Pick, output: JobOutput): Error | undefined {
+    const core = this.#core
+    try {
+      this.#install(output.tables, {
+        remove: pick.tables,
+        add: { tables: output.tables.map(recordOf), level: pick.outputLevel, joinsRun: pick.joinsRun },
+      })
+    } catch (error) {
+      return this.#mergeFailed(error as Error)
+    }
+    core.counters.merges++
+    core.counters.mergeBytes += output.bytesWritten
+    this.#failures = 0
+    return undefined
+  }
+
+  #mergeFailed(cause: Error): Error {
+    const core = this.#core
+    if ((cause as { code?: unknown }).code === 'SPILLWAY_BUDGET_TOO_SMALL' && this.#windowFactor < 64) {
+      this.#windowFactor *= 2
+      return cause
+    }
+    const error = this.#failed(cause, 'merging tables')
+    const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures)
+    this.#mergeRetryAt = core.host.clock.nowMs() + delayMs
+    core.host.scheduler.later(delayMs + 1, () => {
+      if (!core.closed) this.schedule()
+    }, true)
+    return error
+  }
+
+  #failed(cause: Error, doing: string): Error {
+    const core = this.#core
+    const error = ioError(cause, doing)
+    core.lastBackgroundError = error
+    core.counters.backgroundErrors++
+    this.#failures++
+    const { code } = error as { code?: unknown }
+    if (code === 'SPILLWAY_FENCED' || (code !== 'SPILLWAY_NO_SPACE' && this.#failures >= MOST_FAILURES)) core.readOnlyReason ??= error
+    return error
+  }
+
+  /** Memory for a merge of so many runs: the reserve if it is free and enough, else a lease; narrower reading when memory is short. */
+  #leaseForMerge(runs: number): { readAheadBytes: number, windowBytes: number, release: () => void } | undefined {
+    const { plan, settings, jobsAccount } = this.#core
+    const windowBytes = runs * plan.windowBytesPerRun * this.#windowFactor
+    for (const readAheadBytes of [plan.readAheadBytes, plan.readAheadBytes / 2, plan.readAheadBytes / 4]) {
+      const bytes = mergeWorkingBytes(settings, runs, readAheadBytes, windowBytes)
+      const extra = this.#reserveInUse ? bytes : Math.max(0, bytes - plan.mergeReserveBytes)
+      const lease: Lease | undefined = jobsAccount.tryLease(extra)
+      if (lease === undefined) continue
+      const usesReserve = !this.#reserveInUse
+      if (usesReserve) this.#reserveInUse = true
+      return {
+        readAheadBytes, windowBytes,
+        release: () => {
+          lease.release()
+          if (usesReserve) this.#reserveInUse = false
+        },
+      }
+    }
+    return undefined
+  }
+
+  /** Commit an edit that brings these tables; when it cannot be, they are removed again. */
+  #install(added: readonly TableProperties[], edit: VersionEdit): void {
+    const core = this.#core
+    const opened: number[] = []
+    const version = applyEdit(core.version, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables =>
+      tables.sort((a, b) => compareKeys(firstKeyOf(core, a.fileNumber, added), firstKeyOf(core, b.fileNumber, added))))
+    try {
+      for (const properties of added) {
+        core.tables.open(recordOf(properties))
+        opened.push(properties.fileNumber)
+      }
+      core.manifests.commit(version)
+    } catch (error) {
+      if (core.host.files.exists(core.host.join(core.directory, manifestName(version.number)))) {
+        // The manifest may or may not be durable, or is another writer's: nothing it names may be removed.
+        core.readOnlyReason ??= error as Error
+      } else {
+        for (const number of opened) core.tables.drop(number)
+        for (const properties of added) core.host.files.remove(core.tablePath(properties.fileNumber))
+      }
+      throw error
+    }
+    for (const properties of added) core.valueFiles.retain(properties.valueFiles)
+    core.version = version
+    core.tree = new Tree(version, core.tables.readers, core.strategy)
+    core.shape++
+    for (const number of edit.remove ?? []) {
+      const { valueFiles } = core.reader(number).properties
+      core.cache.dropTable(number)
+      core.tables.drop(number)
+      core.host.files.remove(core.tablePath(number))
+      core.valueFiles.release(valueFiles)
+    }
+  }
+
+  /** All tables that overlap the range, widened until no table outside overlaps what is inside. */
+  #pickRange(first: Uint8Array | undefined, last: Uint8Array | undefined): Pick | undefined {
+    const { tree, strategy } = this.#core
+    const chosen = new Set<number>()
+    for (let grew = true; grew;) {
+      grew = false
+      for (const run of tree.runs) {
+        for (const table of run.tables) {
+          if (chosen.has(table.id)) continue
+          if (first !== undefined && compareKeys(table.lastKey, first) < 0) continue
+          if (last !== undefined && compareKeys(table.firstKey, last) > 0) continue
+          chosen.add(table.id)
+          grew = true
+          if (first !== undefined && compareKeys(table.firstKey, first) < 0) first = table.firstKey
+          if (last !== undefined && compareKeys(table.lastKey, last) > 0) last = table.lastKey
+        }
+      }
+    }
+    if (chosen.size === 0) return undefined
+    const leveled = strategy.name === 'leveled'
+    const deepest = tree.runs.reduce((level, run) => Math.max(level, run.level), leveled ? 1 : 0)
+    return {
+      tables: [...chosen], outputLevel: deepest, joinsRun: leveled,
+      targetTableBytes: strategy.parameters['targetTableBytes']!, reason: 'asked for',
+    }
+  }
+
+  #progress(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+    this.onProgress()
+  }
+}
+
+function firstKeyOf(core: Core, fileNumber: number, added: readonly TableProperties[]): Uint8Array {
+  const properties = added.find(table => table.fileNumber === fileNumber) ?? core.reader(fileNumber).properties
+  return (properties.firstKey ?? properties.rangeStart)!
+}

@@ -1,0 +1,162 @@
+/**
+ * The operations of one write call, loaded one at a time into the same fields: a put or a batch of a million allocates
+ * nothing per operation here. A call that must wait is `keep`t: copied out of the shared scratch.
+ */
+import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
+import { invalidArgument } from '../base/errors.ts'
+import { describe } from './encoding.ts'
+import type { Scratch, Transcoder } from './encoding.ts'
+import type { BatchOperation } from './types.ts'
+
+export const MAX_KEY_BYTES = 65535
+export const MAX_VALUE_BYTES: number = 256 * 1024 * 1024
+
+export interface Operations {
+  readonly count: number
+  kind: number
+  key: Uint8Array
+  keyStart: number
+  keyEnd: number
+  value: Uint8Array
+  valueStart: number
+  valueEnd: number
+  /** Make operation i the current one. */
+  load(i: number): void
+  /** The same operations, independent of any scratch. */
+  keep(): Operations
+}
+
+export function checkLengths(keyBytes: number, valueBytes: number): void {
+  if (keyBytes > MAX_KEY_BYTES) {
+    throw invalidArgument(`a key of ${keyBytes} bytes; keys have at most ${MAX_KEY_BYTES}. Hash it, or put part of it into the value`, { keyBytes, maxBytes: MAX_KEY_BYTES })
+  }
+  if (valueBytes > MAX_VALUE_BYTES) {
+    throw invalidArgument(`a value of ${valueBytes} bytes; values have at most ${MAX_VALUE_BYTES} (256 MiB). Store it in pieces`, { valueBytes, maxBytes: MAX_VALUE_BYTES })
+  }
+}
+
+/** One operation whose bytes are already there. */
+export class SingleOperation implements Operations {
+  readonly count = 1
+  kind: number = KIND_PUT
+  key: Uint8Array = EMPTY
+  keyStart = 0
+  keyEnd = 0
+  value: Uint8Array = EMPTY
+  valueStart = 0
+  valueEnd = 0
+
+  load(): void {}
+
+  keep(): Operations {
+    const kept = new SingleOperation()
+    kept.kind = this.kind
+    kept.key = this.key.slice(this.keyStart, this.keyEnd)
+    kept.keyEnd = kept.key.length
+    kept.value = this.value.slice(this.valueStart, this.valueEnd)
+    kept.valueEnd = kept.value.length
+    return kept
+  }
+}
+
+/** A few operations made by the store itself. */
+export class OperationList implements Operations {
+  kind: number = KIND_PUT
+  key: Uint8Array = EMPTY
+  keyStart = 0
+  keyEnd = 0
+  value: Uint8Array = EMPTY
+  valueStart = 0
+  valueEnd = 0
+  readonly #list: { kind: number, key: Uint8Array, value: Uint8Array }[] = []
+
+  get count(): number { return this.#list.length }
+
+  add(kind: number, key: Uint8Array, value: Uint8Array): void {
+    this.#list.push({ kind, key, value })
+  }
+
+  load(i: number): void {
+    const { kind, key, value } = this.#list[i]!
+    this.kind = kind
+    this.key = key
+    this.keyStart = 0
+    this.keyEnd = key.length
+    this.value = value
+    this.valueStart = 0
+    this.valueEnd = value.length
+  }
+
+  /** Its bytes are its own already. */
+  keep(): Operations { return this }
+}
+
+/** A batch as the user gave it, encoded as it is loaded. */
+export class BatchOperations implements Operations {
+  readonly count: number
+  kind: number = KIND_PUT
+  key: Uint8Array = EMPTY
+  keyStart = 0
+  keyEnd = 0
+  value: Uint8Array = EMPTY
+  valueStart = 0
+  valueEnd = 0
+  readonly #operations: readonly BatchOperation<unknown, unknown>[]
+  readonly #keys: Transcoder
+  readonly #values: Transcoder
+  readonly #keyScratch: Scratch
+  readonly #valueScratch: Scratch
+
+  constructor(
+    operations: readonly BatchOperation<unknown, unknown>[], keys: Transcoder, values: Transcoder,
+    keyScratch: Scratch, valueScratch: Scratch,
+  ) {
+    if (!Array.isArray(operations)) throw invalidArgument(`batch takes an array of operations, not ${describe(operations)}`)
+    this.count = operations.length
+    this.#operations = operations
+    this.#keys = keys
+    this.#values = values
+    this.#keyScratch = keyScratch
+    this.#valueScratch = valueScratch
+  }
+
+  load(i: number): void {
+    const operation = this.#operations[i]!
+    const type = (operation as { type?: unknown } | undefined)?.type
+    if (type !== 'put' && type !== 'del') {
+      throw invalidArgument(`operation ${i} of the batch must have the type 'put' or 'del', not ${describe(type)}. Nothing of the batch was written`)
+    }
+    encodeKey(operation.key, this.#keys, this.#keyScratch)
+    this.key = this.#keyScratch.bytes
+    this.keyStart = this.#keyScratch.start
+    this.keyEnd = this.#keyScratch.end
+    if (operation.type === 'put') {
+      this.kind = KIND_PUT
+      encodeValue(operation.value, this.#values, this.#valueScratch)
+      this.value = this.#valueScratch.bytes
+      this.valueStart = this.#valueScratch.start
+      this.valueEnd = this.#valueScratch.end
+    } else {
+      this.kind = KIND_DELETE
+      this.value = EMPTY
+      this.valueStart = 0
+      this.valueEnd = 0
+    }
+    checkLengths(this.keyEnd - this.keyStart, this.valueEnd - this.valueStart)
+  }
+
+  /** The array is the user's; only its order is copied, so that later changes to it do no harm. */
+  keep(): Operations {
+    return new BatchOperations([...this.#operations], this.#keys, this.#values, this.#keyScratch, this.#valueScratch)
+  }
+}
+
+export function encodeKey(key: unknown, transcoder: Transcoder, scratch: Scratch): void {
+  if (key === undefined || key === null) throw invalidArgument(`a key cannot be ${key}`)
+  transcoder.encode(key, scratch)
+}
+
+export function encodeValue(value: unknown, transcoder: Transcoder, scratch: Scratch): void {
+  if (value === undefined || value === null && transcoder.name !== 'json') throw invalidArgument(`a value cannot be ${value}. Use del to remove a key`)
+  transcoder.encode(value, scratch)
+}

@@ -1,0 +1,95 @@
+/** Options as given, checked and completed. Unknown names, wrong types and impossible values are INVALID_ARGUMENT. */
+import { invalidArgument } from '../base/errors.ts'
+import { parseSize } from '../base/sizes.ts'
+import { createStrategy } from '../compaction/strategy.ts'
+import type { Strategy, StrategyOptions } from '../compaction/strategy.ts'
+import type { Host } from '../host/host.ts'
+import type { StrategyRecord } from '../manifest/version.ts'
+import { describe, transcoder } from './encoding.ts'
+import type { Transcoder } from './encoding.ts'
+import type { CompactionOption, Durability, OpenOptions } from './types.ts'
+
+export interface Settings {
+  budgetBytes: number
+  durability: Durability
+  key: Transcoder
+  value: Transcoder
+  createIfMissing: boolean
+  errorIfExists: boolean
+  compaction: CompactionOption | undefined
+  /** Per level; the last counts for all deeper ones. */
+  compression: readonly ('none' | 'lz4')[]
+  blockBytes: number
+  filterBitsPerKey: number
+}
+
+const OPEN_OPTIONS = [
+  'budget', 'durability', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists',
+  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'host',
+]
+
+export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
+  if (options === undefined) return
+  if (typeof options !== 'object' || options === null) throw invalidArgument(`${where}: options must be an object, not ${describe(options)}`)
+  for (const name in options) {
+    if (!known.includes(name)) throw invalidArgument(`${where} has no option "${name}"; it has ${known.join(', ')}`, { option: name, known })
+  }
+}
+
+export function checkedDurability(durability: Durability | undefined, fallback: Durability): Durability {
+  if (durability === undefined) return fallback
+  if (durability !== 'none' && durability !== 'os' && durability !== 'disk') {
+    throw invalidArgument(`durability must be 'none', 'os' or 'disk', not ${describe(durability)}`)
+  }
+  return durability
+}
+
+export function checkedSettings(options: OpenOptions<any, any>, host: Host): Settings {
+  checkOptions(options, OPEN_OPTIONS, 'Spillway.open')
+  const { budget, compression = 'lz4' } = options
+  const budgetBytes = budget === undefined ? Math.floor(host.memoryLimitBytes() / 4) : parseSize(budget, 'budget')
+  const codecs = Array.isArray(compression) ? compression as string[] : [compression as string]
+  if (codecs.length === 0 || codecs.some(codec => codec !== 'none' && codec !== 'lz4')) {
+    throw invalidArgument(`compression must be 'lz4', 'none' or a list of them by level, not ${JSON.stringify(compression)}`)
+  }
+  return {
+    budgetBytes,
+    durability: checkedDurability(options.durability, 'os'),
+    key: transcoder(options.keyEncoding ?? 'utf8', 'keyEncoding'),
+    value: transcoder(options.valueEncoding ?? 'utf8', 'valueEncoding'),
+    createIfMissing: flag(options.createIfMissing, true, 'createIfMissing'),
+    errorIfExists: flag(options.errorIfExists, false, 'errorIfExists'),
+    compaction: options.compaction,
+    compression: codecs as ('none' | 'lz4')[],
+    blockBytes: between(options.blockBytes, 4096, 1024, 65536, 'blockBytes'),
+    filterBitsPerKey: between(options.filterBitsPerKey, 10, 0, 64, 'filterBitsPerKey'),
+  }
+}
+
+/** The strategy to open with: as asked for, else as recorded, else tiered. `maxRuns` bounds merges to the budget. */
+export function chooseStrategy(asked: CompactionOption | undefined, recorded: StrategyRecord | undefined, maxRuns: number): Strategy {
+  let given: Record<string, unknown>
+  if (asked === undefined) given = recorded === undefined ? { name: 'tiered' } : { name: recorded.name, ...recorded.parameters }
+  else if (typeof asked === 'string') given = { name: asked }
+  else {
+    if (typeof asked !== 'object' || asked === null) throw invalidArgument(`compaction must be 'tiered', 'leveled' or an object with a strategy, not ${describe(asked)}`)
+    const { strategy, ...parameters } = asked
+    given = { name: strategy, ...parameters }
+  }
+  if (given['name'] === 'tiered' && (asked !== undefined || recorded === undefined)) given = { maxRuns, ...given }
+  return createStrategy(given as unknown as StrategyOptions)
+}
+
+function flag(value: boolean | undefined, fallback: boolean, name: string): boolean {
+  if (value === undefined) return fallback
+  if (typeof value !== 'boolean') throw invalidArgument(`${name} must be true or false, not ${describe(value)}`)
+  return value
+}
+
+function between(value: number | undefined, fallback: number, least: number, most: number, name: string): number {
+  if (value === undefined) return fallback
+  if (!Number.isSafeInteger(value) || value < least || value > most) {
+    throw invalidArgument(`${name} must be a whole number from ${least} to ${most}, not ${describe(value)}`)
+  }
+  return value
+}

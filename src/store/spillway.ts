@@ -1,0 +1,430 @@
+/**
+ * The store as its users see it. Every method checks its arguments, encodes, and hands over to the part that does the work:
+ * `commit.ts` (writes), `reader.ts` (gets), `iterator.ts` (ranges), `background.ts` (flush and merge), `recovery.ts` (open).
+ */
+import { compareBytes } from '../base/bytes.ts'
+import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
+import type { Hit } from '../base/cursor.ts'
+import { invalidArgument } from '../base/errors.ts'
+import type { Host } from '../host/host.ts'
+import { nodeHost } from '../host/node/node-host.ts'
+import type { MemoryReport } from '../memory/budget.ts'
+import { KIND_DELETE_RANGE } from '../wal/frame.ts'
+import { Background } from './background.ts'
+import { Committer } from './commit.ts'
+import { Core } from './core.ts'
+import { Scratch, describe, transcoder } from './encoding.ts'
+import type { Transcoder } from './encoding.ts'
+import { ioError } from './io-error.ts'
+import { SpillwayIterator } from './iterator.ts'
+import { BatchOperations, MAX_KEY_BYTES, OperationList, SingleOperation, checkLengths, encodeKey, encodeValue } from './operations.ts'
+import { checkOptions, checkedDurability, checkedSettings } from './options.ts'
+import { checkFloor, makePlan } from './plan.ts'
+import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
+import type { ByteRange } from './range.ts'
+import { Reader, valueOf } from './reader.ts'
+import { inspect, recover } from './recovery.ts'
+import type { RecoveryReport } from './recovery.ts'
+import { statsOf, verifyStore } from './report.ts'
+import { Scan } from './scan.ts'
+import type { Snapshot } from './snapshots.ts'
+import type {
+  BatchOperation, Durability, IteratorOptions, OpenOptions, RangeOptions, ReadOptions, StoreStats, VerifyReport, WriteOptions,
+} from './types.ts'
+
+const WRITE_OPTIONS = ['durability', 'keyEncoding', 'valueEncoding']
+const READ_OPTIONS = ['snapshot', 'keyEncoding', 'valueEncoding']
+const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...READ_OPTIONS, 'reverse', 'limit']
+const COUNT_OPTIONS = [...RANGE_OPTIONS, 'snapshot', 'keyEncoding']
+const KEY_SCRATCH_BYTES = 66 * 1024
+const VALUE_SCRATCH_BYTES = 200 * 1024
+/** How long a count may hold the event loop at a time, in entries. */
+const COUNT_SLICE = 20_000
+
+/**
+ * An embedded, ordered key-value store that keeps all its memory inside one budget.
+ *
+ * Keys are at most 65 535 bytes and sort by their bytes; values are at most 256 MiB. A missing key is `undefined`.
+ */
+export class Spillway<K = string, V = string> implements AsyncDisposable {
+  readonly #core: Core
+  readonly #background: Background
+  readonly #committer: Committer
+  readonly #reader: Reader
+  readonly #recovery: RecoveryReport
+  readonly #keyScratch = new Scratch(KEY_SCRATCH_BYTES)
+  readonly #valueScratch = new Scratch(VALUE_SCRATCH_BYTES)
+  readonly #targetScratch = new Scratch(KEY_SCRATCH_BYTES)
+  readonly #single = new SingleOperation()
+  #closing: Promise<void> | undefined
+
+  private constructor(core: Core, background: Background, committer: Committer, recovery: RecoveryReport) {
+    this.#core = core
+    this.#background = background
+    this.#committer = committer
+    this.#reader = new Reader(core)
+    this.#recovery = recovery
+  }
+
+  /**
+   * Open a store, making it if the directory has none.
+   *
+   * Throws INVALID_ARGUMENT (an option, or a directory that is no store), LOCKED (names the holder), BUDGET_TOO_SMALL (names
+   * the parts of the floor), CORRUPTION (names file and offset), UNAVAILABLE (a newer format).
+   */
+  static async open<K = string, V = string>(directory: string, options: OpenOptions<K, V> = {}): Promise<Spillway<K, V>> {
+    if (typeof directory !== 'string' || directory === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(directory)}`)
+    const host: Host = options?.host ?? nodeHost()
+    const settings = checkedSettings(options, host)
+    const plan = makePlan(settings.budgetBytes, settings.blockBytes)
+    checkFloor(plan, 0)
+    const core = new Core(host, directory, settings, plan)
+    let background: Background | undefined
+    try {
+      inspect(core)
+      host.files.makeDirectory(directory)
+      core.lock = await host.lock(directory)
+      try {
+        const recovered = recover(core, () => background = new Background(core))
+        const committer = new Committer(core, recovered.background)
+        committer.start()
+        recovered.background.schedule()
+        return new Spillway<K, V>(core, recovered.background, committer, recovered.report)
+      } catch (error) {
+        await core.lock.release()
+        throw error
+      }
+    } catch (error) {
+      core.closed = true
+      await background?.close()
+      core.releaseMemory()
+      throw ioError(error, `opening ${directory}`)
+    }
+  }
+
+  // ---- writing
+
+  /** Store a value. Resolves when the write survives what `durability` says. */
+  async put(key: K, value: V, options?: WriteOptions): Promise<void> {
+    const durability = this.#loadPut(key, value, options)
+    return this.#committer.write(this.#single, durability)
+  }
+
+  putSync(key: K, value: V, options?: WriteOptions): void {
+    const durability = this.#loadPut(key, value, options)
+    this.#committer.writeSync(this.#single, durability)
+  }
+
+  /** Remove a key; fine if it is not there. */
+  async del(key: K, options?: WriteOptions): Promise<void> {
+    const durability = this.#loadDel(key, options)
+    return this.#committer.write(this.#single, durability)
+  }
+
+  delSync(key: K, options?: WriteOptions): void {
+    const durability = this.#loadDel(key, options)
+    this.#committer.writeSync(this.#single, durability)
+  }
+
+  /** Remove every key of a range at the cost of one small write, whatever the number of keys. `{}` removes all. */
+  async deleteRange(range: RangeOptions<K>, options?: WriteOptions): Promise<void> {
+    const operations = this.#rangeOperations(range, options)
+    if (operations.count > 0) await this.#committer.write(operations, this.#durability(options))
+  }
+
+  deleteRangeSync(range: RangeOptions<K>, options?: WriteOptions): void {
+    const operations = this.#rangeOperations(range, options)
+    if (operations.count > 0) this.#committer.writeSync(operations, this.#durability(options))
+  }
+
+  /** Write several operations, all or none. Later operations on a key win over earlier ones. */
+  async batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
+    const loaded = this.#batchOperations(operations, options)
+    if (loaded.count > 0) await this.#committer.write(loaded, this.#durability(options))
+  }
+
+  batchSync(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): void {
+    const loaded = this.#batchOperations(operations, options)
+    if (loaded.count > 0) this.#committer.writeSync(loaded, this.#durability(options))
+  }
+
+  // ---- reading
+
+  /** The value of a key, or undefined. */
+  async get(key: K, options?: ReadOptions): Promise<V | undefined> {
+    return this.getSync(key, options)
+  }
+
+  getSync(key: K, options?: ReadOptions): V | undefined {
+    const hit = this.#find(key, options)
+    if (hit === undefined) return undefined
+    const { bytes, start, end } = valueOf(this.#core, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+    return this.#valueTranscoder(options).decode(bytes, start, end) as V
+  }
+
+  /** The values of several keys, in their order, as of one moment. */
+  async getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
+    return this.getManySync(keys, options)
+  }
+
+  getManySync(keys: readonly K[], options?: ReadOptions): (V | undefined)[] {
+    if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
+    return keys.map(key => this.getSync(key, options))
+  }
+
+  async has(key: K, options?: ReadOptions): Promise<boolean> {
+    return this.hasSync(key, options)
+  }
+
+  hasSync(key: K, options?: ReadOptions): boolean {
+    return this.#find(key, options) !== undefined
+  }
+
+  /** Entries of a range in key order, as of this moment or of `snapshot`. Async iterable; or next, nextv, all, seek, close. */
+  iterator(options: IteratorOptions<K, V> = {}): SpillwayIterator<[K, V]> {
+    return this.#iterator(options, true, true)
+  }
+
+  keys(options: IteratorOptions<K, V> = {}): SpillwayIterator<K> {
+    return this.#iterator(options, true, false)
+  }
+
+  values(options: IteratorOptions<K, V> = {}): SpillwayIterator<V> {
+    return this.#iterator(options, false, true)
+  }
+
+  /** The entries of a range without promises. Leave the loop, or run it to its end: either closes the iterator. */
+  entriesSync(options: IteratorOptions<K, V> = {}): Generator<[K, V], void, undefined> {
+    return this.iterator(options).entriesSync()
+  }
+
+  /** How many keys a range has, by walking it. The event loop gets its turns. */
+  async count(range: RangeOptions<K> & ReadOptions = {}): Promise<number> {
+    checkOptions(range, COUNT_OPTIONS, 'count')
+    const iterator = this.#iterator(range as IteratorOptions<K, V>, true, false)
+    try {
+      let count = 0
+      while (!iterator.ended) {
+        count += iterator.countSync(COUNT_SLICE)
+        if (!iterator.ended) await new Promise<void>(resolve => this.#core.host.scheduler.soon(resolve))
+      }
+      return count
+    } finally {
+      iterator.closeSync()
+    }
+  }
+
+  /** About how many bytes a range takes on disk, from the indexes alone. What is still in memory is not counted. */
+  async approximateSize(range: RangeOptions<K> & Pick<ReadOptions, 'keyEncoding'> = {}): Promise<number> {
+    const core = this.#core
+    core.checkOpen()
+    checkOptions(range, [...RANGE_OPTIONS, 'keyEncoding'], 'approximateSize')
+    const { start, end } = byteRange(range, this.#keyTranscoder(range), this.#keyScratch)
+    let bytes = 0
+    for (const run of core.tree.runs) {
+      for (const reader of run.pointReaders) {
+        const { firstKey, lastKey, fileBytes } = reader.properties
+        const from = start === undefined || compareBytes(start, 0, start.length, firstKey!, 0, firstKey!.length) <= 0
+          ? 0 : compareBytes(start, 0, start.length, lastKey!, 0, lastKey!.length) > 0 ? fileBytes : reader.approximateOffset(core.blocks, start)
+        const to = end === undefined || compareBytes(end, 0, end.length, lastKey!, 0, lastKey!.length) > 0
+          ? fileBytes : compareBytes(end, 0, end.length, firstKey!, 0, firstKey!.length) <= 0 ? 0 : reader.approximateOffset(core.blocks, end)
+        bytes += Math.max(0, to - from)
+      }
+    }
+    return bytes
+  }
+
+  /** Hold the present state for reading: pass it as `snapshot`. Close it, or `using`, when done: it keeps old versions on disk. */
+  snapshot(): Snapshot {
+    this.#settle()
+    return this.#core.snapshots.add(this.#core.lastSeq)
+  }
+
+  // ---- looking after it
+
+  /** Write everything in memory to tables. */
+  async flush(): Promise<void> {
+    this.#core.checkWritable()
+    await this.#committer.flush()
+  }
+
+  /** Merge what overlaps a range into one run, dropping all that is dead. Without a range: everything. */
+  async compact(range: RangeOptions<K> & Pick<ReadOptions, 'keyEncoding'> = {}): Promise<void> {
+    this.#core.checkWritable()
+    checkOptions(range, [...RANGE_OPTIONS, 'keyEncoding'], 'compact')
+    const bytes = byteRange(range, this.#keyTranscoder(range), this.#keyScratch)
+    if (isEmptyRange(bytes)) return
+    await this.#committer.flush()
+    await this.#background.compact(bytes.start, bytes.end)
+  }
+
+  /** Read and check every byte on disk. Damage is listed in the report, not thrown. */
+  async verify(): Promise<VerifyReport> {
+    this.#core.checkOpen()
+    return verifyStore(this.#core)
+  }
+
+  /** The ledger: every account, its bytes, its high-water mark and what bounds it. */
+  memory(): MemoryReport {
+    return this.#core.budget.report()
+  }
+
+  stats(): StoreStats {
+    this.#core.checkOpen()
+    return statsOf(this.#core, this.#committer, this.#background, this.#recovery)
+  }
+
+  get directory(): string { return this.#core.directory }
+  get isClosed(): boolean { return this.#closing !== undefined }
+
+  /** Close: everything acknowledged is on disk, iterators and snapshots end, waiting writes fail. Closing twice is fine. */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    const core = this.#core
+    for (const iterator of [...core.iterators]) iterator.closeSync()
+    core.snapshots.closeAll()
+    try {
+      await this.#committer.close()
+    } catch (error) {
+      throw ioError(error, 'closing the log')
+    } finally {
+      core.closed = true
+      await this.#background.close()
+      core.releaseMemory()
+      await core.lock.release()
+    }
+  }
+
+  // ---- between the two
+
+  #loadPut(key: K, value: V, options: WriteOptions | undefined): Durability {
+    const single = this.#single
+    if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
+    encodeKey(key, this.#keyTranscoder(options), this.#keyScratch)
+    encodeValue(value, this.#valueTranscoder(options), this.#valueScratch)
+    single.kind = KIND_PUT
+    single.key = this.#keyScratch.bytes
+    single.keyStart = this.#keyScratch.start
+    single.keyEnd = this.#keyScratch.end
+    single.value = this.#valueScratch.bytes
+    single.valueStart = this.#valueScratch.start
+    single.valueEnd = this.#valueScratch.end
+    checkLengths(single.keyEnd - single.keyStart, single.valueEnd - single.valueStart)
+    return this.#durability(options)
+  }
+
+  #loadDel(key: K, options: WriteOptions | undefined): Durability {
+    const single = this.#single
+    if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'del')
+    encodeKey(key, this.#keyTranscoder(options), this.#keyScratch)
+    single.kind = KIND_DELETE
+    single.key = this.#keyScratch.bytes
+    single.keyStart = this.#keyScratch.start
+    single.keyEnd = this.#keyScratch.end
+    single.valueStart = 0
+    single.valueEnd = 0
+    checkLengths(single.keyEnd - single.keyStart, 0)
+    return this.#durability(options)
+  }
+
+  #batchOperations(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): BatchOperations {
+    checkOptions(options, WRITE_OPTIONS, 'batch')
+    return new BatchOperations(operations, this.#keyTranscoder(options), this.#valueTranscoder(options), this.#keyScratch, this.#valueScratch)
+  }
+
+  #rangeOperations(range: RangeOptions<K>, options: WriteOptions | undefined): OperationList {
+    const core = this.#core
+    core.checkWritable()
+    checkOptions(options, WRITE_OPTIONS, 'deleteRange')
+    checkOptions(range, RANGE_OPTIONS, 'deleteRange')
+    if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
+    const bytes = byteRange(range, this.#keyTranscoder(options), this.#keyScratch)
+    const list = new OperationList()
+    const start = bytes.start ?? new Uint8Array(0)
+    let end = bytes.end ?? this.#behindLastKey()
+    if (end === undefined || isEmptyRange({ start, end })) return list
+    if (start.length > MAX_KEY_BYTES) return list
+    if (end.length > MAX_KEY_BYTES) {
+      // The range ends with the longest possible key, which has no successor of a key's length: that one goes by itself.
+      end = end.subarray(0, MAX_KEY_BYTES)
+      list.add(KIND_DELETE, end, new Uint8Array(0))
+    }
+    list.add(KIND_DELETE_RANGE, start, end)
+    return list
+  }
+
+  /** The first possible key behind all visible ones; undefined when there are none. */
+  #behindLastKey(): Uint8Array | undefined {
+    this.#settle()
+    const scan = new Scan(this.#core, this.#core.lastSeq, true)
+    try {
+      scan.seek(undefined)
+      if (!scan.valid) return undefined
+      const end = new Uint8Array(scan.keyLength + 1)
+      end.set(scan.key.subarray(0, scan.keyLength))
+      return end
+    } finally {
+      scan.close()
+    }
+  }
+
+  #find(key: K, options: ReadOptions | undefined): Hit | undefined {
+    const core = this.#core
+    this.#settle()
+    if (options !== undefined) checkOptions(options, READ_OPTIONS, 'get')
+    const snapshotSeq = options === undefined ? core.lastSeq : core.snapshots.seqOf(options.snapshot, core.lastSeq)
+    const scratch = this.#keyScratch
+    encodeKey(key, this.#keyTranscoder(options), scratch)
+    if (scratch.end - scratch.start > MAX_KEY_BYTES) return undefined
+    return this.#reader.find(scratch.bytes, scratch.start, scratch.end, snapshotSeq)
+  }
+
+  /** Reads see every write called before them: what waits for the end of this turn is committed now. */
+  #settle(): void {
+    this.#core.checkOpen()
+    if (this.#committer.hasPending) this.#committer.commitGroup()
+  }
+
+  #iterator<T>(options: IteratorOptions<K, V>, withKeys: boolean, withValues: boolean): SpillwayIterator<T> {
+    const core = this.#core
+    this.#settle()
+    checkOptions(options, ITERATOR_OPTIONS, 'iterator')
+    const { reverse = false, limit } = options
+    if (typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
+    if (limit !== undefined && limit !== Infinity && (!Number.isSafeInteger(limit) || limit < -1)) {
+      throw invalidArgument(`limit must be a whole number, or -1 or Infinity for all, not ${describe(limit)}`)
+    }
+    const keys = this.#keyTranscoder(options)
+    const range: ByteRange = byteRange(options, keys, this.#keyScratch)
+    return new SpillwayIterator<T>(core, {
+      range, reverse, limit: limit === undefined || limit === -1 ? Infinity : limit,
+      keys: withKeys ? keys : undefined,
+      values: withValues ? this.#valueTranscoder(options) : undefined,
+      encodeTarget: target => {
+        encodeKey(target, keys, this.#targetScratch)
+        return this.#targetScratch.bytes.slice(this.#targetScratch.start, this.#targetScratch.end)
+      },
+      snapshotSeq: core.snapshots.seqOf(options.snapshot, core.lastSeq),
+    })
+  }
+
+  #durability(options: WriteOptions | undefined): Durability {
+    return checkedDurability(options?.durability, this.#core.settings.durability)
+  }
+
+  #keyTranscoder(options: { keyEncoding?: WriteOptions['keyEncoding'] } | undefined): Transcoder {
+    return options?.keyEncoding === undefined ? this.#core.settings.key : transcoder(options.keyEncoding, 'keyEncoding')
+  }
+
+  #valueTranscoder(options: { valueEncoding?: WriteOptions['valueEncoding'] } | undefined): Transcoder {
+    return options?.valueEncoding === undefined ? this.#core.settings.value : transcoder(options.valueEncoding, 'valueEncoding')
+  }
+}
+

@@ -1,0 +1,128 @@
+/** The shapes of the public API: options, operations, reports. */
+import type { MemoryReport } from '../memory/budget.ts'
+import type { Host } from '../host/host.ts'
+import type { LeveledOptions } from '../compaction/leveled.ts'
+import type { TieredOptions } from '../compaction/tiered.ts'
+import type { Encoding } from './encoding.ts'
+import type { Snapshot } from './snapshots.ts'
+
+/**
+ * What an acknowledged write survives: 'none' = nothing (it is in memory), 'os' = the death of the process,
+ * 'disk' = the death of the machine.
+ */
+export type Durability = 'none' | 'os' | 'disk'
+
+/** One codec for all levels, or one per level (the last one counts for all deeper levels). */
+export type CompressionOption = 'none' | 'lz4' | readonly ('none' | 'lz4')[]
+
+export type CompactionOption =
+  | 'tiered' | 'leveled'
+  | ({ strategy: 'tiered' } & TieredOptions)
+  | ({ strategy: 'leveled' } & LeveledOptions)
+
+export interface OpenOptions<K = string, V = string> {
+  /** Everything the store may hold in memory: bytes or "64 MiB". Default: a quarter of what the process may use. */
+  budget?: number | string
+  /** Default of every write. Default 'os'. */
+  durability?: Durability
+  /** Default 'utf8'. */
+  keyEncoding?: Encoding<K>
+  /** Default 'utf8'. */
+  valueEncoding?: Encoding<V>
+  /** Make the store if the directory has none. Default true. */
+  createIfMissing?: boolean
+  /** Refuse a directory that already has a store. Default false. */
+  errorIfExists?: boolean
+  /** Default: what the store was last opened with; for a new store 'tiered'. */
+  compaction?: CompactionOption
+  /** Default 'lz4'. */
+  compression?: CompressionOption
+  /** Uncompressed bytes of a block. Default 4096. */
+  blockBytes?: number
+  /** Bits of filter per key; 0 = no filter. Default 10. */
+  filterBitsPerKey?: number
+  /** The outside world; for tests. Default: this machine. */
+  host?: Host
+}
+
+export interface WriteOptions<K = any, V = any> {
+  durability?: Durability
+  keyEncoding?: Encoding<K>
+  valueEncoding?: Encoding<V>
+}
+
+export interface ReadOptions<K = any, V = any> {
+  /** Read as of this snapshot. */
+  snapshot?: Snapshot
+  keyEncoding?: Encoding<K>
+  valueEncoding?: Encoding<V>
+}
+
+/** Which keys: bounds are keys in the key encoding. */
+export interface RangeOptions<K> {
+  gt?: K
+  gte?: K
+  lt?: K
+  lte?: K
+}
+
+export interface IteratorOptions<K, V> extends RangeOptions<K>, ReadOptions<K, V> {
+  /** From the last key to the first. Default false. */
+  reverse?: boolean
+  /** At most so many entries; -1 or Infinity = all. Default all. */
+  limit?: number
+}
+
+export type BatchOperation<K, V> =
+  | { type: 'put', key: K, value: V }
+  | { type: 'del', key: K }
+
+export interface StoreStats {
+  /** Writer epoch, manifest number. */
+  epoch: number
+  manifest: number
+  lastSeq: number
+  durability: Durability
+  strategy: { name: string, parameters: Readonly<Record<string, number>> }
+  /** Newest first. */
+  runs: { id: number, level: number, tables: number, bytes: number, entries: number, deletes: number }[]
+  tables: number
+  /** Bytes of all tables on disk. */
+  tableBytes: number
+  valueFiles: number
+  memtables: { entries: number, bytes: number, capacityBytes: number, sealed: boolean }[]
+  written: {
+    /** Keys and values as the caller gave them. */
+    userBytes: number
+    operations: number
+    logBytes: number
+    flushBytes: number
+    mergeBytes: number
+    valueFileBytes: number
+    manifestBytes: number
+    /** (log + flush + merge + value files + manifest) / user. */
+    amplification: number
+  }
+  flushes: number
+  merges: number
+  backgroundErrors: number
+  lastBackgroundError?: string
+  /** Time writers were made to wait since the store was opened, by cause. */
+  stalls: { count: number, totalMs: number, current?: { cause: string, ageMs: number } }
+  cache: { hits: number, misses: number, blocks: number, bytes: number }
+  snapshots: { open: number, oldestSeq?: number, oldestAgeMs?: number }
+  iterators: number
+  recovery: { logSegments: number, operations: number, droppedBytes: number, orphansRemoved: number, elapsedMs: number }
+  background: 'worker' | 'inline'
+}
+
+export interface VerifyReport {
+  tables: number
+  entries: number
+  valueFiles: number
+  bytes: number
+  /** One per damaged file; empty = all is well. */
+  errors: { file: string, offset?: number, message: string }[]
+}
+
+export type { MemoryReport }

@@ -1,0 +1,52 @@
+/**
+ * Files of large values, and who refers to each: memtables and tables. A file that nobody refers to any more is removed.
+ *
+ * Account: `table metadata` (one map entry per file).
+ */
+import type { HostFiles } from '../host/host.ts'
+import type { Account, Lease } from '../memory/budget.ts'
+
+/** A map entry and its number, measured generously. */
+const BYTES_PER_FILE = 64
+
+export class ValueFiles {
+  readonly #files: HostFiles
+  readonly #path: (number: number) => string
+  readonly #references = new Map<number, number>()
+  readonly #lease: Lease
+
+  constructor(files: HostFiles, path: (number: number) => string, account: Account) {
+    this.#files = files
+    this.#path = path
+    this.#lease = account.lease(0)
+  }
+
+  get count(): number { return this.#references.size }
+
+  has(number: number): boolean { return this.#references.has(number) }
+
+  numbers(): number[] { return [...this.#references.keys()] }
+
+  retain(numbers: readonly number[]): void {
+    for (const number of numbers) this.#references.set(number, (this.#references.get(number) ?? 0) + 1)
+    this.#lease.resize(this.#references.size * BYTES_PER_FILE)
+  }
+
+  /** Let go of references; files without any are removed. */
+  release(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const left = (this.#references.get(number) ?? 0) - 1
+      if (left > 0) {
+        this.#references.set(number, left)
+      } else {
+        this.#references.delete(number)
+        this.#files.remove(this.#path(number))
+      }
+    }
+    this.#lease.resize(this.#references.size * BYTES_PER_FILE)
+  }
+
+  close(): void {
+    this.#lease.release()
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * Appends commit groups to one log segment. Twin: `log-reader.ts`; bytes: `frame.ts`.
+ *
+ * The buffer holds, in this order: frames of committed groups that nobody asked to have written yet, then the
+ * frames of the pending group. A group longer than a frame continues in the next one and stays all or nothing.
+ *
+ * Invariants
+ * 1. The file holds whole frames only, up to `writtenBytes`: a write that fails is cut off again.
+ * 2. `rollback` forgets the pending group and nothing else; its sequence numbers are used again.
+ *
+ * Account: `log` (the buffer is the caller's, shared by all segments of a store). Cost: one copy and one hash per byte.
+ */
+import { copyBytes } from '../base/bytes.ts'
+import type { Kernels } from '../base/kernels/kernels.ts'
+import type { HostFile } from '../host/host.ts'
+import {
+  FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, LOG_FORMAT, MAX_FRAME_BYTES, OPERATION_HEADER_BYTES,
+  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, writeU32, writeU64,
+} from './frame.ts'
+
+/** A place in the pending group to go back to. */
+export interface LogMark {
+  sealedEnd: number
+  end: number
+  operations: number
+  nextSeq: number
+  groupOperations: number
+}
+
+/** Called for each operation: views into the buffer that hold during the call. */
+export type OperationVisitor = (
+  seq: number, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number,
+) => void
+
+export class LogWriter {
+  readonly file: HostFile
+  readonly fileNumber: number
+  readonly #buffer: Uint8Array
+  readonly #kernels: Kernels
+  #writtenBytes: number
+  #syncedBytes = 0
+  /** End of the committed frames. */
+  #committedEnd = 0
+  /** End of the sealed frames: committed ones, then the pending group's. */
+  #sealedEnd = 0
+  /** End of the open frame's operations. */
+  #end = 0
+  #operations = 0
+  #groupOperations = 0
+  /** Sequence number of the open frame's first operation. */
+  #nextSeq: number
+
+  /** Writes the segment's header. `nextSeq`: the sequence number of the first operation to come. */
+  constructor(file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string, nextSeq: number) {
+    this.file = file
+    this.fileNumber = fileNumber
+    this.#buffer = buffer
+    this.#kernels = kernels
+    this.#nextSeq = nextSeq
+    buffer.fill(0, 0, SEGMENT_HEADER_BYTES)
+    buffer.set(SEGMENT_MAGIC, 0)
+    writeU32(buffer, 8, LOG_FORMAT)
+    writeU64(buffer, 16, fileNumber)
+    const boot = bootHash(kernels, bootId)
+    writeU32(buffer, 24, boot.low)
+    writeU32(buffer, 28, boot.high)
+    checksum(kernels, buffer, 0, SEGMENT_HEADER_BYTES - 8, fileNumber, 0)
+    writeU32(buffer, 32, kernels.hashLow)
+    writeU32(buffer, 36, kernels.hashHigh)
+    file.writeSync(buffer, 0, SEGMENT_HEADER_BYTES, 0)
+    this.#writtenBytes = SEGMENT_HEADER_BYTES
+  }
+
+  get writtenBytes(): number { return this.#writtenBytes }
+  get isSynced(): boolean { return this.#syncedBytes >= this.#writtenBytes }
+  /** Operations of the pending group. */
+  get pendingOperations(): number { return this.#groupOperations }
+  get hasUnwritten(): boolean { return this.#committedEnd > 0 }
+
+  /** Add one operation to the pending group; false (nothing changed) when the buffer has no room for it. */
+  append(
+    kind: number, key: Uint8Array, keyStart: number, keyEnd: number,
+    value: Uint8Array, valueStart: number, valueEnd: number,
+  ): boolean {
+    const buffer = this.#buffer
+    const keyLength = keyEnd - keyStart
+    const valueLength = valueEnd - valueStart
+    const bytes = OPERATION_HEADER_BYTES + keyLength + valueLength
+    // Seven bytes of slack for padding, and a further frame's header in case this one is full.
+    if (this.#end + bytes + 2 * FRAME_HEADER_BYTES + 14 > buffer.length) return false
+    if (this.#operations > 0 && this.#end + bytes + 7 - this.#sealedEnd > MAX_FRAME_BYTES) this.#seal(FLAG_CONTINUES)
+    let at = this.#operations === 0 ? this.#sealedEnd + FRAME_HEADER_BYTES : this.#end
+    buffer[at] = kind
+    buffer[at + 1] = keyLength
+    buffer[at + 2] = keyLength >>> 8
+    writeU32(buffer, at + 3, valueLength)
+    at += OPERATION_HEADER_BYTES
+    copyBytes(key, keyStart, keyEnd, buffer, at)
+    at += keyLength
+    copyBytes(value, valueStart, valueEnd, buffer, at)
+    this.#end = at + valueLength
+    this.#operations++
+    this.#groupOperations++
+    return true
+  }
+
+  mark(): LogMark {
+    return {
+      sealedEnd: this.#sealedEnd, end: this.#end, operations: this.#operations,
+      nextSeq: this.#nextSeq, groupOperations: this.#groupOperations,
+    }
+  }
+
+  /** Forget what was appended since the mark. */
+  rewind(mark: LogMark): void {
+    this.#sealedEnd = mark.sealedEnd
+    this.#end = mark.end
+    this.#operations = mark.operations
+    this.#nextSeq = mark.nextSeq
+    this.#groupOperations = mark.groupOperations
+  }
+
+  /**
+   * End the pending group. With `write`, hand it and everything before it to the operating system; when that fails the
+   * group is forgotten and the error thrown. Then `visit` is called for each of its operations, in order.
+   */
+  commit(write: boolean, visit: OperationVisitor): void {
+    if (this.#groupOperations === 0) {
+      if (write) this.writeOut()
+      return
+    }
+    const start = this.#committedEnd
+    const firstSeq = this.#nextSeq + this.#operations - this.#groupOperations
+    this.#seal(0)
+    const end = this.#sealedEnd
+    if (write) {
+      try {
+        this.#write(end)
+      } catch (error) {
+        this.#sealedEnd = start
+        this.#end = start
+        this.#groupOperations = 0
+        this.#nextSeq = firstSeq
+        throw error
+      }
+      this.#committedEnd = 0
+      this.#sealedEnd = 0
+      this.#end = 0
+    } else {
+      this.#committedEnd = end
+    }
+    this.#groupOperations = 0
+    this.#visit(start, end, firstSeq, visit)
+  }
+
+  /**
+   * Write what the pending group holds so far and go on with it: for a batch larger than the buffer. The caller remembers
+   * `writtenBytes` and the mark from before, to `abandon` the group if it cannot be finished.
+   */
+  spill(): void {
+    this.#seal(FLAG_CONTINUES)
+    this.#write(this.#sealedEnd)
+    this.#committedEnd = 0
+    this.#sealedEnd = 0
+    this.#end = 0
+  }
+
+  /** Forget a spilled group: the file is cut back to `writtenBytes` and sequence numbers to `nextSeq`. */
+  abandon(writtenBytes: number, nextSeq: number): void {
+    this.#committedEnd = 0
+    this.#sealedEnd = 0
+    this.#end = 0
+    this.#operations = 0
+    this.#groupOperations = 0
+    this.#nextSeq = nextSeq
+    if (this.#writtenBytes > writtenBytes) {
+      this.file.truncate(writtenBytes)
+      this.#writtenBytes = writtenBytes
+    }
+  }
+
+  /** Write the committed frames that were not written yet. On an error they stay in the buffer. */
+  writeOut(): void {
+    if (this.#committedEnd === 0) return
+    if (this.#groupOperations > 0) throw new Error('a pending group must be committed before writing')
+    this.#write(this.#committedEnd)
+    this.#committedEnd = 0
+    this.#sealedEnd = 0
+    this.#end = 0
+  }
+
+  syncSync(): void {
+    const upTo = this.#writtenBytes
+    this.file.syncSync()
+    this.#syncedBytes = Math.max(this.#syncedBytes, upTo)
+  }
+
+  async sync(): Promise<void> {
+    const upTo = this.#writtenBytes
+    await this.file.sync()
+    this.#syncedBytes = Math.max(this.#syncedBytes, upTo)
+  }
+
+  close(): void {
+    this.file.close()
+  }
+
+  #write(end: number): void {
+    try {
+      this.file.writeSync(this.#buffer, 0, end, this.#writtenBytes)
+    } catch (error) {
+      this.file.truncate(this.#writtenBytes)
+      throw error
+    }
+    this.#writtenBytes += end
+  }
+
+  /** End the open frame. */
+  #seal(flags: number): void {
+    if (this.#operations === 0) return
+    const buffer = this.#buffer
+    const start = this.#sealedEnd
+    const payloadLength = this.#end - start - FRAME_HEADER_BYTES
+    const end = start + paddedLength(payloadLength)
+    buffer.fill(0, this.#end, end)
+    writeU32(buffer, start, FRAME_MAGIC)
+    writeU32(buffer, start + 4, payloadLength)
+    writeU64(buffer, start + 16, this.#nextSeq)
+    writeU64(buffer, start + 24, this.#syncedBytes)
+    writeU32(buffer, start + 32, this.#operations)
+    writeU32(buffer, start + 36, flags)
+    checksum(this.#kernels, buffer, start + 16, end, this.fileNumber, this.#writtenBytes + start)
+    writeU32(buffer, start + 8, this.#kernels.hashLow)
+    writeU32(buffer, start + 12, this.#kernels.hashHigh)
+    this.#nextSeq += this.#operations
+    this.#operations = 0
+    this.#sealedEnd = end
+    this.#end = end
+  }
+
+  #visit(start: number, end: number, firstSeq: number, visit: OperationVisitor): void {
+    const buffer = this.#buffer
+    let seq = firstSeq
+    for (let frame = start; frame < end;) {
+      const payloadLength = readU32(buffer, frame + 4)
+      let operations = readU32(buffer, frame + 32)
+      let at = frame + FRAME_HEADER_BYTES
+      for (; operations > 0; operations--) {
+        const keyStart = at + OPERATION_HEADER_BYTES
+        const keyEnd = keyStart + (buffer[at + 1]! | (buffer[at + 2]! << 8))
+        const valueEnd = keyEnd + readU32(buffer, at + 3)
+        visit(seq++, buffer[at]!, buffer, keyStart, keyEnd, keyEnd, valueEnd)
+        at = valueEnd
+      }
+      frame += paddedLength(payloadLength)
+    }
+  }
+}
