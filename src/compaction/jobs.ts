@@ -78,6 +78,10 @@ export function tablePath(prefix: string, fileNumber: number): string {
   return `${prefix}${String(fileNumber).padStart(8, '0')}.table`
 }
 
+function valuePath(prefix: string, fileNumber: number): string {
+  return `${prefix}${String(fileNumber).padStart(8, '0')}.value`
+}
+
 /** The tables being written: cut at the target size, never between two versions of a key. */
 class Output {
   readonly tables: TableProperties[] = []
@@ -160,7 +164,20 @@ function* writeTables(
 function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {
   const memtable = new Memtable(args.buffer)
   const retention = new Retention(args.snapshots, args.outside, memtable.ranges())
-  return yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), retention, 0)
+  const output = yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), retention, 0)
+  // Once the table is durable and the log gone, a large value must be as durable as the reference to it.
+  for (const { valueFiles } of output.tables) {
+    for (const fileNumber of valueFiles) {
+      const file = context.files.openWrite(valuePath(args.directoryPrefix, fileNumber))
+      try {
+        file.syncSync()
+      } finally {
+        file.close()
+      }
+    }
+  }
+  if (output.tables.some(table => table.valueFiles.length > 0)) context.files.syncDirectory(args.directoryPrefix)
+  return output
 }
 
 function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput, void> {

@@ -9,25 +9,19 @@
  *
  * Accounts: `log`, `write queue`. Cost: one write to the file and one promise per group, nothing allocated per operation.
  */
-import { KIND_PUT, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
-import { stallVerdict } from '../compaction/stall.ts'
-import { Memtable } from '../memtable/memtable.ts'
-import { VALUE_REFERENCE_BYTES, decodeValueReference, encodeValueReference, writeValueFile } from '../table/value-file.ts'
-import { KIND_DELETE_RANGE } from '../wal/frame.ts'
-import { LogWriter } from '../wal/log-writer.ts'
+import { applyOperation, recordBytesOf } from './apply.ts'
 import type { Background } from './background.ts'
 import type { Core } from './core.ts'
+import { deferred } from './deferred.ts'
+import type { Deferred } from './deferred.ts'
 import { ioError } from './io-error.ts'
+import { LargeValues } from './large-values.ts'
+import { LogSegments } from './log-segments.ts'
 import { MemtableSlot } from './memtables.ts'
 import type { Operations } from './operations.ts'
+import { Stalls } from './stalls.ts'
 import type { Durability } from './types.ts'
-
-interface Deferred {
-  promise: Promise<void>
-  resolve: () => void
-  reject: (error: Error) => void
-}
 
 interface Group {
   /** Written when committed; a group of 'none' writes is not. */
@@ -43,46 +37,39 @@ interface Waiter {
   deferred: Deferred
 }
 
-/** The delay of a stall verdict is for so many bytes; smaller writes owe their share. */
-const STALL_QUANTUM_BYTES = 64 * 1024
 const DONE = Promise.resolve()
 
 export class Committer {
   readonly #core: Core
   readonly #background: Background
-  #log!: LogWriter
-  /** Segments before the current one that the memtable being flushed still needs. */
-  #olderLogs: LogWriter[] = []
-  #directorySynced = false
+  readonly #logs: LogSegments
+  readonly #values: LargeValues
+  readonly #stalls: Stalls
   #group: Group | undefined
   #groupEntries = 0
   #groupRecordBytes = 0
   #commitScheduled = false
   #queue: Waiter[] = []
   #queuedBytes = 0
-  #stalledSinceMs: number | undefined
-  #stallCause = ''
-  #owedMs = 0
   #syncing: Deferred[] = []
   #syncRunning = false
-  /** Value files of the call being appended, by operation. */
-  readonly #references = new Map<number, Uint8Array>()
 
   constructor(core: Core, background: Background) {
     this.#core = core
     this.#background = background
+    this.#logs = new LogSegments(core)
+    this.#values = new LargeValues(core)
+    this.#stalls = new Stalls(core)
     background.onProgress = () => this.#drainQueue()
-    background.onFlushed = floor => this.#dropLogs(floor)
+    background.onFlushed = floor => this.#logs.drop(floor)
   }
 
   get hasPending(): boolean { return this.#group !== undefined }
-  get currentStall(): { cause: string, ageMs: number } | undefined {
-    return this.#stalledSinceMs === undefined ? undefined : { cause: this.#stallCause, ageMs: this.#core.host.clock.nowMs() - this.#stalledSinceMs }
-  }
+  get currentStall(): { cause: string, ageMs: number } | undefined { return this.#stalls.current }
 
   /** Start the first log segment. Its number is the memtable's unless recovery replayed older ones into it. */
   start(): void {
-    this.#log = this.#createLog()
+    this.#logs.begin()
   }
 
   write(operations: Operations, durability: Durability): Promise<void> {
@@ -108,10 +95,7 @@ export class Committer {
     const error = this.commitGroup()
     if (error !== undefined) throw error
     if (durability === 'disk') this.#syncNow()
-    if (this.#owedMs >= 1) {
-      const delayMs = this.#takeOwed()
-      core.host.scheduler.sleepSync(delayMs)
-    }
+    if (this.#stalls.owes) core.host.scheduler.sleepSync(this.#stalls.takeOwed())
   }
 
   /** Commit what was appended in this turn. Reads call it first, so that they see every write before them. */
@@ -122,11 +106,12 @@ export class Committer {
     this.#group = undefined
     this.#groupEntries = 0
     this.#groupRecordBytes = 0
-    const before = this.#log.writtenBytes
+    const log = this.#logs.current
+    const before = log.writtenBytes
     const lastSeq = core.lastSeq
     const userBytes = core.counters.userBytes
     try {
-      this.#log.commit(group.writes, this.#apply)
+      log.commit(group.writes, this.#apply)
     } catch (cause) {
       const error = ioError(cause, 'writing the log')
       group.written?.reject(error)
@@ -134,16 +119,16 @@ export class Committer {
       return error
     }
     core.counters.operations += core.lastSeq - lastSeq
-    core.counters.logBytes += this.#log.writtenBytes - before
-    this.#oweFor(core.counters.userBytes - userBytes)
+    core.counters.logBytes += log.writtenBytes - before
+    this.#stalls.owe(core.counters.userBytes - userBytes)
     if (group.synced !== undefined) {
       this.#syncing.push(group.synced)
       void this.#syncLoop()
     }
     if (group.written !== undefined) {
       const { resolve } = group.written
-      if (this.#owedMs < 1) resolve()
-      else core.host.scheduler.later(this.#takeOwed(), resolve)
+      if (this.#stalls.owes) core.host.scheduler.later(this.#stalls.takeOwed(), resolve)
+      else resolve()
     }
     return undefined
   }
@@ -159,7 +144,7 @@ export class Committer {
       if (error !== undefined) throw error
       if (core.sealed.length === 0 && core.active.isEmpty) break
       await this.#background.changed()
-      core.checkOpen()
+      core.checkWritable()
     }
   }
 
@@ -170,11 +155,10 @@ export class Committer {
       waiter.deferred.reject(new SpillwayError('SPILLWAY_CLOSED', 'the store was closed while this write waited; it was not written'))
     }
     try {
-      this.#log.writeOut()
-      await this.#syncAll()
+      this.#logs.writeOut()
+      await this.#logs.sync()
     } finally {
-      this.#log.close()
-      for (const log of this.#olderLogs) log.close()
+      this.#logs.close()
     }
   }
 
@@ -199,31 +183,33 @@ export class Committer {
       for (;;) {
         const problem = this.#append(operations, durability)
         if (problem === 'none') {
-          this.#references.clear()
+          this.#values.keep()
           return true
         }
         if (this.#group !== undefined) {
           this.#throwIfFailed(this.commitGroup())
-        } else if (problem === 'log' && this.#log.hasUnwritten) {
-          this.#writeOut()
+        } else if (problem === 'log' && this.#logs.current.hasUnwritten) {
+          this.#logs.writeOut()
         } else if (problem === 'log') {
-          if (this.#appendLarge(operations)) return true
-          if (!this.#rotateIfPossible(operations)) return false
+          if (this.#appendLarge(operations, durability)) return true
+          if (!this.#rotateIfPossible(operations)) break
         } else if (!this.#rotateIfPossible(operations)) {
-          return false
+          break
         }
       }
     } catch (error) {
-      this.#forgetReferences()
+      this.#values.forget()
       throw error
     }
+    this.#values.forget()
+    return false
   }
 
   /** What keeps the operations out of the group: nothing, the memtable's room or the log buffer's. Then nothing has changed. */
   #append(operations: Operations, durability: Durability): 'none' | 'memtable' | 'log' {
     const writes = durability !== 'none'
     if (this.#group !== undefined && this.#group.writes !== writes) this.#throwIfFailed(this.commitGroup())
-    const log = this.#log
+    const log = this.#logs.current
     const memtable = this.#core.active.memtable
     const mark = operations.count > 1 ? log.mark() : undefined
     let entries = this.#groupEntries
@@ -231,12 +217,16 @@ export class Committer {
     let problem: 'none' | 'memtable' | 'log' = 'none'
     try {
       for (let i = 0; i < operations.count && problem === 'none'; i++) {
-        this.#load(operations, i)
-        const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
+        operations.load(i)
         entries++
-        recordBytes += recordBytesOf(kind, keyEnd - keyStart, valueEnd - valueStart)
-        if (!memtable.fitsBatch(entries, recordBytes)) problem = 'memtable'
-        else if (!log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) problem = 'log'
+        recordBytes += recordBytesOf(operations.kind, operations.keyEnd - operations.keyStart, this.#values.storedBytes(operations))
+        if (!memtable.fitsBatch(entries, recordBytes)) {
+          problem = 'memtable'
+          break
+        }
+        this.#values.replace(operations, i, durability === 'disk')
+        const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
+        if (!log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) problem = 'log'
       }
     } catch (error) {
       if (mark !== undefined) log.rewind(mark)
@@ -254,21 +244,22 @@ export class Committer {
   }
 
   /** A batch larger than the log buffer: written in several frames, applied when the last one is out. False: no room in the memtable. */
-  #appendLarge(operations: Operations): boolean {
+  #appendLarge(operations: Operations, durability: Durability): boolean {
     const core = this.#core
-    const log = this.#log
+    const log = this.#logs.current
     const startBytes = log.writtenBytes
     const firstSeq = core.lastSeq + 1
     let recordBytes = 0
     try {
       for (let i = 0; i < operations.count; i++) {
-        this.#load(operations, i)
-        const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
-        recordBytes += recordBytesOf(kind, keyEnd - keyStart, valueEnd - valueStart)
+        operations.load(i)
+        recordBytes += recordBytesOf(operations.kind, operations.keyEnd - operations.keyStart, this.#values.storedBytes(operations))
         if (!core.active.memtable.fitsBatch(i + 1, recordBytes)) {
           log.abandon(startBytes, firstSeq)
           return false
         }
+        this.#values.replace(operations, i, durability === 'disk')
+        const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
         if (log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) continue
         log.spill()
         if (!log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) throw new Error('one operation does not fit the log buffer')
@@ -279,53 +270,17 @@ export class Committer {
       throw ioError(error, 'writing the log')
     }
     for (let i = 0; i < operations.count; i++) {
-      this.#load(operations, i)
+      operations.load(i)
+      this.#values.replace(operations, i, durability === 'disk')
       const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
       applyOperation(core, firstSeq + i, kind, key, keyStart, keyEnd, value, valueStart, valueEnd)
       core.counters.userBytes += keyEnd - keyStart + valueEnd - valueStart
     }
     core.counters.operations += operations.count
     core.counters.logBytes += log.writtenBytes - startBytes
-    this.#references.clear()
+    this.#values.keep()
     this.#group = { writes: true, written: undefined, synced: undefined }
     return true
-  }
-
-  /** Make operation i the current one; a large value goes to its file and is replaced by a reference. */
-  #load(operations: Operations, i: number): void {
-    operations.load(i)
-    if (operations.kind !== KIND_PUT || operations.valueEnd - operations.valueStart <= this.#core.plan.inlineValueBytes) return
-    let reference = this.#references.get(i)
-    if (reference === undefined) {
-      reference = this.#writeValue(operations.value.subarray(operations.valueStart, operations.valueEnd))
-      this.#references.set(i, reference)
-    }
-    operations.kind = KIND_VALUE_FILE
-    operations.value = reference
-    operations.valueStart = 0
-    operations.valueEnd = reference.length
-  }
-
-  #writeValue(value: Uint8Array): Uint8Array {
-    const core = this.#core
-    const number = core.takeFileNumber()
-    try {
-      writeValueFile(core.host.files, core.valuePath(number), number, value, core.kernels, core.settings.durability === 'disk')
-    } catch (error) {
-      throw ioError(error, 'writing a large value')
-    }
-    core.counters.valueFileBytes += value.length
-    core.counters.userBytes += value.length
-    const reference = new Uint8Array(VALUE_REFERENCE_BYTES)
-    encodeValueReference(reference, 0, number, value.length)
-    return reference
-  }
-
-  #forgetReferences(): void {
-    for (const reference of this.#references.values()) {
-      this.#core.host.files.remove(this.#core.valuePath(decodeValueReference(reference, 0, reference.length).fileNumber))
-    }
-    this.#references.clear()
   }
 
   #rotateIfPossible(operations: Operations): boolean {
@@ -344,65 +299,18 @@ export class Committer {
   #canRotate(): boolean {
     const core = this.#core
     if (!core.arenas.available) return false
-    const { runCount: runs, debtBytes } = core.tree
-    return !(this.#background.mergesRunning > 0 && stallVerdict({ runs, debtBytes }, core.plan.stall).stop)
+    return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
   }
 
   /** Seal the active memtable and its log segment and begin new ones. */
   #rotate(): void {
     const core = this.#core
-    this.#writeOut()
-    const older = this.#log
-    this.#log = this.#createLog()
-    this.#olderLogs.push(older)
+    const logNumber = this.#logs.begin()
     const slot = core.active
     core.sealed.push(slot)
-    core.active = new MemtableSlot(core.arenas.take(), this.#log.fileNumber)
+    core.active = new MemtableSlot(core.arenas.take(), logNumber)
     core.shape++
     this.#background.flush(slot)
-  }
-
-  #createLog(): LogWriter {
-    const core = this.#core
-    const number = core.takeFileNumber()
-    const path = core.logPath(number)
-    try {
-      const file = core.host.files.create(path)
-      try {
-        const log = new LogWriter(file, number, core.logBuffer, core.kernels, core.host.bootId(), core.lastSeq + 1)
-        core.logs.push(number)
-        this.#directorySynced = false
-        return log
-      } catch (error) {
-        file.close()
-        core.host.files.remove(path)
-        throw error
-      }
-    } catch (error) {
-      throw ioError(error, 'creating a log segment')
-    }
-  }
-
-  #writeOut(): void {
-    const before = this.#log.writtenBytes
-    try {
-      this.#log.writeOut()
-    } catch (error) {
-      throw ioError(error, 'writing the log')
-    }
-    this.#core.counters.logBytes += this.#log.writtenBytes - before
-  }
-
-  /** The segments below `floor` are no longer needed. */
-  #dropLogs(floor: number): void {
-    const core = this.#core
-    this.#olderLogs = this.#olderLogs.filter(log => {
-      if (log.fileNumber >= floor) return true
-      log.close()
-      return false
-    })
-    for (const number of core.logs) if (number < floor) core.host.files.remove(core.logPath(number))
-    core.logs = core.logs.filter(number => number >= floor)
   }
 
   #acknowledgement(durability: Durability): Promise<void> {
@@ -419,7 +327,7 @@ export class Committer {
     const waiter: Waiter = { operations: kept, durability, bytes, deferred: deferred() }
     this.#queue.push(waiter)
     this.#queuedBytes += bytes
-    this.#beginStall()
+    this.#stalls.begin(this.#stallCause())
     this.#background.retryNow()
     // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
     while (this.#queuedBytes > core.plan.queueBytes && this.#queue.length > 0) {
@@ -453,7 +361,7 @@ export class Committer {
       this.#acknowledgement(waiter.durability).then(waiter.deferred.resolve, waiter.deferred.reject)
     }
     this.commitGroup()
-    if (this.#queue.length === 0) this.#endStall()
+    if (this.#queue.length === 0) this.#stalls.end()
   }
 
   #shiftQueue(): Waiter {
@@ -464,16 +372,16 @@ export class Committer {
 
   #failQueue(error: Error): void {
     while (this.#queue.length > 0) this.#shiftQueue().deferred.reject(error)
-    this.#endStall()
+    this.#stalls.end()
   }
 
   /** Wait in this call until some background job has ended. Throws when none runs that could make room. */
   #waitInside(): void {
     const background = this.#background
-    this.#beginStall()
+    this.#stalls.begin(this.#stallCause())
     background.retryNow()
     const waited = background.waitInside()
-    if (this.#queue.length === 0) this.#endStall()
+    if (this.#queue.length === 0) this.#stalls.end()
     const error = background.flushError
     if (error !== undefined && !this.#core.arenas.available) throw error
     if (!waited && !this.#canRotate()) {
@@ -482,35 +390,7 @@ export class Committer {
     this.#core.checkWritable()
   }
 
-  #beginStall(): void {
-    if (this.#stalledSinceMs !== undefined) return
-    this.#stalledSinceMs = this.#core.host.clock.nowMs()
-    this.#stallCause = this.#core.arenas.available ? 'compaction' : 'flush'
-    this.#core.counters.stallCount++
-  }
-
-  #endStall(): void {
-    if (this.#stalledSinceMs === undefined) return
-    this.#core.counters.stallMs += this.#core.host.clock.nowMs() - this.#stalledSinceMs
-    this.#stalledSinceMs = undefined
-  }
-
-  /** What the tree's present state makes a write of so many bytes owe. */
-  #oweFor(bytes: number): void {
-    const { tree: { runCount: runs, debtBytes }, plan } = this.#core
-    const { delayMs } = stallVerdict({ runs, debtBytes }, plan.stall)
-    if (delayMs > 0) this.#owedMs += delayMs * bytes / STALL_QUANTUM_BYTES
-    else this.#owedMs = 0
-  }
-
-  #takeOwed(): number {
-    const { counters, plan } = this.#core
-    const delayMs = Math.min(this.#owedMs, 10 * plan.stall.maxDelayMs)
-    this.#owedMs = 0
-    counters.stallCount++
-    counters.stallMs += delayMs
-    return delayMs
-  }
+  #stallCause(): string { return this.#core.arenas.available ? 'compaction' : 'flush' }
 
   async #syncLoop(): Promise<void> {
     if (this.#syncRunning) return
@@ -519,7 +399,7 @@ export class Committer {
       while (this.#syncing.length > 0) {
         const waiting = this.#syncing.splice(0)
         try {
-          await this.#syncAll()
+          await this.#logs.sync()
           for (const { resolve } of waiting) resolve()
         } catch (cause) {
           this.#syncFailed(cause, waiting)
@@ -530,27 +410,12 @@ export class Committer {
     }
   }
 
-  /** Older segments first: what is durable must be a prefix. */
-  async #syncAll(): Promise<void> {
-    for (const log of this.#olderLogs) if (!log.isSynced) await log.sync()
-    this.#syncDirectory()
-    if (!this.#log.isSynced) await this.#log.sync()
-  }
-
   #syncNow(): void {
     try {
-      for (const log of this.#olderLogs) if (!log.isSynced) log.syncSync()
-      this.#syncDirectory()
-      if (!this.#log.isSynced) this.#log.syncSync()
+      this.#logs.syncNow()
     } catch (cause) {
       throw this.#syncFailed(cause, [])
     }
-  }
-
-  #syncDirectory(): void {
-    if (this.#directorySynced) return
-    this.#core.host.files.syncDirectory(this.#core.directory)
-    this.#directorySynced = true
   }
 
   /** After a failed sync nobody knows what is on the disk: a later one that succeeds proves nothing. */
@@ -564,37 +429,4 @@ export class Committer {
   #throwIfFailed(error: Error | undefined): void {
     if (error !== undefined) throw error
   }
-}
-
-function recordBytesOf(kind: number, keyBytes: number, valueBytes: number): number {
-  return kind === KIND_DELETE_RANGE ? Memtable.rangeBytes(keyBytes, valueBytes) : Memtable.recordBytes(keyBytes, valueBytes)
-}
-
-/** One logged operation into the active memtable: by a commit, and by recovery. */
-export function applyOperation(
-  core: Core, seq: number, kind: number, key: Uint8Array, keyStart: number, keyEnd: number,
-  value: Uint8Array, valueStart: number, valueEnd: number,
-): void {
-  const slot = core.active
-  if (kind === KIND_DELETE_RANGE) {
-    slot.memtable.deleteRange(key.slice(keyStart, keyEnd), value.slice(valueStart, valueEnd), seq)
-  } else {
-    slot.memtable.put(key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd, core.snapshots.newestSeq)
-    if (kind === KIND_VALUE_FILE) {
-      const { fileNumber } = decodeValueReference(value, valueStart, valueEnd)
-      slot.valueFiles.push(fileNumber)
-      core.valueFiles.retain([fileNumber])
-    }
-  }
-  core.lastSeq = seq
-}
-
-function deferred(): Deferred {
-  let resolve!: () => void
-  let reject!: (error: Error) => void
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  return { promise, resolve, reject }
 }

@@ -9,15 +9,13 @@
  * 3. Foreign files are never touched.
  */
 import { CorruptionError, SpillwayError, invalidArgument } from '../base/errors.ts'
-import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import { KIND_VALUE_FILE } from '../base/cursor.ts'
 import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
-import { Memtable } from '../memtable/memtable.ts'
 import { parseName } from '../manifest/names.ts'
 import type { Version } from '../manifest/version.ts'
 import { VALUE_REFERENCE_BYTES } from '../table/value-file.ts'
 import type { Background } from './background.ts'
-import { applyOperation } from './commit.ts'
+import { applyOperation, recordBytesOf } from './apply.ts'
 import type { Core } from './core.ts'
 import { MemtableSlot } from './memtables.ts'
 import { chooseStrategy } from './options.ts'
@@ -117,6 +115,7 @@ function replay(core: Core, background: Background, files: { kind: string, numbe
   let droppedBytes = 0
   let expected: number | undefined
   let lost = false
+  const empty: number[] = []
   for (const number of numbers) {
     const path = core.logPath(number)
     if (lost) {
@@ -139,6 +138,7 @@ function replay(core: Core, background: Background, files: { kind: string, numbe
       })
       if (contents.firstSeq !== undefined && contents.firstSeq > core.lastSeq + 1 && contents.operations > 0) throw missing(path, contents.firstSeq, core.lastSeq)
       expected = contents.nextSeq ?? expected
+      if (contents.operations === 0) empty.push(number)
       if (contents.droppedBytes > 0) {
         droppedBytes += contents.droppedBytes
         file.truncate(contents.endOffset)
@@ -149,6 +149,8 @@ function replay(core: Core, background: Background, files: { kind: string, numbe
       file.close()
     }
   }
+  for (const number of empty) core.host.files.remove(core.logPath(number))
+  core.logs = core.logs.filter(log => !empty.includes(log))
   return { logSegments: numbers.length, operations, droppedBytes }
 }
 
@@ -159,8 +161,7 @@ function missing(path: string, found: number, last: number): SpillwayError {
 /** Flush what was replayed so far when the next operation does not fit. */
 function makeRoom(core: Core, background: Background, logNumber: number, kind: number, keyBytes: number, valueBytes: number): void {
   const { memtable } = core.active
-  const fits = kind === KIND_DELETE_RANGE ? memtable.fitsBatch(1, Memtable.rangeBytes(keyBytes, valueBytes)) : memtable.fits(keyBytes, valueBytes)
-  if (fits) return
+  if (memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
   while (!core.arenas.available) waitForFlush(background)
   const slot = core.active
   core.sealed.push(slot)

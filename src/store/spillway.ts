@@ -105,9 +105,13 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   // ---- writing
 
   /** Store a value. Resolves when the write survives what `durability` says. */
-  async put(key: K, value: V, options?: WriteOptions): Promise<void> {
-    const durability = this.#loadPut(key, value, options)
-    return this.#committer.write(this.#single, durability)
+  put(key: K, value: V, options?: WriteOptions): Promise<void> {
+    // Not an async function: writers of one turn share one promise.
+    try {
+      return this.#committer.write(this.#single, this.#loadPut(key, value, options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   putSync(key: K, value: V, options?: WriteOptions): void {
@@ -116,9 +120,12 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   /** Remove a key; fine if it is not there. */
-  async del(key: K, options?: WriteOptions): Promise<void> {
-    const durability = this.#loadDel(key, options)
-    return this.#committer.write(this.#single, durability)
+  del(key: K, options?: WriteOptions): Promise<void> {
+    try {
+      return this.#committer.write(this.#single, this.#loadDel(key, options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   delSync(key: K, options?: WriteOptions): void {
