@@ -29,13 +29,16 @@ const work = mkdtempSync(join(tmpdir(), 'kernels-'))
 try {
   const file = join(work, 'kernels.wasm')
   const compiler = join(root, 'node_modules/assemblyscript/bin/asc.js')
-  const { status } = spawnSync(process.execPath, [compiler, join(source, 'index.ts'), '--outFile', file, ...options], { stdio: 'inherit' })
+  const args = [compiler, join(source, 'index.ts'), '--outFile', file, ...options]
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' })
   if (status !== 0) throw new Error(`asc ended with ${status}`)
 
   const wasm = readFileSync(file)
   const memory = new WebAssembly.Memory({ initial: 1 })
   const { staticEnd } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { env: { memory } }).exports
-  if (staticEnd() > STATIC_LIMIT) throw new Error(`static data ends at ${staticEnd()}, beyond ${STATIC_LIMIT}: move RESULT and TABLE in layout.ts and kernels.ts`)
+  if (staticEnd() > STATIC_LIMIT) {
+    throw new Error(`static data ends at ${staticEnd()}, beyond ${STATIC_LIMIT}: move RESULT and TABLE in layout.ts and kernels.ts`)
+  }
 
   const lines = wasm.toString('base64').match(/.{1,120}/g).map((line) => `  '${line}'`)
   writeFileSync(target, [

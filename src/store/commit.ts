@@ -38,6 +38,7 @@ interface Waiter {
 }
 
 const DONE = Promise.resolve()
+const MOST_REPLAYED_LOGS = 8
 
 export class Committer {
   readonly #core: Core
@@ -67,9 +68,10 @@ export class Committer {
   get hasPending(): boolean { return this.#group !== undefined }
   get currentStall(): { cause: string, ageMs: number } | undefined { return this.#stalls.current }
 
-  /** Start the first log segment. Its number is the memtable's unless recovery replayed older ones into it. */
+  /** Start the first log segment. Many short lives leave many small segments behind: then what they held is flushed. */
   start(): void {
     this.#logs.begin()
+    if (this.#core.logs.length > MOST_REPLAYED_LOGS && !this.#core.active.isEmpty && this.#canRotate()) this.#rotate()
   }
 
   write(operations: Operations, durability: Durability): Promise<void> {

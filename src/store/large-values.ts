@@ -59,6 +59,7 @@ export class LargeValues {
     const number = core.takeFileNumber()
     try {
       writeValueFile(core.host.files, core.valuePath(number), number, value, core.kernels, durable)
+      if (durable) core.host.files.syncDirectory(core.directory)
     } catch (error) {
       throw ioError(error, 'writing a large value')
     }

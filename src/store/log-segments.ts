@@ -83,8 +83,15 @@ export class LogSegments {
     if (!this.#current.isSynced) this.#current.syncSync()
   }
 
+  /** A segment that holds nothing is not left behind. */
   close(): void {
-    this.#current.close()
+    const core = this.#core
+    const { current } = this
+    current.close()
+    if (current.isEmpty) {
+      core.host.files.remove(core.logPath(current.fileNumber))
+      core.logs = core.logs.filter(number => number !== current.fileNumber)
+    }
     for (const log of this.#older) log.close()
   }
 

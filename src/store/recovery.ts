@@ -8,7 +8,8 @@
  *    first operation that the machine lost.
  * 3. Foreign files are never touched.
  */
-import { CorruptionError, SpillwayError, invalidArgument } from '../base/errors.ts'
+import { CorruptionError, invalidArgument } from '../base/errors.ts'
+import type { SpillwayError } from '../base/errors.ts'
 import { KIND_VALUE_FILE } from '../base/cursor.ts'
 import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
 import { parseName } from '../manifest/names.ts'

@@ -82,7 +82,10 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     let background: Background | undefined
     try {
       inspect(core)
-      host.files.makeDirectory(directory)
+      if (!host.files.exists(directory)) {
+        host.files.makeDirectory(directory)
+        host.files.syncDirectory(host.join(directory, '..'))
+      }
       core.lock = await host.lock(directory)
       try {
         const recovered = recover(core, () => background = new Background(core))

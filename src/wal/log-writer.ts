@@ -72,6 +72,7 @@ export class LogWriter {
   }
 
   get writtenBytes(): number { return this.#writtenBytes }
+  get isEmpty(): boolean { return this.#writtenBytes === SEGMENT_HEADER_BYTES }
   get isSynced(): boolean { return this.#syncedBytes >= this.#writtenBytes }
   /** Operations of the pending group. */
   get pendingOperations(): number { return this.#groupOperations }

@@ -1,0 +1,363 @@
+/**
+ * The block cache: recently read blocks of tables, in memory that can be given back at any time.
+ *
+ * Blocks are appended to slots, which form a queue. A new slot is taken while the budget has free room; after that the
+ * oldest is recycled: its blocks that were found again since they came (most often found first, half a slot at most)
+ * stay at its front, the others go. So a scan, which touches a block once, pushes out only what is as cold as itself.
+ *
+ * 1. Every byte held (slots, directory) is leased from the account first and given back at once when freed.
+ * 2. Only free budget is taken: the cache grows on what nobody else wants, and `shrink` returns it.
+ * 3. A block that is found is the one last inserted under that table and offset.
+ * 4. Every block of the directory lies in one live slot and in that slot's chain, in order of position.
+ *
+ * Cost: a find reads two cache lines; an insert copies the block, and at most as many bytes again to carry blocks over;
+ * `dropTable` walks all blocks. Memory: 32 to 64 bytes a block beside its bytes, and the unused ends of slots.
+ */
+import { EMPTY } from '../base/cursor.ts'
+import { invalidArgument } from '../base/errors.ts'
+import type { Account, Lease } from '../memory/budget.ts'
+import { BlockDirectory, MAX_TOUCHES, MIN_CAPACITY, NONE } from './block-directory.ts'
+
+export interface BlockCacheOptions {
+  /** Size of a slot, and so of the largest block: default 256 KiB. */
+  slotBytes?: number
+}
+
+export interface BlockCacheStats {
+  hits: number
+  misses: number
+  inserts: number
+  /** Blocks dropped to make room, or because memory was given back. */
+  evictions: number
+  /** Inserts that found no room. */
+  refused: number
+  /** Blocks held. */
+  blocks: number
+  /** Bytes leased. */
+  bytes: number
+  slots: number
+}
+
+class Slot {
+  readonly id: number
+  readonly bytes: Uint8Array<ArrayBuffer>
+  lease: Lease
+  usedBytes = 0
+  /** The chain of its blocks. */
+  first = NONE
+  last = NONE
+  /** The next younger slot. */
+  younger: Slot | undefined = undefined
+
+  constructor(id: number, bytes: Uint8Array<ArrayBuffer>, lease: Lease) {
+    this.id = id
+    this.bytes = bytes
+    this.lease = lease
+  }
+}
+
+const DEFAULT_SLOT_BYTES = 256 * 1024
+
+export class BlockCache {
+  /** Where the last successful find or insert left the block: a view into a slot, valid until the next insert or shrink. */
+  bytes: Uint8Array = EMPTY
+  start = 0
+  end = 0
+
+  readonly #account: Account
+  readonly #slotBytes: number
+  #directory: BlockDirectory
+  /** By id, whether held or given back. */
+  readonly #slots: Slot[] = []
+  /** Slots given back: their (empty) buffers are used again. */
+  readonly #spare: Slot[] = []
+  #oldest: Slot | undefined
+  /** The youngest, where blocks are appended. */
+  #current: Slot | undefined
+  #held = 0
+  #closed = false
+  #hits = 0
+  #misses = 0
+  #inserts = 0
+  #evictions = 0
+  #refused = 0
+  /** Scratch of `#recycle`: bytes by number of touches. */
+  readonly #bytesByTouches = new Float64Array(MAX_TOUCHES + 1)
+
+  constructor(account: Account, options: BlockCacheOptions = {}) {
+    this.#account = account
+    this.#slotBytes = options.slotBytes ?? DEFAULT_SLOT_BYTES
+    if (!(Number.isInteger(this.#slotBytes) && this.#slotBytes >= 64 && this.#slotBytes <= 2 ** 30)) {
+      throw invalidArgument(`slotBytes must be a whole number from 64 to ${2 ** 30}, not ${this.#slotBytes}`)
+    }
+    this.#directory = new BlockDirectory(account)
+  }
+
+  /** Look for a block: `table` an int32, `offset` a uint32. */
+  find(table: number, offset: number): boolean {
+    const directory = this.#directory
+    const entry = offset >>> 0 === offset ? directory.find(table, offset) : NONE
+    if (entry === NONE) {
+      this.#misses++
+      return false
+    }
+    this.#hits++
+    directory.touch(entry)
+    this.#point(entry)
+    return true
+  }
+
+  /**
+   * Copy source[start, end) in, in place of what was there under the same name; `source` may not be a view into this
+   * cache. False when it cannot be cached (no memory, larger than a slot): the caller then uses its own copy.
+   */
+  insert(table: number, offset: number, source: Uint8Array, start: number, end: number): boolean {
+    const length = end - start
+    if (this.#closed || length > this.#slotBytes || offset >>> 0 !== offset || (table | 0) !== table) return this.#refuse()
+    if (!(start >= 0 && length >= 0 && end <= source.length)) {
+      throw new RangeError(`bytes ${start} to ${end} of a block of ${source.length}`)
+    }
+    const known = this.#directory.find(table, offset)
+    if (known !== NONE) this.#forget(known)
+    if (!this.#makeEntryRoom() || !this.#makeRoom(length)) return this.#refuse()
+
+    const slot = this.#current!
+    const at = slot.usedBytes
+    slot.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), at)
+    slot.usedBytes = at + length
+    const entry = this.#directory.add(table, offset, slot.id, at, length)
+    this.#append(slot, entry)
+    this.#inserts++
+    this.#point(entry)
+    return true
+  }
+
+  /** Forget all blocks of a deleted table. Slots left empty are the next to be used again. */
+  dropTable(table: number): void {
+    const directory = this.#directory
+    let older: Slot | undefined
+    let slot = this.#oldest
+    while (slot !== undefined) {
+      const { younger } = slot
+      let last = NONE
+      for (let entry = slot.first; entry !== NONE;) {
+        const next = directory.next(entry)
+        if (directory.table(entry) === table) {
+          if (last === NONE) slot.first = next
+          else directory.setNext(last, next)
+          directory.remove(entry)
+        } else {
+          last = entry
+        }
+        entry = next
+      }
+      slot.last = last
+      if (last === NONE) slot.usedBytes = 0
+      if (last === NONE && older !== undefined && younger !== undefined) {
+        older.younger = younger
+        slot.younger = this.#oldest
+        this.#oldest = slot
+      } else {
+        older = slot
+      }
+      slot = younger
+    }
+  }
+
+  /** Give back at least `bytes` if possible, oldest slots first; returns how many it gave. Suits `Budget.addReclaimer`. */
+  shrink(bytes: number): number {
+    const before = this.#bytesHeld()
+    while (this.#oldest !== undefined && before - this.#bytesHeld() < bytes) this.#releaseOldest()
+    if (this.#oldest === undefined) this.#directory.free()
+    else this.#repackDirectory()
+    return before - this.#bytesHeld()
+  }
+
+  stats(): BlockCacheStats {
+    return {
+      hits: this.#hits, misses: this.#misses, inserts: this.#inserts, evictions: this.#evictions, refused: this.#refused,
+      blocks: this.#directory.count, bytes: this.#bytesHeld(), slots: this.#held,
+    }
+  }
+
+  /** Give everything back. Later finds miss, later inserts are refused. */
+  close(): void {
+    this.#closed = true
+    while (this.#oldest !== undefined) this.#releaseOldest()
+    this.#directory.free()
+    this.#slots.length = this.#spare.length = 0
+  }
+
+  #bytesHeld(): number {
+    return this.#held * this.#slotBytes + this.#directory.bytes
+  }
+
+  #refuse(): false {
+    this.#refused++
+    return false
+  }
+
+  #point(entry: number): void {
+    const directory = this.#directory
+    this.bytes = this.#slots[directory.slot(entry)]!.bytes
+    this.start = directory.start(entry)
+    this.end = this.start + directory.length(entry)
+  }
+
+  #append(slot: Slot, entry: number): void {
+    if (slot.last === NONE) slot.first = entry
+    else this.#directory.setNext(slot.last, entry)
+    slot.last = entry
+  }
+
+  /** Room for one more entry: by growth, or by giving up old slots until that succeeds or entries are free. */
+  #makeEntryRoom(): boolean {
+    const directory = this.#directory
+    while (directory.count === directory.capacity) {
+      if (directory.reserve(Math.max(MIN_CAPACITY, directory.capacity * 2))) return true
+      if (this.#oldest === undefined) return false
+      this.#releaseOldest()
+    }
+    return true
+  }
+
+  /** Make the current slot have room for `length` bytes; one step is always enough. */
+  #makeRoom(length: number): boolean {
+    const current = this.#current
+    if (current !== undefined && current.usedBytes + length <= this.#slotBytes) return true
+    const slot = this.#takeSlot()
+    if (slot !== undefined) {
+      if (this.#current === undefined) this.#oldest = slot
+      else this.#current.younger = slot
+      this.#current = slot
+      return true
+    }
+    const oldest = this.#oldest
+    if (oldest === undefined) return false
+    if (oldest.younger !== undefined) {
+      this.#oldest = oldest.younger
+      this.#current!.younger = oldest
+      this.#current = oldest
+      oldest.younger = undefined
+    }
+    this.#recycle(oldest, Math.min(this.#slotBytes >>> 1, this.#slotBytes - length))
+    return true
+  }
+
+  /** Keep the blocks that were found again, the most often found first, up to `limit` bytes; drop the others. */
+  #recycle(slot: Slot, limit: number): void {
+    const directory = this.#directory
+    const sums = this.#bytesByTouches.fill(0)
+    for (let entry = slot.first; entry !== NONE; entry = directory.next(entry)) {
+      sums[directory.touches(entry)]! += directory.length(entry)
+    }
+    // Blocks above the bar all fit; those at the bar stay as long as there is room.
+    let bar = MAX_TOUCHES
+    let above = 0
+    while (bar > 1 && above + sums[bar]! <= limit) above += sums[bar--]!
+    let room = limit - above
+
+    let entry = slot.first
+    slot.first = slot.last = NONE
+    slot.usedBytes = 0
+    while (entry !== NONE) {
+      const next = directory.next(entry)
+      const touches = directory.touches(entry)
+      const length = directory.length(entry)
+      if (touches > bar || (touches === bar && length <= room)) {
+        if (touches === bar) room -= length
+        const start = directory.start(entry)
+        slot.bytes.copyWithin(slot.usedBytes, start, start + length)
+        directory.move(entry, slot.id, slot.usedBytes)
+        directory.setNext(entry, NONE)
+        this.#append(slot, entry)
+        slot.usedBytes += length
+      } else {
+        directory.remove(entry)
+        this.#evictions++
+      }
+      entry = next
+    }
+  }
+
+  /** Drop one block from its slot's chain and the directory; its bytes stay unused until the slot is recycled. */
+  #forget(entry: number): void {
+    const directory = this.#directory
+    const slot = this.#slots[directory.slot(entry)]!
+    let before = NONE
+    for (let at = slot.first; at !== entry; at = directory.next(at)) before = at
+    const next = directory.next(entry)
+    if (before === NONE) slot.first = next
+    else directory.setNext(before, next)
+    if (next === NONE) slot.last = before
+    directory.remove(entry)
+  }
+
+  #takeSlot(): Slot | undefined {
+    // Asked first: a full budget is the cache's normal state, not a denial worth counting.
+    if (this.#account.budget.freeBytes < this.#slotBytes) return undefined
+    const lease = this.#account.tryLease(this.#slotBytes, false)
+    if (lease === undefined) return undefined
+    try {
+      let slot = this.#spare.pop()
+      if (slot === undefined) {
+        // Resizable, because only resize(0) gives memory back at once.
+        const buffer = new ArrayBuffer(this.#slotBytes, { maxByteLength: this.#slotBytes })
+        slot = new Slot(this.#slots.length, new Uint8Array(buffer, 0, this.#slotBytes), lease)
+        this.#slots.push(slot)
+      } else {
+        slot.bytes.buffer.resize(this.#slotBytes)
+        slot.lease = lease
+      }
+      this.#held++
+      return slot
+    } catch {
+      // The system has less memory than the budget promises.
+      lease.release()
+      return undefined
+    }
+  }
+
+  #releaseOldest(): void {
+    const slot = this.#oldest!
+    this.#oldest = slot.younger
+    if (this.#oldest === undefined) this.#current = undefined
+    const directory = this.#directory
+    for (let entry = slot.first; entry !== NONE;) {
+      const next = directory.next(entry)
+      directory.remove(entry)
+      this.#evictions++
+      entry = next
+    }
+    slot.first = slot.last = NONE
+    slot.usedBytes = 0
+    slot.younger = undefined
+    if (this.bytes === slot.bytes) this.bytes = EMPTY
+    slot.bytes.buffer.resize(0)
+    slot.lease.release()
+    this.#spare.push(slot)
+    this.#held--
+  }
+
+  /** Move the entries to a smaller directory when they need less than an eighth of it. */
+  #repackDirectory(): void {
+    const old = this.#directory
+    let capacity = MIN_CAPACITY
+    while (capacity < old.count * 2) capacity *= 2
+    if (capacity * 4 > old.capacity) return
+    const directory = new BlockDirectory(this.#account)
+    if (!directory.reserve(capacity)) return
+    this.#directory = directory
+    for (let slot = this.#oldest; slot !== undefined; slot = slot.younger) {
+      let entry = slot.first
+      slot.first = slot.last = NONE
+      while (entry !== NONE) {
+        this.#append(slot, directory.add(
+          old.table(entry), old.offset(entry), slot.id, old.start(entry), old.length(entry), old.touches(entry),
+        ))
+        entry = old.next(entry)
+      }
+    }
+    old.free()
+  }
+}

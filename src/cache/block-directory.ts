@@ -1,0 +1,197 @@
+/**
+ * Which cached block lies where: (table, offset) to a slot, a start and a length.
+ *
+ * Two parts in one array of words: entries (dense, reused through a free list, chained per slot in the order
+ * the blocks were put there) and an open-addressed index of entry numbers, twice as many as entries.
+ *
+ * 1. Its bytes are leased before they are allocated and given back at once when freed: 32 per entry of room.
+ * 2. An entry's number holds until it is removed; growth keeps it.
+ * 3. The index is never more than half full, so that every probe ends.
+ *
+ * Cost: two cache lines a lookup; growth and shrinking touch every entry.
+ */
+import type { Account, Lease } from '../memory/budget.ts'
+
+/** No entry. */
+export const NONE = -1
+/** Touches are counted up to this. */
+export const MAX_TOUCHES = 3
+
+const ENTRY_WORDS = 6
+const TABLE = 0
+const OFFSET = 1
+/** Slot number << 2 | touches. */
+const PLACE = 2
+const START = 3
+const LENGTH = 4
+/** The next entry of the same slot, or of the free list. */
+const NEXT = 5
+const BYTES_PER_ENTRY = 4 * (ENTRY_WORDS + 2)
+export const MIN_CAPACITY = 64
+/** Entry numbers and word positions stay 31-bit integers. */
+const MAX_CAPACITY = 2 ** 25
+
+export class BlockDirectory {
+  readonly #account: Account
+  #lease: Lease | undefined
+  #words = NO_WORDS
+  #capacity = 0
+  /** Index slots - 1. */
+  #mask = 0
+  #count = 0
+  #free = NONE
+  /** Entries from here on were never used. */
+  #fresh = 0
+
+  constructor(account: Account) {
+    this.#account = account
+  }
+
+  get count(): number { return this.#count }
+  get capacity(): number { return this.#capacity }
+  get bytes(): number { return this.#capacity * BYTES_PER_ENTRY }
+
+  start(entry: number): number { return this.#words[entry * ENTRY_WORDS + START]! }
+  length(entry: number): number { return this.#words[entry * ENTRY_WORDS + LENGTH]! }
+  slot(entry: number): number { return this.#words[entry * ENTRY_WORDS + PLACE]! >>> 2 }
+  table(entry: number): number { return this.#words[entry * ENTRY_WORDS + TABLE]! }
+  offset(entry: number): number { return this.#words[entry * ENTRY_WORDS + OFFSET]! >>> 0 }
+  touches(entry: number): number { return this.#words[entry * ENTRY_WORDS + PLACE]! & MAX_TOUCHES }
+  next(entry: number): number { return this.#words[entry * ENTRY_WORDS + NEXT]! }
+  setNext(entry: number, next: number): void { this.#words[entry * ENTRY_WORDS + NEXT] = next }
+
+  /** The entry of a block, or NONE. */
+  find(table: number, offset: number): number {
+    if (this.#count === 0) return NONE
+    const words = this.#words
+    const mask = this.#mask
+    const index = this.#capacity * ENTRY_WORDS
+    const wanted = offset | 0
+    for (let i = hashOf(table, wanted) & mask; ; i = (i + 1) & mask) {
+      const entry = words[index + i]! - 1
+      if (entry < 0) return NONE
+      const at = entry * ENTRY_WORDS
+      if (words[at + OFFSET] === wanted && words[at + TABLE] === table) return entry
+    }
+  }
+
+  touch(entry: number): void {
+    const at = entry * ENTRY_WORDS + PLACE
+    const place = this.#words[at]!
+    if ((place & MAX_TOUCHES) !== MAX_TOUCHES) this.#words[at] = place + 1
+  }
+
+  /** The block moved within its slot or to another; its touches are halved, so that it must earn its next stay. */
+  move(entry: number, slot: number, start: number): void {
+    const at = entry * ENTRY_WORDS
+    const touches = this.#words[at + PLACE]! & MAX_TOUCHES
+    this.#words[at + PLACE] = (slot << 2) | (touches >> 1)
+    this.#words[at + START] = start
+  }
+
+  /** Add a block that is not there; `count < capacity` is the caller's to see to. Its `next` is NONE. */
+  add(table: number, offset: number, slot: number, start: number, length: number, touches = 0): number {
+    const words = this.#words
+    let entry = this.#free
+    if (entry === NONE) entry = this.#fresh++
+    else this.#free = words[entry * ENTRY_WORDS + NEXT]!
+    const at = entry * ENTRY_WORDS
+    words[at + TABLE] = table
+    words[at + OFFSET] = offset | 0
+    words[at + PLACE] = (slot << 2) | touches
+    words[at + START] = start
+    words[at + LENGTH] = length
+    words[at + NEXT] = NONE
+    this.#enter(entry)
+    this.#count++
+    return entry
+  }
+
+  /** Forget an entry. Unlinking it from its slot's chain is the caller's part. */
+  remove(entry: number): void {
+    const words = this.#words
+    const mask = this.#mask
+    const index = this.#capacity * ENTRY_WORDS
+    let hole = this.#home(entry)
+    while (words[index + hole] !== entry + 1) hole = (hole + 1) & mask
+    // Close the gap: move up every later entry of the run that may stand here.
+    for (let i = (hole + 1) & mask; ; i = (i + 1) & mask) {
+      const word = words[index + i]!
+      if (word === 0) break
+      const home = this.#home(word - 1)
+      if (((i - home) & mask) >= ((i - hole) & mask)) {
+        words[index + hole] = word
+        hole = i
+      }
+    }
+    words[index + hole] = 0
+    words[entry * ENTRY_WORDS + NEXT] = this.#free
+    this.#free = entry
+    this.#count--
+  }
+
+  /**
+   * Make room for `capacity` entries (a power of two), leased from what is free; false when nothing is.
+   * Only for a directory that is empty and fresh, or full.
+   */
+  reserve(capacity: number): boolean {
+    if (capacity > MAX_CAPACITY) return false
+    const bytes = capacity * BYTES_PER_ENTRY
+    if (this.#account.budget.freeBytes < bytes) return false
+    const lease = this.#account.tryLease(bytes, false)
+    if (lease === undefined) return false
+    let words: Int32Array<ArrayBuffer>
+    try {
+      // Resizable, because only resize(0) gives memory back at once.
+      words = new Int32Array(new ArrayBuffer(bytes, { maxByteLength: bytes }), 0, bytes >> 2)
+    } catch {
+      lease.release()
+      return false
+    }
+    // Every entry is in use, or there is none yet: the free list is empty.
+    const entries = this.#count
+    words.set(this.#words.subarray(0, entries * ENTRY_WORDS))
+    resizeTo(this.#words, 0)
+    this.#lease?.release()
+    this.#lease = lease
+    this.#words = words
+    this.#capacity = capacity
+    this.#mask = capacity * 2 - 1
+    for (let entry = 0; entry < entries; entry++) this.#enter(entry)
+    return true
+  }
+
+  /** Forget all entries and give everything back. */
+  free(): void {
+    this.#lease?.release()
+    this.#lease = undefined
+    resizeTo(this.#words, 0)
+    this.#words = NO_WORDS
+    this.#capacity = this.#mask = this.#count = this.#fresh = 0
+    this.#free = NONE
+  }
+
+  #home(entry: number): number {
+    return hashOf(this.#words[entry * ENTRY_WORDS + TABLE]!, this.#words[entry * ENTRY_WORDS + OFFSET]!) & this.#mask
+  }
+
+  #enter(entry: number): void {
+    const index = this.#capacity * ENTRY_WORDS
+    let i = this.#home(entry)
+    while (this.#words[index + i] !== 0) i = (i + 1) & this.#mask
+    this.#words[index + i] = entry + 1
+  }
+}
+
+const NO_WORDS = new Int32Array(new ArrayBuffer(0, { maxByteLength: 0 }))
+
+function resizeTo(words: Int32Array<ArrayBuffer>, bytes: number): void {
+  if (words !== NO_WORDS) words.buffer.resize(bytes)
+}
+
+function hashOf(table: number, offset: number): number {
+  let hash = Math.imul(table, 0x9e3779b1) ^ offset
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return hash ^ (hash >>> 16)
+}
