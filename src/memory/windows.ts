@@ -56,7 +56,8 @@ export class WindowPool {
   give(window: Uint8Array): void {
     const lease = this.#out.get(window)
     if (lease === undefined) {
-      throw new SpillwayError('SPILLWAY_INVALID_ARGUMENT', `a window of ${window.length} bytes was given back twice or to the wrong pool. This is a bug in Spillway; please report it`)
+      throw new SpillwayError('SPILLWAY_INVALID_ARGUMENT',
+        `a window of ${window.length} bytes was given back twice or to the wrong pool. This is a bug in Spillway; please report it`)
     }
     this.#out.delete(window)
     if (this.#closed || this.#freeBytes + window.length > this.#keepBytes) {

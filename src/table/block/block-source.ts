@@ -1,0 +1,113 @@
+/**
+ * Where a reader's blocks come from: the cache for lookups and iterators, a stream of its own for merges.
+ *
+ * Invariant: after `load`, bytes[start, end) is an uncompressed block whose checksum and structure were checked when it came
+ * from the file. It is valid until the next load, and until anything else uses the same kernels or makes the cache give memory back.
+ */
+import { EMPTY } from '../../base/cursor.ts'
+import { CorruptionError } from '../../base/errors.ts'
+import type { Kernels } from '../../base/kernels/kernels.ts'
+import type { BlockCache } from '../../cache/block-cache.ts'
+import type { TableReader } from '../table-reader.ts'
+import { StoredBlockReader } from './stored-block-reader.ts'
+
+export interface BlockSource {
+  bytes: Uint8Array
+  start: number
+  end: number
+  /** Throws CorruptionError. */
+  load(table: TableReader, offset: number, storedBytes: number): void
+}
+
+/** Blocks through the cache; what it cannot take is read again next time. Allocates nothing. */
+export class CachedBlocks implements BlockSource {
+  bytes: Uint8Array = EMPTY
+  start = 0
+  end = 0
+  readonly #cache: BlockCache
+  readonly #loader: StoredBlockReader
+
+  constructor(cache: BlockCache, kernels: Kernels) {
+    this.#cache = cache
+    this.#loader = new StoredBlockReader(kernels)
+  }
+
+  load(table: TableReader, offset: number, storedBytes: number): void {
+    const cache = this.#cache
+    if (!cache.find(table.id, offset)) {
+      const loader = this.#loader
+      loader.load(table, offset, storedBytes)
+      const memory = loader.kernels.memory
+      if (!cache.insert(table.id, offset, memory, loader.start, loader.end)) {
+        this.bytes = memory
+        this.start = loader.start
+        this.end = loader.end
+        return
+      }
+    }
+    this.bytes = cache.bytes
+    this.start = cache.start
+    this.end = cache.end
+  }
+}
+
+/** Filters and index partitions between two data blocks: a gap up to this does not end a sequential run. */
+const RUN_GAP_BYTES = 64 * 1024
+
+/**
+ * Blocks read ahead in large pieces, without the cache. Only a load that goes on where a run or the last load ended
+ * moves the read-ahead; the jumps to index partitions (which lie behind their data) are read by themselves.
+ * Holds `readAheadBytes` besides the kernels.
+ */
+export class StreamedBlocks implements BlockSource {
+  bytes: Uint8Array
+  start = 0
+  end = 0
+  readonly #loader: StoredBlockReader
+  readonly #ahead: Uint8Array
+  #table: TableReader | undefined
+  /** What `ahead` holds: [from, to) of the table's file. */
+  #from = 0
+  #to = 0
+  /** Where the run of data blocks has got to. */
+  #runEnd = 0
+  /** Where the last load ended: one that follows directly starts a run. */
+  #lastEnd = 0
+
+  constructor(kernels: Kernels, readAheadBytes: number) {
+    this.#loader = new StoredBlockReader(kernels)
+    this.#ahead = new Uint8Array(readAheadBytes)
+    this.bytes = kernels.memory
+  }
+
+  load(table: TableReader, offset: number, storedBytes: number): void {
+    const loader = this.#loader
+    if (table !== this.#table) {
+      this.#table = table
+      this.#from = this.#to = this.#runEnd = this.#lastEnd = 0
+    }
+    const end = offset + storedBytes
+    const inRun = offset === this.#lastEnd || (offset >= this.#runEnd && offset <= this.#runEnd + RUN_GAP_BYTES)
+    if ((offset < this.#from || end > this.#to) && inRun && storedBytes <= this.#ahead.length) {
+      this.#fill(table, offset, storedBytes)
+    }
+    if (offset >= this.#from && end <= this.#to) loader.loadFrom(this.#ahead, offset - this.#from, table, offset, storedBytes)
+    else loader.load(table, offset, storedBytes)
+    if (inRun || offset < this.#runEnd) this.#runEnd = end
+    this.#lastEnd = end
+    this.start = loader.start
+    this.end = loader.end
+  }
+
+  #fill(table: TableReader, offset: number, storedBytes: number): void {
+    this.#loader.checkHandle(table, offset, storedBytes)
+    const length = Math.min(this.#ahead.length, table.blockEnd - offset)
+    this.#from = this.#to = 0
+    const read = table.file.readSync(this.#ahead, 0, length, offset)
+    if (read < storedBytes) {
+      throw new CorruptionError(table.file.path, offset, `the file ends ${storedBytes - read} bytes into a block of ${storedBytes}`)
+    }
+    this.#from = offset
+    this.#to = offset + read
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * Sorted keys on their way into a block: their common prefix once, and of each key what follows it.
+ *
+ * Invariants
+ * 1. `prefixLength` is the length of the prefix common to all keys added since `reset`.
+ * 2. The buffer holds the first key whole and of every other key only what follows the prefix common
+ *    at the time it was added (`skip`); the prefix only shrinks, so any suffix can be put together again.
+ *    That keeps memory near the encoded size even for long keys that share most of their bytes.
+ *
+ * Cost: one copy of a key's suffix per key; 8 bytes per entry of capacity.
+ */
+import { copyBytes } from '../../base/bytes.ts'
+
+/** A buffer that has to grow takes at most this much more than needed. */
+const GROWTH_SLACK_BYTES = 16 * 1024
+
+export class KeyColumn {
+  count = 0
+  prefixLength = 0
+  /** Sum of the lengths of all keys. */
+  keyBytes = 0
+  #buffer: Uint8Array
+  #used = 0
+  #firstLength = 0
+  readonly #skips: Uint32Array
+  readonly #ends: Uint32Array
+
+  constructor(maxEntries: number, initialBytes: number) {
+    this.#buffer = new Uint8Array(initialBytes)
+    this.#skips = new Uint32Array(maxEntries)
+    this.#ends = new Uint32Array(maxEntries)
+  }
+
+  /** Most bytes a column allocates when its encoded keys take at most `encodedBytes`. */
+  static bytesFor(maxEntries: number, initialBytes: number, encodedBytes: number): number {
+    return maxEntries * 8 + Math.max(initialBytes, encodedBytes + GROWTH_SLACK_BYTES)
+  }
+
+  get bufferBytes(): number { return this.#buffer.length + this.#skips.byteLength + this.#ends.byteLength }
+
+  reset(): void {
+    this.count = 0
+    this.prefixLength = 0
+    this.keyBytes = 0
+    this.#used = 0
+  }
+
+  /** What `prefixLength` would be with this key added. */
+  prefixWith(key: Uint8Array, start: number, end: number): number {
+    if (this.count === 0) return end - start
+    const buffer = this.#buffer
+    const limit = Math.min(this.prefixLength, end - start)
+    let shared = 0
+    while (shared < limit && buffer[shared] === key[start + shared]) shared++
+    return shared
+  }
+
+  /** Bytes of all suffixes, were one more key of this length added with that prefix. */
+  suffixBytesWith(keyLength: number, prefixLength: number): number {
+    return this.keyBytes + keyLength - (this.count + 1) * prefixLength
+  }
+
+  get suffixBytes(): number { return this.keyBytes - this.count * this.prefixLength }
+
+  /** `prefixLength` as `prefixWith` says for this key. */
+  add(key: Uint8Array, start: number, end: number, prefixLength: number): void {
+    const skip = this.count === 0 ? 0 : prefixLength
+    const needed = this.#used + (end - start) - skip
+    if (needed > this.#buffer.length) this.#grow(needed)
+    copyBytes(key, start + skip, end, this.#buffer, this.#used)
+    if (this.count === 0) this.#firstLength = end - start
+    this.#used = needed
+    this.#skips[this.count] = skip
+    this.#ends[this.count] = needed
+    this.count++
+    this.prefixLength = prefixLength
+    this.keyBytes += end - start
+  }
+
+  copyPrefix(target: Uint8Array, at: number): void {
+    copyBytes(this.#buffer, 0, this.prefixLength, target, at)
+  }
+
+  /** Writes suffix `i` at `at`; returns where it ends. */
+  copySuffix(i: number, target: Uint8Array, at: number): number {
+    const buffer = this.#buffer
+    const prefixLength = this.prefixLength
+    if (i === 0) {
+      copyBytes(buffer, prefixLength, this.#firstLength, target, at)
+      return at + this.#firstLength - prefixLength
+    }
+    const skip = this.#skips[i]!
+    if (skip > prefixLength) {
+      copyBytes(buffer, prefixLength, skip, target, at)
+      at += skip - prefixLength
+    }
+    const from = this.#ends[i - 1]!
+    const to = this.#ends[i]!
+    copyBytes(buffer, from, to, target, at)
+    return at + to - from
+  }
+
+  #grow(needed: number): void {
+    const larger = new Uint8Array(needed + Math.min(needed, GROWTH_SLACK_BYTES))
+    larger.set(this.#buffer.subarray(0, this.#used))
+    this.#buffer = larger
+  }
+}

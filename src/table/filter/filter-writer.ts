@@ -1,0 +1,44 @@
+/**
+ * Collects the hashes of a partition's keys and encodes its filter (layout: `filter.ts`).
+ *
+ * Invariant: a partition is cut at a block, so only the hashes before the last `mark` belong to it; later ones stay for the next.
+ * Cost: 4 bytes a key, at most maxKeys.
+ */
+import { encodeFilter } from './filter.ts'
+
+export class FilterWriter {
+  readonly #bitsPerKey: number
+  readonly #hashes: Uint32Array
+  #count = 0
+  #marked = 0
+
+  constructor(maxKeys: number, bitsPerKey: number) {
+    this.#hashes = new Uint32Array(bitsPerKey === 0 ? 0 : maxKeys)
+    this.#bitsPerKey = bitsPerKey
+  }
+
+  static bytesFor(maxKeys: number): number { return maxKeys * 4 }
+  get bufferBytes(): number { return this.#hashes.byteLength }
+
+  /** Keys since the last cut. */
+  get count(): number { return this.#count }
+
+  add(hash: number): void {
+    if (this.#bitsPerKey > 0) this.#hashes[this.#count++] = hash
+  }
+
+  /** All keys so far are in blocks that are written. */
+  mark(): void {
+    this.#marked = this.#count
+  }
+
+  /** Encode the filter of the marked keys at `at` and forget them; returns where it ends, `at` if filters are off. */
+  encode(target: Uint8Array, at: number): number {
+    if (this.#bitsPerKey === 0) return at
+    const end = encodeFilter(target, at, this.#hashes, this.#marked, this.#bitsPerKey)
+    this.#hashes.copyWithin(0, this.#marked, this.#count)
+    this.#count -= this.#marked
+    this.#marked = 0
+    return end
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Builds the index while the data blocks go out: partitions of handles of data blocks, each written with its filter right
+ * behind the blocks it covers, and above them a tree whose root stays small whatever the keys are like.
+ *
+ * Invariants
+ * 1. A partition has at most MAX_PARTITION_BLOCKS children and about PARTITION_BYTES; a node above about NODE_BYTES;
+ *    more only when two separators alone are longer. So what a reader keeps resident (the root) is bounded.
+ * 2. The root is at level 1 or above: the entries of level 1 know the filters. Two levels do for a table of
+ *    about a gigabyte with keys of usual length.
+ *
+ * Cost: one node writer per level.
+ */
+import type { StoredBlockWriter } from '../block/stored-block-writer.ts'
+import type { FilterWriter } from '../filter/filter-writer.ts'
+import { MAX_PARTITION_BLOCKS } from '../format.ts'
+import { IndexNodeWriter } from './index-node-writer.ts'
+
+const PARTITION_BYTES = 4096
+const NODE_BYTES = 32 * 1024
+const MAX_NODE_CHILDREN = 1024
+/** Keys of one filter partition, give or take a block. */
+export const PARTITION_KEYS = 8192
+
+export class IndexWriter {
+  /** Handle of the root, after `finish`; 0 bytes when the table has no entries. */
+  rootOffset = 0
+  rootBytes = 0
+  readonly #blocks: StoredBlockWriter
+  readonly #filter: FilterWriter
+  readonly #partition = new IndexNodeWriter(0, MAX_PARTITION_BLOCKS, PARTITION_BYTES)
+  /** Nodes above the partitions: level 1 first. */
+  readonly #nodes: IndexNodeWriter[] = []
+
+  constructor(blocks: StoredBlockWriter, filter: FilterWriter) {
+    this.#blocks = blocks
+    this.#filter = filter
+  }
+
+  /** Most bytes allocated for an index of so many levels. */
+  static bytesFor(longestKeyBytes: number, levels: number): number {
+    return IndexNodeWriter.bytesFor(MAX_PARTITION_BLOCKS, PARTITION_BYTES, longestKeyBytes) +
+      (levels - 1) * IndexNodeWriter.bytesFor(MAX_NODE_CHILDREN, NODE_BYTES, longestKeyBytes)
+  }
+
+  get bufferBytes(): number { return this.#nodes.reduce((sum, node) => sum + node.bufferBytes, this.#partition.bufferBytes) }
+  get levels(): number { return 1 + this.#nodes.length }
+
+  /** About what the index still to be written takes. */
+  get pendingBytes(): number {
+    return this.#nodes.reduce((sum, node) => sum + node.encodedBytes, this.#partition.encodedBytes + this.#filter.count * 2)
+  }
+
+  /** A data block was written; the separator is >= its last key and < the next block's first (or that key, if both share it). */
+  addBlock(separator: Uint8Array, start: number, end: number, offset: number, storedBytes: number): void {
+    // The filter's marked hashes are those of earlier blocks: cutting here leaves this block to the next partition.
+    if (!this.#partition.hasRoom(separator, start, end)) this.#cutPartition()
+    this.#partition.add(separator, start, end, offset, storedBytes, 0, 0)
+    this.#filter.mark()
+    if (this.#partition.isFull || this.#filter.count >= PARTITION_KEYS) this.#cutPartition()
+  }
+
+  /** Write what is left below the root. */
+  finish(): void {
+    if (this.#partition.count > 0) this.#cutPartition()
+    for (let i = 0; i + 1 < this.#nodes.length; i++) this.#cutNode(i)
+  }
+
+  /** Write the root, after `finish`. */
+  writeRoot(): void {
+    const root = this.#nodes.at(-1)
+    if (root === undefined) return
+    this.#store(root)
+    this.rootOffset = this.#blocks.lastOffset
+    this.rootBytes = this.#blocks.lastBytes
+  }
+
+  #cutPartition(): void {
+    const { memory, a } = this.#blocks.kernels
+    let filterOffset = 0
+    let filterBytes = 0
+    const filterLength = this.#filter.encode(memory, a) - a
+    if (filterLength > 0) {
+      this.#blocks.store(filterLength, false)
+      filterOffset = this.#blocks.lastOffset
+      filterBytes = this.#blocks.lastBytes
+    }
+    const partition = this.#partition
+    this.#store(partition)
+    this.#addChild(0, partition, filterOffset, filterBytes)
+  }
+
+  #cutNode(i: number): void {
+    const node = this.#nodes[i]!
+    if (node.count === 0) return
+    this.#store(node)
+    this.#addChild(i + 1, node, 0, 0)
+  }
+
+  /** The child was just stored; enter it in the node above it and empty it. */
+  #addChild(i: number, child: IndexNodeWriter, filterOffset: number, filterBytes: number): void {
+    const offset = this.#blocks.lastOffset
+    const storedBytes = this.#blocks.lastBytes
+    if (i === this.#nodes.length) this.#nodes.push(new IndexNodeWriter(i + 1, MAX_NODE_CHILDREN, NODE_BYTES))
+    const node = this.#nodes[i]!
+    if (!node.hasRoom(child.last, 0, child.lastLength)) this.#cutNode(i)
+    node.add(child.last, 0, child.lastLength, offset, storedBytes, filterOffset, filterBytes)
+    child.reset()
+  }
+
+  #store(node: IndexNodeWriter): void {
+    const { memory, a } = this.#blocks.kernels
+    this.#blocks.store(node.encode(memory, a) - a)
+  }
+}

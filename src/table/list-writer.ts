@@ -1,0 +1,75 @@
+/**
+ * Writes a list of records (range tombstones, value-file numbers) as a chain of blocks; `list-reader.ts` reads it.
+ *
+ *      0  u8   block type
+ *      1  3 bytes 0
+ *      4  u32  offset, and at 8 the stored size, of the chain's block before; 0 and 0 in the first
+ *     12  u32  records
+ *     16  records
+ *
+ * Invariant: a block goes out when the next record would make it larger than LIST_BLOCK_BYTES, so the buffer holds that
+ * or one record. Blocks may lie anywhere among the others; each points to one before it.
+ */
+import type { StoredBlockWriter } from './block/stored-block-writer.ts'
+import { writeU32 } from './little-endian.ts'
+
+export const LIST_HEADER_BYTES = 16
+const LIST_BLOCK_BYTES = 8 * 1024
+
+export class ListWriter {
+  /** The last block written, the head of the chain; 0 bytes = the list is empty. After `finish`. */
+  headOffset = 0
+  headBytes = 0
+  /** What `reserve` prepared: the record goes to bytes[position, position + recordBytes). */
+  bytes: Uint8Array = new Uint8Array(0)
+  readonly #blocks: StoredBlockWriter
+  readonly #type: number
+  #records = 0
+  #used = LIST_HEADER_BYTES
+
+  constructor(blocks: StoredBlockWriter, type: number) {
+    this.#blocks = blocks
+    this.#type = type
+  }
+
+  /** Most bytes allocated for records of up to `recordBytes`. */
+  static bytesFor(recordBytes: number): number {
+    return Math.max(LIST_BLOCK_BYTES, LIST_HEADER_BYTES + recordBytes)
+  }
+
+  get bufferBytes(): number { return this.bytes.length }
+  get pendingBytes(): number { return this.#records === 0 ? 0 : this.#used }
+
+  /** Make room for one more record; returns its position in `bytes`. */
+  reserve(recordBytes: number): number {
+    if (this.#records > 0 && this.#used + recordBytes > LIST_BLOCK_BYTES) this.finish()
+    const at = this.#used
+    const needed = at + recordBytes
+    if (needed > this.bytes.length) {
+      const larger = new Uint8Array(Math.max(LIST_BLOCK_BYTES, needed))
+      larger.set(this.bytes.subarray(0, at))
+      this.bytes = larger
+    }
+    this.#used = needed
+    this.#records++
+    return at
+  }
+
+  /** Write out what is pending. */
+  finish(): void {
+    if (this.#records === 0) return
+    const bytes = this.bytes
+    bytes.fill(0, 0, LIST_HEADER_BYTES)
+    bytes[0] = this.#type
+    writeU32(bytes, 4, this.headOffset)
+    writeU32(bytes, 8, this.headBytes)
+    writeU32(bytes, 12, this.#records)
+    const { memory, a } = this.#blocks.kernels
+    memory.set(bytes.subarray(0, this.#used), a)
+    this.#blocks.store(this.#used)
+    this.headOffset = this.#blocks.lastOffset
+    this.headBytes = this.#blocks.lastBytes
+    this.#records = 0
+    this.#used = LIST_HEADER_BYTES
+  }
+}

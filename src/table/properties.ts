@@ -1,0 +1,117 @@
+/**
+ * What a table says about itself, and the block it is stored in:
+ *
+ *      0  u8   BLOCK_PROPERTIES
+ *      1  u8   flags: bit 0 has entries (first and last key follow), bit 1 has range tombstones (their hull follows)
+ *      2  u16  0
+ *      4  u64 each: file number, entries, deletes, range deletes, blocks, raw key bytes, raw value bytes,
+ *         smallest and largest sequence number
+ *     76  u32  number of value files; offset and stored size of the last block of their list
+ *     88  u32 each: lengths of first key, last key, range start, range end
+ *    104  those four
+ */
+import { copyBytes } from '../base/bytes.ts'
+import { EMPTY } from '../base/cursor.ts'
+import { BLOCK_PROPERTIES, MAX_FILE_NUMBER, MAX_KEY_BYTES } from './format.ts'
+import { readU32, readU64, writeU32, writeU64 } from './little-endian.ts'
+
+const PROPERTIES_HEADER_BYTES = 104
+const FLAG_ENTRIES = 1
+const FLAG_RANGES = 2
+
+export interface TableProperties {
+  fileNumber: number
+  /** Length of the whole file. */
+  fileBytes: number
+  /** Versions, deletions included; range tombstones are not entries. */
+  entries: number
+  deletes: number
+  rangeDeletes: number
+  /** Data blocks. */
+  blocks: number
+  rawKeyBytes: number
+  rawValueBytes: number
+  /** Over entries and range tombstones; both 0 in an empty table. */
+  minSeq: number
+  maxSeq: number
+  /** Of entries; absent if there are none. */
+  firstKey?: Uint8Array
+  lastKey?: Uint8Array
+  /** Hull of the range tombstones: smallest start, largest (exclusive) end; absent if there are none. */
+  rangeStart?: Uint8Array
+  rangeEnd?: Uint8Array
+  /** Numbers of the value files that entries refer to, ascending. */
+  valueFiles: number[]
+}
+
+/** The properties as stored: the value files are a list of their own. */
+export interface StoredProperties {
+  properties: TableProperties
+  valueFileCount: number
+  valueFilesOffset: number
+  valueFilesBytes: number
+}
+
+/** Writes at `at`; returns where it ends. */
+export function encodeProperties(target: Uint8Array, at: number, stored: StoredProperties): number {
+  const { properties } = stored
+  target.fill(0, at, at + PROPERTIES_HEADER_BYTES)
+  target[at] = BLOCK_PROPERTIES
+  target[at + 1] = (properties.firstKey ? FLAG_ENTRIES : 0) | (properties.rangeStart ? FLAG_RANGES : 0)
+  const numbers = [
+    properties.fileNumber, properties.entries, properties.deletes, properties.rangeDeletes, properties.blocks,
+    properties.rawKeyBytes, properties.rawValueBytes, properties.minSeq, properties.maxSeq,
+  ]
+  for (let i = 0; i < numbers.length; i++) writeU64(target, at + 4 + i * 8, numbers[i]!)
+  writeU32(target, at + 76, stored.valueFileCount)
+  writeU32(target, at + 80, stored.valueFilesOffset)
+  writeU32(target, at + 84, stored.valueFilesBytes)
+  const keys = [properties.firstKey, properties.lastKey, properties.rangeStart, properties.rangeEnd]
+  let end = at + PROPERTIES_HEADER_BYTES
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] ?? EMPTY
+    writeU32(target, at + 88 + i * 4, key.length)
+    copyBytes(key, 0, key.length, target, end)
+    end += key.length
+  }
+  return end
+}
+
+/** The properties, their value files still empty; or what is wrong with them. Keys are copies. */
+export function decodeProperties(bytes: Uint8Array, start: number, end: number, fileBytes: number): StoredProperties | string {
+  if (end - start < PROPERTIES_HEADER_BYTES || bytes[start] !== BLOCK_PROPERTIES) {
+    return `block type ${bytes[start]} where the properties should be`
+  }
+  const flags = bytes[start + 1]!
+  const number = (i: number) => readU64(bytes, start + 4 + i * 8)
+  for (let i = 0; i < 9; i++) if (!Number.isSafeInteger(number(i))) return `number ${i} of the properties is ${number(i)}`
+  const properties: TableProperties = {
+    fileNumber: number(0), fileBytes, entries: number(1), deletes: number(2), rangeDeletes: number(3), blocks: number(4),
+    rawKeyBytes: number(5), rawValueBytes: number(6), minSeq: number(7), maxSeq: number(8), valueFiles: [],
+  }
+  const keys: Uint8Array[] = []
+  let at = start + PROPERTIES_HEADER_BYTES
+  for (let i = 0; i < 4; i++) {
+    const length = readU32(bytes, start + 88 + i * 4)
+    if (length > MAX_KEY_BYTES || at + length > end) return `a key of ${length} bytes in the properties`
+    keys.push(bytes.slice(at, at + length))
+    at += length
+  }
+  if (at !== end) return `${end - at} bytes behind the properties`
+  if (flags > (FLAG_ENTRIES | FLAG_RANGES)) return `property flags ${flags} are unknown`
+  if (properties.fileNumber > MAX_FILE_NUMBER || properties.minSeq > properties.maxSeq || properties.deletes > properties.entries) {
+    return 'the properties contradict each other'
+  }
+  if ((flags & FLAG_ENTRIES) !== 0) {
+    properties.firstKey = keys[0]!
+    properties.lastKey = keys[1]!
+  }
+  if ((flags & FLAG_RANGES) !== 0) {
+    properties.rangeStart = keys[2]!
+    properties.rangeEnd = keys[3]!
+  }
+  return {
+    properties, valueFileCount: readU32(bytes, start + 76),
+    valueFilesOffset: readU32(bytes, start + 80), valueFilesBytes: readU32(bytes, start + 84),
+  }
+}

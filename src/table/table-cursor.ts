@@ -1,0 +1,181 @@
+/**
+ * All entries of a table, forward and backward.
+ *
+ * Invariants
+ * 1. The current block is copied into a window of the cursor's own, so key and value stay whatever others load or evict.
+ * 2. A window holds room for the block's longest key, then the block: keys are put together there when the block has a common prefix.
+ * 3. A key to seek must not be a view into this cursor's own window: positioning overwrites it.
+ * 4. After an error the cursor is not valid and may be positioned anew; a step on a cursor that is not valid does nothing.
+ *
+ * Cost: per block one copy; per entry one copy of the key's suffix, none if the block has no common prefix.
+ */
+import { copyBytes } from '../base/bytes.ts'
+import { EMPTY, type Cursor } from '../base/cursor.ts'
+import { CorruptionError } from '../base/errors.ts'
+import type { WindowPool } from '../memory/windows.ts'
+import type { BlockSource } from './block/block-source.ts'
+import { DataBlock } from './block/data-block.ts'
+import { BLOCK_DATA } from './format.ts'
+import { IndexPath } from './index/index-path.ts'
+import type { TableReader } from './table-reader.ts'
+
+export class TableCursor implements Cursor {
+  valid = false
+  key: Uint8Array = EMPTY
+  keyStart = 0
+  keyEnd = 0
+  seq = 0
+  kind = 0
+  value: Uint8Array = EMPTY
+  valueStart = 0
+  valueEnd = 0
+  readonly #table: TableReader
+  readonly #source: BlockSource
+  readonly #windows: WindowPool
+  readonly #path: IndexPath
+  readonly #block = new DataBlock()
+  #window: Uint8Array | undefined
+  /** Offset of the block in the window; -1 = none. */
+  #windowOffset = -1
+  #i = 0
+
+  constructor(table: TableReader, source: BlockSource, windows: WindowPool) {
+    this.#table = table
+    this.#source = source
+    this.#windows = windows
+    this.#path = new IndexPath(table)
+  }
+
+  seekToFirst(): void {
+    this.valid = false
+    if (!this.#path.first(this.#source)) return
+    this.#openBlock()
+    this.#show(0)
+  }
+
+  seekToLast(): void {
+    this.valid = false
+    if (!this.#path.last(this.#source)) return
+    this.#openBlock()
+    this.#show(this.#block.count - 1)
+  }
+
+  seek(key: Uint8Array, start: number, end: number): void {
+    this.valid = false
+    if (!this.#path.seek(this.#source, key, start, end)) return
+    this.#openBlock()
+    const i = this.#block.lowerBound(key, start, end)
+    if (i < this.#block.count) this.#show(i)
+    else this.#nextBlock()
+  }
+
+  seekBefore(key: Uint8Array, start: number, end: number): void {
+    this.valid = false
+    if (!this.#path.seek(this.#source, key, start, end)) {
+      this.seekToLast()
+      return
+    }
+    this.#openBlock()
+    const i = this.#block.lowerBound(key, start, end) - 1
+    if (i >= 0) this.#show(i)
+    else this.#prevBlock()
+  }
+
+  next(): void {
+    if (!this.valid) return
+    const i = this.#i + 1
+    if (i < this.#block.count) this.#show(i)
+    else this.#nextBlock()
+  }
+
+  prev(): void {
+    if (!this.valid) return
+    if (this.#i > 0) this.#show(this.#i - 1)
+    else this.#prevBlock()
+  }
+
+  /** Give the window back. The cursor may be positioned again, and then has to be closed again. */
+  close(): void {
+    this.valid = false
+    this.key = this.value = EMPTY
+    this.keyStart = this.keyEnd = this.valueStart = this.valueEnd = 0
+    const window = this.#window
+    this.#window = undefined
+    this.#windowOffset = -1
+    if (window !== undefined) this.#windows.give(window)
+  }
+
+  #nextBlock(): void {
+    this.valid = false
+    if (!this.#path.next(this.#source)) return
+    this.#openBlock()
+    this.#show(0)
+  }
+
+  #prevBlock(): void {
+    this.valid = false
+    if (!this.#path.prev(this.#source)) return
+    this.#openBlock()
+    this.#show(this.#block.count - 1)
+  }
+
+  #openBlock(): void {
+    const source = this.#source
+    const { blockOffset, blockBytes } = this.#path
+    if (blockOffset === this.#windowOffset) return
+    this.#windowOffset = -1
+    this.#loadBlock(blockOffset, blockBytes)
+    const keyRoom = DataBlock.longestKey(source.bytes, source.start)
+    const needed = keyRoom + source.end - source.start
+    if (!this.#fitsWindow(needed)) {
+      this.close()
+      this.#window = this.#windows.take(needed)
+      // Making room for the window may have evicted the block from the cache.
+      this.#loadBlock(blockOffset, blockBytes)
+    }
+    const window = this.#window!
+    window.set(source.bytes.subarray(source.start, source.end), keyRoom)
+    this.#block.open(window, keyRoom)
+    copyBytes(window, this.#block.prefixAt, this.#block.prefixAt + this.#block.prefixLength, window, 0)
+    this.key = window
+    this.value = window
+    this.#windowOffset = blockOffset
+  }
+
+  /** A window much too large (of a block with a large value) is changed for a smaller one too. */
+  #fitsWindow(needed: number): boolean {
+    const window = this.#window
+    return window !== undefined && needed <= window.length && (window.length <= LARGE_WINDOW_BYTES || needed > window.length >>> 2)
+  }
+
+  #loadBlock(offset: number, storedBytes: number): void {
+    const source = this.#source
+    source.load(this.#table, offset, storedBytes)
+    if (source.bytes[source.start] !== BLOCK_DATA) {
+      throw new CorruptionError(this.#table.file.path, offset, 'no data block where the index says')
+    }
+  }
+
+  #show(i: number): void {
+    const block = this.#block
+    const from = block.suffixStart(i)
+    const to = block.suffixEnd(i)
+    const prefixLength = block.prefixLength
+    if (prefixLength === 0) {
+      this.keyStart = from
+      this.keyEnd = to
+    } else {
+      copyBytes(this.key, from, to, this.key, prefixLength)
+      this.keyStart = 0
+      this.keyEnd = prefixLength + to - from
+    }
+    this.seq = block.seq(i)
+    this.kind = block.kind(i)
+    this.valueStart = block.valueStart(i)
+    this.valueEnd = block.valueEnd(i)
+    this.#i = i
+    this.valid = true
+  }
+}
+
+const LARGE_WINDOW_BYTES = 64 * 1024

@@ -1,0 +1,273 @@
+/**
+ * Reads one immutable table (`table-writer.ts` wrote it, `format.ts` draws it).
+ *
+ * Invariants
+ * 1. Nothing of the file is used before its checksum and its bounds have been checked; what does not hold is a CorruptionError
+ *    with path and offset.
+ * 2. Resident are only the top of the index, the properties and the range tombstones: `residentBytes`. Filters, index
+ *    partitions and data blocks come through a BlockSource.
+ *
+ * Cost of a get: root (resident), filter partition, index partition, data block; of a miss, nearly always the first two.
+ * The reader leases nothing: its owner accounts for `residentBytes`, and closes the file.
+ */
+import { CorruptionError, invalidArgument } from '../base/errors.ts'
+import type { Hit, RangeTombstone } from '../base/cursor.ts'
+import type { Kernels } from '../base/kernels/kernels.ts'
+import type { HostFile } from '../host/host.ts'
+import type { WindowPool } from '../memory/windows.ts'
+import type { BlockSource } from './block/block-source.ts'
+import { DataBlock } from './block/data-block.ts'
+import { StoredBlockReader, type BlockFile } from './block/stored-block-reader.ts'
+import { filterMayContain } from './filter/filter.ts'
+import { FOOTER_BODY_BYTES, FOOTER_BYTES, FORMAT_VERSION, decodeFooter, formatVersion, hasMagic, type Footer } from './footer.ts'
+import { BLOCK_DATA, BLOCK_FILTER, BLOCK_INDEX, KERNEL_REGION_BYTES, seedOf } from './format.ts'
+import { handleAt, nodeCount, nodeLevel, searchIndexNode } from './index/index-node.ts'
+import { IndexPath } from './index/index-path.ts'
+import { readRanges, readValueFiles } from './list-reader.ts'
+import { readU32 } from './little-endian.ts'
+import { decodeProperties, type TableProperties } from './properties.ts'
+import { TableCursor } from './table-cursor.ts'
+import { verifyTable } from './table-verify.ts'
+
+/** Objects of a reader that are not counted one by one. */
+const OBJECT_BYTES = 2048
+/** An object with two byte arrays. */
+const TOMBSTONE_OBJECT_BYTES = 320
+
+export class TableReader implements BlockFile {
+  /** Small id under which the cache knows this table's blocks: set by the owner, unique while the table is open. */
+  id = 0
+  readonly file: HostFile
+  readonly fileNumber: number
+  readonly properties: TableProperties
+  /** In the order they were added. */
+  readonly ranges: RangeTombstone[]
+  /** Bytes held in memory for as long as the reader is. */
+  readonly residentBytes: number
+  /** @internal Blocks lie in [0, blockEnd) of the file. */
+  readonly blockEnd: number
+  /** @internal */
+  readonly footer: Footer
+  /** @internal The top index node, empty when there are no entries. */
+  readonly root: Uint8Array
+  /** @internal At least 1. */
+  readonly rootLevel: number
+  readonly #block = new DataBlock()
+
+  /** Check and read footer, top index, properties and range tombstones. Throws CorruptionError. */
+  static open(file: HostFile, fileNumber: number, kernels: Kernels): TableReader {
+    return new TableReader(file, fileNumber, kernels)
+  }
+
+  private constructor(file: HostFile, fileNumber: number, kernels: Kernels) {
+    if (kernels.regionBytes < KERNEL_REGION_BYTES) {
+      throw invalidArgument(`a table reader needs kernels with regions of ${KERNEL_REGION_BYTES} bytes, not ${kernels.regionBytes}`)
+    }
+    this.file = file
+    this.fileNumber = fileNumber
+    this.footer = readFooter(file, fileNumber, kernels)
+    this.blockEnd = this.footer.fileBytes - FOOTER_BYTES
+    const loader = new StoredBlockReader(kernels)
+    const { memory } = kernels
+    const { rootOffset, rootBytes, propertiesOffset, propertiesBytes, rangesOffset, rangesBytes } = this.footer
+
+    loader.load(this, propertiesOffset, propertiesBytes)
+    const stored = decodeProperties(memory, loader.start, loader.end, this.footer.fileBytes)
+    if (typeof stored === 'string') throw this.#corrupt(propertiesOffset, stored)
+    this.properties = stored.properties
+    this.properties.valueFiles = readValueFiles(this, loader, stored.valueFilesOffset, stored.valueFilesBytes)
+    this.ranges = readRanges(this, loader, rangesOffset, rangesBytes)
+
+    this.root = new Uint8Array(0)
+    this.rootLevel = 1
+    if (rootBytes > 0) {
+      loader.load(this, rootOffset, rootBytes)
+      if (memory[loader.start] !== BLOCK_INDEX || nodeLevel(memory, loader.start) === 0) {
+        throw this.#corrupt(rootOffset, 'no top index where the footer says')
+      }
+      this.root = memory.slice(loader.start, loader.end)
+      this.rootLevel = nodeLevel(this.root, 0)
+    }
+    this.#checkCounts(stored.valueFileCount, propertiesOffset)
+    this.residentBytes = this.#countResident()
+  }
+
+  /**
+   * The newest version of the key with a sequence number <= snapshotSeq; false, and hit.seq = 0, if there is none.
+   * `hash` = hashKey(key). A deletion is found like any other version; range tombstones are not applied here.
+   * The hit's value is a view, valid until the source's next load.
+   */
+  get(source: BlockSource, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): boolean {
+    hit.seq = 0
+    let bytes = this.root
+    let at = 0
+    if (bytes.length === 0) return false
+    let child = searchIndexNode(bytes, at, key, start, end)
+    if (child === nodeCount(bytes, at)) return false
+    for (let level = this.rootLevel; level > 1; level--) {
+      const handle = handleAt(bytes, at, child)
+      this.#loadNode(source, readU32(bytes, handle), readU32(bytes, handle + 4), level - 1)
+      bytes = source.bytes
+      at = source.start
+      child = this.#search(bytes, at, key, start, end)
+    }
+
+    let handle = handleAt(bytes, at, child)
+    const partitionOffset = readU32(bytes, handle)
+    const partitionBytes = readU32(bytes, handle + 4)
+    const filterOffset = readU32(bytes, handle + 8)
+    const filterBytes = readU32(bytes, handle + 12)
+    if (filterBytes > 0) {
+      source.load(this, filterOffset, filterBytes)
+      if (source.bytes[source.start] !== BLOCK_FILTER) throw this.#corrupt(filterOffset, 'no filter where the index says')
+      if (!filterMayContain(source.bytes, source.start, hash)) return false
+    }
+
+    this.#loadNode(source, partitionOffset, partitionBytes, 0)
+    child = this.#search(source.bytes, source.start, key, start, end)
+    handle = handleAt(source.bytes, source.start, child)
+    this.#loadData(source, readU32(source.bytes, handle), readU32(source.bytes, handle + 4))
+    const block = this.#block
+    const first = block.find(key, start, end, hash)
+    if (first < 0) return false
+    for (let i = first; i < block.count; i++) {
+      if (i > first && !block.hasKey(i, key, start, end)) return false
+      const seq = block.seq(i)
+      if (seq <= snapshotSeq) {
+        fillHit(hit, block, i, seq)
+        return true
+      }
+    }
+    return this.#getFurther(source, key, start, end, snapshotSeq, hit)
+  }
+
+  /** All versions in the first block of the key are too new, and the block ends with it: older ones may follow. */
+  #getFurther(source: BlockSource, key: Uint8Array, start: number, end: number, snapshotSeq: number, hit: Hit): boolean {
+    const path = new IndexPath(this)
+    const block = this.#block
+    if (!path.seek(source, key, start, end)) return false
+    while (path.next(source)) {
+      this.#loadData(source, path.blockOffset, path.blockBytes)
+      for (let i = 0; i < block.count; i++) {
+        if (!block.hasKey(i, key, start, end)) return false
+        const seq = block.seq(i)
+        if (seq <= snapshotSeq) {
+          fillHit(hit, block, i, seq)
+          return true
+        }
+      }
+    }
+    return false
+  }
+
+  /** All entries, forward and backward. Takes a window when first positioned; close it to give that back. */
+  cursor(source: BlockSource, windows: WindowPool): TableCursor {
+    return new TableCursor(this, source, windows)
+  }
+
+  /** About how many bytes of the file lie before that key: 0 to the file's length, exact to a block. */
+  approximateOffset(source: BlockSource, key: Uint8Array): number {
+    const path = new IndexPath(this)
+    return path.seek(source, key, 0, key.length) ? path.blockOffset : this.root.length === 0 ? 0 : this.blockEnd
+  }
+
+  /**
+   * Read and check everything: every checksum, the order of keys, counts against the properties, that filters and hash slots
+   * find every key, and that the blocks make up the whole file. Throws CorruptionError. Allocates some 100 KiB.
+   */
+  verify(kernels: Kernels): void {
+    verifyTable(this, kernels)
+  }
+
+  #search(bytes: Uint8Array, at: number, key: Uint8Array, start: number, end: number): number {
+    const child = searchIndexNode(bytes, at, key, start, end)
+    if (child === nodeCount(bytes, at)) {
+      throw this.#corrupt(this.footer.rootOffset, 'an index node ends before the separator that its parent has for it')
+    }
+    return child
+  }
+
+  #loadNode(source: BlockSource, offset: number, storedBytes: number, level: number): void {
+    source.load(this, offset, storedBytes)
+    if (source.bytes[source.start] !== BLOCK_INDEX || nodeLevel(source.bytes, source.start) !== level) {
+      throw this.#corrupt(offset, `no index node of level ${level} where its parent says`)
+    }
+  }
+
+  #loadData(source: BlockSource, offset: number, storedBytes: number): void {
+    source.load(this, offset, storedBytes)
+    if (source.bytes[source.start] !== BLOCK_DATA) throw this.#corrupt(offset, 'no data block where the index says')
+    this.#block.open(source.bytes, source.start)
+  }
+
+  #checkCounts(valueFileCount: number, offset: number): void {
+    const { properties, ranges } = this
+    if (properties.fileNumber !== this.fileNumber) {
+      throw this.#corrupt(offset, `the properties are those of table ${properties.fileNumber}, not ${this.fileNumber}`)
+    }
+    if (properties.valueFiles.length !== valueFileCount) {
+      throw this.#corrupt(offset, `${properties.valueFiles.length} value files are listed, not ${valueFileCount}`)
+    }
+    if (ranges.length !== properties.rangeDeletes) {
+      throw this.#corrupt(offset, `${ranges.length} range tombstones are stored, not ${properties.rangeDeletes}`)
+    }
+    if ((properties.rangeStart !== undefined) !== ranges.length > 0) {
+      throw this.#corrupt(offset, 'the hull of the range tombstones is missing')
+    }
+    if ((properties.entries > 0) !== this.root.length > 0 || (properties.firstKey !== undefined) !== properties.entries > 0) {
+      throw this.#corrupt(offset, `${properties.entries} entries, but an index of ${this.root.length} bytes`)
+    }
+  }
+
+  #countResident(): number {
+    const { firstKey, lastKey, rangeStart, rangeEnd, valueFiles } = this.properties
+    let bytes = OBJECT_BYTES + this.root.length + valueFiles.length * 8
+    for (const key of [firstKey, lastKey, rangeStart, rangeEnd]) bytes += key?.length ?? 0
+    for (const range of this.ranges) bytes += TOMBSTONE_OBJECT_BYTES + range.start.length + range.end.length
+    return bytes
+  }
+
+  #corrupt(offset: number, what: string): CorruptionError {
+    return new CorruptionError(this.file.path, offset, what)
+  }
+}
+
+function fillHit(hit: Hit, block: DataBlock, i: number, seq: number): void {
+  hit.seq = seq
+  hit.kind = block.kind(i)
+  hit.value = block.bytes
+  hit.valueStart = block.valueStart(i)
+  hit.valueEnd = block.valueEnd(i)
+}
+
+function readFooter(file: HostFile, fileNumber: number, kernels: Kernels): Footer {
+  const size = file.size()
+  const offset = size - FOOTER_BYTES
+  if (offset < 0) {
+    throw new CorruptionError(file.path, size,
+      `the file ends after ${size} bytes; a table has at least its footer of ${FOOTER_BYTES}`
+    )
+  }
+  const { memory, a } = kernels
+  const read = file.readSync(memory, a, FOOTER_BYTES, offset)
+  if (read !== FOOTER_BYTES) {
+    throw new CorruptionError(file.path, offset, `${read} bytes of the footer could be read, not ${FOOTER_BYTES}`)
+  }
+  kernels.hash(a, FOOTER_BODY_BYTES, seedOf(fileNumber), offset)
+  if (readU32(memory, a + FOOTER_BODY_BYTES) !== kernels.hashLow || readU32(memory, a + FOOTER_BODY_BYTES + 4) !== kernels.hashHigh) {
+    throw new CorruptionError(file.path, offset, hasMagic(memory, a)
+      ? `the footer is damaged, or not that of table ${fileNumber}`
+      : `no footer of a table: the file is cut short, or no table`)
+  }
+  const version = formatVersion(memory, a)
+  if (!hasMagic(memory, a) || version !== FORMAT_VERSION) {
+    throw new CorruptionError(file.path, offset,
+      `format version ${version} is unknown; this version of Spillway reads ${FORMAT_VERSION}`
+    )
+  }
+  const footer = decodeFooter(memory, a)
+  if (footer.fileNumber !== fileNumber || footer.fileBytes !== size) {
+    throw new CorruptionError(file.path, offset, `the footer is that of table ${footer.fileNumber} with ${footer.fileBytes} bytes, not of ${fileNumber} with ${size}`)
+  }
+  return footer
+}

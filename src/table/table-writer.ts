@@ -1,0 +1,326 @@
+/**
+ * Writes one immutable table: entries in Cursor order in, a file out. `table-reader.ts` reads it; `format.ts` draws it.
+ *
+ * Invariants
+ * 1. Entries ascend by key, and within a key descend by sequence number; anything else is an error, not a broken table.
+ * 2. A block is written when the next entry would make it larger than `blockBytes`; an entry larger than that gets its own.
+ * 3. No allocation per entry. Buffers stay within `workingBytes`, whatever the entries; only the numbers of value files
+ *    (one per reference to a large value) come on top, since the properties name them all.
+ *
+ * The kernels are scratch between calls, so entries must not be views into their memory.
+ * After an error the file is unfinished and has to be removed by the caller.
+ *
+ * Cost: per entry one copy in, one out and a hash; per block LZ4 and a checksum.
+ */
+import { compareBytes, compareKeys, copyBytes } from '../base/bytes.ts'
+import { KIND_DELETE, KIND_VALUE_FILE, MAX_SEQ, type Cursor, type RangeTombstone } from '../base/cursor.ts'
+import { invalidArgument } from '../base/errors.ts'
+import { hashKey } from '../base/hash.ts'
+import type { Kernels } from '../base/kernels/kernels.ts'
+import type { HostFile } from '../host/host.ts'
+import { DataBlockWriter, encodeSingle } from './block/data-block-writer.ts'
+import { StoredBlockWriter } from './block/stored-block-writer.ts'
+import { FilterWriter } from './filter/filter-writer.ts'
+import { FOOTER_BODY_BYTES, FOOTER_BYTES, encodeFooter } from './footer.ts'
+import {
+  BLOCK_RANGES, BLOCK_VALUE_FILES, DEFAULT_BLOCK_BYTES, DEFAULT_FILTER_BITS_PER_KEY, KERNEL_REGION_BYTES,
+  MAX_BLOCK_BYTES, MAX_FILE_NUMBER, MAX_KEY_BYTES, MAX_VALUE_BYTES, MIN_BLOCK_BYTES,
+} from './format.ts'
+import { IndexWriter, PARTITION_KEYS } from './index/index-writer.ts'
+import { RANGE_HEADER_BYTES, VALUE_FILE_BYTES } from './list-reader.ts'
+import { ListWriter } from './list-writer.ts'
+import { readU48, writeU32, writeU48, writeU64 } from './little-endian.ts'
+import { encodeProperties, type TableProperties } from './properties.ts'
+
+export interface TableWriterOptions {
+  /** Bound into every checksum; 0 to 2^48 - 1. */
+  fileNumber: number
+  /** With regions of at least 384 KiB. */
+  kernels: Kernels
+  compression: 'none' | 'lz4'
+  /** Target size of an uncompressed data block; default 4096. */
+  blockBytes?: number
+  /** Default 10; 0 = no filters. */
+  filterBitsPerKey?: number
+}
+
+export interface WorkingBytesOptions {
+  blockBytes?: number
+  /** Longest key or end of a range that will be added; default 64 KiB, the most there may be. */
+  longestKeyBytes?: number
+  /** Levels of the index; default 2, which does for a gigabyte or so unless keys of kilobytes share no prefix. */
+  indexLevels?: number
+}
+
+export class TableWriter {
+  readonly #file: HostFile
+  readonly #fileNumber: number
+  readonly #kernels: Kernels
+  readonly #stored: StoredBlockWriter
+  readonly #block: DataBlockWriter
+  readonly #filter: FilterWriter
+  readonly #index: IndexWriter
+  readonly #ranges: ListWriter
+  readonly #valueFiles = new Set<number>()
+
+  /** The key added last, and what was added with it. */
+  #lastKey: Uint8Array = new Uint8Array(256)
+  #lastKeyLength = 0
+  #lastSeq = 0
+  #firstKey: Uint8Array | undefined
+
+  /** A data block was written whose separator needs the next key. */
+  #unindexed = false
+  #unindexedOffset = 0
+  #unindexedBytes = 0
+
+  #entries = 0
+  #deletes = 0
+  #blocks = 0
+  #rawKeyBytes = 0
+  #rawValueBytes = 0
+  #minSeq = Infinity
+  #maxSeq = 0
+  #rangeDeletes = 0
+  #rangeStart: Uint8Array | undefined
+  #rangeEnd: Uint8Array | undefined
+  #finished = false
+
+  constructor(file: HostFile, options: TableWriterOptions) {
+    const { fileNumber, kernels, compression, blockBytes = DEFAULT_BLOCK_BYTES, filterBitsPerKey = DEFAULT_FILTER_BITS_PER_KEY } = options
+    if (!Number.isInteger(fileNumber) || fileNumber < 0 || fileNumber > MAX_FILE_NUMBER) {
+      throw invalidArgument(`file number ${fileNumber} is not an integer of 0 to ${MAX_FILE_NUMBER}`)
+    }
+    if (kernels.regionBytes < KERNEL_REGION_BYTES) {
+      throw invalidArgument(`a table writer needs kernels with regions of ${KERNEL_REGION_BYTES} bytes, not ${kernels.regionBytes}`)
+    }
+    if (!Number.isInteger(blockBytes) || blockBytes < MIN_BLOCK_BYTES || blockBytes > MAX_BLOCK_BYTES) {
+      throw invalidArgument(`blockBytes must be an integer of ${MIN_BLOCK_BYTES} to ${MAX_BLOCK_BYTES}, not ${blockBytes}`)
+    }
+    if (!(filterBitsPerKey >= 0 && filterBitsPerKey <= 32)) {
+      throw invalidArgument(`filterBitsPerKey must be 0 to 32, not ${filterBitsPerKey}`)
+    }
+    if (compression !== 'none' && compression !== 'lz4') {
+      throw invalidArgument(`compression must be 'none' or 'lz4', not ${JSON.stringify(compression)}`)
+    }
+    this.#file = file
+    this.#fileNumber = fileNumber
+    this.#kernels = kernels
+    this.#stored = new StoredBlockWriter(file, fileNumber, kernels, compression === 'lz4')
+    this.#block = new DataBlockWriter(blockBytes)
+    this.#filter = new FilterWriter(maxPartitionKeys(blockBytes), filterBitsPerKey)
+    this.#index = new IndexWriter(this.#stored, this.#filter)
+    this.#ranges = new ListWriter(this.#stored, BLOCK_RANGES)
+  }
+
+  /** Upper bound of the buffers a writer allocates besides the kernels, for the ledger. Grown to only when keys are that long. */
+  static workingBytes(options: WorkingBytesOptions = {}): number {
+    const { blockBytes = DEFAULT_BLOCK_BYTES, longestKeyBytes = MAX_KEY_BYTES, indexLevels = 2 } = options
+    // Last and first key, and the hull of the ranges.
+    const keys = Math.max(256, 2 * longestKeyBytes) + 3 * longestKeyBytes
+    return keys + DataBlockWriter.bytesFor(blockBytes) + FilterWriter.bytesFor(maxPartitionKeys(blockBytes)) +
+      StoredBlockWriter.bytesFor() + IndexWriter.bytesFor(longestKeyBytes, indexLevels) +
+      ListWriter.bytesFor(RANGE_HEADER_BYTES + 2 * longestKeyBytes) + ListWriter.bytesFor(VALUE_FILE_BYTES)
+  }
+
+  /** @internal What is allocated now. */
+  get bufferBytes(): number {
+    return this.#lastKey.length + (this.#firstKey?.length ?? 0) + (this.#rangeStart?.length ?? 0) + (this.#rangeEnd?.length ?? 0) +
+      this.#stored.bufferBytes + this.#block.bufferBytes + this.#filter.bufferBytes + this.#index.bufferBytes + this.#ranges.bufferBytes
+  }
+
+  /** @internal Levels of the index so far. */
+  get indexLevels(): number { return this.#index.levels }
+
+  /** About the length of the file if it were finished now: written and pending, before compression of the pending part. */
+  get estimatedBytes(): number {
+    return this.#stored.offset + this.#block.pendingBytes + this.#index.pendingBytes + this.#ranges.pendingBytes + FOOTER_BYTES
+  }
+
+  /** Entries added, range tombstones not counted. */
+  get entries(): number { return this.#entries }
+
+  /** Add the entry the cursor is at. Throws INVALID_ARGUMENT when it is out of order or larger than a table takes. */
+  add(cursor: Cursor): void {
+    const { key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd } = cursor
+    const keyLength = keyEnd - keyStart
+    const valueLength = valueEnd - valueStart
+    if (
+      keyLength > MAX_KEY_BYTES || valueLength > MAX_VALUE_BYTES ||
+      !(seq >= 1 && seq <= MAX_SEQ) || kind < KIND_DELETE || kind > KIND_VALUE_FILE
+    ) {
+      throw this.#refusal(cursor)
+    }
+    if (this.#finished) throw invalidArgument(`${this.#file.path} is finished; nothing can be added`)
+
+    const last = this.#lastKey
+    const limit = keyLength < this.#lastKeyLength ? keyLength : this.#lastKeyLength
+    let shared = 0
+    while (shared < limit && last[shared] === key[keyStart + shared]) shared++
+    let isFirst = true
+    if (this.#entries > 0 && shared === limit) {
+      isFirst = keyLength !== this.#lastKeyLength
+      if (isFirst ? keyLength < this.#lastKeyLength : seq >= this.#lastSeq) throw this.#disorder(cursor)
+    } else if (this.#entries > 0 && key[keyStart + shared]! < last[shared]!) {
+      throw this.#disorder(cursor)
+    }
+
+    const block = this.#block
+    const oversize = block.isOversize(keyLength, valueLength)
+    if (block.count > 0 && (oversize || !block.hasRoom(keyLength, valueLength, shared))) this.#writeBlock()
+    if (this.#unindexed) this.#indexBlock(key, keyStart, keyEnd, shared)
+
+    const hash = isFirst || block.count === 0 ? hashKey(key, keyStart, keyEnd) : 0
+    if (isFirst) this.#filter.add(hash)
+    if (kind === KIND_VALUE_FILE) this.#noteValueFile(value, valueStart, valueEnd)
+    if (oversize) {
+      const { memory, a } = this.#kernels
+      this.#storeBlock(encodeSingle(memory, a, key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd) - a)
+    } else {
+      block.add(key, keyStart, keyEnd, shared, isFirst, hash, seq, kind, value, valueStart, valueEnd)
+    }
+
+    if (this.#entries === 0) this.#firstKey = key.slice(keyStart, keyEnd)
+    if (keyLength > last.length) this.#growLastKey(keyLength, shared)
+    copyBytes(key, keyStart + shared, keyEnd, this.#lastKey, shared)
+    this.#lastKeyLength = keyLength
+    this.#lastSeq = seq
+    this.#entries++
+    if (kind === KIND_DELETE) this.#deletes++
+    this.#rawKeyBytes += keyLength
+    this.#rawValueBytes += valueLength
+    if (seq < this.#minSeq) this.#minSeq = seq
+    if (seq > this.#maxSeq) this.#maxSeq = seq
+  }
+
+  /** Add a range tombstone, in any order. An empty one (start >= end) covers nothing and is left out. */
+  addRange(tombstone: RangeTombstone): void {
+    const { start, end, seq } = tombstone
+    if (this.#finished) throw invalidArgument(`${this.#file.path} is finished; nothing can be added`)
+    if (!Number.isSafeInteger(seq) || seq < 1) throw invalidArgument(`a range tombstone with sequence number ${seq}`)
+    if (start.length > MAX_KEY_BYTES || end.length > MAX_KEY_BYTES) {
+      throw invalidArgument(
+        `a range tombstone with a key of ${Math.max(start.length, end.length)} bytes; at most ${MAX_KEY_BYTES} are allowed`
+      )
+    }
+    if (compareKeys(start, end) >= 0) return
+    const at = this.#ranges.reserve(RANGE_HEADER_BYTES + start.length + end.length)
+    const bytes = this.#ranges.bytes
+    writeU64(bytes, at, seq)
+    writeU32(bytes, at + 8, start.length)
+    writeU32(bytes, at + 12, end.length)
+    bytes.set(start, at + RANGE_HEADER_BYTES)
+    bytes.set(end, at + RANGE_HEADER_BYTES + start.length)
+    this.#rangeDeletes++
+    if (this.#rangeStart === undefined || compareKeys(start, this.#rangeStart) < 0) this.#rangeStart = start.slice()
+    if (this.#rangeEnd === undefined || compareKeys(end, this.#rangeEnd) > 0) this.#rangeEnd = end.slice()
+    if (seq < this.#minSeq) this.#minSeq = seq
+    if (seq > this.#maxSeq) this.#maxSeq = seq
+  }
+
+  /** Write what is pending and make the file durable. */
+  finish(): TableProperties {
+    if (this.#finished) throw invalidArgument(`${this.#file.path} is finished already`)
+    this.#finished = true
+    if (this.#block.count > 0) this.#writeBlock()
+    if (this.#unindexed) this.#index.addBlock(this.#lastKey, 0, this.#lastKeyLength, this.#unindexedOffset, this.#unindexedBytes)
+    this.#index.finish()
+    this.#ranges.finish()
+    const valueFiles = [...this.#valueFiles].sort((a, b) => a - b)
+    const list = new ListWriter(this.#stored, BLOCK_VALUE_FILES)
+    for (const fileNumber of valueFiles) {
+      const at = list.reserve(VALUE_FILE_BYTES)
+      writeU48(list.bytes, at, fileNumber)
+    }
+    list.finish()
+    this.#index.writeRoot()
+
+    const properties: TableProperties = {
+      fileNumber: this.#fileNumber, fileBytes: 0, entries: this.#entries, deletes: this.#deletes, rangeDeletes: this.#rangeDeletes,
+      blocks: this.#blocks, rawKeyBytes: this.#rawKeyBytes, rawValueBytes: this.#rawValueBytes,
+      minSeq: this.#maxSeq === 0 ? 0 : this.#minSeq, maxSeq: this.#maxSeq, valueFiles,
+    }
+    if (this.#firstKey !== undefined) {
+      properties.firstKey = this.#firstKey
+      properties.lastKey = this.#lastKey.slice(0, this.#lastKeyLength)
+    }
+    if (this.#rangeStart !== undefined && this.#rangeEnd !== undefined) {
+      properties.rangeStart = this.#rangeStart
+      properties.rangeEnd = this.#rangeEnd
+    }
+    const { memory, a } = this.#kernels
+    const length = encodeProperties(memory, a, {
+      properties, valueFileCount: valueFiles.length, valueFilesOffset: list.headOffset, valueFilesBytes: list.headBytes,
+    }) - a
+    this.#stored.store(length)
+    properties.fileBytes = this.#stored.offset + FOOTER_BYTES
+    encodeFooter(memory, a, {
+      rangesOffset: this.#ranges.headOffset, rangesBytes: this.#ranges.headBytes,
+      rootOffset: this.#index.rootOffset, rootBytes: this.#index.rootBytes,
+      propertiesOffset: this.#stored.lastOffset, propertiesBytes: this.#stored.lastBytes,
+      fileBytes: properties.fileBytes, fileNumber: this.#fileNumber,
+    })
+    this.#stored.storeSealed(FOOTER_BODY_BYTES)
+    this.#stored.flush()
+    this.#file.syncSync()
+    return properties
+  }
+
+  #writeBlock(): void {
+    const { memory, a } = this.#kernels
+    const length = this.#block.encode(memory, a) - a
+    this.#block.reset()
+    this.#storeBlock(length)
+  }
+
+  #storeBlock(length: number): void {
+    this.#stored.store(length)
+    this.#blocks++
+    this.#unindexed = true
+    this.#unindexedOffset = this.#stored.lastOffset
+    this.#unindexedBytes = this.#stored.lastBytes
+  }
+
+  /** Enter the block written last, now that the key after it is known: the shortest key that parts the two. */
+  #indexBlock(next: Uint8Array, start: number, end: number, shared: number): void {
+    this.#unindexed = false
+    const short = shared + 1
+    // One byte past what they share parts them, unless that is the next key itself, or the last key is no longer.
+    if (short < end - start && short < this.#lastKeyLength) {
+      this.#index.addBlock(next, start, start + short, this.#unindexedOffset, this.#unindexedBytes)
+    }
+    else this.#index.addBlock(this.#lastKey, 0, this.#lastKeyLength, this.#unindexedOffset, this.#unindexedBytes)
+  }
+
+  #noteValueFile(value: Uint8Array, start: number, end: number): void {
+    if (end - start < VALUE_FILE_BYTES) {
+      throw invalidArgument(`a reference to a value file of ${end - start} bytes; it starts with a number of ${VALUE_FILE_BYTES}`)
+    }
+    this.#valueFiles.add(readU48(value, start))
+  }
+
+  #growLastKey(needed: number, keep: number): void {
+    const larger = new Uint8Array(Math.min(2 * needed, MAX_KEY_BYTES))
+    copyBytes(this.#lastKey, 0, keep, larger, 0)
+    this.#lastKey = larger
+  }
+
+  #refusal(cursor: Cursor): Error {
+    return invalidArgument(
+      `an entry of kind ${cursor.kind}, sequence number ${cursor.seq}, ` +
+      `key of ${cursor.keyEnd - cursor.keyStart} and value of ${cursor.valueEnd - cursor.valueStart} bytes: ` +
+      `a table takes keys up to ${MAX_KEY_BYTES} and values up to ${MAX_VALUE_BYTES} bytes. Put larger values into value files`)
+  }
+
+  #disorder(cursor: Cursor): Error {
+    const order = compareBytes(this.#lastKey, 0, this.#lastKeyLength, cursor.key, cursor.keyStart, cursor.keyEnd)
+    return invalidArgument(order === 0
+      ? `entry ${this.#entries} is out of order: sequence number ${cursor.seq} follows ${this.#lastSeq} of the same key`
+      : `entry ${this.#entries} is out of order: its key is smaller than the one before`)
+  }
+}
+
+/** A partition is cut when it has PARTITION_KEYS, after the block that brings them. */
+function maxPartitionKeys(blockBytes: number): number {
+  return PARTITION_KEYS + Math.ceil(blockBytes / 8)
+}

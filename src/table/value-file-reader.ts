@@ -1,0 +1,112 @@
+/**
+ * Reading value files; `value-file-writer.ts` is its twin.
+ *
+ * 1. No byte of a value is handed out before the hash of its piece was checked.
+ * 2. The file's size is checked against the reference before anything is allocated, so that a wrong length cannot ask
+ *    for more memory than the file has bytes.
+ *
+ * Memory: the value itself; region a of the kernels holds one piece at a time. Cost: one read and one copy per piece.
+ */
+import { CorruptionError, SpillwayError } from '../base/errors.ts'
+import type { Kernels } from '../base/kernels/kernels.ts'
+import { errorCode } from '../host/file-error.ts'
+import type { HostFile, HostFiles } from '../host/host.ts'
+import { seedOf } from './format.ts'
+import { readU32, readU64 } from './little-endian.ts'
+import {
+  VALUE_FILE_FORMAT, VALUE_FILE_HASH_BYTES, VALUE_FILE_HEADER_BYTES, VALUE_FILE_HEADER_HASHED, VALUE_FILE_HEADER_SEED,
+  VALUE_FILE_MAGIC, VALUE_FILE_PIECE_BYTES, checkKernels, valueFileBytes,
+} from './value-file-format.ts'
+
+/**
+ * The whole value, in a new buffer that belongs to the caller. Throws CorruptionError when the file is missing or not
+ * what was written, UNAVAILABLE when a newer version wrote it.
+ */
+export function readValueFile(
+  files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels,
+): Uint8Array {
+  return walkFile(files, path, fileNumber, lengthBytes, kernels, true)
+}
+
+/** Check all a read would check, keeping nothing; throws as `readValueFile` does. */
+export function verifyValueFile(files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels): void {
+  walkFile(files, path, fileNumber, lengthBytes, kernels, false)
+}
+
+function walkFile(
+  files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels, keep: boolean,
+): Uint8Array {
+  checkKernels(kernels)
+  const file = openExisting(files, path)
+  try {
+    const expected = valueFileBytes(lengthBytes)
+    const size = file.size()
+    if (size !== expected) {
+      throw new CorruptionError(path, Math.min(size, expected), `the file has ${size} bytes, its value needs ${expected}`)
+    }
+    checkHeader(file, fileNumber, lengthBytes, kernels)
+    const value = new Uint8Array(keep ? lengthBytes : 0)
+    walkPieces(file, fileNumber, lengthBytes, kernels, keep ? value : undefined)
+    return value
+  } finally {
+    file.close()
+  }
+}
+
+function openExisting(files: HostFiles, path: string): HostFile {
+  try {
+    return files.openRead(path)
+  } catch (cause) {
+    if (errorCode(cause) !== 'ENOENT') throw cause
+    throw new CorruptionError(path, 0, 'the file of a value is missing', { cause })
+  }
+}
+
+function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels): void {
+  const { memory, a } = kernels
+  readChecked(file, 0, VALUE_FILE_HEADER_HASHED, kernels, seedOf(fileNumber), VALUE_FILE_HEADER_SEED, 'the header')
+  if (readU32(memory, a) !== VALUE_FILE_MAGIC) throw new CorruptionError(file.path, 0, 'this is not the file of a value')
+  const format = readU32(memory, a + 4)
+  if (format > VALUE_FILE_FORMAT) {
+    throw new SpillwayError(
+      'SPILLWAY_UNAVAILABLE',
+      `${file.path} has format ${format}, this version reads up to ${VALUE_FILE_FORMAT}. Open the store with a newer Spillway`,
+      { details: { path: file.path, format, supported: VALUE_FILE_FORMAT } },
+    )
+  }
+  const storedNumber = readU64(memory, a + 8)
+  if (storedNumber !== fileNumber) throw new CorruptionError(file.path, 8, `this is file ${storedNumber}, not ${fileNumber}`)
+  const storedLength = readU64(memory, a + 16)
+  if (storedLength !== lengthBytes) {
+    throw new CorruptionError(file.path, 16, `the file holds a value of ${storedLength} bytes, the entry says ${lengthBytes}`)
+  }
+}
+
+function walkPieces(
+  file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels, value: Uint8Array | undefined,
+): void {
+  const { memory, a } = kernels
+  const seed = seedOf(fileNumber)
+  let position = VALUE_FILE_HEADER_BYTES
+  for (let done = 0, piece = 0; done < lengthBytes; piece++) {
+    const length = Math.min(VALUE_FILE_PIECE_BYTES, lengthBytes - done)
+    readChecked(file, position, length, kernels, seed, piece, 'a piece of the value')
+    value?.set(memory.subarray(a, a + length), done)
+    position += length + VALUE_FILE_HASH_BYTES
+    done += length
+  }
+}
+
+/** Read `length` bytes and the hash behind them to region a; throws unless they fit together. */
+function readChecked(
+  file: HostFile, position: number, length: number, kernels: Kernels, seedHigh: number, seedLow: number, what: string,
+): void {
+  const { memory, a } = kernels
+  const wanted = length + VALUE_FILE_HASH_BYTES
+  const got = file.readSync(memory, a, wanted, position)
+  if (got !== wanted) throw new CorruptionError(file.path, position, `${what} ends after ${got} of ${wanted} bytes`)
+  kernels.hash(a, length, seedHigh, seedLow)
+  if (readU32(memory, a + length) !== kernels.hashLow || readU32(memory, a + length + 4) !== kernels.hashHigh) {
+    throw new CorruptionError(file.path, position, `the checksum of ${what} (${length} bytes) does not match`)
+  }
+}
