@@ -82,10 +82,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     let background: Background | undefined
     try {
       inspect(core)
-      if (!host.files.exists(directory)) {
-        host.files.makeDirectory(directory)
-        host.files.syncDirectory(host.join(directory, '..'))
-      }
+      host.files.makeDirectory(directory)
       core.lock = await host.lock(directory)
       try {
         const recovered = recover(core, () => background = new Background(core))
