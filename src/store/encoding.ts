@@ -138,7 +138,8 @@ function copied(bytes: Uint8Array, start: number, end: number): Buffer {
   return copy
 }
 
-const decoder = new TextDecoder()
+// A leading U+FEFF is a character like any other.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 function textOf(bytes: Uint8Array, start: number, end: number): string {
   const length = end - start

@@ -1,0 +1,126 @@
+/**
+ * Bytes for a terminal and back: printable text as it is, a backslash doubled, every other byte as \xNN.
+ *
+ * Invariants
+ * 1. unescapeBytes(escapeBytes(b)) equals b, for any bytes.
+ * 2. What is escaped holds no control, format or unassigned character, so stored data cannot steer a terminal.
+ */
+import { isUtf8 } from 'node:buffer'
+import { UsageError } from './errors.ts'
+
+/** Control and format characters, private and unassigned ones, line and paragraph separators, the escape character itself. */
+const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\\]/gu
+const UNSAFE_BUT_LINES = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}\\]/gu
+const SAFE_ASCII = /^[\x20-\x5b\x5d-\x7e]*$/
+
+export interface EscapeOptions {
+  /** Leave newlines and tabs as they are. Default false. */
+  keepLines?: boolean
+}
+
+export function escapeBytes(bytes: Uint8Array, options: EscapeOptions = {}): string {
+  const buffer = asBuffer(bytes)
+  const unsafe = options.keepLines === true ? UNSAFE_BUT_LINES : UNSAFE
+  if (isUtf8(buffer)) {
+    const text = buffer.toString('utf8')
+    return SAFE_ASCII.test(text) ? text : text.replace(unsafe, escapeCharacter)
+  }
+  // Some bytes are not UTF-8: keep the stretches that are.
+  let escaped = ''
+  for (let at = 0; at < buffer.length;) {
+    const length = sequenceLength(buffer, at)
+    if (length === 0) escaped += hex(buffer[at++]!)
+    else {
+      escaped += buffer.toString('utf8', at, at + length).replace(unsafe, escapeCharacter)
+      at += length
+    }
+  }
+  return escaped
+}
+
+/** A message that may quote stored data, made safe to print. A backslash stays as it is. */
+export function escapeText(text: string): string {
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeCharacter)
+}
+
+/** The bytes that `escapeBytes` was given. Throws UsageError for a backslash that is neither \\ nor \xNN. */
+export function unescapeBytes(text: string): Buffer {
+  const parts: Buffer[] = []
+  let from = 0
+  for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', from)) {
+    parts.push(Buffer.from(text.slice(from, at), 'utf8'))
+    const code = /^\\x([0-9a-fA-F]{2})/.exec(text.slice(at, at + 4))
+    if (code !== null) {
+      parts.push(Buffer.from(code[1]!, 'hex'))
+      from = at + 4
+    } else if (text[at + 1] === '\\') {
+      parts.push(Buffer.from('\\'))
+      from = at + 2
+    } else {
+      throw new UsageError(`a backslash must be doubled or begin \\xNN, not ${JSON.stringify(text.slice(at, at + 4))}`)
+    }
+  }
+  parts.push(Buffer.from(text.slice(from), 'utf8'))
+  return Buffer.concat(parts)
+}
+
+/** Bytes of base64 or base64url, with or without padding; undefined for anything else. */
+export function decodeBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64')
+  const digits = text.replace(/=+$/, '').replaceAll('-', '+').replaceAll('_', '/')
+  return bytes.toString('base64').replace(/=+$/, '') === digits ? bytes : undefined
+}
+
+/** At most `width` columns of an escaped text; never cuts inside an escape. A cut text ends in "...". */
+export function shorten(escaped: string, width: number): string {
+  if (escaped.length * 2 <= width) return escaped
+  let columns = 0
+  let fits = 0 // end of what still leaves room for the dots
+  let end = 0
+  for (const [piece] of escaped.matchAll(/\\x[0-9a-f]{2}|\\\\|[^]/gu)) {
+    columns += piece.length > 2 || piece === '\\\\' ? piece.length : characterWidth(piece)
+    if (columns > width) return escaped.slice(0, fits) + '...'.slice(0, Math.max(0, width))
+    end += piece.length
+    if (columns <= width - 3) fits = end
+  }
+  return escaped
+}
+
+/** Columns a terminal uses for a text without control characters. */
+export function textWidth(text: string): number {
+  if (SAFE_ASCII.test(text)) return text.length
+  let columns = 0
+  for (const character of text) columns += characterWidth(character)
+  return columns
+}
+
+const WIDE = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303e\uff01-\uff60\uffe0-\uffe6]/u
+
+function characterWidth(character: string): number {
+  if (character <= '~') return 1
+  if (/\p{M}/u.test(character)) return 0
+  return WIDE.test(character) ? 2 : 1
+}
+
+function escapeCharacter(character: string): string {
+  if (character === '\\') return '\\\\'
+  let escaped = ''
+  for (const byte of Buffer.from(character, 'utf8')) escaped += hex(byte)
+  return escaped
+}
+
+function hex(byte: number): string {
+  return `\\x${byte.toString(16).padStart(2, '0')}`
+}
+
+/** Bytes of the valid UTF-8 sequence at `at`; 0 if there is none. */
+function sequenceLength(bytes: Buffer, at: number): number {
+  const first = bytes[at]!
+  const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0
+  if (length === 0 || at + length > bytes.length) return 0
+  return length === 1 || isUtf8(bytes.subarray(at, at + length)) ? length : 0
+}
+
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,72 @@
+/** The twin of the CSV reader: columns key and value. Any bytes fit: fields with special ones are quoted. */
+import { hasByteOrderMark } from './record.ts'
+import type { ByteOutput, RecordWriter } from './record.ts'
+
+export interface CsvWriterOptions {
+  /** One byte. Default a comma. */
+  separator?: number
+  /** A first row of names. Default true. */
+  header?: boolean
+  /** Only the key's column. Default false. */
+  keysOnly?: boolean
+}
+
+const QUOTE = 0x22
+const QUOTE_BYTES = Buffer.from('"')
+const QUOTES_BYTES = Buffer.from('""')
+const NEWLINE = Buffer.from('\n')
+
+export class CsvWriter implements RecordWriter {
+  readonly #separator: number
+  readonly #separatorBytes: Uint8Array
+  readonly #header: boolean
+  readonly #keysOnly: boolean
+
+  constructor(options: CsvWriterOptions = {}) {
+    this.#separator = options.separator ?? 0x2c
+    this.#separatorBytes = Uint8Array.of(this.#separator)
+    this.#header = options.header !== false
+    this.#keysOnly = options.keysOnly === true
+  }
+
+  begin(output: ByteOutput): void {
+    if (this.#header) this.write(Buffer.from('key'), Buffer.from('value'), output)
+  }
+
+  write(key: Uint8Array, value: Uint8Array, output: ByteOutput): void {
+    this.#field(key, output)
+    if (!this.#keysOnly) {
+      output.add(this.#separatorBytes)
+      this.#field(value, output)
+    }
+    output.add(NEWLINE)
+  }
+
+  #field(bytes: Uint8Array, output: ByteOutput): void {
+    if (!this.#needsQuotes(bytes)) {
+      output.add(bytes)
+      return
+    }
+    output.add(QUOTE_BYTES)
+    let from = 0
+    for (let at = bytes.indexOf(QUOTE); at >= 0; at = bytes.indexOf(QUOTE, from)) {
+      output.add(bytes.subarray(from, at))
+      output.add(QUOTES_BYTES)
+      from = at + 1
+    }
+    output.add(bytes.subarray(from))
+    output.add(QUOTE_BYTES)
+  }
+
+  #needsQuotes(bytes: Uint8Array): boolean {
+    // An empty field alone in its row would be an empty line.
+    if (bytes.length === 0) return this.#keysOnly
+    const first = bytes[0]!
+    if (first === 0x20 || bytes[bytes.length - 1] === 0x20 || hasByteOrderMark(bytes)) return true
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i]!
+      if (byte < 0x20 || byte === QUOTE || byte === this.#separator) return true
+    }
+    return false
+  }
+}

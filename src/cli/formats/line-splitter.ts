@@ -1,0 +1,89 @@
+/**
+ * Cuts chunks into lines at one delimiter byte. Holds at most one line of `maxBytes`; a longer one is reported and skipped.
+ *
+ * Invariant: the lines do not depend on where the chunks were cut.
+ */
+
+export interface LineSink {
+  /** `line` is counted from 1. The bytes stay as they are until the next chunk. */
+  line(bytes: Uint8Array, line: number): void
+  tooLong(line: number): void
+}
+
+export class LineSplitter {
+  readonly #delimiter: number
+  readonly #maxBytes: number
+  readonly #sink: LineSink
+  #line = 1
+  /** The beginning of a line whose end has not come yet. */
+  #held: Uint8Array = new Uint8Array(0)
+  #heldBytes = 0
+  #skipping = false
+
+  constructor(delimiter: number, maxBytes: number, sink: LineSink) {
+    this.#delimiter = delimiter
+    this.#maxBytes = maxBytes
+    this.#sink = sink
+  }
+
+  push(chunk: Uint8Array): void {
+    let from = 0
+    for (let at = chunk.indexOf(this.#delimiter); at >= 0; at = chunk.indexOf(this.#delimiter, from)) {
+      this.#finish(chunk, from, at)
+      from = at + 1
+    }
+    if (from < chunk.length) this.#hold(chunk, from)
+  }
+
+  /** A last line needs no delimiter. */
+  end(): void {
+    if (this.#heldBytes > 0) this.#finish(this.#held, 0, 0)
+    this.#skipping = false
+  }
+
+  #finish(chunk: Uint8Array, from: number, to: number): void {
+    const line = this.#line++
+    if (this.#skipping) {
+      this.#skipping = false
+      return
+    }
+    if (this.#heldBytes + to - from > this.#maxBytes) {
+      this.#heldBytes = 0
+      this.#sink.tooLong(line)
+      return
+    }
+    if (this.#heldBytes === 0) {
+      this.#sink.line(chunk.subarray(from, to), line)
+      return
+    }
+    if (to > from) this.#append(chunk, from, to)
+    const bytes = this.#held.subarray(0, this.#heldBytes)
+    // The line belongs to the sink now, so the next one gets memory of its own.
+    this.#held = new Uint8Array(0)
+    this.#heldBytes = 0
+    this.#sink.line(bytes, line)
+  }
+
+  #hold(chunk: Uint8Array, from: number): void {
+    if (this.#skipping) return
+    if (this.#heldBytes + chunk.length - from <= this.#maxBytes) {
+      this.#append(chunk, from, chunk.length)
+      return
+    }
+    this.#skipping = true
+    this.#held = new Uint8Array(0)
+    this.#heldBytes = 0
+    this.#sink.tooLong(this.#line)
+  }
+
+  #append(chunk: Uint8Array, from: number, to: number): void {
+    const bytes = this.#heldBytes + to - from
+    if (bytes > this.#held.length) {
+      const larger = new Uint8Array(Math.max(bytes, Math.min(this.#held.length * 2, this.#maxBytes)))
+      larger.set(this.#held.subarray(0, this.#heldBytes))
+      this.#held = larger
+    }
+    this.#held.set(chunk.subarray(from, to), this.#heldBytes)
+    this.#heldBytes = bytes
+  }
+}

@@ -1,0 +1,62 @@
+/** The twin of the lines reader. Refuses what the reader would not read back as it was. */
+import { describeBytes } from '../../base/bytes.ts'
+import { CommandError } from '../errors.ts'
+import { asBuffer } from '../escape.ts'
+import { CR, hasByteOrderMark, LF } from './record.ts'
+import type { ByteOutput, RecordWriter } from './record.ts'
+
+export interface LinesWriterOptions {
+  format: 'lines' | 'nul'
+  separator?: Uint8Array
+  /** Leave values out, on purpose. Default false: a value needs a separator. */
+  keysOnly?: boolean
+}
+
+const NEWLINE = Buffer.from('\n')
+const ZERO = Buffer.from('\0')
+
+export class LinesWriter implements RecordWriter {
+  readonly #isText: boolean
+  readonly #separator: Uint8Array | undefined
+  readonly #keysOnly: boolean
+  #first = true
+
+  constructor(options: LinesWriterOptions) {
+    this.#isText = options.format === 'lines'
+    this.#keysOnly = options.keysOnly === true
+    this.#separator = this.#keysOnly ? undefined : options.separator
+  }
+
+  begin(): void {}
+
+  write(key: Uint8Array, value: Uint8Array, output: ByteOutput): void {
+    const terminator = this.#isText ? LF : 0
+    const separator = this.#separator
+    if (separator === undefined) {
+      if (value.length > 0 && !this.#keysOnly) refuse(key, "it has a value. Give --separator '\\t', or --keys-only to leave values out")
+      if (this.#isText && key.length === 0) refuse(key, 'an empty line would be skipped')
+    } else {
+      // Searched in key and separator together: the two may form an earlier separator where they meet.
+      const joined = Buffer.concat([key, separator])
+      if (joined.indexOf(separator) < key.length) refuse(key, 'the key holds the separator')
+      if (value.includes(terminator)) refuse(key, `the value holds ${this.#isText ? 'a newline' : 'a zero byte'}`)
+    }
+    if (key.includes(terminator)) refuse(key, `the key holds ${this.#isText ? 'a newline' : 'a zero byte'}`)
+    if (this.#isText) {
+      const last = separator === undefined ? key : value.length > 0 ? value : separator
+      if (last[last.length - 1] === CR) refuse(key, 'a carriage return at the end of a line would be dropped')
+      if (this.#first && hasByteOrderMark(asBuffer(key))) refuse(key, 'a byte order mark at the beginning would be dropped')
+    }
+    this.#first = false
+    output.add(key)
+    if (separator !== undefined) {
+      output.add(separator)
+      output.add(value)
+    }
+    output.add(this.#isText ? NEWLINE : ZERO)
+  }
+}
+
+function refuse(key: Uint8Array, why: string): never {
+  throw new CommandError('NOT_REPRESENTABLE', `the entry with key "${describeBytes(key)}" does not fit this format: ${why}. --format jsonl holds any entry`)
+}

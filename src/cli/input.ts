@@ -1,0 +1,58 @@
+/** What import reads: files or stdin, in chunks. */
+import { createReadStream, statSync } from 'node:fs'
+import type { InputStream, Io } from './io.ts'
+
+const CHUNK_BYTES = 64 * 1024
+
+export interface Input {
+  /** File name, or "stdin". */
+  name: string
+  /** Undefined for a pipe. */
+  bytes: number | undefined
+  open(): InputStream
+}
+
+/** Inputs in order; '-' or none at all = stdin. Throws at once for a file that is not there. */
+export function inputsOf(names: readonly string[], io: Io): Input[] {
+  return (names.length === 0 ? ['-'] : names).map(name => {
+    if (name === '-') return { name: 'stdin', bytes: io.stdinBytes(), open: () => io.stdin }
+    const stat = statSync(name)
+    return {
+      name,
+      bytes: stat.isFile() ? stat.size : undefined,
+      open: () => createReadStream(name, { highWaterMark: CHUNK_BYTES }),
+    }
+  })
+}
+
+/** Chunks of an input until its end, or until the signal. */
+export async function *chunksOf(input: Input, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  if (signal.aborted) return
+  const stream = input.open()
+  const stop = (): void => stream.destroy()
+  signal.addEventListener('abort', stop)
+  try {
+    for await (const chunk of stream) {
+      yield chunk
+      if (signal.aborted) return
+    }
+  } catch (error) {
+    // Destroying a stream makes its iteration fail.
+    if (!signal.aborted) throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
+    stream.destroy()
+  }
+}
+
+/** All of stdin, at most `maxBytes`; undefined if there is more. */
+export async function readAll(stream: InputStream, maxBytes: number): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of stream) {
+    bytes += chunk.length
+    if (bytes > maxBytes) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

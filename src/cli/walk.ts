@@ -1,0 +1,39 @@
+/**
+ * Walk through entries in chunks. A chunk is sized by the entries seen so far, so that memory stays bounded whatever their size
+ * and small ones do not cost a promise each.
+ */
+import type { IteratorOptions } from '../store/types.ts'
+import type { Store } from './io.ts'
+
+const CHUNK_BYTES = 256 * 1024
+const MOST_ENTRIES = 1000
+
+/**
+ * Calls `entry` for each in order; where it returns false the walk ends. Between chunks `pause` is awaited if given;
+ * where it resolves to false the walk ends. Returns whether the walk came to the end of the range or limit.
+ */
+export async function walk(
+  store: Store,
+  options: IteratorOptions<Uint8Array, Uint8Array>,
+  entry: (key: Uint8Array, value: Uint8Array) => boolean | void,
+  pause?: () => Promise<boolean> | boolean,
+): Promise<boolean> {
+  const iterator = store.iterator(options)
+  try {
+    let count = 8
+    for (;;) {
+      const chunk = await iterator.nextv(count)
+      if (chunk.length === 0) return true
+      let bytes = 0
+      for (const [key, value] of chunk) {
+        bytes += key.length + value.length
+        if (entry(key, value) === false) return false
+      }
+      if (pause !== undefined && !await pause()) return false
+      const fitting = Math.floor(CHUNK_BYTES * chunk.length / Math.max(1, bytes))
+      count = Math.max(1, Math.min(MOST_ENTRIES, fitting, count * 4))
+    }
+  } finally {
+    await iterator.close()
+  }
+}
