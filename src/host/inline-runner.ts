@@ -1,0 +1,122 @@
+/**
+ * A JobRunner without a thread: jobs are stepped on the caller's thread, in slices between turns of the event loop.
+ *
+ * Invariants
+ * 1. Nothing of a job runs inside `submit`, and `done` is never called from there.
+ * 2. While a job is unfinished a slice is scheduled, so jobs end without any call of `pump`.
+ *
+ * How long a slice is, is the host's choice (`Slice`): milliseconds on a real clock, steps in the simulator.
+ */
+import { plainError, reviveError } from '../base/errors.ts'
+import type { JobContext, JobModule, JobRequest, JobRunner } from './host.ts'
+import { abortedError, argumentsError, closedError, failAll } from './job-errors.ts'
+import type { Done } from './job-errors.ts'
+import { JobList } from './job-list.ts'
+
+export interface Slice {
+  begin(): void
+  /** Asked after each step: is there time for another? */
+  more(): boolean
+}
+
+export interface InlineRunnerOptions {
+  module: JobModule
+  context: JobContext
+  slice: Slice
+  soon: (task: () => void) => void
+  /** Copy arguments, results and errors as a message between threads would; by default they are passed as they are. */
+  clone?: boolean
+}
+
+export class InlineRunner implements JobRunner {
+  readonly mode = 'inline'
+  readonly #options: InlineRunnerOptions
+  readonly #list: JobList
+  readonly #waiting = new Map<number, Done>()
+  #nextId = 1
+  #scheduled = false
+  #closed = false
+  #delivered = 0
+
+  constructor(options: InlineRunnerOptions) {
+    this.#options = options
+    this.#list = new JobList(options.module, options.context, (id, error, result) => { this.#deliver(id, error, result) })
+  }
+
+  get pending(): number { return this.#waiting.size }
+
+  submit(request: JobRequest, done: Done): void {
+    if (this.#closed) throw closedError(request)
+    const id = this.#nextId++
+    this.#list.add(id, this.#options.clone === true ? cloned(request) : request)
+    this.#waiting.set(id, done)
+    this.#schedule()
+  }
+
+  pump(block: boolean): boolean {
+    if (this.#closed) return this.#abortAll()
+    if (!block) return false
+    const before = this.#delivered
+    while (this.#delivered === before && this.#list.step()) { /* until one has finished */ }
+    return this.#delivered !== before
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#list.abort()
+    // Never from inside the caller's own stretch of code.
+    await Promise.resolve()
+    this.#abortAll()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#options.soon(() => { this.#slice() })
+  }
+
+  #slice(): void {
+    this.#scheduled = false
+    const slice = this.#options.slice
+    slice.begin()
+    try {
+      while (this.#list.step() && slice.more()) { /* until the slice is used up */ }
+    } finally {
+      if (this.#list.size > 0) this.#schedule()
+    }
+  }
+
+  #deliver(id: number, error: Error | undefined, result: unknown): void {
+    const done = this.#waiting.get(id)!
+    this.#waiting.delete(id)
+    this.#delivered++
+    if (this.#options.clone === true) {
+      if (error !== undefined) {
+        error = reviveError(structuredClone(plainError(error)))
+      } else {
+        try {
+          result = structuredClone(result)
+        } catch (thrown) {
+          error = reviveError(plainError(thrown))
+          result = undefined
+        }
+      }
+    }
+    done(error, result)
+  }
+
+  #abortAll(): boolean {
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    failAll(waiting, abortedError())
+    return waiting.length > 0
+  }
+}
+
+function cloned(request: JobRequest): JobRequest {
+  try {
+    return structuredClone(request)
+  } catch (cause) {
+    throw argumentsError(request, cause)
+  }
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileError } from '../file-error.ts'
+import { bytesOf, filesContract, textOf } from '../testing/files-contract.ts'
+import type { FilesEnvironment } from '../testing/files-contract.ts'
+import { NodeFiles } from './files.ts'
+
+function environment(files: NodeFiles): FilesEnvironment {
+  const directory = mkdtempSync(join(tmpdir(), 'spillway-files-'))
+  return { files, directory, close: () => { rmSync(directory, { recursive: true }) } }
+}
+
+filesContract('node files', () => environment(new NodeFiles()))
+
+filesContract('node files without hard links', () => environment(new NodeFiles((from, to) => {
+  statSync(from)
+  throw fileError('EPERM', 'link', to)
+})))
+
+test('positions beyond 2^32 are read and written', async () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  try {
+    const far = 2 ** 32 + 12_345
+    const file = files.create(join(directory, 'sparse'))
+    file.writeSync(bytesOf('far'), 0, 3, far)
+    assert.equal(file.size(), far + 3)
+    const target = new Uint8Array(3)
+    assert.equal(file.readSync(target, 0, 3, far), 3)
+    assert.equal(textOf(target), 'far')
+    target.fill(0)
+    assert.equal(await file.read(target, 0, 3, far), 3)
+    assert.equal(textOf(target), 'far')
+    file.truncate(2 ** 31 + 1)
+    assert.equal(file.size(), 2 ** 31 + 1)
+    file.close()
+  } finally {
+    close()
+  }
+})
+
+test('readAll gives bytes of their own, at offset 0 of their buffer', () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  try {
+    files.publish(join(directory, 'a'), bytesOf('abc'))
+    const bytes = files.readAll(join(directory, 'a'))
+    assert.equal(Object.getPrototypeOf(bytes), Uint8Array.prototype)
+    assert.equal(bytes.byteOffset, 0)
+    assert.equal(bytes.buffer.byteLength, 3)
+  } finally {
+    close()
+  }
+})
+
+test('a file cut by someone else reads short, without an error', () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  try {
+    const path = join(directory, 'a')
+    files.publish(path, new Uint8Array(10_000).fill(1))
+    const file = files.openRead(path)
+    truncateSync(path, 100)
+    assert.equal(file.readSync(new Uint8Array(10_000), 0, 10_000, 0), 100)
+    file.close()
+  } finally {
+    close()
+  }
+})
+
+test('a link that fails for a real reason is an error, and no temporary file stays', () => {
+  const { files, directory, close } = environment(new NodeFiles((_, to) => { throw fileError('ENOSPC', 'link', to) }))
+  try {
+    assert.throws(() => { files.publish(join(directory, 'a'), bytesOf('abc')) }, { code: 'ENOSPC' })
+    assert.deepEqual(files.list(directory), [])
+  } finally {
+    close()
+  }
+})

@@ -1,0 +1,59 @@
+/**
+ * What this process may use, and which boot of the machine it runs in.
+ *
+ * Memory: the smallest of the machine's memory, what Node reports as its constraint, and every cgroup limit
+ * from this process's group up to the root (version 2 `memory.max`, version 1 `memory.limit_in_bytes`).
+ * A limit of a parent group binds as much as one's own. What cannot be read does not count.
+ */
+import { readFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
+
+export type ReadText = (path: string) => string | undefined
+
+export function memoryLimitBytes(): number {
+  let limit = totalmem()
+  const constrained = process.constrainedMemory?.() ?? 0
+  if (constrained > 0 && constrained < limit) limit = constrained
+  return Math.min(limit, cgroupLimitBytes(readText))
+}
+
+/** The tightest cgroup limit, Infinity without one. `read` gives a file's text, undefined when it cannot be read. */
+export function cgroupLimitBytes(read: ReadText): number {
+  let limit = Infinity
+  for (const line of (read('/proc/self/cgroup') ?? '').split('\n')) {
+    // hierarchy:controllers:path; version 2 is "0::path"
+    const match = /^\d+:([^:]*):(.*)$/.exec(line)
+    if (match === null) continue
+    const controllers = match[1]!
+    if (controllers === '') limit = Math.min(limit, walkUp(read, '/sys/fs/cgroup', match[2]!, 'memory.max'))
+    else if (controllers.split(',').includes('memory')) {
+      limit = Math.min(limit, walkUp(read, '/sys/fs/cgroup/memory', match[2]!, 'memory.limit_in_bytes'))
+    }
+  }
+  return limit
+}
+
+function walkUp(read: ReadText, mount: string, group: string, file: string): number {
+  let limit = Infinity
+  const parts = group.split('/').filter(part => part !== '' && part !== '..')
+  for (let depth = parts.length; depth >= 0; depth--) {
+    const text = read([mount, ...parts.slice(0, depth), file].join('/'))?.trim()
+    // "max" is no limit; version 1 says so with a number near 2^63, which the machine's memory undercuts.
+    if (text !== undefined && /^\d+$/.test(text) && Number(text) > 0) limit = Math.min(limit, Number(text))
+  }
+  return limit
+}
+
+/** Changes with every boot; '' where the platform has no such thing. */
+export function bootId(): string {
+  return readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
+}
+
+function readText(path: string): string | undefined {
+  if (process.platform !== 'linux') return undefined
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

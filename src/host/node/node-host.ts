@@ -1,0 +1,25 @@
+/** The real host: this machine's files, clocks, threads and locks. */
+import { getRandomValues } from 'node:crypto'
+import { join } from 'node:path'
+import type { Host } from '../host.ts'
+import { nodeClock } from './clock.ts'
+import { NodeFiles } from './files.ts'
+import { bootId, memoryLimitBytes } from './limits.ts'
+import { lockDirectory } from './lock.ts'
+import { nodeRunner } from './runner.ts'
+import { nodeScheduler } from './scheduler.ts'
+
+/** A host over Node's own modules. It holds no state of its own; call it as often as you like. */
+export function nodeHost(): Host {
+  return {
+    files: new NodeFiles(),
+    clock: nodeClock,
+    scheduler: nodeScheduler,
+    join,
+    bootId,
+    random32: () => getRandomValues(new Uint32Array(1))[0]!,
+    memoryLimitBytes,
+    lock: lockDirectory,
+    runner: nodeRunner,
+  }
+}

@@ -1,0 +1,24 @@
+/** The event loop of this thread. Blocking sleeps park on a private word that nobody notifies. */
+import type { Disposer, HostScheduler } from '../host.ts'
+
+const parked = new Int32Array(new SharedArrayBuffer(4))
+
+/** Longest delay a timer takes; beyond it Node would fire at once. */
+const MAX_DELAY_MS = 2 ** 31 - 1
+
+export const nodeScheduler: HostScheduler = {
+  soon(task: () => void): void {
+    setImmediate(task)
+  },
+  microtask(task: () => void): void {
+    queueMicrotask(task)
+  },
+  later(delayMs: number, task: () => void, unref = false): Disposer {
+    const timer = setTimeout(task, Math.min(delayMs, MAX_DELAY_MS))
+    if (unref) timer.unref()
+    return () => { clearTimeout(timer) }
+  },
+  sleepSync(delayMs: number): void {
+    if (delayMs > 0) Atomics.wait(parked, 0, 0, delayMs)
+  },
+}

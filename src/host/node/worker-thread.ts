@@ -1,0 +1,199 @@
+/**
+ * One worker thread as the main thread sees it, from its start to its death.
+ *
+ * Invariants
+ * 1. Results reach the main thread without its event loop: `receive` takes them from the port, `park` waits for one
+ *    on a word of shared memory.
+ * 2. Each submitted job's `done` is called exactly once: with its result, or with the error the thread died of.
+ * 3. The thread holds the process open only while it has jobs.
+ *
+ * How a death is noticed while the main thread is parked and sees no events: the worker says so when it ends by itself;
+ * on Linux a thread that vanished (out of memory) is gone from /proc/self/task; and a worker that makes no step for
+ * `silenceMs` is given up. Waiting is counted in slices, so that a suspended process does not blame its worker.
+ */
+import { existsSync } from 'node:fs'
+import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
+import { SpillwayError, reviveError } from '../../base/errors.ts'
+import type { JobRequest } from '../host.ts'
+import { argumentsError, failAll } from '../job-errors.ts'
+import type { Done } from '../job-errors.ts'
+import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORDS, WORK } from './worker-protocol.ts'
+import type { RequestMessage, ResultMessage, WorkerData } from './worker-protocol.ts'
+
+/** The smallest heap limits with which Node itself starts in a worker: 4 MiB of old space do not suffice on 22 and 24. */
+const MIN_OLD_SPACE_MIB = 8
+const YOUNG_SPACE_MIB = 2
+
+/** A worker's heap limit is never below this, whatever `heapBytes` says: lease at least as much for it. */
+export const MIN_WORKER_HEAP_BYTES: number = (MIN_OLD_SPACE_MIB + YOUNG_SPACE_MIB) * 2 ** 20
+
+const SLICE_MS = 250
+/** A job may sit in one system call (a stalled disk) this long while its thread can be seen to live. */
+const SILENCE_SEEN_ALIVE_MS = 60_000
+const SILENCE_MS = 10_000
+
+export interface WorkerThreadOptions {
+  moduleUrl: URL
+  heapBytes: number
+  /** How long the worker may make no step before it is given up; for tests. */
+  silenceMs?: number
+}
+
+export class WorkerThread {
+  readonly #worker: Worker
+  readonly #port: MessagePort
+  readonly #words = new Int32Array(new SharedArrayBuffer(4 * WORDS))
+  readonly #waiting = new Map<number, Done>()
+  readonly #silenceMs: number | undefined
+  #nextId = 1
+  /** DONE as it was before the port was last looked at. */
+  #doneSeen = 0
+  #heartbeatSeen = 0
+  #silentMs = 0
+  #dead = false
+  #cause: Error | undefined
+  /** Set when the thread is stopped on purpose: what its jobs are told. */
+  #stopError: Error | undefined
+
+  constructor(options: WorkerThreadOptions) {
+    this.#silenceMs = options.silenceMs
+    const channel = new MessageChannel()
+    this.#port = channel.port1
+    const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+    const workerData: WorkerData = { port: channel.port2, words: this.#words, moduleUrl: options.moduleUrl.href }
+    this.#worker = new Worker(entry, {
+      name: 'spillway',
+      workerData,
+      transferList: [channel.port2],
+      // The program's own flags (loaders, inspectors) are not for this thread, unless they are what runs TypeScript.
+      ...(entry.href.endsWith('.ts') ? {} : { execArgv: [] }),
+      resourceLimits: {
+        maxOldGenerationSizeMb: Math.max(Math.floor(options.heapBytes / 2 ** 20) - YOUNG_SPACE_MIB, MIN_OLD_SPACE_MIB),
+        maxYoungGenerationSizeMb: YOUNG_SPACE_MIB,
+      },
+    })
+    this.#worker.on('error', error => { this.#cause = error })
+    this.#worker.on('exit', code => { this.#die(`it exited with code ${code}`) })
+    this.#port.on('message', (message: ResultMessage) => { this.#deliver(message) })
+    this.#port.on('messageerror', error => {
+      this.#cause = error
+      this.#abandon('a result could not be read')
+    })
+    this.#port.unref()
+    this.#worker.unref()
+  }
+
+  get dead(): boolean { return this.#dead }
+
+  /** Jobs submitted and not yet delivered. */
+  get pending(): number { return this.#waiting.size }
+
+  submit(request: JobRequest, done: Done): void {
+    const id = this.#nextId++
+    try {
+      this.#port.postMessage({ id, request } satisfies RequestMessage)
+    } catch (cause) {
+      throw argumentsError(request, cause)
+    }
+    Atomics.add(this.#words, WORK, 1)
+    this.#waiting.set(id, done)
+    if (this.#waiting.size === 1) {
+      this.#silentMs = 0
+      this.#worker.ref()
+    }
+  }
+
+  /** Deliver one finished job, if there is one. */
+  receive(): boolean {
+    this.#doneSeen = Atomics.load(this.#words, DONE)
+    const envelope = receiveMessageOnPort(this.#port)
+    if (envelope === undefined) return false
+    this.#deliver(envelope.message as ResultMessage)
+    return true
+  }
+
+  /** Wait a while for a result; call `receive` afterwards. A thread found dead fails its jobs here. */
+  park(): void {
+    if (this.#stopError !== undefined) {
+      this.#die('it was stopped')
+      return
+    }
+    // Looked at before the last results are fetched, so that none posted before the end is missed.
+    if (Atomics.load(this.#words, ENDED) === 1 || this.#vanished()) {
+      while (this.receive()) { /* what it finished before it died */ }
+      this.#die('its thread ended')
+      return
+    }
+    if (Atomics.wait(this.#words, DONE, this.#doneSeen, SLICE_MS) !== 'timed-out') return
+    const heartbeat = Atomics.load(this.#words, HEARTBEAT)
+    if (heartbeat !== this.#heartbeatSeen) {
+      this.#heartbeatSeen = heartbeat
+      this.#silentMs = 0
+      return
+    }
+    this.#silentMs += SLICE_MS
+    if (this.#silentMs >= this.#silenceLimitMs()) this.#abandon(`it made no step for ${this.#silentMs / 1000} s`)
+  }
+
+  /** Stop the thread at once; resolves when it no longer runs. Jobs not finished by then fail with `error`. */
+  async stop(error: Error): Promise<void> {
+    this.#stopError ??= error
+    await this.#worker.terminate()
+    this.#die('it was stopped')
+  }
+
+  #deliver(message: ResultMessage): void {
+    const done = this.#waiting.get(message.id)
+    // The job was already failed, because its thread was given up.
+    if (done === undefined) return
+    this.#settle(message.id)
+    done(message.error === undefined ? undefined : reviveError(message.error), message.result)
+  }
+
+  #settle(id: number): void {
+    this.#waiting.delete(id)
+    if (this.#waiting.size === 0 && this.#stopError === undefined) this.#worker.unref()
+  }
+
+  #vanished(): boolean {
+    const id = Atomics.load(this.#words, KERNEL_THREAD)
+    return id !== 0 && !existsSync(`/proc/self/task/${id}`)
+  }
+
+  #silenceLimitMs(): number {
+    if (this.#silenceMs !== undefined) return this.#silenceMs
+    return Atomics.load(this.#words, KERNEL_THREAD) === 0 ? SILENCE_MS : SILENCE_SEEN_ALIVE_MS
+  }
+
+  #abandon(why: string): void {
+    // Not awaited: the thread may be stuck in a system call, and the main thread may have no event loop turn to give.
+    void this.#worker.terminate()
+    this.#die(why)
+  }
+
+  #die(why: string): void {
+    if (!this.#dead) {
+      while (!this.#dead && this.receive()) { /* what it finished before it died */ }
+    }
+    this.#dead = true
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    if (waiting.length === 0) return
+    // While it is being stopped, `stop` is what holds the process open.
+    if (this.#stopError === undefined) this.#worker.unref()
+    failAll(waiting, this.#stopError ?? deathError(this.#cause, why, waiting.length))
+  }
+}
+
+function deathError(cause: Error | undefined, why: string, jobs: number): SpillwayError {
+  const code = (cause as { code?: unknown } | undefined)?.code
+  const isOutOfMemory = code === 'ERR_WORKER_OUT_OF_MEMORY'
+  const remedy = isOutOfMemory ? 'Raise heapBytes, or submit it again in smaller pieces' : 'It can be submitted again'
+  const reason = cause === undefined ? why : `${cause.message} (${why})`
+  return new SpillwayError(
+    'SPILLWAY_UNAVAILABLE',
+    `the worker died: ${reason}; ${jobs === 1 ? '1 job was' : `${jobs} jobs were`} lost. ${remedy}`,
+    { details: { jobs, why }, ...(cause === undefined ? {} : { cause }) },
+  )
+}

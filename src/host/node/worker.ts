@@ -1,0 +1,90 @@
+/**
+ * The worker thread's entry: loads the job module and steps its jobs, the most urgent first.
+ *
+ * Invariants
+ * 1. Nothing here needs a turn of the main thread's event loop, neither to start nor to hand over a result.
+ * 2. Between two steps newly posted requests are taken in, so an urgent job waits for one step, not for one job.
+ * 3. Without jobs the thread sleeps in its own event loop.
+ */
+import { readlinkSync } from 'node:fs'
+import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { plainError } from '../../base/errors.ts'
+import type { JobModule } from '../host.ts'
+import { JobList } from '../job-list.ts'
+import { nodeClock } from './clock.ts'
+import { NodeFiles } from './files.ts'
+import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORK } from './worker-protocol.ts'
+import type { RequestMessage, ResultMessage, WorkerData } from './worker-protocol.ts'
+
+const { port, words, moduleUrl } = workerData as WorkerData
+
+process.on('exit', () => {
+  Atomics.store(words, ENDED, 1)
+  wakeMain()
+})
+Atomics.store(words, KERNEL_THREAD, kernelThread())
+
+// Requests wait in the port until the listener is there.
+let list: JobList | undefined
+let loadError: Error | undefined
+try {
+  const module = (await import(moduleUrl)) as JobModule
+  list = new JobList(module, { files: new NodeFiles(), clock: nodeClock }, report)
+} catch (error) {
+  loadError = error instanceof Error ? error : new Error(String(error))
+}
+Atomics.add(words, HEARTBEAT, 1)
+port.on('message', (message: RequestMessage) => {
+  if (list === undefined) {
+    report(message.id, loadError, undefined)
+  } else {
+    list.add(message.id, message.request)
+    work(list)
+  }
+})
+
+function work(list: JobList): void {
+  let taken = Atomics.load(words, WORK) - 1
+  while (list.size > 0) {
+    const posted = Atomics.load(words, WORK)
+    if (posted !== taken) {
+      taken = posted
+      takeRequests(list)
+    }
+    list.step()
+    Atomics.add(words, HEARTBEAT, 1)
+  }
+}
+
+function takeRequests(list: JobList): void {
+  for (let envelope = receiveMessageOnPort(port); envelope !== undefined; envelope = receiveMessageOnPort(port)) {
+    const { id, request } = envelope.message as RequestMessage
+    list.add(id, request)
+  }
+}
+
+function report(id: number, error: Error | undefined, result: unknown): void {
+  const message: ResultMessage = { id, error: error === undefined ? undefined : plainError(error), result }
+  try {
+    port.postMessage(message)
+  } catch (thrown) {
+    // A result, or the details of an error, that cannot be copied.
+    const { name, message } = plainError(error ?? thrown)
+    port.postMessage({ id, error: { name, message }, result: undefined } satisfies ResultMessage)
+  }
+  wakeMain()
+}
+
+function wakeMain(): void {
+  Atomics.add(words, DONE, 1)
+  Atomics.notify(words, DONE)
+}
+
+function kernelThread(): number {
+  if (process.platform !== 'linux') return 0
+  try {
+    return Number(/(\d+)$/.exec(readlinkSync('/proc/thread-self'))?.[1] ?? 0)
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,194 @@
+/**
+ * A simulated disk: a tree of directories and files in memory that knows what would survive a power loss.
+ *
+ * Invariants
+ * 1. A file's content is durable after a sync, a directory's entries after a sync of that directory; directories themselves
+ *    are durable when made.
+ * 2. After a power loss, of the entries made or removed in a directory since its last sync a prefix of the sequence survives,
+ *    as on a journalled file system. What `publish` finished survives whatever happened before it.
+ * 3. A crash ends an epoch: files and hosts of an older epoch can do nothing any more.
+ *
+ * The disk outlives its hosts: after a crash a new host is made over the same disk.
+ */
+import { posix } from 'node:path'
+import { fileError } from '../file-error.ts'
+import type { LockHolder } from '../host.ts'
+import type { Random } from './random.ts'
+import { SimFaults } from './sim-faults.ts'
+import type { SimInode } from './sim-inode.ts'
+
+interface DirectoryChange {
+  name: string
+  /** Undefined when the name was removed. */
+  inode: SimInode | undefined
+}
+
+class SimDirectory {
+  readonly entries = new Map<string, SimInode>()
+  readonly durable = new Map<string, SimInode>()
+  /** Since the last sync, in order. */
+  changes: DirectoryChange[] = []
+}
+
+export interface CrashOptions {
+  /** Only the process dies: all that was written survives. */
+  lossless?: boolean
+}
+
+export class SimDisk {
+  readonly faults = new SimFaults()
+  /** One short line for each operation, to compare two runs. */
+  readonly log: string[] = []
+  /** Whether to keep the log. */
+  isLogging = true
+  /** Locks held, by directory. */
+  readonly locks = new Map<string, LockHolder>()
+  /** Counts crashes. */
+  epoch = 0
+  /** Counts power losses. */
+  boots = 1
+  nextPid = 1000
+  usedBytes = 0
+  readonly #directories = new Map<string, SimDirectory>([['/', new SimDirectory()]])
+
+  /** The one spelling of a path: absolute, without '.', '..' and doubled slashes. */
+  static normalize(path: string): string {
+    return posix.resolve('/', path)
+  }
+
+  find(path: string): SimInode | undefined {
+    return this.#directories.get(posix.dirname(path))?.entries.get(posix.basename(path))
+  }
+
+  isDirectory(path: string): boolean {
+    return this.#directories.has(path)
+  }
+
+  /** The file, or the error an open of it meets. */
+  open(path: string): SimInode {
+    const inode = this.find(path)
+    if (inode === undefined) throw fileError(this.isDirectory(path) ? 'EISDIR' : 'ENOENT', 'open', path)
+    return inode
+  }
+
+  /** Give a file a name that is free. */
+  enter(path: string, inode: SimInode, syscall: string): void {
+    const directory = this.#directories.get(posix.dirname(path))
+    if (directory === undefined) throw fileError('ENOENT', syscall, path)
+    const name = posix.basename(path)
+    if (directory.entries.has(name) || this.isDirectory(path)) throw fileError('EEXIST', syscall, path)
+    directory.entries.set(name, inode)
+    directory.changes.push({ name, inode })
+    if (inode.links++ === 0) this.usedBytes += inode.length
+  }
+
+  remove(path: string): void {
+    const directory = this.#directories.get(posix.dirname(path))
+    const name = posix.basename(path)
+    const inode = directory?.entries.get(name)
+    if (directory === undefined || inode === undefined) {
+      if (this.isDirectory(path)) throw fileError('EISDIR', 'unlink', path)
+      return
+    }
+    directory.entries.delete(name)
+    directory.changes.push({ name, inode: undefined })
+    if (--inode.links === 0) this.usedBytes -= inode.length
+  }
+
+  /** Write all, or as much as the disk has room for. */
+  write(inode: SimInode, source: Uint8Array, position: number, path: string): void {
+    const old = inode.length
+    const room = Math.max(0, this.faults.capacityBytes - this.usedBytes)
+    const isTooMuch = position + source.length - old > room
+    inode.write(isTooMuch ? source.subarray(0, Math.max(0, old + room - position)) : source, position)
+    if (inode.links > 0) this.usedBytes += inode.length - old
+    if (isTooMuch) throw fileError('ENOSPC', 'write', path)
+  }
+
+  truncate(inode: SimInode, length: number, path: string): void {
+    const growth = length - inode.length
+    if (growth > this.faults.capacityBytes - this.usedBytes && growth > 0) throw fileError('ENOSPC', 'ftruncate', path)
+    inode.truncate(length)
+    if (inode.links > 0) this.usedBytes += growth
+  }
+
+  makeDirectory(path: string): void {
+    if (this.find(path) !== undefined) throw fileError('EEXIST', 'mkdir', path)
+    if (this.isDirectory(path)) return
+    const parent = posix.dirname(path)
+    if (this.find(parent) !== undefined) throw fileError('ENOTDIR', 'mkdir', path)
+    this.makeDirectory(parent)
+    this.#directories.set(path, new SimDirectory())
+  }
+
+  list(path: string): string[] {
+    const names = [...this.#directory(path, 'scandir').entries.keys()]
+    for (const other of this.#directories.keys()) {
+      if (other !== '/' && posix.dirname(other) === path) names.push(posix.basename(other))
+    }
+    return names.sort()
+  }
+
+  syncDirectory(path: string): void {
+    const directory = this.#directory(path, 'fsync')
+    for (const change of directory.changes) apply(directory.durable, change)
+    directory.changes = []
+  }
+
+  /** Make one entry durable, whatever else in its directory is not. */
+  syncEntry(path: string): void {
+    const directory = this.#directory(posix.dirname(path), 'fsync')
+    const name = posix.basename(path)
+    apply(directory.durable, { name, inode: directory.entries.get(name) })
+    // Earlier changes of this name are history: none of them may come back over it.
+    directory.changes = directory.changes.filter(change => change.name !== name)
+  }
+
+  /** Flip bits of a stored byte. */
+  corrupt(path: string, offset: number, mask: number): void {
+    const normal = SimDisk.normalize(path)
+    this.open(normal).flip(offset, mask)
+  }
+
+  /**
+   * End the epoch: by a power loss, after which what was not synced is kept, lost or torn as `random` has it,
+   * or (`lossless`) by the death of the process alone.
+   */
+  crash(random: Random, options: CrashOptions = {}): void {
+    const lossless = options.lossless === true
+    const inodes = new Set<SimInode>()
+    for (const directory of this.#directories.values()) {
+      if (!lossless) {
+        const surviving = random.between(0, directory.changes.length)
+        for (let i = 0; i < surviving; i++) apply(directory.durable, directory.changes[i]!)
+        directory.entries.clear()
+        for (const [name, inode] of directory.durable) directory.entries.set(name, inode)
+        directory.changes = []
+      }
+      for (const inode of directory.entries.values()) inodes.add(inode)
+    }
+    this.usedBytes = 0
+    for (const inode of inodes) {
+      inode.links = 0
+      if (!lossless) inode.crash(random)
+      this.usedBytes += inode.length
+    }
+    for (const directory of this.#directories.values()) for (const inode of directory.entries.values()) inode.links++
+    this.faults.clearFailAt()
+    this.locks.clear()
+    this.epoch++
+    if (!lossless) this.boots++
+    if (this.isLogging) this.log.push(lossless ? 'process dies' : 'power fails')
+  }
+
+  #directory(path: string, syscall: string): SimDirectory {
+    const directory = this.#directories.get(path)
+    if (directory === undefined) throw fileError(this.find(path) === undefined ? 'ENOENT' : 'ENOTDIR', syscall, path)
+    return directory
+  }
+}
+
+function apply(entries: Map<string, SimInode>, change: DirectoryChange): void {
+  if (change.inode === undefined) entries.delete(change.name)
+  else entries.set(change.name, change.inode)
+}

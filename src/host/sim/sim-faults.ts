@@ -1,0 +1,55 @@
+/** What goes wrong on a simulated disk, and when. Operations are counted from 1 over the disk's whole life. */
+import { fileError } from '../file-error.ts'
+
+export class SimFaults {
+  /** Operations so far: reads, writes, syncs, truncates, and every call on the directory tree but `exists`. */
+  operations = 0
+  /** Bytes the disk holds; a write beyond it writes what fits and fails with ENOSPC. */
+  capacityBytes = Infinity
+  #failAt = Infinity
+  #failCode = 'EIO'
+  #sticky = false
+  readonly #unreadable = new Map<string, string>()
+
+  /**
+   * Fail operation number `operation` (see `operations`). A write that fails has written a prefix, a sync that fails has lost
+   * what it covered. `sticky`: every operation from then on fails, as when the device is gone; until a crash or `clear`.
+   */
+  failAt(operation: number, code = 'EIO', sticky = false): void {
+    this.#failAt = operation
+    this.#failCode = code
+    this.#sticky = sticky
+  }
+
+  /** Every read of this file fails, until `clear`. */
+  failReads(path: string, code = 'EIO'): void {
+    this.#unreadable.set(path, code)
+  }
+
+  clear(): void {
+    this.clearFailAt()
+    this.#unreadable.clear()
+    this.capacityBytes = Infinity
+  }
+
+  clearFailAt(): void {
+    this.#failAt = Infinity
+    this.#sticky = false
+  }
+
+  /** Count an operation; the error it must fail with, if any. */
+  next(syscall: string, path: string): Error | undefined {
+    this.operations++
+    const hit = this.isGone || this.operations === this.#failAt
+    return hit ? fileError(this.#failCode, syscall, path) : undefined
+  }
+
+  /** The error of reading this file, if it cannot be read. */
+  unreadable(path: string): Error | undefined {
+    const code = this.#unreadable.get(path)
+    return code === undefined ? undefined : fileError(code, 'read', path)
+  }
+
+  /** Whether every operation fails now. */
+  get isGone(): boolean { return this.#sticky && this.operations >= this.#failAt }
+}

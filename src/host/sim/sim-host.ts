@@ -1,0 +1,136 @@
+/**
+ * A deterministic host in memory: the same seed and the same calls give the same run, byte for byte (`disk.log` tells).
+ *
+ * Invariants
+ * 1. Nothing here reads a real clock, a real file or real randomness. Tasks ride on the real event loop in a fixed order, so
+ *    awaited code works as usual; do not await real timers or real files in between, they are not in that order.
+ * 2. After `crash` this host is dead: its files fail with EIO, its locks are free. Work goes on with the host that `crash`
+ *    returns.
+ */
+import { posix } from 'node:path'
+import type { Host, HostLock, JobRunner, LockHolder, RunnerOptions } from '../host.ts'
+import { InlineRunner } from '../inline-runner.ts'
+import type { Slice } from '../inline-runner.ts'
+import { fileError } from '../file-error.ts'
+import { lockedError } from '../locked-error.ts'
+import { Random } from './random.ts'
+import { SimDisk } from './sim-disk.ts'
+import type { CrashOptions } from './sim-disk.ts'
+import { SimFiles } from './sim-files.ts'
+import { SimTime } from './sim-time.ts'
+
+/** A slice of a job is one to this many steps. */
+const MAX_STEPS = 8
+
+export interface SimOptions {
+  /** Everything that is left to chance follows from it; default 1. */
+  seed?: number
+  /** A disk to go on with: another process on the same machine. Default a new, empty one. */
+  disk?: SimDisk
+  /** Default 1 GiB. */
+  memoryLimitBytes?: number
+}
+
+export class SimHost implements Host {
+  readonly disk: SimDisk
+  readonly files: SimFiles
+  readonly clock: SimTime
+  readonly scheduler: SimTime
+  readonly pid: number
+  readonly #random: Random
+  readonly #memoryLimitBytes: number
+  readonly #epoch: number
+  readonly #bootId: string
+
+  constructor(options: SimOptions = {}) {
+    this.#random = new Random(options.seed ?? 1)
+    this.disk = options.disk ?? new SimDisk()
+    this.clock = this.scheduler = new SimTime()
+    this.files = new SimFiles(this.disk, this.clock, this.#random.fork())
+    this.pid = this.disk.nextPid++
+    this.#memoryLimitBytes = options.memoryLimitBytes ?? 2 ** 30
+    this.#epoch = this.disk.epoch
+    this.#bootId = `boot-${this.disk.boots}`
+  }
+
+  join(directory: string, name: string): string {
+    return posix.join(directory, name)
+  }
+
+  bootId(): string {
+    return this.#bootId
+  }
+
+  random32(): number {
+    return this.#random.next32()
+  }
+
+  memoryLimitBytes(): number {
+    return this.#memoryLimitBytes
+  }
+
+  async lock(directory: string): Promise<HostLock> {
+    const path = SimDisk.normalize(directory)
+    this.files.check('lock', path)
+    if (!this.disk.isDirectory(path)) throw fileError('ENOENT', 'lock', path)
+    const locks = this.disk.locks
+    const holder = locks.get(path)
+    if (holder !== undefined) throw lockedError(directory, holder, holder.pid === this.pid)
+    const own: LockHolder = { pid: this.pid, host: 'sim', since: new Date(this.clock.wallMs()).toISOString() }
+    locks.set(path, own)
+    return {
+      async release() {
+        // After a crash it may be someone else's.
+        if (locks.get(path) === own) locks.delete(path)
+      },
+    }
+  }
+
+  /** Always inline, whatever mode is asked for; arguments and results are copied, as by a worker. */
+  runner(options: RunnerOptions): JobRunner {
+    return new InlineRunner({
+      module: options.module,
+      context: { files: this.files, clock: this.clock },
+      slice: new StepSlice(this.#random.fork()),
+      soon: task => { this.scheduler.soon(task) },
+      clone: true,
+    })
+  }
+
+  /** Let virtual time pass; timers due in it run before this returns. */
+  advance(byMs: number): void {
+    this.clock.advance(byMs)
+  }
+
+  /** Resolves when no task, no job, no asynchronous operation and no timer that holds the process is left. */
+  idle(): Promise<void> {
+    return this.clock.idle()
+  }
+
+  /**
+   * The power fails (`lossless`: only the process dies). What was not synced is kept, lost or torn as the seed has it.
+   * Returns the host of the process started afterwards.
+   */
+  crash(options: CrashOptions = {}): SimHost {
+    if (this.#epoch !== this.disk.epoch) throw new Error('this host has already crashed; use the one its crash returned')
+    this.disk.crash(this.#random.fork(), options)
+    return new SimHost({ seed: this.#random.next32(), disk: this.disk, memoryLimitBytes: this.#memoryLimitBytes })
+  }
+}
+
+class StepSlice implements Slice {
+  readonly #random: Random
+  #left = 0
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  begin(): void {
+    this.#left = this.#random.between(1, MAX_STEPS)
+  }
+
+  more(): boolean {
+    return --this.#left > 0
+  }
+}
