@@ -65,7 +65,7 @@ export function makePlan(budgetBytes: number, blockBytes: number): Plan {
     queueBytes: clamp(budgetBytes / 64, 64 * KIB, 1 * MIB),
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
     workerBytes: mode === 'worker' ? ISOLATE_BYTES + kernelBytes : kernelBytes,
-    workerHeapBytes: 24 * MIB,
+    workerHeapBytes: 12 * MIB,
     flushBytes: flushWorkingBytes({ blockBytes }),
     mergeReserveBytes: smallestMerge,
     maxMerges: mode === 'worker' ? 2 : 1,
