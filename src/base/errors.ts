@@ -69,14 +69,21 @@ export function plainError(error: unknown): PlainError {
 }
 
 export function reviveError(plain: PlainError): Error {
-  if (plain.code?.startsWith('SPILLWAY_')) {
-    const error = new SpillwayError(plain.code as SpillwayErrorCode, plain.message, plain.details ? { details: plain.details } : {})
-    if (plain.name === 'CorruptionError') Object.setPrototypeOf(error, CorruptionError.prototype)
-    error.name = plain.name
-    return error
-  }
-  const error = new Error(plain.message)
+  const error = plain.code?.startsWith('SPILLWAY_') ? revivedOwn(plain) : revivedOther(plain)
   error.name = plain.name
+  // The place where it was raised helps more than the place where it was put together again.
+  if (plain.stack !== undefined) error.stack = plain.stack
+  return error
+}
+
+function revivedOwn(plain: PlainError): SpillwayError {
+  const error = new SpillwayError(plain.code as SpillwayErrorCode, plain.message, plain.details ? { details: plain.details } : {})
+  if (plain.name === 'CorruptionError') Object.setPrototypeOf(error, CorruptionError.prototype)
+  return error
+}
+
+function revivedOther(plain: PlainError): Error {
+  const error = new Error(plain.message)
   if (plain.code !== undefined) (error as Error & { code?: string }).code = plain.code
   return error
 }

@@ -19,7 +19,7 @@ export function parseSize(size: number | string, name: string): number {
       if (Number.isSafeInteger(bytes)) return bytes
     }
   }
-  throw invalidArgument(`${name} must be a size such as "64 MiB" or a number of bytes, not ${JSON.stringify(size)}`)
+  throw invalidArgument(`${name} must be a size such as "64 MiB" or a number of bytes, not ${typeof size === 'string' ? JSON.stringify(size) : String(size)}`)
 }
 
 /** "3.4 MiB". Whole bytes below 1 KiB. */
@@ -28,7 +28,8 @@ export function formatSize(bytes: number): string {
   let value = bytes / 1024
   let unit = 0
   const names = ['KiB', 'MiB', 'GiB', 'TiB']
-  while (Math.abs(value) >= 1024 && unit < names.length - 1) {
+  // What would be shown as 1024 is one of the next unit.
+  while (Math.abs(value) >= 1023.5 && unit < names.length - 1) {
     value /= 1024
     unit++
   }

@@ -112,16 +112,16 @@ class Output {
   finish(): void {
     if (this.#writer === undefined) return
     this.tables.push(this.#writer.finish())
-    this.#file!.close()
     this.#writer = undefined
+    const file = this.#file!
+    this.#file = undefined
+    file.close()
   }
 
+  /** Close and remove what was made. An error here is not thrown: it would hide the one that led here, and recovery removes leftovers. */
   abandon(): void {
-    try {
-      if (this.#writer !== undefined) this.#file!.close()
-    } finally {
-      for (const path of this.#created) this.#files.remove(path)
-    }
+    if (this.#file !== undefined) quietly(() => this.#file!.close())
+    for (const path of this.#created) quietly(() => this.#files.remove(path))
   }
 
   #open(): TableWriter {
@@ -129,28 +129,42 @@ class Output {
     const { nextFile, directoryPrefix, compression, blockBytes, filterBitsPerKey } = this.#options
     const fileNumber = Atomics.add(nextFile, 0, 1)
     const path = tablePath(directoryPrefix, fileNumber)
-    this.#created.push(path)
     this.#file = this.#files.create(path)
+    this.#created.push(path)
     this.#writer = new TableWriter(this.#file, { fileNumber, kernels: threadKernels(), compression, blockBytes, filterBitsPerKey })
     return this.#writer
   }
 }
 
+function quietly(act: () => void): void {
+  try {
+    act()
+  } catch {
+    // See the caller.
+  }
+}
+
 function* writeTables(
-  context: JobContext, args: OutputOptions, merge: MergeCursor, retention: Retention, bytesRead: number,
+  context: JobContext, args: OutputOptions, merge: MergeCursor, retention: Retention, bytesRead: number, syncsValueFiles: boolean,
 ): Generator<void, JobOutput, void> {
   const output = new Output(context.files, args)
   let entriesIn = 0
   let finished = false
+  /** No version of the current key is in the output yet, whether or not some were left out. */
+  let startsKey = true
   try {
     output.addRanges(retention.ranges())
     for (merge.seekToFirst(); merge.valid; merge.advance()) {
       const entry = merge.current
-      const startsKey = !retention.isCurrentKey(entry.key, entry.keyStart, entry.keyEnd)
-      if (retention.keep(entry)) output.add(entry, startsKey)
+      if (!retention.isCurrentKey(entry.key, entry.keyStart, entry.keyEnd)) startsKey = true
+      if (retention.keep(entry)) {
+        output.add(entry, startsKey)
+        startsKey = false
+      }
       if (++entriesIn % ENTRIES_PER_STEP === 0) yield
     }
     output.finish()
+    if (syncsValueFiles) syncValueFiles(context.files, args.directoryPrefix, output.tables)
     if (output.tables.length > 0) context.files.syncDirectory(args.directoryPrefix)
     finished = true
   } finally {
@@ -161,23 +175,22 @@ function* writeTables(
   return { tables: output.tables, entriesIn, entriesOut: output.entriesOut, bytesRead, bytesWritten }
 }
 
+/** Once the table is durable and the log gone, a large value must be as durable as the reference to it. */
+function syncValueFiles(files: HostFiles, prefix: string, tables: readonly TableProperties[]): void {
+  for (const fileNumber of new Set(tables.flatMap(({ valueFiles }) => valueFiles))) {
+    const file = files.openWrite(valuePath(prefix, fileNumber))
+    try {
+      file.syncSync()
+    } finally {
+      file.close()
+    }
+  }
+}
+
 function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {
   const memtable = new Memtable(args.buffer)
   const retention = new Retention(args.snapshots, args.outside, memtable.ranges())
-  const output = yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), retention, 0)
-  // Once the table is durable and the log gone, a large value must be as durable as the reference to it.
-  for (const { valueFiles } of output.tables) {
-    for (const fileNumber of valueFiles) {
-      const file = context.files.openWrite(valuePath(args.directoryPrefix, fileNumber))
-      try {
-        file.syncSync()
-      } finally {
-        file.close()
-      }
-    }
-  }
-  if (output.tables.some(table => table.valueFiles.length > 0)) context.files.syncDirectory(args.directoryPrefix)
-  return output
+  return yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), retention, 0, true)
 }
 
 function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput, void> {
@@ -195,14 +208,14 @@ function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput
         const file = files.openRead(tablePath(args.directoryPrefix, fileNumber))
         opened.push(file)
         const table = TableReader.open(file, fileNumber, kernels)
-        tombstones.push(...table.ranges)
+        for (const range of table.ranges) tombstones.push(range)
         bytesRead += table.properties.fileBytes
         return table
       })
       cursors.push(new RunCursor(tables, new StreamedBlocks(kernels, args.readAheadBytes), windows))
     }
     const retention = new Retention(args.snapshots, args.outside, tombstones)
-    return yield* writeTables(context, args, new MergeCursor(cursors), retention, bytesRead)
+    return yield* writeTables(context, args, new MergeCursor(cursors), retention, bytesRead, false)
   } finally {
     for (const cursor of cursors) cursor.close()
     for (const file of opened) file.close()

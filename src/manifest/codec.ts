@@ -3,13 +3,16 @@
  *
  *   SPILLWAY MANIFEST 1
  *   {"number":12,...}            the whole version, tables as [file, bytes, entries, deletes]
- *   0123456789abcdef             XXH64 of the lines above, seeded with the manifest's number
+ *   0123456789abcdef             checksum of the lines above: XXH64 of each 64 KiB of them, the first seeded with the
+ *                                manifest's number, every other with the hash before it; the last one counts
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { RunRecord, TableRecord, Version } from './version.ts'
 
 export const MANIFEST_FORMAT = 1
+/** Part of the format. Kernels must have regions of at least as much. */
+export const CHECKSUM_PIECE_BYTES: number = 64 * 1024
 const TITLE = 'SPILLWAY MANIFEST'
 
 export function encodeVersion(version: Version, kernels: Kernels): Uint8Array {
@@ -32,7 +35,7 @@ export function encodeVersion(version: Version, kernels: Kernels): Uint8Array {
 export function decodeVersion(bytes: Uint8Array, number: number, path: string, kernels: Kernels): Version {
   const text = new TextDecoder().decode(bytes)
   const title = /^SPILLWAY MANIFEST (\d+)\n/.exec(text)
-  if (title === null) throw new CorruptionError(path, 0, 'this is not a manifest')
+  if (title === null || Number(title[1]) < 1) throw new CorruptionError(path, 0, 'this is not a manifest')
   if (Number(title[1]) > MANIFEST_FORMAT) {
     throw new SpillwayError(
       'SPILLWAY_UNAVAILABLE',
@@ -54,12 +57,12 @@ export function decodeVersion(bytes: Uint8Array, number: number, path: string, k
   return checkedVersion(parsed, number, path)
 }
 
-/** Hashed in pieces chained through the seed: a manifest may be larger than a kernel region. */
+/** Seed and hashes are unsigned halves: the number is the high half of the first seed. */
 function digest(bytes: Uint8Array, number: number, kernels: Kernels): string {
   let high = number >>> 0
   let low = 0
-  for (let at = 0; at < bytes.length || at === 0; at += kernels.regionBytes) {
-    const piece = bytes.subarray(at, at + kernels.regionBytes)
+  for (let at = 0; at < bytes.length || at === 0; at += CHECKSUM_PIECE_BYTES) {
+    const piece = bytes.subarray(at, at + CHECKSUM_PIECE_BYTES)
     kernels.memory.set(piece, kernels.a)
     kernels.hash(kernels.a, piece.length, high, low)
     high = kernels.hashHigh
@@ -81,28 +84,35 @@ function checkedVersion(parsed: unknown, number: number, path: string): Version 
   if (typeof parsed !== 'object' || parsed === null) bad('content')
   const object = parsed as Record<string, unknown>
   if (object['number'] !== number) bad('number')
-  const strategy = object['strategy'] as { name?: unknown, parameters?: unknown } | undefined
+  const strategy = object['strategy'] as { name?: unknown, parameters?: unknown } | null | undefined
   if (typeof strategy?.name !== 'string' || typeof strategy.parameters !== 'object' || strategy.parameters === null) bad('strategy')
+  if (Object.values(strategy!.parameters as object).some(value => typeof value !== 'number')) bad('strategy')
   if (!Array.isArray(object['runs'])) bad('list of runs')
+  const nextFile = count(object['nextFile'], 'nextFile')
+  const nextRun = count(object['nextRun'], 'nextRun')
   const seen = new Set<number>()
-  const runs = (object['runs'] as Record<string, unknown>[]).map((run): RunRecord => {
-    if (!Array.isArray(run['tables']) || run['tables'].length === 0) bad('run')
-    const tables = (run['tables'] as unknown[][]).map((row): TableRecord => {
+  const runs = (object['runs'] as (Record<string, unknown> | null)[]).map((run): RunRecord => {
+    const rows = run?.['tables']
+    if (!Array.isArray(rows) || rows.length === 0) bad('run')
+    const tables = (rows as unknown[][]).map((row): TableRecord => {
       if (!Array.isArray(row) || row.length < 4) bad('table')
       const [fileNumber, fileBytes, entries, deletes] = row.map(value => count(value, 'table')) as [number, number, number, number]
       if (seen.has(fileNumber)) bad('list of tables (one stands in it twice)')
       seen.add(fileNumber)
+      if (fileNumber >= nextFile || deletes > entries) bad('table')
       return { fileNumber, fileBytes, entries, deletes }
     })
-    return { id: count(run['id'], 'run id'), level: count(run['level'], 'level'), tables }
+    const id = count(run!['id'], 'run id')
+    if (id >= nextRun) bad('run id')
+    return { id, level: count(run!['level'], 'level'), tables }
   })
   return {
     number,
     epoch: count(object['epoch'], 'epoch'),
     lastSeq: count(object['lastSeq'], 'lastSeq'),
     logFloor: count(object['logFloor'], 'logFloor'),
-    nextFile: count(object['nextFile'], 'nextFile'),
-    nextRun: count(object['nextRun'], 'nextRun'),
+    nextFile,
+    nextRun,
     strategy: strategy as Version['strategy'],
     runs,
   }

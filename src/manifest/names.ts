@@ -16,12 +16,14 @@ export function tableName(number: number): string { return `${padded(number)}.ta
 export function logName(number: number): string { return `${padded(number)}.log` }
 export function valueName(number: number): string { return `${padded(number)}.value` }
 
-/** What a name in the store's directory means. */
+/** What a name in the store's directory means. Only the one spelling of a number counts, so that no two files are the same one. */
 export function parseName(name: string): FileName {
   if (name === 'LOCK') return { kind: 'lock', number: 0 }
   if (name.startsWith('tmp-')) return { kind: 'temporary', number: 0 }
   const match = /^(?:manifest-(\d{8,15})|(\d{8,15})\.(table|log|value))$/.exec(name)
   if (match === null) return { kind: 'foreign', number: 0 }
-  if (match[1] !== undefined) return { kind: 'manifest', number: Number(match[1]) }
-  return { kind: match[3] as FileKind, number: Number(match[2]) }
+  const digits = match[1] ?? match[2]!
+  const number = Number(digits)
+  if (padded(number) !== digits) return { kind: 'foreign', number: 0 }
+  return { kind: match[1] === undefined ? match[3] as FileKind : 'manifest', number }
 }

@@ -82,7 +82,8 @@ export class Budget {
   /** @internal Take bytes if they fit, asking the reclaimers when `reclaim`. For accounts only. */
   take(bytes: number, reclaim: boolean): boolean {
     if (this.#usedBytes + bytes > this.totalBytes && reclaim) {
-      for (const reclaimer of this.#reclaimers) {
+      // A copy: a reclaimer may take itself off the list.
+      for (const reclaimer of [...this.#reclaimers]) {
         const missing = this.#usedBytes + bytes - this.totalBytes
         if (missing <= 0) break
         reclaimer(missing)
@@ -173,6 +174,7 @@ export class Lease implements Disposable {
   /** Change the size; false (and nothing changed) when growth does not fit. */
   resize(bytes: number, reclaim = true): boolean {
     if (this.#released) throw accountingError(`${this.account.name}: a released lease was resized`)
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`${this.account.name}: a lease of ${bytes} bytes`)
     if (bytes > this.#bytes) {
       if (!this.account.grow(bytes - this.#bytes, reclaim)) return false
     } else {

@@ -12,6 +12,7 @@
 import { SpillwayError } from '../base/errors.ts'
 import { jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../compaction/jobs.ts'
+import { narrowPick } from '../compaction/narrow.ts'
 import type { Pick } from '../compaction/strategy.ts'
 import type { JobRunner } from '../host/host.ts'
 import { manifestName } from '../manifest/names.ts'
@@ -23,6 +24,7 @@ import { compareKeys } from '../base/bytes.ts'
 import type { Core } from './core.ts'
 import { ioError } from './io-error.ts'
 import type { MemtableSlot } from './memtables.ts'
+import { READING_BYTES } from './plan.ts'
 import { Tree, recordOf } from './tree.ts'
 
 const FLUSH_PRIORITY = 0
@@ -122,17 +124,19 @@ export class Background {
     const core = this.#core
     this.#paused++
     try {
-      while (this.#mergesRunning > 0) {
-        await this.changed()
-        core.checkOpen()
-      }
-      const pick = this.#pickRange(first, last)
-      if (pick === undefined) return
-      await new Promise<void>((resolve, reject) => {
-        if (!this.#merge(pick, error => error === undefined ? resolve() : reject(error))) {
-          reject(new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `no room to merge ${pick.tables.length} tables at once. Raise the budget or compact a smaller range`))
+      for (;;) {
+        while (this.#mergesRunning > 0) {
+          await this.changed()
+          core.checkOpen()
         }
-      })
+        const pick = this.#pickRange(first, last)
+        if (pick === undefined) return
+        const factor = this.#windowFactor
+        const { error, whole } = await this.#mergeAskedFor(pick)
+        if (error === undefined && whole) return
+        // With wider windows it is tried again.
+        if (error !== undefined && this.#windowFactor === factor) throw error
+      }
     } finally {
       this.#paused--
       if (!core.closed) this.schedule()
@@ -143,6 +147,13 @@ export class Background {
     this.#cancelRetry?.()
     await this.runner.close()
     for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  #mergeAskedFor(pick: Pick): Promise<{ error: Error | undefined, whole: boolean }> {
+    return new Promise((resolve, reject) => {
+      if (this.#merge(pick, (error, whole) => resolve({ error, whole }))) return
+      reject(new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', 'no room to merge even two runs. Raise the budget, or close iterators'))
+    })
   }
 
   #output(level: number, targetTableBytes: number): OutputOptions {
@@ -191,24 +202,26 @@ export class Background {
     }, true)
   }
 
-  #merge(pick: Pick, done: (error: Error | undefined) => void): boolean {
+  /**
+   * Start a merge, narrower than asked for when memory is short: `done` says whether the whole pick was merged. False: there
+   * is no memory even for two runs, and nothing was started.
+   */
+  #merge(wanted: Pick, done: (error: Error | undefined, whole: boolean) => void): boolean {
     const core = this.#core
-    const inputs = new Set(pick.tables)
-    const runs: number[][] = []
-    let maxSeq = 0
-    let bytes = 0
-    for (const run of core.tree.runs) {
-      const readers = run.readers.filter(reader => inputs.has(reader.properties.fileNumber))
-      if (readers.length === 0) continue
-      runs.push(readers.map(reader => reader.properties.fileNumber))
-      maxSeq = Math.max(maxSeq, ...readers.map(reader => reader.properties.maxSeq))
-      bytes += readers.reduce((total, reader) => total + reader.properties.fileBytes, 0)
+    let pick = wanted
+    let inputs = this.#inputsOf(pick)
+    let memory = this.#leaseForMerge(inputs.runs.length)
+    while (memory === undefined && inputs.runs.length > 2) {
+      pick = narrowPick(wanted, core.tree.view(this.#hidden), inputs.runs.length - 1)
+      inputs = this.#inputsOf(pick)
+      memory = this.#leaseForMerge(inputs.runs.length)
     }
-    const memory = this.#leaseForMerge(runs.length)
     if (memory === undefined) return false
+    const { runs, bytes, maxSeq } = inputs
+    const { release } = memory
     const args: MergeArgs = {
       ...this.#output(pick.outputLevel, pick.targetTableBytes),
-      runs, snapshots: core.snapshots.seqs(), outside: core.tree.outside(inputs, maxSeq),
+      runs, snapshots: core.snapshots.seqs(), outside: core.tree.outside(new Set(pick.tables), maxSeq),
       readAheadBytes: memory.readAheadBytes, windowBytes: memory.windowBytes,
     }
     for (const table of pick.tables) this.#hidden.add(table)
@@ -216,17 +229,33 @@ export class Background {
     this.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
       this.#mergesRunning--
       for (const table of pick.tables) this.#hidden.delete(table)
-      memory.release()
+      release()
+      const whole = pick.tables.length === wanted.tables.length
       if (core.closed) {
-        done(error)
+        done(error, whole)
         return
       }
       const failure = error === undefined ? this.#merged(pick, result as JobOutput) : this.#mergeFailed(error)
-      done(failure)
+      done(failure, whole)
       this.schedule()
       this.#progress()
     })
     return true
+  }
+
+  #inputsOf(pick: Pick): { runs: number[][], bytes: number, maxSeq: number } {
+    const inputs = new Set(pick.tables)
+    const runs: number[][] = []
+    let maxSeq = 0
+    let bytes = 0
+    for (const run of this.#core.tree.runs) {
+      const readers = run.readers.filter(reader => inputs.has(reader.properties.fileNumber))
+      if (readers.length === 0) continue
+      runs.push(readers.map(reader => reader.properties.fileNumber))
+      maxSeq = Math.max(maxSeq, ...readers.map(reader => reader.properties.maxSeq))
+      bytes += readers.reduce((total, reader) => total + reader.properties.fileBytes, 0)
+    }
+    return { runs, bytes, maxSeq }
   }
 
   #merged(pick: Pick, output: JobOutput): Error | undefined {
@@ -278,8 +307,11 @@ export class Background {
     for (const readAheadBytes of [plan.readAheadBytes, plan.readAheadBytes / 2, plan.readAheadBytes / 4]) {
       const bytes = mergeWorkingBytes(settings, runs, readAheadBytes, windowBytes)
       const extra = this.#reserveInUse ? bytes : Math.max(0, bytes - plan.mergeReserveBytes)
-      const lease: Lease | undefined = jobsAccount.tryLease(extra)
+      // What it takes beyond the reserve leaves readers their room, but for a merge that cannot be narrower.
+      const room = extra === 0 || runs <= 2 ? 0 : READING_BYTES
+      const lease: Lease | undefined = jobsAccount.tryLease(extra + room)
       if (lease === undefined) continue
+      lease.resize(extra)
       const usesReserve = !this.#reserveInUse
       if (usesReserve) this.#reserveInUse = true
       return {

@@ -61,6 +61,11 @@ export class Scratch {
   }
 }
 
+/** A copy, whatever class the bytes have: the `slice` of a Buffer is a view. */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Uint8Array(bytes.subarray(start, end))
+}
+
 export interface Transcoder {
   readonly name: string
   /** Leave the bytes in the scratch. Throws INVALID_ARGUMENT for a value this encoding cannot take. */

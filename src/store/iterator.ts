@@ -7,7 +7,7 @@
  *
  * Account: `iterators`. Cost: entries are decoded in chunks; one promise per chunk with `nextv` and `for await`.
  */
-import { compareBytes } from '../base/bytes.ts'
+import { compareBytes, compareKeys } from '../base/bytes.ts'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Core } from './core.ts'
 import type { Transcoder } from './encoding.ts'
@@ -107,11 +107,15 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   /** Go on at the first key at or after `target` (reverse: at or before it). Outside the range: nothing is left. */
   seek(target: unknown): void {
     this.#check()
+    const { range, encodeTarget } = this.#plan
+    const key = encodeTarget(target)
+    // What was read ahead and not yielded does not count for the limit.
+    this.#left += this.#chunk.length - this.#chunkAt
     this.#chunk = []
     this.#chunkAt = 0
-    this.#seekKey = this.#plan.encodeTarget(target)
+    this.#seekKey = key
     this.#lastKey = undefined
-    this.#done = isEmptyRange(this.#plan.range)
+    this.#done = isEmptyRange(range) || !isInside(key, range)
     this.#scanSeq = -1
   }
 
@@ -247,13 +251,10 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   #startKey(): Uint8Array | undefined {
     const { range: { start, end }, reverse } = this.#plan
     if (this.#lastKey !== undefined) return reverse ? this.#lastKey : successor(this.#lastKey)
+    // The target of a seek is inside the range.
     const target = this.#seekKey
     if (target === undefined) return reverse ? end : start
-    if (reverse) {
-      const behind = successor(target)
-      return end !== undefined && compareBytes(end, 0, end.length, behind, 0, behind.length) < 0 ? end : behind
-    }
-    return start !== undefined && compareBytes(start, 0, start.length, target, 0, target.length) > 0 ? start : target
+    return reverse ? successor(target) : target
   }
 
   async #turn(): Promise<void> {
@@ -270,6 +271,10 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     }
     this.#core.checkOpen()
   }
+}
+
+function isInside(key: Uint8Array, { start, end }: ByteRange): boolean {
+  return (start === undefined || compareKeys(start, key) <= 0) && (end === undefined || compareKeys(key, end) < 0)
 }
 
 function successor(key: Uint8Array): Uint8Array {

@@ -4,12 +4,15 @@
  */
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
-import { describe } from './encoding.ts'
-import type { Scratch, Transcoder } from './encoding.ts'
+import { Scratch, copyOf, describe } from './encoding.ts'
+import type { Transcoder } from './encoding.ts'
 import type { BatchOperation } from './types.ts'
 
 export const MAX_KEY_BYTES = 65535
 export const MAX_VALUE_BYTES: number = 256 * 1024 * 1024
+
+/** Enough for the text that is encoded by hand. */
+const KEPT_SCRATCH_BYTES = 64
 
 export interface Operations {
   readonly count: number
@@ -51,9 +54,9 @@ export class SingleOperation implements Operations {
   keep(): Operations {
     const kept = new SingleOperation()
     kept.kind = this.kind
-    kept.key = this.key.slice(this.keyStart, this.keyEnd)
+    kept.key = copyOf(this.key, this.keyStart, this.keyEnd)
     kept.keyEnd = kept.key.length
-    kept.value = this.value.slice(this.valueStart, this.valueEnd)
+    kept.value = copyOf(this.value, this.valueStart, this.valueEnd)
     kept.valueEnd = kept.value.length
     return kept
   }
@@ -145,9 +148,13 @@ export class BatchOperations implements Operations {
     checkLengths(this.keyEnd - this.keyStart, this.valueEnd - this.valueStart)
   }
 
-  /** The array is the user's; only its order is copied, so that later changes to it do no harm. */
+  /**
+   * The array is the user's; only its order is copied, so that later changes to it do no harm. It has scratch of its own:
+   * it is loaded while a later call's operation stands in the shared one. Text that does not fit is allocated.
+   */
   keep(): Operations {
-    return new BatchOperations([...this.#operations], this.#keys, this.#values, this.#keyScratch, this.#valueScratch)
+    return new BatchOperations(
+      [...this.#operations], this.#keys, this.#values, new Scratch(KEPT_SCRATCH_BYTES), new Scratch(KEPT_SCRATCH_BYTES))
   }
 }
 

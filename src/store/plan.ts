@@ -50,19 +50,29 @@ export interface Plan {
 const WORKER_FROM_BYTES = 16 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
+/** Windows and cache that merges leave to readers. */
+export const READING_BYTES: number = 512 * KIB
 
 export function makePlan(budgetBytes: number, blockBytes: number): Plan {
+  const plan = planFor(budgetBytes, budgetBytes, blockBytes)
+  // Close to the floor, shares of the budget would not fit beside what has a fixed size: then every part has its least.
+  return sum(floorParts(plan, 0)) <= budgetBytes ? plan : planFor(budgetBytes, 0, blockBytes)
+}
+
+/** `sharedBytes`: of what the parts without a fixed size are shares. */
+function planFor(budgetBytes: number, sharedBytes: number, blockBytes: number): Plan {
   const mode = budgetBytes >= WORKER_FROM_BYTES ? 'worker' : 'inline'
-  const memtableBytes = clamp(roundDown(budgetBytes / 8, 64 * KIB), 512 * KIB, 64 * MIB)
+  const memtableBytes = clamp(roundDown(sharedBytes / 8, 64 * KIB), 512 * KIB, 64 * MIB)
   const readAheadBytes = 64 * KIB
   const windowBytesPerRun = 32 * KIB
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
   const smallestMerge = mergeWorkingBytes({ blockBytes }, 4, 32 * KIB, 4 * windowBytesPerRun)
   return {
     budgetBytes, memtableBytes, mode, kernelBytes, readAheadBytes, windowBytesPerRun,
-    inlineValueBytes: Math.min(64 * KIB, memtableBytes / 8),
-    logBufferBytes: clamp(budgetBytes / 16, 512 * KIB, 4 * MIB),
-    queueBytes: clamp(budgetBytes / 64, 64 * KIB, 1 * MIB),
+    // So that the windows of the smallest merge and of a few iterators have room for a block of one such value.
+    inlineValueBytes: Math.min(64 * KIB, memtableBytes / 32),
+    logBufferBytes: clamp(sharedBytes / 16, 512 * KIB, 4 * MIB),
+    queueBytes: clamp(sharedBytes / 64, 64 * KIB, 1 * MIB),
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
     workerBytes: mode === 'worker' ? ISOLATE_BYTES + kernelBytes : kernelBytes,
     workerHeapBytes: 12 * MIB,
@@ -70,7 +80,7 @@ export function makePlan(budgetBytes: number, blockBytes: number): Plan {
     mergeReserveBytes: smallestMerge,
     maxMerges: mode === 'worker' ? 2 : 1,
     maxRuns: Math.max(12, Math.floor(budgetBytes / 4 / (readAheadBytes + windowBytesPerRun))),
-    keepWindowBytes: clamp(budgetBytes / 64, 64 * KIB, 4 * MIB),
+    keepWindowBytes: clamp(sharedBytes / 64, 64 * KIB, 4 * MIB),
     stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1024 * MIB, stopDebtBytes: 8192 * MIB, maxDelayMs: 10 },
   }
 }
@@ -85,24 +95,33 @@ export function floorParts(plan: Plan, tableMetadataBytes: number): Record<strin
     'flush and smallest merge': plan.flushBytes + plan.mergeReserveBytes,
     'checksum and compression kernels': plan.kernelBytes,
     [plan.mode === 'worker' ? 'worker' : 'background kernels']: plan.workerBytes,
-    'reading': 512 * KIB,
+    'reading': READING_BYTES,
   }
 }
 
 export function checkFloor(plan: Plan, tableMetadataBytes: number): void {
   const parts = floorParts(plan, tableMetadataBytes)
-  const floorBytes = Object.values(parts).reduce((sum, bytes) => sum + bytes, 0)
+  const floorBytes = sum(parts)
   if (floorBytes <= plan.budgetBytes) return
   const list = Object.entries(parts).filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${formatSize(bytes)}`).join(', ')
   throw new SpillwayError(
     'SPILLWAY_BUDGET_TOO_SMALL',
-    `budget is ${formatSize(plan.budgetBytes)} but this store needs at least ${formatSize(floorBytes)} to open: ${list}. Open it with a larger budget`,
+    `budget is ${formatSize(plan.budgetBytes)} but this store needs at least ${formatSize(roundUp(floorBytes, MIB / 10))} to open: ${list}. Open it with a larger budget`,
     { details: { budgetBytes: plan.budgetBytes, floorBytes, parts } },
   )
 }
 
 function clamp(value: number, least: number, most: number): number {
   return Math.min(most, Math.max(least, Math.floor(value)))
+}
+
+function sum(parts: Record<string, number>): number {
+  return Object.values(parts).reduce((total, bytes) => total + bytes, 0)
+}
+
+/** To what is shown of a size, so that the size shown is enough. */
+function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit
 }
 
 function roundDown(value: number, unit: number): number {

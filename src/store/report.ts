@@ -1,7 +1,5 @@
 /** `db.stats()` and `db.verify()`. */
 import { SpillwayError } from '../base/errors.ts'
-import { Kernels } from '../base/kernels/kernels.ts'
-import { KERNEL_REGION_BYTES } from '../compaction/jobs.ts'
 import { verifyValueFile } from '../table/value-file-reader.ts'
 import { VALUE_FILE_HEADER_BYTES, valueFileBytes } from '../table/value-file.ts'
 import type { Background } from './background.ts'
@@ -58,9 +56,8 @@ export function statsOf(core: Core, committer: Committer, background: Background
  */
 export async function verifyStore(core: Core): Promise<VerifyReport> {
   const report: VerifyReport = { tables: 0, entries: 0, valueFiles: 0, bytes: 0, errors: [] }
-  using lease = core.jobsAccount.lease(Kernels.bytesFor(KERNEL_REGION_BYTES))
-  void lease
-  const kernels = new Kernels(KERNEL_REGION_BYTES)
+  // A file is checked without a pause, so the kernels of reading can be used: verifying needs no memory of its own.
+  const { kernels } = core
   const check = async (path: string, work: () => void): Promise<void> => {
     await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
     core.checkOpen()

@@ -39,7 +39,7 @@ export class Snapshot implements Disposable {
 }
 
 export class SnapshotList {
-  /** Sorted by seq, which is the order of opening. */
+  /** Sorted by seq, among equals in the order of opening. */
   readonly #open: Snapshot[] = []
   readonly #clock: HostClock
 
@@ -54,7 +54,10 @@ export class SnapshotList {
 
   add(seq: number): Snapshot {
     const snapshot = new Snapshot(this, seq, this.#clock.nowMs())
-    this.#open.push(snapshot)
+    // An iterator at an older snapshot is opened after newer ones.
+    let at = this.#open.length
+    while (at > 0 && this.#open[at - 1]!.seq > seq) at--
+    this.#open.splice(at, 0, snapshot)
     return snapshot
   }
 

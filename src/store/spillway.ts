@@ -13,7 +13,7 @@ import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import { Background } from './background.ts'
 import { Committer } from './commit.ts'
 import { Core } from './core.ts'
-import { Scratch, describe, transcoder } from './encoding.ts'
+import { Scratch, copyOf, describe, transcoder } from './encoding.ts'
 import type { Transcoder } from './encoding.ts'
 import { ioError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
@@ -416,7 +416,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       values: withValues ? this.#valueTranscoder(options) : undefined,
       encodeTarget: target => {
         encodeKey(target, keys, this.#targetScratch)
-        return this.#targetScratch.bytes.slice(this.#targetScratch.start, this.#targetScratch.end)
+        return copyOf(this.#targetScratch.bytes, this.#targetScratch.start, this.#targetScratch.end)
       },
       snapshotSeq: core.snapshots.seqOf(options.snapshot, core.lastSeq),
     })

@@ -10,8 +10,9 @@
  *   operation            kind u8 | key length u16 | value length u32 | key | value
  *
  * Invariants
- * 1. A frame's checksum covers its header from `first sequence` on and its payload, seeded with
- *    (file number, offset): a frame in another place or file does not pass.
+ * 1. A frame's checksum covers its header from `first sequence` on and its padded payload, seeded with
+ *    (file number, offset): a frame in another place or file does not pass. The payload's length is checked by its
+ *    operations, which must end exactly there.
  * 2. Sequence numbers are consecutive: operation i of a frame has `first sequence + i`.
  * 3. `synced bytes` is how much of this segment was known to be durable when the frame was written,
  *    so that a hole below it is damage and not an unfinished write.
@@ -29,6 +30,9 @@ export const FLAG_CONTINUES = 1
 
 /** Besides the entry kinds (base/cursor.ts) a log knows the deletion of a range: key = start, value = end. */
 export const KIND_DELETE_RANGE = 3
+
+/** The key's length is a u16. */
+export const MAX_LOG_KEY_BYTES = 0xffff
 
 /** No frame is longer: reader and writer agree on one buffer. Room for the largest key and inline value. */
 export const MAX_FRAME_BYTES: number = 384 * 1024
@@ -61,6 +65,7 @@ export function checksum(kernels: Kernels, bytes: Uint8Array, start: number, end
   kernels.hash(kernels.a, end - start, fileNumber >>> 0, offset >>> 0)
 }
 
+/** Bytes of a whole frame; payload lengths up to MAX_FRAME_BYTES only. */
 export function paddedLength(payloadLength: number): number {
   return FRAME_HEADER_BYTES + ((payloadLength + 7) & ~7)
 }

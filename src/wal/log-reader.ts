@@ -6,6 +6,8 @@
  * - after the machine died, anything not synced may be missing, in any order: reading ends at the first gap.
  * A bad frame is therefore an unfinished write when nothing good follows it, or when the machine was restarted
  * since and no later frame says that this place had been synced. Everything else is damage: a CorruptionError.
+ * Segments become durable in their order, so a frame that knows a part of its own segment to be synced vouches
+ * for every segment before it too.
  *
  * Invariants
  * 1. What is delivered is a prefix of what was written, without holes, in sequence order.
@@ -16,7 +18,7 @@ import type { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import {
   FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, KIND_DELETE_RANGE, LOG_FORMAT, MAX_FRAME_BYTES, OPERATION_HEADER_BYTES,
-  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64,
+  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64, writeU64,
 } from './frame.ts'
 
 /** Called for each operation: views that hold during the call. */
@@ -40,14 +42,16 @@ export interface LogContents {
 
 /** Reusable reading buffer: one per recovery. */
 export const LOG_READ_BUFFER_BYTES: number = MAX_FRAME_BYTES
+/** Of a damaged segment this much is searched for frames at a time. */
+const WINDOW_BYTES = 64 * 1024
 
 /**
- * Deliver every operation of a segment. `expectedSeq` is the sequence number its first frame must carry; undefined: any
- * (then `firstSeq` of the result says which). Throws CorruptionError.
+ * Deliver every operation of a segment. `expectedSeq` is the sequence number its first frame must carry; undefined: any up to
+ * `latestFirstSeq` (then `firstSeq` of the result says which). Throws CorruptionError, or UNAVAILABLE for another format.
  */
 export function readLog(
   file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
-  expectedSeq: number | undefined, visit: LogVisitor,
+  expectedSeq: number | undefined, visit: LogVisitor, latestFirstSeq = Infinity,
 ): LogContents {
   const size = file.size()
   const header = readSegmentHeader(file, fileNumber, size, buffer, kernels)
@@ -58,13 +62,16 @@ export function readLog(
   // First pass: how far is it good, and where does the last whole batch end?
   let offset = SEGMENT_HEADER_BYTES
   let batchEnd = offset
-  if (expectedSeq === undefined && readFrame(file, fileNumber, offset, size, buffer, kernels) > 0) expectedSeq = readU64(buffer, 16)
+  if (expectedSeq === undefined && readFrame(file, fileNumber, offset, size, buffer, kernels) > 0) {
+    expectedSeq = Math.min(readU64(buffer, 16), latestFirstSeq)
+  }
   let seq = expectedSeq ?? 0
   let batchSeq = seq
   while (offset < size) {
     const frameBytes = readFrame(file, fileNumber, offset, size, buffer, kernels)
     if (frameBytes === 0 || readU64(buffer, 16) !== seq) {
       if (frameBytes > 0 && offset === SEGMENT_HEADER_BYTES && !sameBoot && readU64(buffer, 16) > seq) {
+        refuseDurableGap(file, fileNumber, size, buffer, kernels, seq)
         return { firstSeq: seq, endOffset: offset, nextSeq: seq, operations: 0, droppedBytes: size - offset, gap: true }
       }
       refuseDamage(file, fileNumber, offset, size, buffer, kernels, sameBoot, frameBytes !== 0, seq)
@@ -84,7 +91,7 @@ export function readLog(
   while (at < batchEnd) {
     const frameBytes = readFrame(file, fileNumber, at, size, buffer, kernels)
     if (frameBytes === 0) throw new CorruptionError(file.path, at, 'the log changed while it was read')
-    next = visitFrame(file, at, buffer, next, visit)
+    next = visitFrame(buffer, next, visit)
     at += frameBytes
   }
   if (expectedSeq === undefined) return { firstSeq: undefined, endOffset: batchEnd, nextSeq: undefined, operations: 0, droppedBytes: size - batchEnd, gap: false }
@@ -98,18 +105,35 @@ function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buf
   if (!bad) {
     checksum(kernels, buffer, 0, SEGMENT_HEADER_BYTES - 8, fileNumber, 0)
     bad = readU32(buffer, 32) !== kernels.hashLow || readU32(buffer, 36) !== kernels.hashHigh
-      || SEGMENT_MAGIC.some((byte, i) => buffer[i] !== byte)
+      || SEGMENT_MAGIC.some((byte, i) => buffer[i] !== byte) || readU64(buffer, 16) !== fileNumber
   }
   if (bad) {
-    // A segment whose creation was cut short holds nothing yet.
-    if (findFrame(file, fileNumber, 0, size, buffer, kernels) < 0) return undefined
-    throw new CorruptionError(file.path, 0, 'the header of the log segment is damaged')
+    // A segment whose creation was cut short holds nothing yet. After a power loss its beginning may be missing while later
+    // frames are there; a frame that knows the beginning to have been durable makes that damage too.
+    if (isUnfinishedHeader(buffer, got, fileNumber) && findFrame(file, fileNumber, 0, size, buffer, kernels, 0) < 0) return undefined
+    throw new CorruptionError(file.path, 0, `the header of the log segment is damaged, or not that of segment ${fileNumber}`)
   }
   const format = readU32(buffer, 8)
   if (format !== LOG_FORMAT) {
-    throw new SpillwayError('SPILLWAY_UNAVAILABLE', `${file.path} has log format ${format}, this version reads ${LOG_FORMAT}. Open it with a newer Spillway`)
+    throw new SpillwayError(
+      'SPILLWAY_UNAVAILABLE', `${file.path} has log format ${format}, this version reads ${LOG_FORMAT}. Open it with a newer Spillway`,
+      { details: { file: file.path, format, supported: LOG_FORMAT } },
+    )
   }
   return { bootLow: readU32(buffer, 24), bootHigh: readU32(buffer, 28) }
+}
+
+/** Whether a bad header of so many bytes is what a crash leaves of a good one: its beginning, or nothing, and then zeros. */
+function isUnfinishedHeader(header: Uint8Array, bytes: number, fileNumber: number): boolean {
+  let end = bytes
+  while (end > 0 && header[end - 1] === 0) end--
+  if (end === SEGMENT_HEADER_BYTES) return false
+  const known = new Uint8Array(24)
+  known.set(SEGMENT_MAGIC)
+  known[8] = LOG_FORMAT
+  writeU64(known, 16, fileNumber)
+  for (let i = 0; i < end && i < known.length; i++) if (header[i] !== known[i]) return false
+  return true
 }
 
 /** Read the frame at `offset` into the buffer; its whole length, or 0 when it is not a good frame. */
@@ -117,28 +141,54 @@ function readFrame(file: HostFile, fileNumber: number, offset: number, size: num
   if (offset + FRAME_HEADER_BYTES > size) return 0
   if (file.readSync(buffer, 0, FRAME_HEADER_BYTES, offset) < FRAME_HEADER_BYTES) return 0
   if (readU32(buffer, 0) !== FRAME_MAGIC) return 0
-  const frameBytes = paddedLength(readU32(buffer, 4))
+  const payloadLength = readU32(buffer, 4)
+  if (payloadLength > MAX_FRAME_BYTES - FRAME_HEADER_BYTES) return 0
+  const frameBytes = paddedLength(payloadLength)
   if (frameBytes > buffer.length || offset + frameBytes > size) return 0
   const rest = frameBytes - FRAME_HEADER_BYTES
   if (file.readSync(buffer, FRAME_HEADER_BYTES, rest, offset + FRAME_HEADER_BYTES) < rest) return 0
   checksum(kernels, buffer, 16, frameBytes, fileNumber, offset)
   if (readU32(buffer, 8) !== kernels.hashLow || readU32(buffer, 12) !== kernels.hashHigh) return 0
-  return frameBytes
+  return isWellFormed(buffer, FRAME_HEADER_BYTES + payloadLength) ? frameBytes : 0
 }
 
-/** Offset of the first good frame after `offset`, leaving it in the buffer; -1 if there is none. Frames start at multiples of 8. */
-function findFrame(file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels): number {
-  const window = new Uint8Array(64 * 1024)
-  for (let base = (offset + 8) & ~7; base + FRAME_HEADER_BYTES <= size; base += window.length) {
+/** Whether the operations are as many as the header says, of known kinds, and end where the payload does. */
+function isWellFormed(buffer: Uint8Array, end: number): boolean {
+  const operations = readU32(buffer, 32)
+  if (operations === 0 || readU32(buffer, 36) > FLAG_CONTINUES) return false
+  let at = FRAME_HEADER_BYTES
+  for (let i = 0; i < operations; i++) {
+    if (at + OPERATION_HEADER_BYTES > end || buffer[at]! > KIND_DELETE_RANGE) return false
+    at += OPERATION_HEADER_BYTES + (buffer[at + 1]! | (buffer[at + 2]! << 8)) + readU32(buffer, at + 3)
+    if (at > end) return false
+  }
+  return at === end
+}
+
+/**
+ * Offset of the first good frame behind `offset` that knows more than `vouchedBytes` of the segment to be durable (-1: any),
+ * leaving it in the buffer; -1 if there is none. Frames start at multiples of 8.
+ */
+function findFrame(
+  file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels, vouchedBytes: number,
+): number {
+  const window = new Uint8Array(Math.min(WINDOW_BYTES, size))
+  let base = offset + 8 - offset % 8
+  while (base + FRAME_HEADER_BYTES <= size) {
     const got = file.readSync(window, 0, Math.min(window.length, size - base), base)
-    for (let at = 0; at + 4 <= got; at += 8) {
-      if (readU32(window, at) !== FRAME_MAGIC) continue
-      if (readFrame(file, fileNumber, base + at, size, buffer, kernels) > 0) return base + at
+    if (got < 4) return -1
+    let at = 0
+    while (at + 4 <= got) {
+      const frameBytes = readU32(window, at) === FRAME_MAGIC ? readFrame(file, fileNumber, base + at, size, buffer, kernels) : 0
+      if (frameBytes > 0 && readU64(buffer, 24) > vouchedBytes) return base + at
+      at += Math.max(8, frameBytes)
     }
+    base += at
   }
   return -1
 }
 
+/** What stands at `offset` is not what should. Returns when that may be an unfinished write, throws when it is damage. */
 function refuseDamage(
   file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels,
   sameBoot: boolean, frameIsGood: boolean, expectedSeq: number,
@@ -147,29 +197,32 @@ function refuseDamage(
     const found = readU64(buffer, 16)
     throw new CorruptionError(file.path, offset, `this frame starts with sequence number ${found}, expected ${expectedSeq}: something before it is missing`)
   }
-  for (let from = offset; ;) {
-    const good = findFrame(file, fileNumber, from, size, buffer, kernels)
-    if (good < 0) return
-    if (sameBoot || readU64(buffer, 24) > offset) {
-      throw new CorruptionError(file.path, offset, `a damaged frame, with a good one after it at offset ${good}`)
-    }
-    from = good
-  }
+  const good = findFrame(file, fileNumber, offset, size, buffer, kernels, sameBoot ? -1 : offset)
+  if (good >= 0) throw new CorruptionError(file.path, offset, `a damaged frame, with a good one after it at offset ${good}`)
 }
 
-function visitFrame(file: HostFile, offset: number, buffer: Uint8Array, firstSeq: number, visit: LogVisitor): number {
-  const end = FRAME_HEADER_BYTES + readU32(buffer, 4)
+/** The segments before this one lost their end with the machine; that must not have been durable. */
+function refuseDurableGap(
+  file: HostFile, fileNumber: number, size: number, buffer: Uint8Array, kernels: Kernels, expectedSeq: number,
+): void {
+  const found = readU64(buffer, 16)
+  if (findFrame(file, fileNumber, SEGMENT_HEADER_BYTES - 8, size, buffer, kernels, 0) < 0) return
+  throw new CorruptionError(
+    file.path, SEGMENT_HEADER_BYTES,
+    `the log goes on at sequence number ${found}, expected ${expectedSeq}: something before it is missing that had been made durable`,
+  )
+}
+
+/** The frame in the buffer is well-formed. */
+function visitFrame(buffer: Uint8Array, firstSeq: number, visit: LogVisitor): number {
   const operations = readU32(buffer, 32)
   let at = FRAME_HEADER_BYTES
   let seq = firstSeq
   for (let i = 0; i < operations; i++) {
-    if (at + OPERATION_HEADER_BYTES > end) throw new CorruptionError(file.path, offset, 'a frame holds fewer operations than it says')
-    const kind = buffer[at]!
     const keyStart = at + OPERATION_HEADER_BYTES
     const keyEnd = keyStart + (buffer[at + 1]! | (buffer[at + 2]! << 8))
     const valueEnd = keyEnd + readU32(buffer, at + 3)
-    if (valueEnd > end || kind > KIND_DELETE_RANGE) throw new CorruptionError(file.path, offset, 'a frame holds a malformed operation')
-    visit(seq++, kind, buffer, keyStart, keyEnd, keyEnd, valueEnd)
+    visit(seq++, buffer[at]!, buffer, keyStart, keyEnd, keyEnd, valueEnd)
     at = valueEnd
   }
   return seq

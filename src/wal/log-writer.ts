@@ -5,17 +5,19 @@
  * frames of the pending group. A group longer than a frame continues in the next one and stays all or nothing.
  *
  * Invariants
- * 1. The file holds whole frames only, up to `writtenBytes`: a write that fails is cut off again.
- * 2. `rollback` forgets the pending group and nothing else; its sequence numbers are used again.
+ * 1. The file holds whole frames only, up to `writtenBytes`: what a failed write left behind is cut off again, at the
+ *    latest before the next write. Otherwise a frame of the failed group could fit behind a frame of its successor.
+ * 2. A group that fails is forgotten and nothing else is; its sequence numbers are used again.
  *
  * Account: `log` (the buffer is the caller's, shared by all segments of a store). Cost: one copy and one hash per byte.
  */
 import { copyBytes } from '../base/bytes.ts'
+import { invalidArgument } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import {
-  FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, LOG_FORMAT, MAX_FRAME_BYTES, OPERATION_HEADER_BYTES,
-  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, writeU32, writeU64,
+  FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, LOG_FORMAT, MAX_FRAME_BYTES, MAX_LOG_KEY_BYTES, OPERATION_HEADER_BYTES,
+  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64, writeU32, writeU64,
 } from './frame.ts'
 
 /** A place in the pending group to go back to. */
@@ -39,6 +41,8 @@ export class LogWriter {
   readonly #kernels: Kernels
   #writtenBytes: number
   #syncedBytes = 0
+  /** There may be bytes beyond `writtenBytes`: what a failed write or a forgotten group left there could not be cut off yet. */
+  #hasTail = false
   /** End of the committed frames. */
   #committedEnd = 0
   /** End of the sealed frames: committed ones, then the pending group's. */
@@ -78,7 +82,7 @@ export class LogWriter {
   get pendingOperations(): number { return this.#groupOperations }
   get hasUnwritten(): boolean { return this.#committedEnd > 0 }
 
-  /** Add one operation to the pending group; false (nothing changed) when the buffer has no room for it. */
+  /** Add one operation to the pending group; false (nothing changed) when the buffer, or any frame, has no room for it. */
   append(
     kind: number, key: Uint8Array, keyStart: number, keyEnd: number,
     value: Uint8Array, valueStart: number, valueEnd: number,
@@ -87,6 +91,8 @@ export class LogWriter {
     const keyLength = keyEnd - keyStart
     const valueLength = valueEnd - valueStart
     const bytes = OPERATION_HEADER_BYTES + keyLength + valueLength
+    if (keyLength > MAX_LOG_KEY_BYTES) throw invalidArgument(`a key of ${keyLength} bytes in the log; at most ${MAX_LOG_KEY_BYTES} are allowed`)
+    if (FRAME_HEADER_BYTES + bytes + 7 > MAX_FRAME_BYTES) return false
     // Seven bytes of slack for padding, and a further frame's header in case this one is full.
     if (this.#end + bytes + 2 * FRAME_HEADER_BYTES + 14 > buffer.length) return false
     if (this.#operations > 0 && this.#end + bytes + 7 - this.#sealedEnd > MAX_FRAME_BYTES) this.#seal(FLAG_CONTINUES)
@@ -123,13 +129,15 @@ export class LogWriter {
 
   /**
    * End the pending group. With `write`, hand it and everything before it to the operating system; when that fails the
-   * group is forgotten and the error thrown. Then `visit` is called for each of its operations, in order.
+   * group is forgotten and the error thrown. Then `visit` is called for each of its operations, in order, except those that
+   * were spilled.
    */
   commit(write: boolean, visit: OperationVisitor): void {
     if (this.#groupOperations === 0) {
       if (write) this.writeOut()
       return
     }
+    if (this.#operations === 0) throw new Error('a group must not end with a spill: its last frame says that more follows')
     const start = this.#committedEnd
     const firstSeq = this.#nextSeq + this.#operations - this.#groupOperations
     this.#seal(0)
@@ -151,14 +159,16 @@ export class LogWriter {
       this.#committedEnd = end
     }
     this.#groupOperations = 0
-    this.#visit(start, end, firstSeq, visit)
+    this.#visit(start, end, visit)
   }
 
   /**
-   * Write what the pending group holds so far and go on with it: for a batch larger than the buffer. The caller remembers
-   * `writtenBytes` and the mark from before, to `abandon` the group if it cannot be finished.
+   * Write what the pending group holds so far and go on with it: for a batch larger than the buffer. At least one operation
+   * must follow. The caller has written out what was committed before, and remembers `writtenBytes` and the sequence number
+   * from before, to `abandon` the group if it cannot be finished.
    */
   spill(): void {
+    if (this.#committedEnd > 0) throw new Error('what was committed must be written before a group is spilled')
     this.#seal(FLAG_CONTINUES)
     this.#write(this.#sealedEnd)
     this.#committedEnd = 0
@@ -175,8 +185,10 @@ export class LogWriter {
     this.#groupOperations = 0
     this.#nextSeq = nextSeq
     if (this.#writtenBytes > writtenBytes) {
-      this.file.truncate(writtenBytes)
       this.#writtenBytes = writtenBytes
+      this.#syncedBytes = Math.min(this.#syncedBytes, writtenBytes)
+      this.#hasTail = true
+      this.#tryCutTail()
     }
   }
 
@@ -203,17 +215,35 @@ export class LogWriter {
   }
 
   close(): void {
+    this.#tryCutTail()
     this.file.close()
   }
 
   #write(end: number): void {
+    if (this.#hasTail) this.#cutTail()
     try {
       this.file.writeSync(this.#buffer, 0, end, this.#writtenBytes)
     } catch (error) {
-      this.file.truncate(this.#writtenBytes)
+      this.#hasTail = true
+      this.#tryCutTail()
       throw error
     }
     this.#writtenBytes += end
+  }
+
+  #cutTail(): void {
+    this.file.truncate(this.#writtenBytes)
+    this.#hasTail = false
+  }
+
+  /** After an error, which matters more than another one here: the next write tries again, and fails if it must. */
+  #tryCutTail(): void {
+    if (!this.#hasTail) return
+    try {
+      this.#cutTail()
+    } catch {
+      // Tried again before the next write.
+    }
   }
 
   /** End the open frame. */
@@ -239,11 +269,11 @@ export class LogWriter {
     this.#end = end
   }
 
-  #visit(start: number, end: number, firstSeq: number, visit: OperationVisitor): void {
+  #visit(start: number, end: number, visit: OperationVisitor): void {
     const buffer = this.#buffer
-    let seq = firstSeq
     for (let frame = start; frame < end;) {
       const payloadLength = readU32(buffer, frame + 4)
+      let seq = readU64(buffer, frame + 16)
       let operations = readU32(buffer, frame + 32)
       let at = frame + FRAME_HEADER_BYTES
       for (; operations > 0; operations--) {

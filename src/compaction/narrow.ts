@@ -1,0 +1,20 @@
+/**
+ * A pick made narrower, for when there is no memory to read all of its runs at once: merging some of them is a step on the way.
+ *
+ * Invariant: the run that the output joins stays in, so that the output overlaps nothing there.
+ */
+import type { Pick, RunView, TreeView } from './strategy.ts'
+
+/** The same pick with the tables of its `mostRuns` (at least 2) smallest runs only, or the pick itself if it has no more. */
+export function narrowPick(pick: Pick, tree: TreeView, mostRuns: number): Pick {
+  const wanted = new Set(pick.tables)
+  const parts: { run: RunView, tables: number[], bytes: number }[] = []
+  for (const run of tree.runs) {
+    const tables = run.tables.filter(table => wanted.has(table.id))
+    if (tables.length > 0) parts.push({ run, tables: tables.map(table => table.id), bytes: tables.reduce((sum, table) => sum + table.bytes, 0) })
+  }
+  if (parts.length <= mostRuns) return pick
+  const isJoined = (run: RunView): boolean => pick.joinsRun && run.level === pick.outputLevel
+  parts.sort((a, b) => Number(isJoined(b.run)) - Number(isJoined(a.run)) || a.bytes - b.bytes)
+  return { ...pick, tables: parts.slice(0, Math.max(2, mostRuns)).flatMap(part => part.tables) }
+}
