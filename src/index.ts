@@ -4,6 +4,7 @@ export { SpillwayIterator } from './store/iterator.ts'
 export { Snapshot } from './store/snapshots.ts'
 export { CorruptionError, SpillwayError } from './base/errors.ts'
 export type { SpillwayErrorCode } from './base/errors.ts'
+export { Budget } from './memory/budget.ts'
 export type { AccountReport, MemoryReport } from './memory/budget.ts'
 export type { Codec, Encoding, EncodingName } from './store/encoding.ts'
 export type {

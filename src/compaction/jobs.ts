@@ -6,6 +6,7 @@
  * inside the job a budget of that size bounds the windows.
  */
 import type { Cursor, RangeTombstone } from '../base/cursor.ts'
+import { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile, HostFiles, Job, JobContext } from '../host/host.ts'
 import { Budget } from '../memory/budget.ts'
@@ -29,7 +30,7 @@ export interface OutputOptions {
   blockBytes: number
   filterBitsPerKey: number
   targetTableBytes: number
-  /** The store's next file number, shared with the main thread. */
+  /** Shared with the main thread: the store's next file number, and not 0 when its jobs are to stop. */
   nextFile: Int32Array<SharedArrayBuffer>
 }
 
@@ -58,7 +59,9 @@ export interface JobOutput {
 
 /** Room for the largest key, the largest inline value and their block. */
 export const KERNEL_REGION_BYTES: number = 384 * 1024
-const ENTRIES_PER_STEP = 256
+/** A step ends after so many bytes of keys and values, and what an entry costs besides. */
+const STEP_BYTES = 32 * 1024
+const ENTRY_COST_BYTES = 64
 
 let shared: Kernels | undefined
 /** One set of kernels per thread: jobs interleave only between entries, when none of its memory is in use. */
@@ -149,6 +152,7 @@ function* writeTables(
 ): Generator<void, JobOutput, void> {
   const output = new Output(context.files, args)
   let entriesIn = 0
+  let step = 0
   let finished = false
   /** No version of the current key is in the output yet, whether or not some were left out. */
   let startsKey = true
@@ -161,7 +165,13 @@ function* writeTables(
         output.add(entry, startsKey)
         startsKey = false
       }
-      if (++entriesIn % ENTRIES_PER_STEP === 0) yield
+      entriesIn++
+      step += ENTRY_COST_BYTES + entry.keyEnd - entry.keyStart + entry.valueEnd - entry.valueStart
+      if (step >= STEP_BYTES) {
+        step = 0
+        yield
+        if (Atomics.load(args.nextFile, 1) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
+      }
     }
     output.finish()
     if (syncsValueFiles) syncValueFiles(context.files, args.directoryPrefix, output.tables)

@@ -150,6 +150,8 @@ export interface Host {
   bootId(): string
   /** Random 32-bit unsigned integer. */
   random32(): number
+  /** Ask the garbage collector to find shared memory that was dropped; a host may ignore it. */
+  collectGarbage(): void
   /** What this process may use: the cgroup limit or the machine's memory, in bytes. */
   memoryLimitBytes(): number
   /**

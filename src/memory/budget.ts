@@ -34,7 +34,7 @@ export interface MemoryReport {
 }
 
 export class Budget {
-  readonly totalBytes: number
+  #totalBytes: number
   #usedBytes = 0
   #highWaterBytes = 0
   #denied = 0
@@ -43,8 +43,10 @@ export class Budget {
 
   /** `size`: bytes, or a text such as "64 MiB". */
   constructor(size: number | string) {
-    this.totalBytes = parseSize(size, 'budget')
+    this.#totalBytes = parseSize(size, 'budget')
   }
+
+  get totalBytes(): number { return this.#totalBytes }
 
   get usedBytes(): number { return this.#usedBytes }
   get freeBytes(): number { return this.totalBytes - this.#usedBytes }
@@ -68,6 +70,16 @@ export class Budget {
     }
   }
 
+  /**
+   * Change the total. Raising it takes effect at once. After lowering it nothing more is leased until what is held fits;
+   * the reclaimers are asked at once, the rest comes back as flushes and merges end.
+   */
+  setTotal(bytes: number): void {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`a budget of ${bytes} bytes`)
+    this.#totalBytes = bytes
+    this.#reclaim(0)
+  }
+
   report(): MemoryReport {
     const accounts: Record<string, AccountReport> = {}
     for (const account of this.#accounts.values()) {
@@ -81,14 +93,7 @@ export class Budget {
 
   /** @internal Take bytes if they fit, asking the reclaimers when `reclaim`. For accounts only. */
   take(bytes: number, reclaim: boolean): boolean {
-    if (this.#usedBytes + bytes > this.totalBytes && reclaim) {
-      // A copy: a reclaimer may take itself off the list.
-      for (const reclaimer of [...this.#reclaimers]) {
-        const missing = this.#usedBytes + bytes - this.totalBytes
-        if (missing <= 0) break
-        reclaimer(missing)
-      }
-    }
+    if (reclaim) this.#reclaim(bytes)
     if (this.#usedBytes + bytes > this.totalBytes) {
       this.#denied++
       return false
@@ -96,6 +101,17 @@ export class Budget {
     this.#usedBytes += bytes
     if (this.#usedBytes > this.#highWaterBytes) this.#highWaterBytes = this.#usedBytes
     return true
+  }
+
+  /** Ask the reclaimers, in order, until `bytes` more would fit. */
+  #reclaim(bytes: number): void {
+    if (this.#usedBytes + bytes <= this.#totalBytes) return
+    // A copy: a reclaimer may take itself off the list.
+    for (const reclaimer of [...this.#reclaimers]) {
+      const missing = this.#usedBytes + bytes - this.#totalBytes
+      if (missing <= 0) break
+      reclaimer(missing)
+    }
   }
 
   /** @internal For accounts only. */

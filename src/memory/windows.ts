@@ -3,6 +3,7 @@
  *
  * Invariants
  * 1. Every window, out or free, is leased from the account for as long as the pool knows it.
+ *    Those of the reserve stand on one lease that is held for good: when the budget is full, so many bytes can still be taken.
  * 2. Free windows add up to at most `keepBytes`; what comes back beyond that is let go and its lease released.
  * 3. A window is given back once, to the pool it came from.
  *
@@ -17,16 +18,20 @@ export class WindowPool {
   readonly #account: Account
   readonly #keepBytes: number
   /** Windows that are out. */
-  readonly #out = new Map<Uint8Array, Lease>()
+  readonly #out = new Map<Uint8Array, Lease | undefined>()
   /** Free windows, the last used last. */
   readonly #free: { window: Uint8Array; lease: Lease }[] = []
   #freeBytes = 0
+  /** Leased for good, for windows when the budget has no room: those have no lease of their own. */
+  readonly #reserve: Lease
+  #reserveUsed = 0
   #closed = false
 
-  /** `keepBytes`: how much to keep free for the next taker. */
-  constructor(account: Account, keepBytes: number) {
+  /** `keepBytes`: how much to keep free for the next taker. `reserveBytes`: how much can be out whatever else is leased. */
+  constructor(account: Account, keepBytes: number, reserveBytes = 0) {
     this.#account = account
     this.#keepBytes = keepBytes
+    this.#reserve = account.lease(reserveBytes)
   }
 
   get outCount(): number { return this.#out.size }
@@ -43,10 +48,14 @@ export class WindowPool {
       this.#out.set(window, lease)
       return window
     }
-    let lease = this.#account.tryLease(size)
-    if (lease === undefined) {
-      this.releaseFree(size)
-      lease = this.#account.lease(size)
+    let lease: Lease | undefined
+    if (!this.#takeReserve(size)) {
+      lease = this.#account.tryLease(size)
+      if (lease === undefined) {
+        // Reclaiming may have brought back windows of the reserve, or free ones.
+        this.releaseFree(size)
+        if (!this.#takeReserve(size)) lease = this.#account.lease(size)
+      }
     }
     const window = new Uint8Array(size)
     this.#out.set(window, lease)
@@ -55,11 +64,16 @@ export class WindowPool {
 
   give(window: Uint8Array): void {
     const lease = this.#out.get(window)
-    if (lease === undefined) {
+    if (!this.#out.has(window)) {
       throw new SpillwayError('SPILLWAY_INVALID_ARGUMENT',
         `a window of ${window.length} bytes was given back twice or to the wrong pool. This is a bug in Spillway; please report it`)
     }
     this.#out.delete(window)
+    if (lease === undefined) {
+      this.#reserveUsed -= window.length
+      this.#endReserve()
+      return
+    }
     if (this.#closed || this.#freeBytes + window.length > this.#keepBytes) {
       lease.release()
       return
@@ -84,6 +98,17 @@ export class WindowPool {
   close(): void {
     this.#closed = true
     this.releaseFree(this.#freeBytes)
+    this.#endReserve()
+  }
+
+  #takeReserve(bytes: number): boolean {
+    if (this.#reserveUsed + bytes > this.#reserve.bytes) return false
+    this.#reserveUsed += bytes
+    return true
+  }
+
+  #endReserve(): void {
+    if (this.#closed && this.#reserveUsed === 0) this.#reserve[Symbol.dispose]()
   }
 }
 

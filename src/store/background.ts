@@ -7,27 +7,22 @@
  * 3. New tables count from the commit of the manifest that names them; only then are the old ones removed.
  * 4. A failed flush keeps its memtable and log; it is retried with growing pauses, and at once when a writer waits.
  *
- * Account: `flush and merge`.
+ * Account: `flush and merge`, through the engine.
  */
 import { SpillwayError } from '../base/errors.ts'
-import { jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../compaction/jobs.ts'
 import { narrowPick } from '../compaction/narrow.ts'
 import type { Pick } from '../compaction/strategy.ts'
-import type { JobRunner } from '../host/host.ts'
 import { manifestName } from '../manifest/names.ts'
 import { applyEdit } from '../manifest/version.ts'
 import type { VersionEdit } from '../manifest/version.ts'
-import type { Lease } from '../memory/budget.ts'
 import type { TableProperties } from '../table/properties.ts'
 import { compareKeys } from '../base/bytes.ts'
 import type { Core } from './core.ts'
 import { ioError } from './io-error.ts'
 import type { MemtableSlot } from './memtables.ts'
-import { READING_BYTES } from './plan.ts'
 import { Tree, recordOf } from './tree.ts'
 
-const FLUSH_PRIORITY = 0
 /** Merges come after flushes, the smaller before the larger. */
 const MERGE_PRIORITY = 1
 const FIRST_RETRY_MS = 50
@@ -37,16 +32,12 @@ const MOST_FAILURES = 5
 
 export class Background {
   readonly #core: Core
-  readonly runner: JobRunner
-  /** Called whenever a job has ended, well or not. */
-  onProgress: () => void = () => {}
   /** Called after a flush with the first log segment that is still needed. */
   onFlushed: (logFloor: number) => void = () => {}
   /** Why the last flush failed; undefined after one that succeeded. */
   flushError: Error | undefined
   readonly #hidden = new Set<number>()
   #mergesRunning = 0
-  #reserveInUse = false
   #flushRunning = false
   #failures = 0
   /** Grows when merges find their windows too small for the blocks they meet. */
@@ -58,27 +49,22 @@ export class Background {
 
   constructor(core: Core) {
     this.#core = core
-    this.runner = core.host.runner({
-      moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
-      module: { jobs },
-      mode: core.plan.mode,
-      heapBytes: core.plan.workerHeapBytes,
-    })
   }
 
   get mergesRunning(): number { return this.#mergesRunning }
+  /** No job of this store runs. */
   get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 }
 
   /** Resolves when the next job has ended. */
   changed(): Promise<void> {
     this.retryNow()
-    if (this.runner.pending === 0) return new Promise(resolve => this.#core.host.scheduler.soon(resolve))
+    if (this.#core.engine.runner.pending === 0) return new Promise(resolve => this.#core.host.scheduler.soon(resolve))
     return new Promise(resolve => this.#waiting.push(resolve))
   }
 
   /** Park this thread until a job has ended; false when none runs. */
   waitInside(): boolean {
-    return this.runner.pump(true)
+    return this.#core.engine.runner.pump(true)
   }
 
   /** Write a sealed memtable to a table. */
@@ -91,12 +77,11 @@ export class Background {
       snapshots: core.snapshots.seqs(),
       outside: core.tree.outside(new Set(), slot.memtable.largestSeq),
     }
-    this.runner.submit({ name: 'flush', args, priority: FLUSH_PRIORITY }, (error, result) => {
+    core.engine.flush(args, (error, output) => {
       this.#flushRunning = false
       if (core.closed) return
-      if (error === undefined) this.#flushed(slot, result as JobOutput)
+      if (error === undefined) this.#flushed(slot, output)
       else this.#flushFailed(error)
-      this.#progress()
     })
   }
 
@@ -112,7 +97,7 @@ export class Background {
   /** Start the merges the strategy asks for, as many as may run at once. */
   schedule(): void {
     const core = this.#core
-    while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined && this.#mergesRunning < core.plan.maxMerges) {
+    while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined) {
       if (core.host.clock.nowMs() < this.#mergeRetryAt) return
       const pick = core.strategy.pick(core.tree.view(this.#hidden))
       if (pick === undefined || !this.#merge(pick, () => {})) return
@@ -143,9 +128,17 @@ export class Background {
     }
   }
 
+  /** Stop this store's jobs at their next step; resolves when none runs any more. What they had made is removed. */
   async close(): Promise<void> {
+    const core = this.#core
     this.#cancelRetry?.()
-    await this.runner.close()
+    Atomics.store(core.nextFile, 1, 1)
+    while (!this.isIdle) await this.changed()
+    this.wake()
+  }
+
+  /** Some job has ended. */
+  wake(): void {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
@@ -182,13 +175,12 @@ export class Background {
     core.sealed.shift()
     core.shape++
     core.valueFiles.release(slot.valueFiles)
-    core.arenas.give(slot.buffer)
+    core.engine.arenas.give(slot.buffer)
     core.counters.flushes++
     core.counters.flushBytes += output.bytesWritten
     this.flushError = undefined
     this.#failures = 0
     this.onFlushed(next.logNumber)
-    this.schedule()
   }
 
   #flushFailed(cause: Error): void {
@@ -210,11 +202,11 @@ export class Background {
     const core = this.#core
     let pick = wanted
     let inputs = this.#inputsOf(pick)
-    let memory = this.#leaseForMerge(inputs.runs.length)
-    while (memory === undefined && inputs.runs.length > 2) {
+    let memory = core.engine.admitMerge(inputs.runs.length, this.#windowFactor, core.settings.blockBytes)
+    while (memory === undefined && core.engine.hasMergePlace && inputs.runs.length > 2) {
       pick = narrowPick(wanted, core.tree.view(this.#hidden), inputs.runs.length - 1)
       inputs = this.#inputsOf(pick)
-      memory = this.#leaseForMerge(inputs.runs.length)
+      memory = core.engine.admitMerge(inputs.runs.length, this.#windowFactor, core.settings.blockBytes)
     }
     if (memory === undefined) return false
     const { runs, bytes, maxSeq } = inputs
@@ -226,19 +218,19 @@ export class Background {
     }
     for (const table of pick.tables) this.#hidden.add(table)
     this.#mergesRunning++
-    this.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
+    core.engine.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
       this.#mergesRunning--
       for (const table of pick.tables) this.#hidden.delete(table)
       release()
       const whole = pick.tables.length === wanted.tables.length
       if (core.closed) {
         done(error, whole)
+        core.engine.progress()
         return
       }
       const failure = error === undefined ? this.#merged(pick, result as JobOutput) : this.#mergeFailed(error)
       done(failure, whole)
-      this.schedule()
-      this.#progress()
+      core.engine.progress()
     })
     return true
   }
@@ -300,31 +292,6 @@ export class Background {
     return error
   }
 
-  /** Memory for a merge of so many runs: the reserve if it is free and enough, else a lease; narrower reading when memory is short. */
-  #leaseForMerge(runs: number): { readAheadBytes: number, windowBytes: number, release: () => void } | undefined {
-    const { plan, settings, jobsAccount } = this.#core
-    const windowBytes = runs * plan.windowBytesPerRun * this.#windowFactor
-    for (const readAheadBytes of [plan.readAheadBytes, plan.readAheadBytes / 2, plan.readAheadBytes / 4]) {
-      const bytes = mergeWorkingBytes(settings, runs, readAheadBytes, windowBytes)
-      const extra = this.#reserveInUse ? bytes : Math.max(0, bytes - plan.mergeReserveBytes)
-      // What it takes beyond the reserve leaves readers their room, but for a merge that cannot be narrower.
-      const room = extra === 0 || runs <= 2 ? 0 : READING_BYTES
-      const lease: Lease | undefined = jobsAccount.tryLease(extra + room)
-      if (lease === undefined) continue
-      lease.resize(extra)
-      const usesReserve = !this.#reserveInUse
-      if (usesReserve) this.#reserveInUse = true
-      return {
-        readAheadBytes, windowBytes,
-        release: () => {
-          lease.release()
-          if (usesReserve) this.#reserveInUse = false
-        },
-      }
-    }
-    return undefined
-  }
-
   /** Commit an edit that brings these tables; when it cannot be, they are removed again. */
   #install(added: readonly TableProperties[], edit: VersionEdit): void {
     const core = this.#core
@@ -353,7 +320,7 @@ export class Background {
     core.shape++
     for (const number of edit.remove ?? []) {
       const { valueFiles } = core.reader(number).properties
-      core.cache.dropTable(number)
+      core.cache.dropTable(core.reader(number).id)
       core.tables.drop(number)
       core.host.files.remove(core.tablePath(number))
       core.valueFiles.release(valueFiles)
@@ -385,11 +352,6 @@ export class Background {
       tables: [...chosen], outputLevel: deepest, joinsRun: leveled,
       targetTableBytes: strategy.parameters['targetTableBytes']!, reason: 'asked for',
     }
-  }
-
-  #progress(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
-    this.onProgress()
   }
 }
 

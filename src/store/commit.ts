@@ -17,6 +17,7 @@ import { deferred } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
 import { ioError } from './io-error.ts'
 import { LargeValues } from './large-values.ts'
+import type { LogBufferOwner } from './log-buffer.ts'
 import { LogSegments } from './log-segments.ts'
 import { MemtableSlot } from './memtables.ts'
 import type { Operations } from './operations.ts'
@@ -39,8 +40,10 @@ interface Waiter {
 
 const DONE = Promise.resolve()
 const MOST_REPLAYED_LOGS = 8
+/** A log segment grows to so many times its memtable's arena at most. */
+const LOG_PER_ARENA = 4
 
-export class Committer {
+export class Committer implements LogBufferOwner {
   readonly #core: Core
   readonly #background: Background
   readonly #logs: LogSegments
@@ -61,7 +64,6 @@ export class Committer {
     this.#logs = new LogSegments(core)
     this.#values = new LargeValues(core)
     this.#stalls = new Stalls(core)
-    background.onProgress = () => this.#drainQueue()
     background.onFlushed = floor => this.#logs.drop(floor)
   }
 
@@ -70,8 +72,9 @@ export class Committer {
 
   /** Start the first log segment. Many short lives leave many small segments behind: then what they held is flushed. */
   start(): void {
+    this.#core.engine.logBuffer.claim(this)
     this.#logs.begin()
-    if (this.#core.logs.length > MOST_REPLAYED_LOGS && !this.#core.active.isEmpty && this.#canRotate()) this.#rotate()
+    if (this.#core.logs.length > MOST_REPLAYED_LOGS && this.canSeal) this.#seal()
   }
 
   write(operations: Operations, durability: Durability): Promise<void> {
@@ -141,7 +144,7 @@ export class Committer {
     this.#throwIfFailed(this.commitGroup())
     const target = core.lastSeq
     while (core.version.lastSeq < target) {
-      if (this.#queue.length === 0 && !core.active.isEmpty && this.#canRotate()) this.#rotate()
+      if (this.#queue.length === 0 && this.canSeal) this.#seal()
       const error = this.#background.flushError
       if (error !== undefined) throw error
       if (core.sealed.length === 0 && core.active.isEmpty) break
@@ -157,11 +160,36 @@ export class Committer {
       waiter.deferred.reject(new SpillwayError('SPILLWAY_CLOSED', 'the store was closed while this write waited; it was not written'))
     }
     try {
+      this.#core.engine.logBuffer.claim(this)
       this.#logs.writeOut()
       await this.#logs.sync()
     } finally {
       this.#logs.close()
+      this.#core.engine.logBuffer.leave(this)
     }
+  }
+
+  /** True when the active memtable holds something and can be handed to a flush now. */
+  get canSeal(): boolean {
+    const core = this.#core
+    if (core.active.isEmpty || core.sealed.length > 0 || core.readOnlyReason !== undefined) return false
+    return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
+  }
+
+  /** Flush the active memtable because somebody else needs its arena. */
+  yieldMemtable(): void {
+    if (this.commitGroup() === undefined && this.canSeal) this.#seal()
+  }
+
+  /** Another store needs the log buffer. */
+  vacate(): void {
+    this.#throwIfFailed(this.commitGroup())
+    this.#logs.writeOut()
+  }
+
+  /** Some job has ended: those that wait go on, in their order. */
+  onProgress(): void {
+    this.#drainQueue()
   }
 
   readonly #commitSoon = (): void => {
@@ -182,6 +210,10 @@ export class Committer {
    */
   #tryAppend(operations: Operations, durability: Durability): boolean {
     try {
+      if (operations.prepare !== undefined) {
+        this.#throwIfFailed(this.commitGroup())
+        operations.prepare()
+      }
       for (;;) {
         const problem = this.#append(operations, durability)
         if (problem === 'none') {
@@ -194,8 +226,8 @@ export class Committer {
           this.#logs.writeOut()
         } else if (problem === 'log') {
           if (this.#appendLarge(operations, durability)) return true
-          if (!this.#rotateIfPossible(operations)) break
-        } else if (!this.#rotateIfPossible(operations)) {
+          if (!this.#makeRoom(operations)) break
+        } else if (!this.#makeRoom(operations)) {
           break
         }
       }
@@ -210,6 +242,8 @@ export class Committer {
   /** What keeps the operations out of the group: nothing, the memtable's room or the log buffer's. Then nothing has changed. */
   #append(operations: Operations, durability: Durability): 'none' | 'memtable' | 'log' {
     const writes = durability !== 'none'
+    if (this.#core.active.isPlaceholder || this.#logIsLong()) return 'memtable'
+    this.#core.engine.logBuffer.claim(this)
     if (this.#group !== undefined && this.#group.writes !== writes) this.#throwIfFailed(this.commitGroup())
     const log = this.#logs.current
     const memtable = this.#core.active.memtable
@@ -285,32 +319,57 @@ export class Committer {
     return true
   }
 
-  #rotateIfPossible(operations: Operations): boolean {
-    if (this.#core.active.isEmpty) {
-      const capacityBytes = this.#core.plan.memtableBytes
-      throw invalidArgument(
-        `a batch of ${operations.count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is an eighth of it)`,
-        { operations: operations.count, capacityBytes },
-      )
+  /** A memtable with more room, if one can be had now. Throws when the operations fit none. */
+  #makeRoom(operations: Operations): boolean {
+    const core = this.#core
+    const { active, engine } = core
+    if (!active.isPlaceholder && active.isEmpty) {
+      // Not even an empty one has room: only a larger arena helps.
+      const capacityBytes = active.buffer.byteLength
+      if (capacityBytes >= core.plan.largestArenaBytes) {
+        throw invalidArgument(
+          `a batch of ${operations.count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most an eighth of it)`,
+          { operations: operations.count, capacityBytes },
+        )
+      }
+      this.#replaceActive(undefined)
+      engine.arenas.give(active.buffer)
+      return this.#takeArena(2 * capacityBytes)
     }
-    if (!this.#canRotate()) return false
-    this.#rotate()
-    return true
+    if (!active.isPlaceholder) {
+      if (!this.canSeal) return false
+      this.#seal()
+    }
+    return this.#takeArena(engine.plan.smallestArenaBytes)
   }
 
-  #canRotate(): boolean {
-    const core = this.#core
-    if (!core.arenas.available) return false
-    return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
+  /** Overwrites fill the log without filling the memtable: then the log decides when to flush. */
+  #logIsLong(): boolean {
+    return this.#group === undefined && this.#logs.current.writtenBytes > LOG_PER_ARENA * this.#core.active.buffer.byteLength && this.canSeal
   }
 
-  /** Seal the active memtable and its log segment and begin new ones. */
-  #rotate(): void {
+  #takeArena(leastBytes: number): boolean {
+    const buffer = this.#core.engine.takeArena(leastBytes)
+    if (buffer === undefined) return false
+    this.#replaceActive(buffer)
+    return buffer.byteLength >= leastBytes
+  }
+
+  /** An empty memtable takes the place of an empty one; the log goes on. */
+  #replaceActive(buffer: SharedArrayBuffer | undefined): void {
     const core = this.#core
+    core.active = new MemtableSlot(buffer, core.active.logNumber)
+    core.shape++
+  }
+
+  /** Hand the active memtable to a flush, its log segment with it. */
+  #seal(): void {
+    const core = this.#core
+    core.engine.logBuffer.claim(this)
     const logNumber = this.#logs.begin()
     const slot = core.active
     core.sealed.push(slot)
-    core.active = new MemtableSlot(core.arenas.take(), logNumber)
+    core.active = new MemtableSlot(undefined, logNumber)
     core.shape++
     this.#background.flush(slot)
   }
@@ -385,14 +444,20 @@ export class Committer {
     const waited = background.waitInside()
     if (this.#queue.length === 0) this.#stalls.end()
     const error = background.flushError
-    if (error !== undefined && !this.#core.arenas.available) throw error
-    if (!waited && !this.#canRotate()) {
+    if (error !== undefined && this.#core.sealed.length > 0) throw error
+    if (!waited && this.#core.engine.runner.pending === 0 && this.#isStuck()) {
       throw this.#core.readOnlyReason ?? new Error('a write waits, but nothing runs that could make room for it')
     }
     this.#core.checkWritable()
   }
 
-  #stallCause(): string { return this.#core.arenas.available ? 'compaction' : 'flush' }
+  /** No job runs and no memory can be had: waiting would never end. */
+  #isStuck(): boolean {
+    this.#core.engine.makeRoom()
+    return this.#core.engine.runner.pending === 0 && !this.canSeal && !this.#core.active.isPlaceholder
+  }
+
+  #stallCause(): string { return this.#core.sealed.length > 0 ? 'flush' : this.#stalls.stop ? 'compaction' : 'memory' }
 
   async #syncLoop(): Promise<void> {
     if (this.#syncRunning) return

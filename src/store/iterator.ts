@@ -127,7 +127,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     if (this.#closed) return
     this.#closed = true
     this.#release()
-    this.#core.idleScans.delete(this.#release)
+    this.#core.engine.idleScans.delete(this.#release)
     this.#snapshot.close()
     this.#core.iterators.delete(this)
     this.#chunk = []
@@ -222,19 +222,19 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       scan.advance()
     }
     if (more || this.#left <= 0) this.#finish()
-    else this.#core.idleScans.add(this.#release)
+    else this.#core.engine.idleScans.add(this.#release)
   }
 
   #finish(): void {
     this.#done = true
     this.#release()
-    this.#core.idleScans.delete(this.#release)
+    this.#core.engine.idleScans.delete(this.#release)
   }
 
   /** A scan that stands on the next entry. */
   #place(): Scan {
     const core = this.#core
-    core.idleScans.delete(this.#release)
+    core.engine.idleScans.delete(this.#release)
     let scan = this.#scan
     if (scan !== undefined && scan.shape === core.shape && this.#scanSeq === core.lastSeq) return scan
     if (scan !== undefined && scan.shape !== core.shape) {

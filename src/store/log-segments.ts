@@ -31,7 +31,7 @@ export class LogSegments {
     try {
       const file = core.host.files.create(path)
       try {
-        this.#current = new LogWriter(file, number, core.logBuffer, core.kernels, core.host.bootId(), core.lastSeq + 1)
+        this.#current = new LogWriter(file, number, core.engine.logBuffer.bytes, core.kernels, core.host.bootId(), core.lastSeq + 1)
       } catch (error) {
         file.close()
         core.host.files.remove(path)

@@ -1,10 +1,9 @@
 /**
- * The active memtable and those being flushed, and the arenas they live in: at most two, leased at the first use of each
- * and used again and again.
+ * A memtable with what the store knows of it: the active one, or one being flushed. A store that has not written since its last
+ * flush holds a placeholder of a few KiB instead of an arena.
  */
 import type { RangeSet as RangeSetType } from '../base/ranges.ts'
 import { RangeSet } from '../base/ranges.ts'
-import type { Account, Lease } from '../memory/budget.ts'
 import { Memtable } from '../memtable/memtable.ts'
 
 export class MemtableSlot {
@@ -17,7 +16,12 @@ export class MemtableSlot {
   #ranges: RangeSetType = RangeSet.EMPTY
   #rangeCount = 0
 
-  constructor(buffer: SharedArrayBuffer, logNumber: number) {
+  /** True: nothing may be written to it. */
+  readonly isPlaceholder: boolean
+
+  constructor(buffer: SharedArrayBuffer | undefined, logNumber: number) {
+    this.isPlaceholder = buffer === undefined
+    buffer ??= new SharedArrayBuffer(Memtable.MIN_BYTES)
     this.buffer = buffer
     this.logNumber = logNumber
     this.memtable = new Memtable(buffer)
@@ -33,39 +37,5 @@ export class MemtableSlot {
       this.#rangeCount = this.memtable.rangeCount
     }
     return this.#ranges
-  }
-}
-
-export const MOST_MEMTABLES = 2
-
-export class Arenas {
-  readonly #lease: Lease
-  readonly #arenaBytes: number
-  readonly #free: SharedArrayBuffer[] = []
-  #made = 0
-
-  /** Leases both arenas at once: they are part of the floor. */
-  constructor(account: Account, arenaBytes: number) {
-    this.#arenaBytes = arenaBytes
-    this.#lease = account.lease(MOST_MEMTABLES * arenaBytes)
-  }
-
-  get available(): boolean { return this.#free.length > 0 || this.#made < MOST_MEMTABLES }
-
-  take(): SharedArrayBuffer {
-    const free = this.#free.pop()
-    if (free !== undefined) return free
-    if (this.#made >= MOST_MEMTABLES) throw new Error('no free memtable arena')
-    this.#made++
-    return new SharedArrayBuffer(this.#arenaBytes)
-  }
-
-  give(buffer: SharedArrayBuffer): void {
-    this.#free.push(buffer)
-  }
-
-  close(): void {
-    this.#free.length = 0
-    this.#lease.release()
   }
 }

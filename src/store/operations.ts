@@ -27,6 +27,8 @@ export interface Operations {
   load(i: number): void
   /** The same operations, independent of any scratch. */
   keep(): Operations
+  /** Called when everything written before is in the memtable, right before these are appended: what they depend on is known now. */
+  prepare?(): void
 }
 
 export function checkLengths(keyBytes: number, valueBytes: number): void {
@@ -71,9 +73,14 @@ export class OperationList implements Operations {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
+  prepare?: () => void
   readonly #list: { kind: number, key: Uint8Array, value: Uint8Array }[] = []
 
   get count(): number { return this.#list.length }
+
+  clear(): void {
+    this.#list.length = 0
+  }
 
   add(kind: number, key: Uint8Array, value: Uint8Array): void {
     this.#list.push({ kind, key, value })

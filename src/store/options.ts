@@ -1,16 +1,16 @@
 /** Options as given, checked and completed. Unknown names, wrong types and impossible values are INVALID_ARGUMENT. */
 import { invalidArgument } from '../base/errors.ts'
-import { parseSize } from '../base/sizes.ts'
 import { createStrategy } from '../compaction/strategy.ts'
 import type { Strategy, StrategyOptions } from '../compaction/strategy.ts'
 import type { Host } from '../host/host.ts'
+import { Budget } from '../memory/budget.ts'
 import type { StrategyRecord } from '../manifest/version.ts'
 import { describe, transcoder } from './encoding.ts'
 import type { Transcoder } from './encoding.ts'
 import type { CompactionOption, Durability, OpenOptions } from './types.ts'
 
 export interface Settings {
-  budgetBytes: number
+  budget: Budget
   durability: Durability
   key: Transcoder
   value: Transcoder
@@ -47,13 +47,12 @@ export function checkedDurability(durability: Durability | undefined, fallback: 
 export function checkedSettings(options: OpenOptions<any, any>, host: Host): Settings {
   checkOptions(options, OPEN_OPTIONS, 'Spillway.open')
   const { budget, compression = 'lz4' } = options
-  const budgetBytes = budget === undefined ? Math.floor(host.memoryLimitBytes() / 4) : parseSize(budget, 'budget')
   const codecs = Array.isArray(compression) ? compression as string[] : [compression as string]
   if (codecs.length === 0 || codecs.some(codec => codec !== 'none' && codec !== 'lz4')) {
     throw invalidArgument(`compression must be 'lz4', 'none' or a list of them by level, not ${JSON.stringify(compression)}`)
   }
   return {
-    budgetBytes,
+    budget: budget instanceof Budget ? budget : new Budget(budget ?? Math.floor(host.memoryLimitBytes() / 4)),
     durability: checkedDurability(options.durability, 'os'),
     key: transcoder(options.keyEncoding ?? 'utf8', 'keyEncoding'),
     value: transcoder(options.valueEncoding ?? 'utf8', 'valueEncoding'),

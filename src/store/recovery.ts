@@ -76,7 +76,7 @@ export function recover(core: Core, makeBackground: () => Background): { backgro
       core.valueFiles.retain(reader.properties.valueFiles)
     }
   }
-  checkFloor(core.plan, core.metadataAccount.bytes)
+  checkFloor(core.plan, core.engine.metadata.bytes)
 
   core.version = { ...base, number: base.number + 1, epoch: base.epoch + 1, nextFile: Atomics.load(core.nextFile, 0), strategy }
   core.tree = new Tree(core.version, core.tables.readers, core.strategy)
@@ -110,7 +110,7 @@ function replay(core: Core, background: Background, files: { kind: string, numbe
   const numbers = files.filter(({ kind, number }) => kind === 'log' && number >= core.version.logFloor).map(({ number }) => number)
     .sort((a, b) => a - b)
   core.logs = [...numbers]
-  core.active = new MemtableSlot(core.arenas.take(), numbers[0] ?? Atomics.load(core.nextFile, 0))
+  core.active = new MemtableSlot(undefined, numbers[0] ?? Atomics.load(core.nextFile, 0))
   const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
   let operations = 0
   let droppedBytes = 0
@@ -159,19 +159,22 @@ function missing(path: string, found: number, last: number): SpillwayError {
   return new CorruptionError(path, 0, `the log goes on at sequence number ${found}, but what comes before it ends at ${last}: a log segment is missing`)
 }
 
-/** Flush what was replayed so far when the next operation does not fit. */
+/** Flush what was replayed so far when the next operation does not fit; take an arena for it. */
 function makeRoom(core: Core, background: Background, logNumber: number, kind: number, keyBytes: number, valueBytes: number): void {
-  const { memtable } = core.active
-  if (memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
-  while (!core.arenas.available) waitForFlush(background)
-  const slot = core.active
-  core.sealed.push(slot)
-  core.active = new MemtableSlot(core.arenas.take(), logNumber)
-  background.flush(slot)
-  while (core.sealed.length > 0) waitForFlush(background)
+  const { active, engine } = core
+  if (!active.isPlaceholder && active.memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
+  if (!active.isPlaceholder) {
+    core.sealed.push(active)
+    core.active = new MemtableSlot(undefined, logNumber)
+    background.flush(active)
+    while (core.sealed.length > 0) waitForJob(background)
+  }
+  let buffer = engine.takeArena(engine.plan.smallestArenaBytes)
+  for (; buffer === undefined; buffer = engine.takeArena(engine.plan.smallestArenaBytes)) waitForJob(background)
+  core.active = new MemtableSlot(buffer, core.active.logNumber)
 }
 
-function waitForFlush(background: Background): void {
+function waitForJob(background: Background): void {
   background.retryNow()
   background.waitInside()
   if (background.flushError !== undefined) throw background.flushError

@@ -46,7 +46,7 @@ export function statsOf(core: Core, committer: Committer, background: Background
     },
     iterators: core.iterators.size,
     recovery,
-    background: background.runner.mode,
+    background: core.engine.runner.mode,
   }
 }
 

@@ -6,20 +6,22 @@ import { compareBytes } from '../base/bytes.ts'
 import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
-import type { Host } from '../host/host.ts'
+import { parseSize } from '../base/sizes.ts'
+import type { Host, HostLock } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import { Background } from './background.ts'
 import { Committer } from './commit.ts'
 import { Core } from './core.ts'
+import { Engine } from './engine.ts'
+import type { Tenant } from './engine.ts'
 import { Scratch, copyOf, describe, transcoder } from './encoding.ts'
 import type { Transcoder } from './encoding.ts'
 import { ioError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { BatchOperations, MAX_KEY_BYTES, OperationList, SingleOperation, checkLengths, encodeKey, encodeValue } from './operations.ts'
 import { checkOptions, checkedDurability, checkedSettings } from './options.ts'
-import { checkFloor, makePlan } from './plan.ts'
 import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
 import type { ByteRange } from './range.ts'
 import { Reader, valueOf } from './reader.ts'
@@ -52,6 +54,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   readonly #committer: Committer
   readonly #reader: Reader
   readonly #recovery: RecoveryReport
+  readonly #tenant: Tenant
   readonly #keyScratch = new Scratch(KEY_SCRATCH_BYTES)
   readonly #valueScratch = new Scratch(VALUE_SCRATCH_BYTES)
   readonly #targetScratch = new Scratch(KEY_SCRATCH_BYTES)
@@ -64,6 +67,16 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     this.#committer = committer
     this.#reader = new Reader(core)
     this.#recovery = recovery
+    this.#tenant = {
+      reclaimableBytes: () => committer.canSeal ? core.active.buffer.byteLength : 0,
+      yieldMemtable: () => committer.yieldMemtable(),
+      schedule: () => background.schedule(),
+      onProgress: () => {
+        background.wake()
+        committer.onProgress()
+      },
+    }
+    core.engine.admit(this.#tenant)
   }
 
   /**
@@ -76,28 +89,29 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     if (typeof directory !== 'string' || directory === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(directory)}`)
     const host: Host = options?.host ?? nodeHost()
     const settings = checkedSettings(options, host)
-    const plan = makePlan(settings.budgetBytes, settings.blockBytes)
-    checkFloor(plan, 0)
-    const core = new Core(host, directory, settings, plan)
+    const engine = Engine.acquire(settings.budget, host, settings.blockBytes)
+    let core: Core | undefined
     let background: Background | undefined
     try {
+      core = new Core(engine, directory, settings)
       inspect(core)
       host.files.makeDirectory(directory)
       core.lock = await host.lock(directory)
-      try {
-        const recovered = recover(core, () => background = new Background(core))
-        const committer = new Committer(core, recovered.background)
-        committer.start()
-        recovered.background.schedule()
-        return new Spillway<K, V>(core, recovered.background, committer, recovered.report)
-      } catch (error) {
-        await core.lock.release()
-        throw error
-      }
+      const made = core
+      const recovered = recover(core, () => background = new Background(made))
+      const committer = new Committer(core, recovered.background)
+      committer.start()
+      const store = new Spillway<K, V>(core, recovered.background, committer, recovered.report)
+      recovered.background.schedule()
+      return store
     } catch (error) {
-      core.closed = true
-      await background?.close()
-      core.releaseMemory()
+      if (core !== undefined) {
+        core.closed = true
+        await background?.close()
+        core.releaseMemory()
+        await (core.lock as HostLock | undefined)?.release()
+      }
+      await engine.release()
       throw ioError(error, `opening ${directory}`)
     }
   }
@@ -136,12 +150,12 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   /** Remove every key of a range at the cost of one small write, whatever the number of keys. `{}` removes all. */
   async deleteRange(range: RangeOptions<K>, options?: WriteOptions): Promise<void> {
     const operations = this.#rangeOperations(range, options)
-    if (operations.count > 0) await this.#committer.write(operations, this.#durability(options))
+    if (operations.count > 0 || operations.prepare !== undefined) await this.#committer.write(operations, this.#durability(options))
   }
 
   deleteRangeSync(range: RangeOptions<K>, options?: WriteOptions): void {
     const operations = this.#rangeOperations(range, options)
-    if (operations.count > 0) this.#committer.writeSync(operations, this.#durability(options))
+    if (operations.count > 0 || operations.prepare !== undefined) this.#committer.writeSync(operations, this.#durability(options))
   }
 
   /** Write several operations, all or none. Later operations on a key win over earlier ones. */
@@ -273,7 +287,17 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   /** The ledger: every account, its bytes, its high-water mark and what bounds it. */
   memory(): MemoryReport {
-    return this.#core.budget.report()
+    return this.#core.engine.budget.report()
+  }
+
+  /**
+   * Change the budget while the store is open; with a shared budget, for all its stores. Raising takes effect at once. Lowering
+   * shrinks caches at once and memtables as they are flushed; reads go on and writes are delayed, not failed.
+   * Throws BUDGET_TOO_SMALL, and nothing changes, when the floor does not fit.
+   */
+  setBudget(budget: number | string): void {
+    this.#core.checkOpen()
+    this.#core.engine.setBudget(parseSize(budget, 'budget'), this.#core.settings.blockBytes)
   }
 
   stats(): StoreStats {
@@ -304,8 +328,10 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     } finally {
       core.closed = true
       await this.#background.close()
+      core.engine.dismiss(this.#tenant)
       core.releaseMemory()
       await core.lock.release()
+      await core.engine.release()
     }
   }
 
@@ -353,23 +379,26 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     checkOptions(range, RANGE_OPTIONS, 'deleteRange')
     if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
     const bytes = byteRange(range, this.#keyTranscoder(options), this.#keyScratch)
-    const list = new OperationList()
     const start = bytes.start ?? new Uint8Array(0)
-    let end = bytes.end ?? this.#behindLastKey()
-    if (end === undefined || isEmptyRange({ start, end })) return list
-    if (start.length > MAX_KEY_BYTES) return list
-    if (end.length > MAX_KEY_BYTES) {
-      // The range ends with the longest possible key, which has no successor of a key's length: that one goes by itself.
-      end = end.subarray(0, MAX_KEY_BYTES)
-      list.add(KIND_DELETE, end, new Uint8Array(0))
+    const list = new OperationList()
+    const fill = (end: Uint8Array | undefined): void => {
+      list.clear()
+      if (end === undefined || start.length > MAX_KEY_BYTES || isEmptyRange({ start, end })) return
+      if (end.length > MAX_KEY_BYTES) {
+        // The range ends with the longest possible key, which has no successor of a key's length: that one goes by itself.
+        end = end.subarray(0, MAX_KEY_BYTES)
+        list.add(KIND_DELETE, end, new Uint8Array(0))
+      }
+      list.add(KIND_DELETE_RANGE, start, end)
     }
-    list.add(KIND_DELETE_RANGE, start, end)
+    // Where "to the end" is depends on every write before it, and those may still be waiting.
+    if (bytes.end === undefined) list.prepare = () => fill(this.#behindLastKey())
+    else fill(bytes.end)
     return list
   }
 
   /** The first possible key behind all visible ones; undefined when there are none. */
   #behindLastKey(): Uint8Array | undefined {
-    this.#settle()
     const scan = new Scan(this.#core, this.#core.lastSeq, true)
     try {
       scan.seek(undefined)

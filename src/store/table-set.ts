@@ -2,11 +2,10 @@
  * The open table files, by number. Account: `table metadata`, leased as each reader is opened.
  */
 import { CorruptionError } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
-import type { Host } from '../host/host.ts'
 import type { TableRecord } from '../manifest/version.ts'
-import type { Account, Lease } from '../memory/budget.ts'
+import type { Lease } from '../memory/budget.ts'
 import { TableReader } from '../table/table-reader.ts'
+import type { Engine } from './engine.ts'
 
 /** JavaScript objects of a reader, its properties and its file handle, measured generously. */
 const OBJECT_BYTES = 4096
@@ -17,18 +16,14 @@ interface OpenTable {
 }
 
 export class TableSet {
-  readonly #host: Host
+  readonly #engine: Engine
   readonly #path: (number: number) => string
-  readonly #kernels: Kernels
-  readonly #account: Account
   readonly #tables = new Map<number, OpenTable>()
   readonly readers = new Map<number, TableReader>()
 
-  constructor(host: Host, path: (number: number) => string, kernels: Kernels, account: Account) {
-    this.#host = host
+  constructor(engine: Engine, path: (number: number) => string) {
+    this.#engine = engine
     this.#path = path
-    this.#kernels = kernels
-    this.#account = account
   }
 
   get(number: number): TableReader { return this.readers.get(number)! }
@@ -38,7 +33,7 @@ export class TableSet {
     const path = this.#path(record.fileNumber)
     let file
     try {
-      file = this.#host.files.openRead(path)
+      file = this.#engine.host.files.openRead(path)
     } catch (cause) {
       if ((cause as { code?: unknown }).code !== 'ENOENT') throw cause
       throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it', { cause })
@@ -46,12 +41,12 @@ export class TableSet {
     try {
       const size = file.size()
       if (size !== record.fileBytes) throw new CorruptionError(path, Math.min(size, record.fileBytes), `the table has ${size} bytes, the manifest says ${record.fileBytes}`)
-      const reader = TableReader.open(file, record.fileNumber, this.#kernels)
+      const reader = TableReader.open(file, record.fileNumber, this.#engine.kernels)
       if (reader.properties.entries !== record.entries) {
         throw new CorruptionError(path, 0, `the table holds ${reader.properties.entries} entries, the manifest says ${record.entries}`)
       }
-      reader.id = record.fileNumber
-      const lease = this.#account.lease(reader.residentBytes + OBJECT_BYTES)
+      reader.id = this.#engine.takeTableId()
+      const lease = this.#engine.metadata.lease(reader.residentBytes + OBJECT_BYTES)
       this.#tables.set(record.fileNumber, { reader, lease })
       this.readers.set(record.fileNumber, reader)
       return reader

@@ -1,5 +1,5 @@
 /** The shapes of the public API: options, operations, reports. */
-import type { MemoryReport } from '../memory/budget.ts'
+import type { Budget, MemoryReport } from '../memory/budget.ts'
 import type { Host } from '../host/host.ts'
 import type { LeveledOptions } from '../compaction/leveled.ts'
 import type { TieredOptions } from '../compaction/tiered.ts'
@@ -21,8 +21,11 @@ export type CompactionOption =
   | ({ strategy: 'leveled' } & LeveledOptions)
 
 export interface OpenOptions<K = string, V = string> {
-  /** Everything the store may hold in memory: bytes or "64 MiB". Default: a quarter of what the process may use. */
-  budget?: number | string
+  /**
+   * Everything the store may hold in memory: bytes, "64 MiB", or a `Budget` that several stores share.
+   * Default: a quarter of what the process may use.
+   */
+  budget?: number | string | Budget
   /** Default of every write. Default 'os'. */
   durability?: Durability
   /** Default 'utf8'. */

@@ -1,6 +1,7 @@
 /** The real host: this machine's files, clocks, threads and locks. */
 import { getRandomValues } from 'node:crypto'
 import { join } from 'node:path'
+import { collectGarbage } from './garbage.ts'
 import type { Host } from '../host.ts'
 import { nodeClock } from './clock.ts'
 import { NodeFiles } from './files.ts'
@@ -17,6 +18,7 @@ export function nodeHost(): Host {
     scheduler: nodeScheduler,
     join,
     bootId,
+    collectGarbage,
     random32: () => getRandomValues(new Uint32Array(1))[0]!,
     memoryLimitBytes,
     lock: lockDirectory,

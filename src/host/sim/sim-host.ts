@@ -61,6 +61,9 @@ export class SimHost implements Host {
     return this.#bootId
   }
 
+  /** Nothing here waits for it. */
+  collectGarbage(): void {}
+
   random32(): number {
     return this.#random.next32()
   }

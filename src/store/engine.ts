@@ -1,0 +1,262 @@
+/**
+ * What the stores of one budget share: the ledger's fixed parts, kernels, block cache, windows, memtable arenas, the log buffer,
+ * the job runner, and the reserve for one flush and one smallest merge. A store on a budget of its own has an engine of its own.
+ *
+ * Invariants
+ * 1. Whoever waits for memory waits while a job runs that frees some, or this engine has asked a store to flush.
+ * 2. The store asked to flush is the one with the most to give, whoever it is; an idle store is asked like any other.
+ * 3. One flush runs at a time and comes before all merges; merges of all stores share a number of places.
+ */
+import { invalidArgument } from '../base/errors.ts'
+import { Kernels } from '../base/kernels/kernels.ts'
+import { BlockCache } from '../cache/block-cache.ts'
+import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
+import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
+import type { Host, JobRunner } from '../host/host.ts'
+import type { Account, Budget, Lease } from '../memory/budget.ts'
+import { WindowPool } from '../memory/windows.ts'
+import { CachedBlocks } from '../table/block/block-source.ts'
+import { Arenas } from './arenas.ts'
+import { LogBuffer } from './log-buffer.ts'
+import { READING_BYTES, checkFloor, makePlan } from './plan.ts'
+import type { Plan } from './plan.ts'
+
+/** What the engine asks of each of its stores. */
+export interface Tenant {
+  /** Bytes of arena that a flush of its active memtable would give back; 0: none, or one is being flushed already. */
+  reclaimableBytes(): number
+  /** Flush the active memtable for others. */
+  yieldMemtable(): void
+  /** Some job has ended: go on with what waits. */
+  onProgress(): void
+  /** Start merges, if there is a place and something to merge. */
+  schedule(): void
+}
+
+export interface MergeMemory {
+  readAheadBytes: number
+  windowBytes: number
+  release(): void
+}
+
+const FLUSH_PRIORITY = 0
+/** What the block cache needs to begin with, of the reserve for reading. */
+const READING_CACHE_BYTES = 64 * 1024
+const engines = new WeakMap<Budget, Engine>()
+
+export class Engine {
+  readonly host: Host
+  readonly budget: Budget
+  readonly kernels: Kernels
+  readonly cache: BlockCache
+  readonly blocks: CachedBlocks
+  readonly windows: WindowPool
+  readonly arenas: Arenas
+  readonly logBuffer: LogBuffer
+  readonly runner: JobRunner
+  readonly metadata: Account
+  /** Scans that stand between two calls of their iterators: closed when their windows are needed. */
+  readonly idleScans = new Set<() => void>()
+  readonly #jobsAccount: Account
+  readonly #scratchAccount: Account
+  readonly #leases: Lease[] = []
+  readonly #removals: (() => void)[] = []
+  readonly #tenants = new Set<Tenant>()
+  #plan: Plan
+  #holders = 0
+  #flushRunning = false
+  readonly #flushes: { args: FlushArgs, done: (error: Error | undefined, output: unknown) => void }[] = []
+  #mergesRunning = 0
+  #reserveInUse = false
+  #nextTableId = 1
+  #droppedBytes = 0
+
+  /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
+  static acquire(budget: Budget, host: Host, blockBytes: number): Engine {
+    let engine = engines.get(budget)
+    if (engine === undefined) {
+      engine = new Engine(budget, host, blockBytes)
+      engines.set(budget, engine)
+    } else if (engine.host !== host && engine.host.constructor !== host.constructor) {
+      throw invalidArgument('stores that share a budget must share their host too')
+    }
+    engine.#holders++
+    return engine
+  }
+
+  private constructor(budget: Budget, host: Host, blockBytes: number) {
+    const plan = makePlan(budget.totalBytes, blockBytes)
+    checkFloor(plan, 0)
+    this.host = host
+    this.budget = budget
+    this.#plan = plan
+    this.metadata = budget.account('table metadata', 'grows with tables: top index, range tombstones, key ranges')
+    this.#jobsAccount = budget.account('flush and merge', 'one flush and one smallest merge are reserved; wider merges lease more')
+    this.#scratchAccount = budget.account('encoding', 'fixed per store: scratch for keys and values')
+    const reserve = (name: string, bound: string, bytes: number): void => {
+      this.#leases.push(budget.account(name, bound).lease(bytes))
+    }
+    reserve('kernels', 'fixed: wasm memory for checksums and compression', plan.kernelBytes)
+    reserve('worker', plan.mode === 'worker' ? 'fixed: one isolate with a small heap' : 'fixed: wasm memory of background jobs', plan.workerBytes)
+    reserve('log', 'fixed: one buffer', plan.logBufferBytes)
+    reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
+    this.#leases.push(this.#jobsAccount.lease(plan.flushBytes + plan.mergeReserveBytes))
+    this.arenas = new Arenas(budget.account('memtables', 'their share of the budget; two of the smallest are reserved'), plan.smallestArenaBytes, plan.writeBytes)
+    this.arenas.onDropped = bytes => this.#arenasDropped(bytes)
+    this.kernels = new Kernels(KERNEL_REGION_BYTES)
+    this.logBuffer = new LogBuffer(plan.logBufferBytes)
+    this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'))
+    this.windows = new WindowPool(budget.account('iterators', 'one window per run and open iterator, given back when idle; a reserve for one read'), plan.keepWindowBytes, READING_BYTES - READING_CACHE_BYTES)
+    // In the order of what giving back costs: nothing, a look-up, reading blocks again.
+    this.#removals.push(
+      budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
+      budget.addReclaimer(bytes => this.arenas.releaseFree(bytes)),
+      budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
+      budget.addReclaimer(bytes => this.cache.shrink(bytes)),
+    )
+    this.blocks = new CachedBlocks(this.cache, this.kernels)
+    this.runner = host.runner({
+      moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
+      module: { jobs },
+      mode: plan.mode,
+      heapBytes: plan.workerHeapBytes,
+    })
+  }
+
+  get plan(): Plan { return this.#plan }
+  get hasMergePlace(): boolean { return this.#mergesRunning < this.#plan.maxMerges }
+
+  takeTableId(): number { return this.#nextTableId++ }
+
+  /** Scratch for one more store. */
+  leaseScratch(): Lease { return this.#scratchAccount.lease(this.#plan.scratchBytes) }
+
+  /** A second set of kernels, for a while. */
+  leaseForVerify(bytes: number): Lease { return this.#jobsAccount.lease(bytes) }
+
+  admit(tenant: Tenant): void { this.#tenants.add(tenant) }
+  dismiss(tenant: Tenant): void { this.#tenants.delete(tenant) }
+
+  /** Let go of the engine; the last holder closes it. */
+  async release(): Promise<void> {
+    if (--this.#holders > 0) return
+    engines.delete(this.budget)
+    await this.runner.close()
+    for (const remove of this.#removals) remove()
+    this.cache.close()
+    this.windows.close()
+    this.arenas.close()
+    for (const lease of this.#leases.splice(0)) lease.release()
+  }
+
+  /** An arena for a store that begins to write; undefined: wait, something was asked to make room. */
+  takeArena(leastBytes: number): SharedArrayBuffer | undefined {
+    const { largestArenaBytes, smallestArenaBytes } = this.#plan
+    let writers = 1
+    for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > 0) writers++
+    const share = Math.floor(this.arenas.limitBytes / 2 / writers)
+    const want = Math.max(leastBytes, Math.min(largestArenaBytes, Math.max(share, smallestArenaBytes)))
+    const buffer = this.arenas.take(want)
+    if (buffer === undefined) this.makeRoom()
+    return buffer
+  }
+
+  /** Ask the store with the most to give to flush, unless a flush is on its way already. */
+  makeRoom(): void {
+    if (this.#flushRunning) return
+    let victim: Tenant | undefined
+    let most = 0
+    for (const tenant of this.#tenants) {
+      const bytes = tenant.reclaimableBytes()
+      if (bytes > most) {
+        most = bytes
+        victim = tenant
+      }
+    }
+    victim?.yieldMemtable()
+  }
+
+  /** Flushes of all stores, one after the other. */
+  flush(args: FlushArgs, done: (error: Error | undefined, output: JobOutput) => void): void {
+    this.#flushes.push({ args, done: (error, output) => done(error, output as JobOutput) })
+    this.#nextFlush()
+  }
+
+  /** Memory and a place for a merge of so many runs; undefined: later. */
+  admitMerge(runs: number, windowFactor: number, blockBytes: number): MergeMemory | undefined {
+    const plan = this.#plan
+    if (!this.hasMergePlace) return undefined
+    const windowBytes = runs * plan.windowBytesPerRun * windowFactor
+    for (const readAheadBytes of [plan.readAheadBytes, plan.readAheadBytes / 2, plan.readAheadBytes / 4]) {
+      const bytes = mergeWorkingBytes({ blockBytes }, runs, readAheadBytes, windowBytes)
+      const extra = this.#reserveInUse ? bytes : Math.max(0, bytes - plan.mergeReserveBytes)
+      // What it takes beyond the reserve leaves readers their room, but for a merge that cannot be narrower.
+      const room = extra === 0 || runs <= 2 ? 0 : READING_BYTES
+      const lease = this.#jobsAccount.tryLease(extra + room)
+      if (lease === undefined) continue
+      lease.resize(extra)
+      const usesReserve = !this.#reserveInUse
+      if (usesReserve) this.#reserveInUse = true
+      this.#mergesRunning++
+      return {
+        readAheadBytes, windowBytes,
+        release: () => {
+          this.#mergesRunning--
+          lease.release()
+          if (usesReserve) this.#reserveInUse = false
+        },
+      }
+    }
+    return undefined
+  }
+
+  /** Called after every job: all stores go on, the merges of others may have a place now. */
+  progress(): void {
+    for (const tenant of this.#tenants) tenant.schedule()
+    for (const tenant of this.#tenants) tenant.onProgress()
+  }
+
+  /** Change the budget while stores are open. Throws BUDGET_TOO_SMALL, and nothing changes, below the floor. */
+  setBudget(budgetBytes: number, blockBytes: number): void {
+    const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode)
+    checkFloor(plan, this.metadata.bytes)
+    this.#plan = plan
+    this.arenas.setLimit(plan.writeBytes)
+    this.budget.setTotal(budgetBytes)
+    // Arenas larger than the new share come back by being flushed.
+    for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > plan.largestArenaBytes) tenant.yieldMemtable()
+    this.progress()
+  }
+
+  #nextFlush(): void {
+    if (this.#flushRunning) return
+    const next = this.#flushes.shift()
+    if (next === undefined) return
+    this.#flushRunning = true
+    this.runner.submit({ name: 'flush', args: next.args, priority: FLUSH_PRIORITY }, (error, output) => {
+      this.#flushRunning = false
+      next.done(error, output)
+      this.#nextFlush()
+      this.progress()
+    })
+  }
+
+  /** Oldest first, until so many bytes of windows are free again. */
+  #releaseIdleScans(bytes: number): number {
+    let given = 0
+    for (const release of this.idleScans) {
+      if (given >= bytes) break
+      this.idleScans.delete(release)
+      release()
+      given += this.windows.releaseFree(bytes - given)
+    }
+    return given
+  }
+
+  #arenasDropped(bytes: number): void {
+    this.#droppedBytes += bytes
+    if (this.#droppedBytes < 4 * 1024 * 1024) return
+    this.#droppedBytes = 0
+    this.host.collectGarbage()
+  }
+}
