@@ -272,3 +272,13 @@ test('the newest version is the one a reader at the largest sequence number sees
   assert.equal(visible([put('a', 1), put('a', 2, '', KIND_DELETE)], [], bytesOf('a'), MAX_SEQ), 0)
   assert.equal(visible([put('a', 1)], [range('a', 'b', 2)], bytesOf('a'), MAX_SEQ), 0)
 })
+
+test('a job of a store that is being closed ends at its next step and leaves no files', () => {
+  const host = newHost()
+  const options = outputOptions(1)
+  const job = start('flush', host, flushArgs(memtableOf(numbered(2000)), options))
+  assert.equal(job.next().done, false)
+  Atomics.store(options.stop, 0, 1)
+  assert.throws(() => job.next(), { code: 'SPILLWAY_ABORTED' })
+  assert.deepEqual(host.files.list('/db'), [])
+})

@@ -30,8 +30,10 @@ export interface OutputOptions {
   blockBytes: number
   filterBitsPerKey: number
   targetTableBytes: number
-  /** Shared with the main thread: the store's next file number, and not 0 when its jobs are to stop. */
+  /** The store's next file number, shared with the main thread. */
   nextFile: Int32Array<SharedArrayBuffer>
+  /** Not 0: the store is closing, its jobs end with ABORTED. Shared too. */
+  stop: Int32Array<SharedArrayBuffer>
 }
 
 export interface FlushArgs extends OutputOptions {
@@ -60,7 +62,7 @@ export interface JobOutput {
 /** Room for the largest key, the largest inline value and their block. */
 export const KERNEL_REGION_BYTES: number = 384 * 1024
 /** A step ends after so many bytes of keys and values, and what an entry costs besides. */
-const STEP_BYTES = 32 * 1024
+const STEP_BYTES = 16 * 1024
 const ENTRY_COST_BYTES = 64
 
 let shared: Kernels | undefined
@@ -170,7 +172,7 @@ function* writeTables(
       if (step >= STEP_BYTES) {
         step = 0
         yield
-        if (Atomics.load(args.nextFile, 1) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
+        if (Atomics.load(args.stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
       }
     }
     output.finish()

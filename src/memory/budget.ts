@@ -142,6 +142,13 @@ export class Account {
     return this.grow(bytes, reclaim) ? new Lease(this, bytes) : undefined
   }
 
+  /** The same, but only if `leaveBytes` more would fit beside it: for what can be done without, so that the indispensable finds room. */
+  tryLeaseLeaving(bytes: number, leaveBytes: number): Lease | undefined {
+    const lease = this.tryLease(bytes + leaveBytes)
+    lease?.resize(bytes)
+    return lease
+  }
+
   /** A lease of `bytes`; throws BUDGET_TOO_SMALL when the budget has no room for it. */
   lease(bytes: number): Lease {
     const lease = this.tryLease(bytes)

@@ -13,6 +13,8 @@
 import type { Account, Lease } from '../memory/budget.ts'
 
 export const RESERVED_ARENAS = 2
+/** Left free for the metadata of the tables that flushes and merges make, and for readers. */
+export const HEADROOM_BYTES: number = 512 * 1024
 
 interface Arena {
   buffer: SharedArrayBuffer
@@ -101,7 +103,7 @@ export class Arenas {
     // Free ones of other sizes are in the way of the limit.
     while (this.#bytes + size > this.#limitBytes && this.#free.length > 0) this.#drop(this.#free.shift()!)
     let lease: Lease | undefined
-    if (this.#bytes + size <= this.#limitBytes) lease = this.#account.tryLease(size)
+    if (this.#bytes + size <= this.#limitBytes) lease = this.#account.tryLeaseLeaving(size, HEADROOM_BYTES)
     if (lease === undefined && (size !== this.smallestBytes || this.#reserveUsed >= RESERVED_ARENAS)) return undefined
     if (lease === undefined) this.#reserveUsed++
     this.#bytes += size

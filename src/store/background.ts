@@ -132,7 +132,7 @@ export class Background {
   async close(): Promise<void> {
     const core = this.#core
     this.#cancelRetry?.()
-    Atomics.store(core.nextFile, 1, 1)
+    Atomics.store(core.stop, 0, 1)
     while (!this.isIdle) await this.changed()
     this.wake()
   }
@@ -150,12 +150,12 @@ export class Background {
   }
 
   #output(level: number, targetTableBytes: number): OutputOptions {
-    const { settings, host, directory, nextFile } = this.#core
+    const { settings, host, directory, nextFile, stop } = this.#core
     const { compression, blockBytes, filterBitsPerKey } = settings
     return {
       directoryPrefix: host.join(directory, 'x').slice(0, -1),
       compression: compression[Math.min(level, compression.length - 1)]!,
-      blockBytes, filterBitsPerKey, targetTableBytes, nextFile: nextFile as Int32Array<SharedArrayBuffer>,
+      blockBytes, filterBitsPerKey, targetTableBytes, nextFile, stop,
     }
   }
 

@@ -52,8 +52,10 @@ export class Core {
   readonly tables: TableSet
   readonly valueFiles: ValueFiles
   readonly counters = new Counters()
-  /** Shared with the worker: the next free file number, and whether the store's jobs are to stop. */
-  readonly nextFile = new Int32Array(new SharedArrayBuffer(8))
+  /** The next free file number, shared with the worker. */
+  readonly nextFile = new Int32Array(new SharedArrayBuffer(4))
+  /** Not 0: the store's jobs are to stop. Shared with the worker. */
+  readonly stop = new Int32Array(new SharedArrayBuffer(4))
 
   // Set by recovery before anything else runs.
   lock!: HostLock

@@ -16,7 +16,7 @@ import type { Host, JobRunner } from '../host/host.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
-import { Arenas } from './arenas.ts'
+import { Arenas, HEADROOM_BYTES } from './arenas.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
@@ -191,10 +191,8 @@ export class Engine {
       const bytes = mergeWorkingBytes({ blockBytes }, runs, readAheadBytes, windowBytes)
       const extra = this.#reserveInUse ? bytes : Math.max(0, bytes - plan.mergeReserveBytes)
       // What it takes beyond the reserve leaves readers their room, but for a merge that cannot be narrower.
-      const room = extra === 0 || runs <= 2 ? 0 : READING_BYTES
-      const lease = this.#jobsAccount.tryLease(extra + room)
+      const lease = this.#jobsAccount.tryLeaseLeaving(extra, extra === 0 || runs <= 2 ? 0 : HEADROOM_BYTES)
       if (lease === undefined) continue
-      lease.resize(extra)
       const usesReserve = !this.#reserveInUse
       if (usesReserve) this.#reserveInUse = true
       this.#mergesRunning++

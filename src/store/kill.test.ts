@@ -42,7 +42,7 @@ test('twenty kills with SIGKILL during a load lose no acknowledged write', { tim
     assert.ok(result.openedAt > acked, `round ${round}: acknowledged up to ${acked}, found up to ${result.openedAt - 1}`)
     acked = Math.max(acked, result.acked)
   }
-  await using db = await Spillway.open(directory, { budget: '16 MiB' })
+  await using db = await Spillway.open(directory, { budget: '32 MiB' })
   const last = Number(await db.get('last'))
   assert.ok(last >= acked, `acknowledged up to ${acked}, found up to ${last}`)
   let expected = 0

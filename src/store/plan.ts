@@ -54,7 +54,7 @@ export interface Plan {
 }
 
 /** Below this a worker thread costs more than it gives. */
-const WORKER_FROM_BYTES = 16 * MIB
+const WORKER_FROM_BYTES = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
 /** Windows and cache that merges and memtables leave to readers. */

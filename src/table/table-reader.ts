@@ -10,7 +10,7 @@
  * Cost of a get: root (resident), filter partition, index partition, data block; of a miss, nearly always the first two.
  * The reader leases nothing: its owner accounts for `residentBytes`, and closes the file.
  */
-import { CorruptionError, invalidArgument } from '../base/errors.ts'
+import { CorruptionError, SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Hit, RangeTombstone } from '../base/cursor.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
@@ -260,9 +260,13 @@ function readFooter(file: HostFile, fileNumber: number, kernels: Kernels): Foote
       : `no footer of a table: the file is cut short, or no table`)
   }
   const version = formatVersion(memory, a)
-  if (!hasMagic(memory, a) || version !== FORMAT_VERSION) {
-    throw new CorruptionError(file.path, offset,
-      `format version ${version} is unknown; this version of Spillway reads ${FORMAT_VERSION}`
+  if (!hasMagic(memory, a) || version < FORMAT_VERSION) {
+    throw new CorruptionError(file.path, offset, `a footer of format ${version} that no version of Spillway wrote`)
+  }
+  if (version > FORMAT_VERSION) {
+    throw new SpillwayError(
+      'SPILLWAY_UNAVAILABLE', `${file.path} has table format ${version}, this version reads ${FORMAT_VERSION}. Open the store with a newer Spillway`,
+      { details: { file: file.path, format: version, supported: FORMAT_VERSION } },
     )
   }
   const footer = decodeFooter(memory, a)

@@ -31,7 +31,7 @@ export function outputOptions(nextFile: number, changes: Partial<OutputOptions> 
   const shared = new Int32Array(new SharedArrayBuffer(4))
   shared[0] = nextFile
   return {
-    directoryPrefix: PREFIX, compression: 'lz4', blockBytes: 512, filterBitsPerKey: 10, targetTableBytes: 1 << 20, nextFile: shared, ...changes,
+    directoryPrefix: PREFIX, compression: 'lz4', blockBytes: 512, filterBitsPerKey: 10, targetTableBytes: 1 << 20, nextFile: shared, stop: new Int32Array(new SharedArrayBuffer(4)), ...changes,
   }
 }
 

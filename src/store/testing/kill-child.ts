@@ -7,7 +7,7 @@ import { Spillway } from '../spillway.ts'
 
 const [directory, size] = process.argv.slice(2)
 const batchSize = Number(size)
-const db = await Spillway.open(directory!, { budget: '16 MiB', durability: 'os' })
+const db = await Spillway.open(directory!, { budget: '32 MiB', durability: 'os' })
 let next = Number(await db.get('last') ?? -1) + 1
 writeSync(1, `open ${next}\n`)
 const filler = 'x'.repeat(200)
