@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { compareBytes, compareKeys, copyBytes, describeBytes, equalBytes, sharedPrefixLength } from './bytes.ts'
+import { compareBytes, compareKeys, copyBytes, describeBytes } from './bytes.ts'
 
 const SEED = 20250624
 const PROPERTY = { seed: SEED, numRuns: 1000 }
@@ -16,17 +16,13 @@ function inside(bytes: Uint8Array, before: number): { array: Uint8Array, start: 
   return { array, start: before, end: before + bytes.length }
 }
 
-test(`ranges compare as Buffer.compare does, equal ones are equal, and prefixes come first (seed ${SEED})`, () => {
+test(`ranges compare as Buffer.compare does, and prefixes come first (seed ${SEED})`, () => {
   fc.assert(fc.property(keys, keys, fc.nat(5), fc.nat(5), (left, right, leftAt, rightAt) => {
     const a = inside(left, leftAt)
     const b = inside(right, rightAt)
     const order = Buffer.compare(left, right)
     assert.equal(Math.sign(compareBytes(a.array, a.start, a.end, b.array, b.start, b.end)), order)
     assert.equal(Math.sign(compareKeys(left, right)), order)
-    assert.equal(equalBytes(a.array, a.start, a.end, b.array, b.start, b.end), order === 0)
-    const shared = sharedPrefixLength(a.array, a.start, a.end, b.array, b.start, b.end)
-    assert.ok(left.subarray(0, shared).every((byte, i) => byte === right[i]))
-    assert.ok(shared === Math.min(left.length, right.length) || left[shared] !== right[shared])
   }), PROPERTY)
 })
 

@@ -15,30 +15,9 @@ export function compareBytes(
   return aLength - bLength
 }
 
-export function equalBytes(
-  a: Uint8Array, aStart: number, aEnd: number,
-  b: Uint8Array, bStart: number, bEnd: number,
-): boolean {
-  const length = aEnd - aStart
-  if (length !== bEnd - bStart) return false
-  for (let i = 0; i < length; i++) if (a[aStart + i] !== b[bStart + i]) return false
-  return true
-}
-
 /** `compareBytes` over whole arrays: the form `Array.prototype.sort` takes. */
 export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a, 0, a.length, b, 0, b.length)
-}
-
-/** How many leading bytes two ranges share. */
-export function sharedPrefixLength(
-  a: Uint8Array, aStart: number, aEnd: number,
-  b: Uint8Array, bStart: number, bEnd: number,
-): number {
-  const limit = Math.min(aEnd - aStart, bEnd - bStart)
-  let i = 0
-  while (i < limit && a[aStart + i] === b[bStart + i]) i++
-  return i
 }
 
 /** Copy a short range by hand (cheaper than `set(subarray())`), a long one with `set`. */

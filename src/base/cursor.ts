@@ -16,7 +16,6 @@ export const KIND_DELETE = 0
 export const KIND_PUT = 1
 /** The value is a reference to a value file (see `table/value-file.ts`). */
 export const KIND_VALUE_FILE = 2
-export type EntryKind = typeof KIND_DELETE | typeof KIND_PUT | typeof KIND_VALUE_FILE
 
 export interface Cursor {
   valid: boolean

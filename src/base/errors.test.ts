@@ -22,7 +22,7 @@ test('a corruption names file and offset, and says what to do', () => {
   assert.ok(error instanceof SpillwayError)
   assert.deepEqual([error.name, error.code], ['CorruptionError', 'SPILLWAY_CORRUPTION'])
   assert.deepEqual(error.details, { file: '/db/00000001.table', offset: 4096, block: 3 })
-  assert.match(error.message, /^\/db\/00000001\.table at offset 4096: the checksum does not match\. Restore/)
+  assert.match(error.message, /^\/db\/00000001\.table at offset 4096: the checksum does not match\. Restore the store's directory from a backup;/)
 })
 
 test('an invalid argument may come with details', () => {

@@ -37,7 +37,7 @@ export class CorruptionError extends SpillwayError {
   constructor(file: string, offset: number, what: string, options: SpillwayErrorOptions = {}) {
     super(
       'SPILLWAY_CORRUPTION',
-      `${file} at offset ${offset}: ${what}. Restore this file from a backup; "spillway verify" lists every damaged file`,
+      `${file} at offset ${offset}: ${what}. Restore the store's directory from a backup; "spillway verify" lists every damaged file`,
       { ...options, details: { file, offset, ...options.details } },
     )
     this.name = 'CorruptionError'

@@ -36,7 +36,7 @@ export interface Command {
 
 /** Options of every command. */
 export const COMMON_OPTIONS: OptionSpecs = {
-  budget: { type: 'string', value: 'SIZE', help: 'memory the store may use, e.g. "64 MiB" (default: a quarter of what there is)' },
+  budget: { type: 'string', value: 'SIZE', help: 'memory the store may use, e.g. "64 MiB" (default: a quarter of what there is, at most 64 MiB to read)' },
   json: { type: 'boolean', help: 'results on stdout, and an error on stderr, as JSON' },
   help: { type: 'boolean', short: 'h', help: 'this help' },
 }

@@ -41,6 +41,42 @@ test('import writes batches of bounded size, flushes and closes', async () => {
   assert.match(out, /^Imported 2,500 rows from .* Write amplification 2\.50, peak memory 512 KiB of 1\.0 MiB\.\n$/)
 })
 
+test('a key that is too long is a bad record: named with file and line, or skipped', async () => {
+  const long = 'k'.repeat(65_536)
+  const inputs = [
+    ['lines', `a\n${long}\nb\n`, 2], ['jsonl', `{"key":"a","value":""}\n{"key":"${long}","value":""}\n{"key":"b","value":""}\n`, 2],
+    ['csv', `key,value\na,\n${long},\nb,\n`, 3],
+  ] as const
+  for (const [format, input, line] of inputs) {
+    const stopped = await runWith(new FakeStore(), ['import', directory, '--format', format], input)
+    assert.equal(stopped.code, 1)
+    assert.deepEqual(stopped.io.store.texts, [['a', '']])
+    assert.match(stopped.err, new RegExp(`^spillway: stdin, line ${line}: the key has 65,536 bytes, keys have at most 65,535\\. --on-error skip`))
+    const skipped = await runWith(new FakeStore(), ['import', directory, '--format', format, '--on-error', 'skip'], input)
+    assert.equal(skipped.code, 0, skipped.err)
+    assert.deepEqual(skipped.io.store.texts, [['a', ''], ['b', '']])
+    assert.match(skipped.out, /\n1 record could not be read and was skipped:\n {2}stdin, line \d: the key has/)
+  }
+})
+
+test('a directory as input is refused by its path before a store is made', async () => {
+  const store = new FakeStore()
+  const { code, err } = await runWith(store, ['import', join(root, 'not made'), root])
+  assert.equal(code, 1)
+  assert.ok(err.startsWith(`spillway: ${root} is a directory`), err)
+  assert.deepEqual([store.options, store.closed], [{}, 0])
+})
+
+test('commands that only read take 64 MiB at most, unless told otherwise', async () => {
+  for (const argv of [['get', directory, 'a'], ['scan', directory], ['count', directory], ['stats', directory], ['export', directory], ['verify', directory]]) {
+    const store = await filled(['a', '1'])
+    await runWith(store, argv)
+    assert.ok(typeof store.options.budget === 'number' && store.options.budget > 0 && store.options.budget <= 64 * 2 ** 20, argv[0])
+    await runWith(store, [...argv, '--budget', '128 MiB'])
+    assert.equal(store.options.budget, 128 * 2 ** 20)
+  }
+})
+
 test('large records make smaller batches', async () => {
   const store = new FakeStore()
   const lines = Array.from({ length: 10 }, (_, i) => `${i}=${'v'.repeat(100_000)}`)
@@ -53,7 +89,7 @@ test('a bad record stops the import after everything before it is written', asyn
   const { code, out, err } = await runWith(store, ['import', directory, '--format', 'jsonl'], '{"key":"a","value":"1"}\n{oops}\n{"key":"b","value":"2"}\n')
   assert.equal(code, 1)
   assert.deepEqual(store.texts, [['a', '1']])
-  assert.match(out, /^Stopped: imported 1 rows/)
+  assert.match(out, /^Stopped: imported 1 row from /)
   assert.match(err, /^spillway: stdin, line 2: not JSON: .* \(BAD_RECORD\)\n$/)
   assert.equal(store.closed, 1)
 })
@@ -181,18 +217,18 @@ test('scan aligns, cuts to the width of a terminal and says that there is more',
 test('count, compact, stats and verify report', async () => {
   const store = await filled(['a', '1'], ['b', '2'], ['c', '3'])
   assert.equal((await runWith(store, ['count', directory, '--gte', 'b'])).out, '2\n')
-  assert.match((await runWith(store, ['compact', directory, '--gte', 'b'])).out, /^Compacted 1 tables of 2\.0 KiB into 1/)
+  assert.match((await runWith(store, ['compact', directory, '--gte', 'b'])).out, /^Compacted 1 table of 2\.0 KiB into 1/)
   assert.deepEqual(store.compacted, [{ gte: Buffer.from('b') }])
   const stats = await runWith(store, ['stats', directory])
   assert.match(stats.out, /amplification 2\.50/)
   assert.match(stats.out, /memtable {2}256 KiB {2}512 KiB {2}#{6}\.{18} {2}two memtables/)
   const memory = JSON.parse((await runWith(store, ['stats', directory, '--memory', '--json'])).out) as { budgetBytes: number }
   assert.equal(memory.budgetBytes, 1 << 20)
-  assert.match((await runWith(store, ['verify', directory])).out, /^All is well\. Checked 1 tables/)
+  assert.match((await runWith(store, ['verify', directory])).out, /^All is well\. Checked 1 manifest, 2 log segments, 1 table, /)
   store.verifyReport.errors.push({ file: '00000007.table', offset: 4096, message: 'wrong checksum' })
   const damaged = await runWith(store, ['verify', directory])
   assert.equal(damaged.code, 1)
-  assert.match(damaged.out, /^00000007\.table at offset 4096: wrong checksum\nDAMAGED: 1 files/)
+  assert.match(damaged.out, /^00000007\.table at offset 4096: wrong checksum\nDAMAGED: 1 file\. /)
 })
 
 test('wrong usage ends with 2 and opens nothing', async () => {

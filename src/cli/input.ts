@@ -1,5 +1,6 @@
 /** What import reads: files or stdin, in chunks. */
 import { createReadStream, statSync } from 'node:fs'
+import { CommandError } from './errors.ts'
 import type { InputStream, Io } from './io.ts'
 
 const CHUNK_BYTES = 64 * 1024
@@ -12,11 +13,12 @@ export interface Input {
   open(): InputStream
 }
 
-/** Inputs in order; '-' or none at all = stdin. Throws at once for a file that is not there. */
+/** Inputs in order; '-' or none at all = stdin. Throws at once for a file that is not there, or is a directory. */
 export function inputsOf(names: readonly string[], io: Io): Input[] {
   return (names.length === 0 ? ['-'] : names).map(name => {
     if (name === '-') return { name: 'stdin', bytes: io.stdinBytes(), open: () => io.stdin }
     const stat = statSync(name)
+    if (stat.isDirectory()) throw new CommandError('IS_DIRECTORY', `${name} is a directory, not a file of records`, { file: name })
     return {
       name,
       bytes: stat.isFile() ? stat.size : undefined,

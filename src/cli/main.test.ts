@@ -74,10 +74,17 @@ test('a store open elsewhere is exit code 3, with the holder named', async () =>
   ok(['put', store, 'a', '1', ...BUDGET])
   const holder = spawn(process.execPath, [program, 'import', store, '--progress', ...BUDGET], { stdio: ['pipe', 'ignore', 'ignore'] })
   const ended = new Promise(resolve => holder.on('exit', resolve))
-  let code: number | null = 0
-  let err = ''
-  // Until the holder has opened the store, the others find it free.
-  for (let attempt = 0; attempt < 100 && code === 0; attempt++) ({ code, err } = spillway(['count', store, ...BUDGET]))
+  // Until the holder has opened the store, trying would only keep it from doing so.
+  const deadline = performance.now() + 30_000
+  const holds = (): boolean => {
+    try {
+      return readFileSync(join(store, 'LOCK'), 'utf8').includes(`"pid":${holder.pid},`)
+    } catch {
+      return false
+    }
+  }
+  while (!holds() && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 20))
+  const { code, err } = spillway(['count', store, ...BUDGET])
   holder.stdin.end()
   await ended
   assert.equal(code, 3)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatCount, formatDecimalSize, formatDuration, textBar, textPairs, textTable } from './table.ts'
+import { countOf, formatCount, formatDecimalSize, formatDuration, textBar, textPairs, textTable } from './table.ts'
 
 test('columns are as wide as their widest cell, numbers to the right', () => {
   assert.deepEqual(
@@ -20,6 +20,10 @@ test('a bar shows something for anything above zero and stays within its width',
 
 test('numbers read well', () => {
   assert.equal(formatCount(1234567), '1,234,567')
+  assert.equal(countOf(0, 'row'), '0 rows')
+  assert.equal(countOf(1, 'row'), '1 row')
+  assert.equal(countOf(1, 'entry', 'entries'), '1 entry')
+  assert.equal(countOf(1000, 'entry', 'entries'), '1,000 entries')
   assert.equal(formatDecimalSize(999), '999 B')
   assert.equal(formatDecimalSize(12_345_678), '12.3 MB')
   assert.equal(formatDecimalSize(999_999), '1.0 MB')

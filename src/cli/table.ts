@@ -41,6 +41,11 @@ export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US')
 }
 
+/** "1 row", "2,000 rows". `plural` where an s does not make it. */
+export function countOf(count: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(count)} ${Math.round(count) === 1 ? noun : plural}`
+}
+
 /** Decimal bytes, as disks and networks are measured: "12.3 MB". */
 export function formatDecimalSize(bytes: number): string {
   if (bytes < 1000) return `${Math.round(bytes)} B`

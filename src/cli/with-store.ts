@@ -1,9 +1,18 @@
 /** Open the store of a command, run, close: also when the run fails. */
 import { readdirSync } from 'node:fs'
-import { parseName } from '../manifest/names.ts'
+import { parseName } from '../base/file-names.ts'
+import { memoryLimitBytes } from '../host/node/limits.ts'
 import type { Args } from './command.ts'
 import { CommandError } from './errors.ts'
 import type { Io, Store, StoreOptions } from './io.ts'
+
+/** Enough to read any store well; a quarter of the machine would only be a larger cache for one pass. */
+const READING_BUDGET_BYTES = 64 * 1024 * 1024
+
+/** For commands that only read: the default budget is modest. */
+export function readStore<T>(args: Args, io: Io, use: (store: Store) => Promise<T>): Promise<T> {
+  return withStore(args, io, false, use, { budget: Math.min(READING_BUDGET_BYTES, Math.floor(memoryLimitBytes() / 4)) })
+}
 
 /** `create`: make the store if the directory has none. Otherwise a directory without a store is an error and left as it is. */
 export async function withStore<T>(

@@ -4,11 +4,12 @@ import fc from 'fast-check'
 import { compareKeys } from '../base/bytes.ts'
 import { KIND_DELETE, KIND_VALUE_FILE, MAX_SEQ } from '../base/cursor.ts'
 import type { RangeTombstone } from '../base/cursor.ts'
+import { tableName, valueName } from '../base/file-names.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { encodeValueReference, verifyValueFile, writeValueFile } from '../table/value-file.ts'
 import { bytesOf, put, sortEntries, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
-import { tablePath, threadKernels } from './jobs.ts'
+import { threadKernels } from './jobs.ts'
 import type { FlushArgs, MergeArgs } from './jobs.ts'
 import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible } from './testing/entries.ts'
 import {
@@ -76,7 +77,7 @@ function writeReference(host: SimHost, fileNumber: number): Uint8Array {
 }
 
 function valuePath(fileNumber: number): string {
-  return `/db/${String(fileNumber).padStart(8, '0')}.value`
+  return PREFIX + valueName(fileNumber)
 }
 
 test('a flush names the value files it refers to, without those of versions it left out', () => {
@@ -177,7 +178,7 @@ test(`a merge keeps what the rules say, and no reader sees a difference (seed ${
     for (let i = 0; i <= LAST_KEY; i++) {
       for (const reader of readersOf(history)) assert.equal(visible(now.entries, now.ranges, keyOf(i), reader), visible(all.entries, all.ranges, keyOf(i), reader))
     }
-    const made = output.tables.map(({ fileNumber }) => tablePath('', fileNumber))
+    const made = output.tables.map(({ fileNumber }) => tableName(fileNumber))
     assert.deepEqual(host.files.list('/db'), [...before, ...made])
   }), { seed: SEED, numRuns: 150 })
 })
@@ -201,7 +202,7 @@ test('a job that is put down at any yield, or before it began, leaves no files o
     const before = host.files.list('/db')
     const { yields, tables } = run(name, host, args)
     assert.ok(yields > 3 && tables.length > 3, `${yields} yields, ${tables.length} tables`)
-    for (const { fileNumber } of tables) host.files.remove(tablePath(PREFIX, fileNumber))
+    for (const { fileNumber } of tables) host.files.remove(PREFIX + tableName(fileNumber))
     for (let steps = 0; steps <= yields; steps++) {
       const job = start(name, host, args)
       for (let i = 0; i < steps; i++) assert.equal(job.next().done, false)
@@ -220,7 +221,7 @@ test('a job that fails at any disk operation fails with that error and leaves no
     const began = faults.operations
     const { tables } = run(name, host, args)
     const operations = faults.operations - began
-    for (const { fileNumber } of tables) host.files.remove(tablePath(PREFIX, fileNumber))
+    for (const { fileNumber } of tables) host.files.remove(PREFIX + tableName(fileNumber))
     assert.ok(operations > 20)
     for (let point = 1; point <= operations; point++) {
       for (const isGone of [false, true]) {
@@ -237,14 +238,14 @@ test('a job that fails at any disk operation fails with that error and leaves no
 test('a damaged input is an error with its file, and leaves no output', () => {
   const host = newHost()
   writeInput(host, 1, numbered(1000, 60))
-  const size = host.files.readAll(tablePath(PREFIX, 1)).length
+  const size = host.files.readAll(PREFIX + tableName(1)).length
   for (const offset of [10, Math.floor(size / 2), size - 5]) {
-    host.disk.corrupt(tablePath(PREFIX, 1), offset, 1)
+    host.disk.corrupt(PREFIX + tableName(1), offset, 1)
     assert.throws(() => run('merge', host, mergeArgs([[1]], outputOptions(2, { targetTableBytes: 4096 }))), {
       code: 'SPILLWAY_CORRUPTION', message: /^\/db\/00000001\.table at offset/,
     })
     assert.deepEqual(host.files.list('/db'), ['00000001.table'])
-    host.disk.corrupt(tablePath(PREFIX, 1), offset, 1)
+    host.disk.corrupt(PREFIX + tableName(1), offset, 1)
   }
 })
 
@@ -256,7 +257,7 @@ test('a merge stays within its windows: one for each run, or it says that they a
   const output = run('merge', host, mergeArgs(runs, outputOptions(10), { windowBytes: 4 * 8192 }))
   assert.deepEqual(texts(readOutput(host, output).entries), texts(entries))
   assert.throws(() => run('merge', host, mergeArgs(runs, outputOptions(20), { windowBytes: 3 * 8192 })), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
-  assert.equal(host.files.exists(tablePath(PREFIX, 20)), false)
+  assert.equal(host.files.exists(PREFIX + tableName(20)), false)
 })
 
 test('a missing input is an error, and those opened before it are closed', () => {

@@ -7,6 +7,7 @@
  */
 import type { Cursor, RangeTombstone } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
+import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile, HostFiles, Job, JobContext } from '../host/host.ts'
 import { Budget } from '../memory/budget.ts'
@@ -24,7 +25,7 @@ import { RunCursor } from './run-cursor.ts'
 export type Compression = 'none' | 'lz4'
 
 export interface OutputOptions {
-  /** Path of a table file by its number is prefix + 8 digits + '.table'. */
+  /** What stands before a file's name in its path. */
   directoryPrefix: string
   compression: Compression
   blockBytes: number
@@ -62,7 +63,7 @@ export interface JobOutput {
 /** Room for the largest key, the largest inline value and their block. */
 export const KERNEL_REGION_BYTES: number = 384 * 1024
 /** A step ends after so many bytes of keys and values, and what an entry costs besides. */
-const STEP_BYTES = 16 * 1024
+export const STEP_BYTES: number = 16 * 1024
 const ENTRY_COST_BYTES = 64
 
 let shared: Kernels | undefined
@@ -77,14 +78,6 @@ export function flushWorkingBytes(options: { blockBytes: number }): number {
 
 export function mergeWorkingBytes(options: { blockBytes: number }, runs: number, readAheadBytes: number, windowBytes: number): number {
   return TableWriter.workingBytes(options) + runs * readAheadBytes + windowBytes
-}
-
-export function tablePath(prefix: string, fileNumber: number): string {
-  return `${prefix}${String(fileNumber).padStart(8, '0')}.table`
-}
-
-function valuePath(prefix: string, fileNumber: number): string {
-  return `${prefix}${String(fileNumber).padStart(8, '0')}.value`
 }
 
 /** The tables being written: cut at the target size, never between two versions of a key. */
@@ -133,7 +126,7 @@ class Output {
     if (this.#writer !== undefined) return this.#writer
     const { nextFile, directoryPrefix, compression, blockBytes, filterBitsPerKey } = this.#options
     const fileNumber = Atomics.add(nextFile, 0, 1)
-    const path = tablePath(directoryPrefix, fileNumber)
+    const path = directoryPrefix + tableName(fileNumber)
     this.#file = this.#files.create(path)
     this.#created.push(path)
     this.#writer = new TableWriter(this.#file, { fileNumber, kernels: threadKernels(), compression, blockBytes, filterBitsPerKey })
@@ -190,7 +183,7 @@ function* writeTables(
 /** Once the table is durable and the log gone, a large value must be as durable as the reference to it. */
 function syncValueFiles(files: HostFiles, prefix: string, tables: readonly TableProperties[]): void {
   for (const fileNumber of new Set(tables.flatMap(({ valueFiles }) => valueFiles))) {
-    const file = files.openWrite(valuePath(prefix, fileNumber))
+    const file = files.openWrite(prefix + valueName(fileNumber))
     try {
       file.syncSync()
     } finally {
@@ -217,7 +210,7 @@ function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput
   try {
     for (const run of args.runs) {
       const tables = run.map(fileNumber => {
-        const file = files.openRead(tablePath(args.directoryPrefix, fileNumber))
+        const file = files.openRead(args.directoryPrefix + tableName(fileNumber))
         opened.push(file)
         const table = TableReader.open(file, fileNumber, kernels)
         for (const range of table.ranges) tombstones.push(range)

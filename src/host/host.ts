@@ -8,6 +8,8 @@
  * Errors: file operations throw Node-style errors with a `code` ('ENOENT', 'EEXIST', 'ENOSPC', 'EIO').
  */
 
+import type { PressureReading } from './pressure.ts'
+
 export interface HostFile {
   readonly path: string
   /** Current length in bytes. */
@@ -46,8 +48,6 @@ export interface HostFiles {
   makeDirectory(path: string): void
   /** Remove a file; fine if it is not there. */
   remove(path: string): void
-  /** A second name for a file on the same file system (hard link), or a copy where that cannot be. */
-  link(from: string, to: string): void
   /** Make the directory's entries durable. */
   syncDirectory(path: string): void
 }
@@ -113,6 +113,8 @@ export interface JobRunner {
    * until at least one has finished; returns false if there was nothing to wait for.
    */
   pump(block: boolean): boolean
+  /** Inline: make up to so many steps of jobs now, so that they keep pace with a caller that gives the event loop no turn. A worker needs no help. */
+  help(steps: number): void
   /** Jobs submitted and not yet delivered. */
   readonly pending: number
   /** Stop at once; unfinished jobs are delivered an error with code SPILLWAY_ABORTED. */
@@ -148,10 +150,10 @@ export interface Host {
   join(directory: string, name: string): string
   /** Identity of this boot of the machine: if it changed, unsynced writes may be gone. '' = unknown. */
   bootId(): string
-  /** Random 32-bit unsigned integer. */
-  random32(): number
   /** Ask the garbage collector to find shared memory that was dropped; a host may ignore it. */
   collectGarbage(): void
+  /** How near the machine, or the group this process is in, is to having no memory left. Cheap to ask. */
+  pressure(): PressureReading
   /** What this process may use: the cgroup limit or the machine's memory, in bytes. */
   memoryLimitBytes(): number
   /**

@@ -61,6 +61,11 @@ export class InlineRunner implements JobRunner {
     return this.#delivered !== before
   }
 
+  help(steps: number): void {
+    if (this.#closed) return
+    while (steps-- > 0 && this.#list.step()) { /* one after the other */ }
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#list.abort()

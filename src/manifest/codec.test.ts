@@ -6,6 +6,7 @@ import type { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import { CHECKSUM_PIECE_BYTES, decodeVersion, encodeVersion } from './codec.ts'
 import { KERNELS, SEED, table, versionOf, versions } from './testing/versions.ts'
+import { applyEdit } from './version.ts'
 import type { Version } from './version.ts'
 
 const PATH = '/db/manifest-00000007'
@@ -93,10 +94,25 @@ test('a newer format is refused as such, format 0 as no manifest', () => {
   assert.throws(() => decode(Buffer.from(text.replace('MANIFEST 1', 'MANIFEST 0'))), { code: 'SPILLWAY_CORRUPTION' })
 })
 
+test('the record of a close comes back, and an edit does not carry it along', () => {
+  const closed = { lastSeq: 1001, logs: [[5, 40], [8, 4096]] as const }
+  const version = { ...VERSION, closed }
+  assert.deepEqual(decode(encodeVersion(version, KERNELS)), version)
+  assert.deepEqual(applyEdit(VERSION, { closed }, tables => tables), { ...version, number: 8 })
+  assert.deepEqual(applyEdit(version, {}, tables => tables), { ...VERSION, number: 8 })
+})
+
 test('content that is well sealed but makes no version is refused with a typed error', () => {
   const row = [9, 1009, 10, 1]
   const good = { ...VERSION, runs: [{ id: 3, level: 0, tables: [row] }] }
   assert.equal(decode(resealed(good)).runs[0]!.tables[0]!.fileNumber, 9)
+  const logs = [[5, 40], [8, 4096]]
+  assert.deepEqual(decode(resealed({ ...good, closed: { lastSeq: 1001, logs } })).closed, { lastSeq: 1001, logs })
+  const badClosed: unknown[] = [
+    null, 5, [], {}, { logs }, { lastSeq: 1001 }, { lastSeq: 1000, logs }, { lastSeq: -1, logs }, { lastSeq: '1001', logs }, { lastSeq: 1001, logs: [] },
+    ...[null, [5], [5, 40, 1], [4, 40], [10, 40], [5, 0], [5, -1], [5, 1.5], ['5', 40]].map(row => ({ lastSeq: 1001, logs: [row] })),
+    { lastSeq: 1001, logs: [[8, 40], [5, 40]] }, { lastSeq: 1001, logs: [[5, 40], [5, 40]] },
+  ]
   const bad: [string, unknown][] = [
     ['null', null], ['a list', []], ['a number', 5], ['a text', 'x'],
     ['another number', { ...good, number: 8 }],
@@ -112,6 +128,7 @@ test('content that is well sealed but makes no version is refused with a typed e
     ['a table beyond nextFile', { ...good, nextFile: 9 }], ['a run beyond nextRun', { ...good, nextRun: 3 }],
     ['a run without id', { ...good, runs: [{ level: 0, tables: [row] }] }],
     ['a level that is no number', { ...good, runs: [{ id: 1, level: '0', tables: [row] }] }],
+    ...badClosed.map((closed): [string, unknown] => [`closed: ${JSON.stringify(closed)}`, { ...good, closed }]),
     ['a fraction', { ...good, lastSeq: 1.5 }], ['a negative epoch', { ...good, epoch: -1 }], ['a sequence number beyond 2^53', { ...good, lastSeq: 2 ** 53 }],
   ]
   for (const [what, content] of bad) assert.throws(() => decode(resealed(content)), { name: 'CorruptionError' }, what)

@@ -8,7 +8,7 @@
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
-import type { RunRecord, TableRecord, Version } from './version.ts'
+import type { ClosedRecord, RunRecord, TableRecord, Version } from './version.ts'
 
 export const MANIFEST_FORMAT = 1
 /** Part of the format. Kernels must have regions of at least as much. */
@@ -106,14 +106,33 @@ function checkedVersion(parsed: unknown, number: number, path: string): Version 
     if (id >= nextRun) bad('run id')
     return { id, level: count(run!['level'], 'level'), tables }
   })
+  const lastSeq = count(object['lastSeq'], 'lastSeq')
+  const logFloor = count(object['logFloor'], 'logFloor')
+  const closedRecord = (closed: Record<string, unknown> | null): ClosedRecord => {
+    const rows = closed?.['logs']
+    if (!Array.isArray(rows) || rows.length === 0) bad('record of the close')
+    let last = logFloor - 1
+    const logs = (rows as unknown[][]).map((row): [number, number] => {
+      if (!Array.isArray(row) || row.length !== 2) bad('record of the close')
+      const [log, bytes] = row.map(value => count(value, 'record of the close')) as [number, number]
+      if (log <= last || log >= nextFile || bytes === 0) bad('record of the close')
+      last = log
+      return [log, bytes]
+    })
+    const closedSeq = count(closed!['lastSeq'], 'record of the close')
+    if (closedSeq <= lastSeq) bad('record of the close')
+    return { lastSeq: closedSeq, logs }
+  }
+  const closed = object['closed'] as Record<string, unknown> | null | undefined
   return {
     number,
     epoch: count(object['epoch'], 'epoch'),
-    lastSeq: count(object['lastSeq'], 'lastSeq'),
-    logFloor: count(object['logFloor'], 'logFloor'),
+    lastSeq,
+    logFloor,
     nextFile,
     nextRun,
     strategy: strategy as Version['strategy'],
     runs,
+    ...(closed === undefined ? {} : { closed: closedRecord(closed) }),
   }
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { manifestName } from '../base/file-names.ts'
 import { SimHost } from '../host/sim/sim-host.ts'
 import { ManifestStore } from './manifest-store.ts'
-import { manifestName } from './names.ts'
 import { KERNELS, table, versionOf } from './testing/versions.ts'
 import type { Version } from './version.ts'
 

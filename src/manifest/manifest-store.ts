@@ -9,11 +9,11 @@
  *
  * The same protocol works on an object store that has a conditional put.
  */
-import { SpillwayError } from '../base/errors.ts'
+import { CorruptionError, SpillwayError } from '../base/errors.ts'
+import { manifestName, parseName } from '../base/file-names.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { Host } from '../host/host.ts'
 import { decodeVersion, encodeVersion } from './codec.ts'
-import { manifestName, parseName } from './names.ts'
 import type { Version } from './version.ts'
 
 export class ManifestStore {
@@ -38,6 +38,22 @@ export class ManifestStore {
     this.#newest = newest
     return version
   }
+
+  /** Read the newest manifest back and check it; returns its bytes. Throws CorruptionError. */
+  verify(): number {
+    const path = this.newestPath
+    let bytes: Uint8Array
+    try {
+      bytes = this.#host.files.readAll(path)
+    } catch (cause) {
+      if ((cause as { code?: unknown }).code !== 'ENOENT') throw cause
+      throw new CorruptionError(path, 0, 'the manifest is missing', { cause })
+    }
+    decodeVersion(bytes, this.#newest, path, this.#kernels)
+    return bytes.length
+  }
+
+  get newestPath(): string { return this.#path(this.#newest) }
 
   /**
    * Make this version the newest. Throws FENCED when another writer got there first; then nothing was changed. After any other

@@ -6,6 +6,7 @@
  * 2. Every sequence number <= `lastSeq` is in a table; everything later is in a log segment >= `logFloor`.
  * 3. `number` grows by one with every commit; `epoch` by one with every writer that opens the store.
  * 4. No file of the store has a number >= `nextFile`.
+ * 5. A version with `closed` is the last one of its epoch: nothing was written after it.
  */
 
 export interface TableRecord {
@@ -31,6 +32,16 @@ export interface Version {
   nextRun: number
   strategy: StrategyRecord
   runs: readonly RunRecord[]
+  /** Only in the last version of a store that was closed with something in its log; who opens it drops it. */
+  closed?: ClosedRecord
+}
+
+/** What the log held, durably, when the store was closed. */
+export interface ClosedRecord {
+  /** Of the last operation in the log. */
+  lastSeq: number
+  /** Segment number and bytes, ascending. */
+  logs: readonly (readonly [number, number])[]
 }
 
 /** The strategy's name and parameters, as the store was last opened with. */
@@ -47,6 +58,7 @@ export interface VersionEdit {
   nextFile?: number
   epoch?: number
   strategy?: StrategyRecord
+  closed?: ClosedRecord
 }
 
 /**
@@ -75,5 +87,7 @@ export function applyEdit(version: Version, edit: VersionEdit, order: (tables: T
     nextRun,
     strategy: edit.strategy ?? version.strategy,
     runs,
+    // That of the version before holds no longer: it is not carried along.
+    ...(edit.closed === undefined ? {} : { closed: edit.closed }),
   }
 }

@@ -12,7 +12,7 @@
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { formatSize, parseSize } from '../base/sizes.ts'
 
-/** Asked to give back at least `bytes`; returns how many it gave (its leases already shrunk). */
+/** @internal Asked to give back at least `bytes`; returns how many it gave (its leases already shrunk). */
 export type Reclaimer = (bytes: number) => number
 
 export interface AccountReport {
@@ -33,6 +33,9 @@ export interface MemoryReport {
   accounts: Record<string, AccountReport>
 }
 
+/**
+ * The memory that one store, or several, may use: pass it as `budget` to `Spillway.open`. `db.setBudget` changes it.
+ */
 export class Budget {
   #totalBytes: number
   #usedBytes = 0
@@ -51,7 +54,7 @@ export class Budget {
   get usedBytes(): number { return this.#usedBytes }
   get freeBytes(): number { return this.totalBytes - this.#usedBytes }
 
-  /** The account of that name, made at the first call. `bound` says what limits it. */
+  /** @internal The account of that name, made at the first call. `bound` says what limits it. */
   account(name: string, bound: string): Account {
     let account = this.#accounts.get(name)
     if (account === undefined) {
@@ -61,7 +64,7 @@ export class Budget {
     return account
   }
 
-  /** Register one that can give memory back; asked in order of registration. Returns its removal. */
+  /** @internal Register one that can give memory back; asked in order of registration. Returns its removal. */
   addReclaimer(reclaimer: Reclaimer): () => void {
     this.#reclaimers.push(reclaimer)
     return () => {
@@ -71,6 +74,7 @@ export class Budget {
   }
 
   /**
+   * @internal `db.setBudget` checks the floor first.
    * Change the total. Raising it takes effect at once. After lowering it nothing more is leased until what is held fits;
    * the reclaimers are asked at once, the rest comes back as flushes and merges end.
    */
@@ -121,6 +125,7 @@ export class Budget {
   }
 }
 
+/** @internal */
 export class Account {
   readonly name: string
   readonly bound: string
@@ -181,7 +186,7 @@ export class Account {
   }
 }
 
-/** Bytes held from an account until released. */
+/** @internal Bytes held from an account until released. */
 export class Lease implements Disposable {
   readonly account: Account
   #bytes: number

@@ -206,7 +206,7 @@ test('an abort of the first lets in those it kept waiting', async () => {
   assert.deepEqual([small.state, credits.used, credits.waiting], ['granted', 100, 0])
 })
 
-test('a signal that has fired before the call rejects even where there is room; one that fires after the grant changes nothing', async () => {
+test('a signal that has fired before rejects even where there is room; one that fires after the grant changes nothing', async () => {
   const credits = new Credits(100)
   await assert.rejects(credits.acquire(1, AbortSignal.abort()), { code: 'SPILLWAY_ABORTED' })
   assert.equal(credits.used, 0)
@@ -364,7 +364,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 test(`whatever is done, the pool does what a list of waiters would (seed ${SEED})`, async () => {
   let waits = 0
   let aborts = 0
-  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 120, size: 'max' }), fc.integer({ min: 1, max: 120 }), async (steps, firstBudget) => {
+  const history = fc.array(step, { minLength: 10, maxLength: 120, size: 'max' })
+  await fc.assert(fc.asyncProperty(history, fc.integer({ min: 1, max: 120 }), async (steps, firstBudget) => {
     let errors = 0
     let told = 0
     const credits = new Credits(firstBudget, { onAccountingError: () => { errors++ } })
@@ -404,7 +405,8 @@ test(`whatever is done, the pool does what a list of waiters would (seed ${SEED}
         }
       } else if (now.op === 'acquire') {
         const controller = new AbortController()
-        const waiter = { bytes: now.bytes, controller, request: follow(credits.acquire(now.bytes, controller.signal)), state: 'waiting' }
+        const request = follow(credits.acquire(now.bytes, controller.signal))
+        const waiter = { bytes: now.bytes, controller, request, state: 'waiting' }
         all.push(waiter)
         isChange = false
         if (now.bytes === 0) {

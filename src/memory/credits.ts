@@ -248,7 +248,8 @@ function checkBytes(bytes: number, what: string): void {
 function closedError(bytes: number): SpillwayError {
   return new SpillwayError(
     'SPILLWAY_CLOSED',
-    `the store was closed before there was room for a write of ${formatSize(bytes)}; it was not written. Open it again with Spillway.open`,
+    `the store was closed before there was room for a write of ${formatSize(bytes)}; it was not written. ` +
+    'Open it again with Spillway.open',
     { details: { bytes } },
   )
 }

@@ -170,15 +170,18 @@ function resolve(options: SizerOptions): SizerConfig {
   const { minBytes, maxBytes, targetSeconds, alpha, pressureThreshold } = config
   for (const name of ['minBytes', 'baseBytes', 'maxBytes'] as const) {
     if (!(Number.isSafeInteger(config[name]) && config[name] > 0)) {
-      throw invalidArgument(`${name} of a memtable must be a whole number of bytes above 0, not ${String(config[name])}`, { ...config })
+      throw outOfRange(name, config[name], 'a whole number of bytes above 0', config)
     }
   }
   if (!(minBytes <= baseBytes && baseBytes <= maxBytes)) {
     throw invalidArgument(
-      `a memtable needs minBytes <= baseBytes <= maxBytes, not ${formatSize(minBytes)}, ${formatSize(baseBytes)}, ${formatSize(maxBytes)}. ` +
+      'a memtable needs minBytes <= baseBytes <= maxBytes, not ' +
+      `${formatSize(minBytes)}, ${formatSize(baseBytes)}, ${formatSize(maxBytes)}. ` +
       'Bounds that are left out follow the base: a quarter of it and four times it', { ...config })
   }
-  if (!(targetSeconds > 0 && targetSeconds < Infinity)) throw outOfRange('targetSeconds', targetSeconds, 'above 0 and finite', config)
+  if (!(targetSeconds > 0 && targetSeconds < Infinity)) {
+    throw outOfRange('targetSeconds', targetSeconds, 'above 0 and finite', config)
+  }
   if (!(alpha > 0 && alpha <= 1)) throw outOfRange('alpha', alpha, 'above 0 and at most 1', config)
   if (!(pressureThreshold >= 0 && pressureThreshold <= 1)) {
     throw outOfRange('pressureThreshold', pressureThreshold, 'from 0 to 1', config)

@@ -30,7 +30,7 @@ import {
 import { MAX_KEY_BYTES, findLeaf, insertKey, leafWords } from './art.ts'
 import { MemtableCursor } from './cursor.ts'
 import { MAX_NODE_WORDS, NODE256, NODE4, NODE_BLOCKS, NODE_CHILDREN } from './nodes.ts'
-import { rangeWords, readRanges, writeRange } from './ranges.ts'
+import { newestCovering, rangeWords, readRanges, writeRange } from './ranges.ts'
 import {
   MAX_VALUE_BYTES, MAX_VERSION_HEAD, OLDER, TWO_32, WIDE, olderVersion, versionHead, versionKind, versionLength, versionSeq,
   versionWords,
@@ -216,6 +216,14 @@ export class Memtable {
 
   /** The range tombstones, newest first, as copies. */
   ranges(): RangeTombstone[] { return readRanges(this.#arena) }
+
+  /**
+   * Among the `count` newest range tombstones: the largest seq <= `snapshotSeq` of one that covers the key, 0 if none does.
+   * They are looked at one by one, where they are; nothing is allocated.
+   */
+  coveringSeq(count: number, key: Uint8Array, keyStart: number, keyEnd: number, snapshotSeq: number): number {
+    return newestCovering(this.#arena, count, key, keyStart, keyEnd, snapshotSeq)
+  }
 
   /** The high word of a sequence number that may come next. */
   #checkSeq(seq: number): number {

@@ -3,8 +3,9 @@
  *
  *   words   next, seq low, seq high, start length, end length; then the bytes of start and end, each padded to a word
  *
- * Cost: 20 bytes and the two keys. There are few of them, so readers copy the list out.
+ * Cost: 20 bytes and the two keys. Readers copy the list out, or look at the newest few where they are.
  */
+import { compareBytes } from '../base/bytes.ts'
 import type { RangeTombstone } from '../base/cursor.ts'
 import { type Arena, H_RANGE_HEAD } from './arena.ts'
 import { TWO_32 } from './version.ts'
@@ -43,4 +44,20 @@ export function readRanges(arena: Arena): RangeTombstone[] {
     })
   }
   return ranges
+}
+
+/** Largest seq <= `snapshotSeq` of those among the `count` newest that cover key[start, end); 0 if none. No allocation. */
+export function newestCovering(arena: Arena, count: number, key: Uint8Array, start: number, end: number, snapshotSeq: number): number {
+  const { words, bytes } = arena
+  for (let at = words[H_RANGE_HEAD]!; at !== 0 && count > 0; at = words[at]!, count--) {
+    const seq = words[at + 2]! * TWO_32 + (words[at + 1]! >>> 0)
+    if (seq > snapshotSeq) continue
+    const startLength = words[at + 3]!
+    const startAt = (at + HEAD) * 4
+    if (compareBytes(bytes, startAt, startAt + startLength, key, start, end) > 0) continue
+    const endAt = (at + HEAD + ((startLength + 3) >>> 2)) * 4
+    // Newest first, so the first one found is the newest.
+    if (compareBytes(key, start, end, bytes, endAt, endAt + words[at + 4]!) < 0) return seq
+  }
+  return 0
 }

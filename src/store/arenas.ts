@@ -46,6 +46,12 @@ export class Arenas {
   get outCount(): number { return this.#out.size }
   get limitBytes(): number { return this.#limitBytes }
 
+  /** Whether an arena is in use that would give memory back to the budget. */
+  get holdsLeased(): boolean {
+    for (const { lease } of this.#out.values()) if (lease !== undefined) return true
+    return false
+  }
+
   /** Move the bound. Free arenas beyond it go at once, others when they come back. */
   setLimit(bytes: number): void {
     this.#limitBytes = bytes
@@ -120,4 +126,8 @@ export class Arenas {
 
 export function powerOfTwoBelow(bytes: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, bytes)))
+}
+
+export function powerOfTwoAbove(bytes: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(1, bytes)))
 }

@@ -13,7 +13,7 @@ import { SpillwayError } from '../base/errors.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../compaction/jobs.ts'
 import { narrowPick } from '../compaction/narrow.ts'
 import type { Pick } from '../compaction/strategy.ts'
-import { manifestName } from '../manifest/names.ts'
+import { manifestName } from '../base/file-names.ts'
 import { applyEdit } from '../manifest/version.ts'
 import type { VersionEdit } from '../manifest/version.ts'
 import type { TableProperties } from '../table/properties.ts'
@@ -79,7 +79,10 @@ export class Background {
     }
     core.engine.flush(args, (error, output) => {
       this.#flushRunning = false
-      if (core.closed) return
+      if (core.closed) {
+        this.#discard(output)
+        return
+      }
       if (error === undefined) this.#flushed(slot, output)
       else this.#flushFailed(error)
     })
@@ -88,7 +91,7 @@ export class Background {
   /** A flush that failed and waits for its retry begins again now. */
   retryNow(): void {
     const slot = this.#core.sealed[0]
-    if (slot === undefined || this.#flushRunning || this.#core.readOnlyReason !== undefined) return
+    if (slot === undefined || this.#flushRunning || this.#core.closing || this.#core.readOnlyReason !== undefined) return
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
     this.flush(slot)
@@ -142,6 +145,11 @@ export class Background {
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
+  /** A job of a store that was closed meanwhile had ended already: nobody will name its tables. */
+  #discard(output: JobOutput | undefined): void {
+    for (const { fileNumber } of output?.tables ?? []) this.#core.host.files.remove(this.#core.tablePath(fileNumber))
+  }
+
   #mergeAskedFor(pick: Pick): Promise<{ error: Error | undefined, whole: boolean }> {
     return new Promise((resolve, reject) => {
       if (this.#merge(pick, (error, whole) => resolve({ error, whole }))) return
@@ -174,6 +182,7 @@ export class Background {
     }
     core.sealed.shift()
     core.shape++
+    for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
     core.valueFiles.release(slot.valueFiles)
     core.engine.arenas.give(slot.buffer)
     core.counters.flushes++
@@ -224,6 +233,7 @@ export class Background {
       release()
       const whole = pick.tables.length === wanted.tables.length
       if (core.closed) {
+        this.#discard(result as JobOutput | undefined)
         done(error, whole)
         core.engine.progress()
         return

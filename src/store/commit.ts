@@ -10,6 +10,9 @@
  * Accounts: `log`, `write queue`. Cost: one write to the file and one promise per group, nothing allocated per operation.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { STEP_BYTES } from '../compaction/jobs.ts'
+import { KIND_DELETE_RANGE } from '../wal/frame.ts'
+import { applyEdit } from '../manifest/version.ts'
 import { applyOperation, recordBytesOf } from './apply.ts'
 import type { Background } from './background.ts'
 import type { Core } from './core.ts'
@@ -19,6 +22,7 @@ import { ioError } from './io-error.ts'
 import { LargeValues } from './large-values.ts'
 import type { LogBufferOwner } from './log-buffer.ts'
 import { LogSegments } from './log-segments.ts'
+import { MAX_RANGES } from './memtable-ranges.ts'
 import { MemtableSlot } from './memtables.ts'
 import type { Operations } from './operations.ts'
 import { Stalls } from './stalls.ts'
@@ -42,6 +46,8 @@ const DONE = Promise.resolve()
 const MOST_REPLAYED_LOGS = 8
 /** A log segment grows to so many times its memtable's arena at most. */
 const LOG_PER_ARENA = 4
+/** For each byte of memtable so many bytes of flush and merge, where those have no thread of their own. */
+const HELP_PER_BYTE = 4
 
 export class Committer implements LogBufferOwner {
   readonly #core: Core
@@ -52,11 +58,16 @@ export class Committer implements LogBufferOwner {
   #group: Group | undefined
   #groupEntries = 0
   #groupRecordBytes = 0
+  #groupRanges = 0
   #commitScheduled = false
   #queue: Waiter[] = []
   #queuedBytes = 0
   #syncing: Deferred[] = []
   #syncRunning = false
+  /** What is appended was counted as demand when it began to wait. */
+  #isDraining = false
+  /** Steps of jobs that a writer owes for the memtable it filled. */
+  #owedSteps = 0
 
   constructor(core: Core, background: Background) {
     this.#core = core
@@ -84,6 +95,7 @@ export class Committer implements LogBufferOwner {
         this.#commitScheduled = true
         this.#core.host.scheduler.microtask(this.#commitSoon)
       }
+      if (this.#owedSteps > 0) this.#helpJobs()
       return this.#acknowledgement(durability)
     }
     return this.#enqueue(operations, durability)
@@ -99,6 +111,7 @@ export class Committer implements LogBufferOwner {
     while (!this.#tryAppend(operations, durability)) this.#waitInside()
     const error = this.commitGroup()
     if (error !== undefined) throw error
+    if (this.#owedSteps > 0) this.#helpJobs()
     if (durability === 'disk') this.#syncNow()
     if (this.#stalls.owes) core.host.scheduler.sleepSync(this.#stalls.takeOwed())
   }
@@ -111,6 +124,7 @@ export class Committer implements LogBufferOwner {
     this.#group = undefined
     this.#groupEntries = 0
     this.#groupRecordBytes = 0
+    this.#groupRanges = 0
     const log = this.#logs.current
     const before = log.writtenBytes
     const lastSeq = core.lastSeq
@@ -167,7 +181,25 @@ export class Committer implements LogBufferOwner {
       this.#logs.close()
       this.#core.engine.logBuffer.leave(this)
     }
+    this.#recordClose()
   }
+
+  /** Written down in the manifest, a log that is lost or cut short from now on shows at the next open. */
+  #recordClose(): void {
+    const core = this.#core
+    if (core.lastSeq <= core.version.lastSeq || core.readOnlyReason !== undefined || this.#logs.hasTail) return
+    const closed = { lastSeq: core.lastSeq, logs: this.#logs.written() }
+    const version = applyEdit(core.version, { nextFile: Atomics.load(core.nextFile, 0), closed }, tables => tables)
+    try {
+      core.manifests.commit(version)
+      core.version = version
+    } catch {
+      // What was acknowledged is durable without it: the store is closed as one that died is.
+    }
+  }
+
+  /** Number and bytes of every log segment that is still needed. */
+  writtenLogs(): [number, number][] { return this.#logs.written() }
 
   /** True when the active memtable holds something and can be handed to a flush now. */
   get canSeal(): boolean {
@@ -232,17 +264,17 @@ export class Committer implements LogBufferOwner {
         }
       }
     } catch (error) {
-      this.#values.forget()
+      this.#values.forget(operations)
       throw error
     }
-    this.#values.forget()
+    this.#values.forget(operations)
     return false
   }
 
   /** What keeps the operations out of the group: nothing, the memtable's room or the log buffer's. Then nothing has changed. */
   #append(operations: Operations, durability: Durability): 'none' | 'memtable' | 'log' {
     const writes = durability !== 'none'
-    if (this.#core.active.isPlaceholder || this.#logIsLong()) return 'memtable'
+    if (this.#core.active.isPlaceholder || this.#isTimeToSeal()) return 'memtable'
     this.#core.engine.logBuffer.claim(this)
     if (this.#group !== undefined && this.#group.writes !== writes) this.#throwIfFailed(this.commitGroup())
     const log = this.#logs.current
@@ -250,13 +282,15 @@ export class Committer implements LogBufferOwner {
     const mark = operations.count > 1 ? log.mark() : undefined
     let entries = this.#groupEntries
     let recordBytes = this.#groupRecordBytes
+    let ranges = this.#groupRanges
     let problem: 'none' | 'memtable' | 'log' = 'none'
     try {
       for (let i = 0; i < operations.count && problem === 'none'; i++) {
         operations.load(i)
         entries++
         recordBytes += recordBytesOf(operations.kind, operations.keyEnd - operations.keyStart, this.#values.storedBytes(operations))
-        if (!memtable.fitsBatch(entries, recordBytes)) {
+        if (operations.kind === KIND_DELETE_RANGE) ranges++
+        if (!memtable.fitsBatch(entries, recordBytes) || memtable.rangeCount + ranges > MAX_RANGES) {
           problem = 'memtable'
           break
         }
@@ -273,8 +307,10 @@ export class Committer implements LogBufferOwner {
       return problem
     }
     if (operations.count === 0) return 'none'
+    if (!this.#isDraining) this.#core.engine.sizer.recordWrite(recordBytes - this.#groupRecordBytes)
     this.#groupEntries = entries
     this.#groupRecordBytes = recordBytes
+    this.#groupRanges = ranges
     this.#group ??= { writes, written: undefined, synced: undefined }
     return 'none'
   }
@@ -343,9 +379,15 @@ export class Committer implements LogBufferOwner {
     return this.#takeArena(engine.plan.smallestArenaBytes)
   }
 
-  /** Overwrites fill the log without filling the memtable: then the log decides when to flush. */
-  #logIsLong(): boolean {
-    return this.#group === undefined && this.#logs.current.writtenBytes > LOG_PER_ARENA * this.#core.active.buffer.byteLength && this.canSeal
+  /**
+   * The sizer may want a memtable sealed before its arena is full. And overwrites fill the log without filling the memtable: then
+   * the log decides.
+   */
+  #isTimeToSeal(): boolean {
+    const { active, engine } = this.#core
+    if (this.#group !== undefined) return false
+    const isLarge = engine.sizer.shouldSeal(active.memtable.usedBytes) || this.#logs.current.writtenBytes > LOG_PER_ARENA * active.buffer.byteLength
+    return isLarge && this.canSeal
   }
 
   #takeArena(leastBytes: number): boolean {
@@ -372,6 +414,14 @@ export class Committer implements LogBufferOwner {
     core.active = new MemtableSlot(undefined, logNumber)
     core.shape++
     this.#background.flush(slot)
+    this.#owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES
+  }
+
+  /** Jobs on this thread keep pace with the writer; not from inside an append, since what they end goes on with other writes. */
+  #helpJobs(): void {
+    const steps = this.#owedSteps
+    this.#owedSteps = 0
+    this.#core.engine.runner.help(steps)
   }
 
   #acknowledgement(durability: Durability): Promise<void> {
@@ -383,11 +433,13 @@ export class Committer implements LogBufferOwner {
 
   #enqueue(operations: Operations, durability: Durability): Promise<void> {
     const core = this.#core
-    const kept = operations.keep()
-    const bytes = kept.count === 1 ? kept.keyEnd - kept.keyStart + kept.valueEnd - kept.valueStart + 128 : 1024
+    // What is larger than the queue waits inside this call, where nobody can change it: it is not copied.
+    const { bytes } = operations
+    const kept = bytes > core.plan.queueBytes ? operations : operations.keep()
     const waiter: Waiter = { operations: kept, durability, bytes, deferred: deferred() }
     this.#queue.push(waiter)
     this.#queuedBytes += bytes
+    core.engine.sizer.recordWrite(bytes)
     this.#stalls.begin(this.#stallCause())
     this.#background.retryNow()
     // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
@@ -408,11 +460,14 @@ export class Committer implements LogBufferOwner {
     while (this.#queue.length > 0) {
       const waiter = this.#queue[0]!
       let appended: boolean
+      this.#isDraining = true
       try {
         appended = this.#tryAppend(waiter.operations, waiter.durability)
       } catch (error) {
         this.#shiftQueue().deferred.reject(error as Error)
         continue
+      } finally {
+        this.#isDraining = false
       }
       if (!appended) {
         if (failed !== undefined) this.#failQueue(failed)

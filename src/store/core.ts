@@ -8,7 +8,7 @@ import type { BlockCache } from '../cache/block-cache.ts'
 import type { Strategy } from '../compaction/strategy.ts'
 import type { Host, HostLock } from '../host/host.ts'
 import { ManifestStore } from '../manifest/manifest-store.ts'
-import { logName, tableName, valueName } from '../manifest/names.ts'
+import { logName, tableName, valueName } from '../base/file-names.ts'
 import type { Version } from '../manifest/version.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { WindowPool } from '../memory/windows.ts'
@@ -68,12 +68,16 @@ export class Core {
   lastSeq = 0
   /** Numbers of all log segments on disk, ascending. */
   logs: number[] = []
+  /** Files of large values that are not durable yet: they must be before the log that refers to them is. */
+  readonly unsyncedValues = new Set<number>()
   /** Changes when memtables or tables are exchanged: iterators look for their place again. */
   shape = 0
   readonly iterators = new Set<{ closeSync(): void }>()
   /** Set once: no write is taken any more. */
   readOnlyReason: Error | undefined
   lastBackgroundError: Error | undefined
+  /** Set first when the store closes: no call is taken any more. */
+  closing = false
   closed = false
   readonly #scratch: Lease
 
@@ -103,7 +107,7 @@ export class Core {
   reader(number: number): TableReader { return this.tables.get(number) }
 
   checkOpen(): void {
-    if (this.closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the store is closed. Open it again with Spillway.open')
+    if (this.closing || this.closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the store is closed. Open it again with Spillway.open')
   }
 
   checkWritable(): void {

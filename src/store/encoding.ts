@@ -21,6 +21,8 @@ export class Scratch {
   bytes: Uint8Array
   start = 0
   end = 0
+  /** A codec of the user's own is encoding into it right now. */
+  busy = false
   readonly #own: Buffer
 
   constructor(sizeBytes: number) {
@@ -118,7 +120,13 @@ export function transcoder(encoding: Encoding<any>, option: string): Transcoder 
     return {
       name: encoding.name ?? 'custom',
       encode(value, scratch) {
-        const encoded: unknown = encoding.encode(value)
+        scratch.busy = true
+        let encoded: unknown
+        try {
+          encoded = encoding.encode(value)
+        } finally {
+          scratch.busy = false
+        }
         if (typeof encoded === 'string') scratch.text(encoded)
         else bytesOnly(encoded, scratch, encoding.name ?? 'custom')
       },

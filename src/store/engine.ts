@@ -13,10 +13,13 @@ import { BlockCache } from '../cache/block-cache.ts'
 import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
 import type { Host, JobRunner } from '../host/host.ts'
+import { combinePressure } from '../host/pressure.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
+import { MemtableSizer } from '../memory/sizer.ts'
+import type { SizerOptions } from '../memory/sizer.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
-import { Arenas, HEADROOM_BYTES } from './arenas.ts'
+import { Arenas, HEADROOM_BYTES, powerOfTwoAbove, powerOfTwoBelow } from './arenas.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
@@ -42,6 +45,7 @@ export interface MergeMemory {
 const FLUSH_PRIORITY = 0
 /** What the block cache needs to begin with, of the reserve for reading. */
 const READING_CACHE_BYTES = 64 * 1024
+const SIZER_STEP_MS = 1000
 const engines = new WeakMap<Budget, Engine>()
 
 export class Engine {
@@ -55,6 +59,8 @@ export class Engine {
   readonly logBuffer: LogBuffer
   readonly runner: JobRunner
   readonly metadata: Account
+  /** When to seal: measures what is asked for by all stores of the budget. */
+  readonly sizer: MemtableSizer
   /** Scans that stand between two calls of their iterators: closed when their windows are needed. */
   readonly idleScans = new Set<() => void>()
   readonly #jobsAccount: Account
@@ -65,11 +71,16 @@ export class Engine {
   #plan: Plan
   #holders = 0
   #flushRunning = false
+  /** Somebody got less than its share while a flush ran: when that has ended, the store with the most is asked. */
+  #roomWanted = false
   readonly #flushes: { args: FlushArgs, done: (error: Error | undefined, output: unknown) => void }[] = []
   #mergesRunning = 0
   #reserveInUse = false
   #nextTableId = 1
   #droppedBytes = 0
+  /** What the budget's total is, or comes down to. */
+  #targetBytes: number
+  #sizedMs = -Infinity
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
   static acquire(budget: Budget, host: Host, blockBytes: number): Engine {
@@ -89,6 +100,7 @@ export class Engine {
     checkFloor(plan, 0)
     this.host = host
     this.budget = budget
+    this.#targetBytes = budget.totalBytes
     this.#plan = plan
     this.metadata = budget.account('table metadata', 'grows with tables: top index, range tombstones, key ranges')
     this.#jobsAccount = budget.account('flush and merge', 'one flush and one smallest merge are reserved; wider merges lease more')
@@ -103,6 +115,7 @@ export class Engine {
     this.#leases.push(this.#jobsAccount.lease(plan.flushBytes + plan.mergeReserveBytes))
     this.arenas = new Arenas(budget.account('memtables', 'their share of the budget; two of the smallest are reserved'), plan.smallestArenaBytes, plan.writeBytes)
     this.arenas.onDropped = bytes => this.#arenasDropped(bytes)
+    this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(plan))
     this.kernels = new Kernels(KERNEL_REGION_BYTES)
     this.logBuffer = new LogBuffer(plan.logBufferBytes)
     this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'))
@@ -147,22 +160,25 @@ export class Engine {
     this.windows.close()
     this.arenas.close()
     for (const lease of this.#leases.splice(0)) lease.release()
+    this.budget.setTotal(this.#targetBytes)
   }
 
   /** An arena for a store that begins to write; undefined: wait, something was asked to make room. */
   takeArena(leastBytes: number): SharedArrayBuffer | undefined {
-    const { largestArenaBytes, smallestArenaBytes } = this.#plan
+    const { smallestArenaBytes } = this.#plan
+    this.#updateSizer()
     let writers = 1
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > 0) writers++
     const share = Math.floor(this.arenas.limitBytes / 2 / writers)
-    const want = Math.max(leastBytes, Math.min(largestArenaBytes, Math.max(share, smallestArenaBytes)))
+    const want = Math.max(leastBytes, Math.min(powerOfTwoAbove(this.sizer.sizeBytes), Math.max(share, smallestArenaBytes)))
     const buffer = this.arenas.take(want)
-    if (buffer === undefined) this.makeRoom()
+    if (buffer === undefined || buffer.byteLength < powerOfTwoBelow(want)) this.makeRoom()
     return buffer
   }
 
   /** Ask the store with the most to give to flush, unless a flush is on its way already. */
   makeRoom(): void {
+    this.#roomWanted = this.#flushRunning
     if (this.#flushRunning) return
     let victim: Tenant | undefined
     let most = 0
@@ -210,6 +226,7 @@ export class Engine {
 
   /** Called after every job: all stores go on, the merges of others may have a place now. */
   progress(): void {
+    this.#comeDown()
     for (const tenant of this.#tenants) tenant.schedule()
     for (const tenant of this.#tenants) tenant.onProgress()
   }
@@ -217,13 +234,45 @@ export class Engine {
   /** Change the budget while stores are open. Throws BUDGET_TOO_SMALL, and nothing changes, below the floor. */
   setBudget(budgetBytes: number, blockBytes: number): void {
     const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode)
-    checkFloor(plan, this.metadata.bytes)
+    checkFloor(plan, this.metadata.bytes, this.#holders)
     this.#plan = plan
     this.arenas.setLimit(plan.writeBytes)
-    this.budget.setTotal(budgetBytes)
+    this.sizer.configure(sizerOptions(plan))
+    this.#targetBytes = budgetBytes
+    if (budgetBytes > this.budget.totalBytes) this.budget.setTotal(budgetBytes)
     // Arenas larger than the new share come back by being flushed.
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > plan.largestArenaBytes) tenant.yieldMemtable()
     this.progress()
+  }
+
+  #updateSizer(): void {
+    const nowMs = this.host.clock.nowMs()
+    if (nowMs - this.#sizedMs < SIZER_STEP_MS) return
+    this.#sizedMs = nowMs
+    this.sizer.update()
+  }
+
+  /** Of the host, and of this budget without the block cache, which fills whatever is free. */
+  #pressure(): number | undefined {
+    const { totalBytes, usedBytes } = this.budget
+    const value = totalBytes === 0 ? undefined : (usedBytes - this.cache.stats().bytes - this.arenas.bytes) / totalBytes
+    return combinePressure([...this.host.pressure().parts, { name: 'budget', value }]).pressure
+  }
+
+  /**
+   * After the budget was lowered: flush one memtable after the other until what is held fits. Meanwhile the total comes down
+   * with what is used, and leaves room for the metadata of the tables that those flushes make: without it none could end.
+   */
+  #comeDown(): void {
+    const { budget } = this
+    const beforeBytes = budget.totalBytes
+    if (beforeBytes === this.#targetBytes) return
+    // Asks for all that can be given back without a flush.
+    budget.setTotal(this.#targetBytes)
+    if (budget.usedBytes + HEADROOM_BYTES <= this.#targetBytes) return
+    if (budget.usedBytes <= this.#targetBytes && !this.arenas.holdsLeased) return
+    budget.setTotal(Math.max(this.#targetBytes, Math.min(beforeBytes, budget.usedBytes + HEADROOM_BYTES)))
+    this.makeRoom()
   }
 
   #nextFlush(): void {
@@ -233,6 +282,7 @@ export class Engine {
     this.#flushRunning = true
     this.runner.submit({ name: 'flush', args: next.args, priority: FLUSH_PRIORITY }, (error, output) => {
       this.#flushRunning = false
+      if (this.#roomWanted) this.makeRoom()
       next.done(error, output)
       this.#nextFlush()
       this.progress()
@@ -257,4 +307,9 @@ export class Engine {
     this.#droppedBytes = 0
     this.host.collectGarbage()
   }
+}
+
+/** The largest arena holds a second of the fastest writing; a slow writer takes less and leaves more to the cache. */
+function sizerOptions({ largestArenaBytes }: Plan): SizerOptions {
+  return { baseBytes: largestArenaBytes / 2, maxBytes: largestArenaBytes }
 }

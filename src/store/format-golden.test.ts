@@ -94,6 +94,17 @@ test('a manifest', () => {
   assert.deepEqual(decodeVersion(Buffer.from(MANIFEST), 7, '/manifest-00000007', KERNELS), VERSION)
 })
 
+const CLOSED_MANIFEST = `SPILLWAY MANIFEST 1
+{"number":7,"epoch":2,"lastSeq":258,"logFloor":5,"nextFile":9,"nextRun":3,"strategy":{"name":"leveled","parameters":{"multiplier":10}},"runs":[],"closed":{"lastSeq":261,"logs":[[5,224]]}}
+3006f8d59d741a7e
+`
+
+test('the manifest of a closed store', () => {
+  const version: Version = { ...VERSION, runs: [], closed: { lastSeq: 261, logs: [[5, 224]] } }
+  assert.equal(Buffer.from(encodeVersion(version, KERNELS)).toString(), CLOSED_MANIFEST)
+  assert.deepEqual(decodeVersion(Buffer.from(CLOSED_MANIFEST), 7, '/manifest-00000007', KERNELS), version)
+})
+
 function reference(fileNumber: number, lengthBytes: number): Uint8Array {
   const bytes = new Uint8Array(14)
   encodeValueReference(bytes, 0, fileNumber, lengthBytes)

@@ -17,6 +17,7 @@ import { valueOf } from './reader.ts'
 import { Scan } from './scan.ts'
 import type { Snapshot } from './snapshots.ts'
 
+/** @internal */
 export interface IteratorPlan {
   range: ByteRange
   reverse: boolean
@@ -69,7 +70,8 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   async next(): Promise<T | undefined> {
     if (this.#chunkAt >= this.#chunk.length) {
       await this.#turn()
-      this.#refill(CHUNK_ENTRIES)
+      // Another call of `next` may have refilled it meanwhile.
+      if (this.#chunkAt >= this.#chunk.length) this.#refill(CHUNK_ENTRIES)
     }
     return this.#chunk[this.#chunkAt++]
   }
@@ -163,14 +165,14 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     this.closeSync()
   }
 
-  /** Count what is left without decoding it. */
+  /** @internal Count what is left without decoding it. */
   countSync(most: number): number {
     let count = 0
     this.#walk(() => ++count < most)
     return count
   }
 
-  /** Where it stands, for splitting long work: true when nothing is left. */
+  /** @internal Where it stands, for splitting long work: true when nothing is left. */
   get ended(): boolean { return this.#done }
 
   #refill(entries: number): void {
@@ -265,11 +267,8 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   }
 
   #check(): void {
-    if (this.#closed) {
-      this.#core.checkOpen()
-      throw new SpillwayError('SPILLWAY_CLOSED', 'the iterator is closed. Make a new one with db.iterator()')
-    }
     this.#core.checkOpen()
+    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the iterator is closed. Make a new one with db.iterator()')
   }
 }
 

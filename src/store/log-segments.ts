@@ -3,8 +3,10 @@
  *
  * Invariants
  * 1. A segment belongs to one memtable (recovery may give a memtable several): it goes when that is in a table.
- * 2. Segments become durable in their order, and their directory entries before their content counts as durable.
+ * 2. Segments become durable in their order, after the large values they refer to, and their directory entries before their
+ *    content counts as durable.
  */
+import type { HostFile } from '../host/host.ts'
 import { LogWriter } from '../wal/log-writer.ts'
 import type { Core } from './core.ts'
 import { ioError } from './io-error.ts'
@@ -14,6 +16,8 @@ export class LogSegments {
   #current!: LogWriter
   #older: LogWriter[] = []
   #directorySynced = false
+  /** Bytes of the segments of earlier lives that recovery kept. */
+  readonly #recovered = new Map<number, number>()
 
   constructor(core: Core) {
     this.#core = core
@@ -26,6 +30,7 @@ export class LogSegments {
     const core = this.#core
     const older = this.#current as LogWriter | undefined
     if (older !== undefined) this.writeOut()
+    else this.#measureRecovered()
     const number = core.takeFileNumber()
     const path = core.logPath(number)
     try {
@@ -57,9 +62,20 @@ export class LogSegments {
     this.#core.counters.logBytes += this.#current.writtenBytes - before
   }
 
+  /** Number and bytes of every segment that is still needed, ascending: so much of it is the history, and nothing behind it is. */
+  written(): [number, number][] {
+    const bytes = new Map(this.#recovered)
+    for (const log of [...this.#older, this.#current]) bytes.set(log.fileNumber, log.writtenBytes)
+    return this.#core.logs.filter(number => number >= this.#core.version.logFloor).map(number => [number, bytes.get(number)!])
+  }
+
+  /** Whether what a failed write left behind could not be cut off. */
+  get hasTail(): boolean { return this.#current.hasTail || this.#older.some(log => log.hasTail) }
+
   /** The segments below `floor` are no longer needed. */
   drop(floor: number): void {
     const core = this.#core
+    for (const number of this.#recovered.keys()) if (number < floor) this.#recovered.delete(number)
     this.#older = this.#older.filter(log => {
       if (log.fileNumber >= floor) return true
       log.close()
@@ -69,17 +85,42 @@ export class LogSegments {
     core.logs = core.logs.filter(number => number >= floor)
   }
 
+  /** Make durable all that was written before this call. */
   async sync(): Promise<void> {
-    // A flush may close and remove an older segment while another one is being synced: its content is in a table then.
-    for (const log of [...this.#older]) if (!log.isSynced && this.#older.includes(log)) await log.sync()
-    this.#syncDirectory()
-    const current = this.#current
-    if (!current.isSynced) await current.sync()
+    const { unsyncedValues } = this.#core
+    for (const log of [...this.#older, this.#current]) {
+      // A sync covers what is written up to its beginning, so no large value may be left when it begins.
+      while (unsyncedValues.size > 0) {
+        const [number] = unsyncedValues
+        const file = this.#openValue(number!)
+        if (file === undefined) continue
+        try {
+          await file.sync()
+        } finally {
+          file.close()
+        }
+        unsyncedValues.delete(number!)
+      }
+      this.#syncDirectory()
+      // A flush may have closed and removed it while another one was being synced: its content is in a table then.
+      if (!log.isSynced && (log === this.#current || this.#older.includes(log))) await log.sync()
+    }
   }
 
   syncNow(): void {
-    for (const log of this.#older) if (!log.isSynced) log.syncSync()
+    const { unsyncedValues } = this.#core
+    for (const number of unsyncedValues) {
+      const file = this.#openValue(number)
+      if (file === undefined) continue
+      try {
+        file.syncSync()
+      } finally {
+        file.close()
+      }
+      unsyncedValues.delete(number)
+    }
     this.#syncDirectory()
+    for (const log of this.#older) if (!log.isSynced) log.syncSync()
     if (!this.#current.isSynced) this.#current.syncSync()
   }
 
@@ -93,6 +134,32 @@ export class LogSegments {
       core.logs = core.logs.filter(number => number !== current.fileNumber)
     }
     for (const log of this.#older) log.close()
+  }
+
+  #measureRecovered(): void {
+    const core = this.#core
+    for (const number of core.logs) {
+      const file = core.host.files.openRead(core.logPath(number))
+      try {
+        this.#recovered.set(number, file.size())
+      } finally {
+        file.close()
+      }
+    }
+  }
+
+  /** The file of a large value, to make it durable; undefined when it was removed meanwhile and nobody needs it. */
+  #openValue(number: number): HostFile | undefined {
+    const core = this.#core
+    try {
+      const file = core.host.files.openWrite(core.valuePath(number))
+      this.#directorySynced = false
+      return file
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ENOENT') throw error
+      core.unsyncedValues.delete(number)
+      return undefined
+    }
   }
 
   #syncDirectory(): void {

@@ -2,9 +2,8 @@
  * A memtable with what the store knows of it: the active one, or one being flushed. A store that has not written since its last
  * flush holds a placeholder of a few KiB instead of an arena.
  */
-import type { RangeSet as RangeSetType } from '../base/ranges.ts'
-import { RangeSet } from '../base/ranges.ts'
 import { Memtable } from '../memtable/memtable.ts'
+import { MemtableRanges } from './memtable-ranges.ts'
 
 export class MemtableSlot {
   readonly memtable: Memtable
@@ -13,8 +12,8 @@ export class MemtableSlot {
   readonly logNumber: number
   /** Value files its entries refer to, or referred to before they were overwritten. */
   readonly valueFiles: number[] = []
-  #ranges: RangeSetType = RangeSet.EMPTY
-  #rangeCount = 0
+  /** Its range tombstones, for reading; those added later are in it too. */
+  readonly ranges: MemtableRanges
 
   /** True: nothing may be written to it. */
   readonly isPlaceholder: boolean
@@ -26,16 +25,8 @@ export class MemtableSlot {
     this.logNumber = logNumber
     this.memtable = new Memtable(buffer)
     this.memtable.reset()
+    this.ranges = new MemtableRanges(this.memtable)
   }
 
   get isEmpty(): boolean { return this.memtable.entryCount === 0 && this.memtable.rangeCount === 0 }
-
-  /** The range tombstones, resolved for reading; rebuilt when one was added. */
-  get ranges(): RangeSetType {
-    if (this.memtable.rangeCount !== this.#rangeCount) {
-      this.#ranges = RangeSet.of(this.memtable.ranges())
-      this.#rangeCount = this.memtable.rangeCount
-    }
-    return this.#ranges
-  }
 }

@@ -4,15 +4,13 @@
  */
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
-import { Scratch, copyOf, describe } from './encoding.ts'
-import type { Transcoder } from './encoding.ts'
+import { describe } from './encoding.ts'
+import type { Scratch, Transcoder } from './encoding.ts'
+import { PackedOperations, WAITER_BYTES, packedBytes } from './packed-operations.ts'
 import type { BatchOperation } from './types.ts'
 
 export const MAX_KEY_BYTES = 65535
 export const MAX_VALUE_BYTES: number = 256 * 1024 * 1024
-
-/** Enough for the text that is encoded by hand. */
-const KEPT_SCRATCH_BYTES = 64
 
 export interface Operations {
   readonly count: number
@@ -25,7 +23,9 @@ export interface Operations {
   valueEnd: number
   /** Make operation i the current one. */
   load(i: number): void
-  /** The same operations, independent of any scratch. */
+  /** What the result of `keep` holds, in bytes. Of a batch all operations are encoded for it: throws for what cannot be written. */
+  readonly bytes: number
+  /** The same operations, sharing nothing with the caller or any scratch. */
   keep(): Operations
   /** Called when everything written before is in the memtable, right before these are appended: what they depend on is known now. */
   prepare?(): void
@@ -53,15 +53,11 @@ export class SingleOperation implements Operations {
 
   load(): void {}
 
-  keep(): Operations {
-    const kept = new SingleOperation()
-    kept.kind = this.kind
-    kept.key = copyOf(this.key, this.keyStart, this.keyEnd)
-    kept.keyEnd = kept.key.length
-    kept.value = copyOf(this.value, this.valueStart, this.valueEnd)
-    kept.valueEnd = kept.value.length
-    return kept
-  }
+  get bytes(): number { return packedBytes(1, this.#contentBytes) }
+
+  keep(): Operations { return new PackedOperations(this, this.#contentBytes) }
+
+  get #contentBytes(): number { return this.keyEnd - this.keyStart + this.valueEnd - this.valueStart }
 }
 
 /** A few operations made by the store itself. */
@@ -74,6 +70,8 @@ export class OperationList implements Operations {
   valueStart = 0
   valueEnd = 0
   prepare?: () => void
+  /** What `prepare` holds on to. */
+  preparedBytes = 0
   readonly #list: { kind: number, key: Uint8Array, value: Uint8Array }[] = []
 
   get count(): number { return this.#list.length }
@@ -95,6 +93,10 @@ export class OperationList implements Operations {
     this.value = value
     this.valueStart = 0
     this.valueEnd = value.length
+  }
+
+  get bytes(): number {
+    return this.#list.reduce((sum, { key, value }) => sum + key.length + value.length, WAITER_BYTES + this.preparedBytes)
   }
 
   /** Its bytes are its own already. */
@@ -155,13 +157,18 @@ export class BatchOperations implements Operations {
     checkLengths(this.keyEnd - this.keyStart, this.valueEnd - this.valueStart)
   }
 
-  /**
-   * The array is the user's; only its order is copied, so that later changes to it do no harm. It has scratch of its own:
-   * it is loaded while a later call's operation stands in the shared one. Text that does not fit is allocated.
-   */
-  keep(): Operations {
-    return new BatchOperations(
-      [...this.#operations], this.#keys, this.#values, new Scratch(KEPT_SCRATCH_BYTES), new Scratch(KEPT_SCRATCH_BYTES))
+  get bytes(): number { return packedBytes(this.count, this.#measure()) }
+
+  /** The array, the objects in it and their buffers are the user's, who may use them again: all of it is encoded now. */
+  keep(): Operations { return new PackedOperations(this, this.#measure()) }
+
+  #measure(): number {
+    let bytes = 0
+    for (let i = 0; i < this.count; i++) {
+      this.load(i)
+      bytes += this.keyEnd - this.keyStart + this.valueEnd - this.valueStart
+    }
+    return bytes
   }
 }
 

@@ -68,7 +68,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
 /** The strategy to open with: as asked for, else as recorded, else tiered. `maxRuns` bounds merges to the budget. */
 export function chooseStrategy(asked: CompactionOption | undefined, recorded: StrategyRecord | undefined, maxRuns: number): Strategy {
   let given: Record<string, unknown>
-  if (asked === undefined) given = recorded === undefined ? { name: 'tiered' } : { name: recorded.name, ...recorded.parameters }
+  if (asked === undefined) given = recorded === undefined ? { name: 'tiered' } : { name: recorded.name, ...withinBudget(recorded.parameters, maxRuns) }
   else if (typeof asked === 'string') given = { name: asked }
   else {
     if (typeof asked !== 'object' || asked === null) throw invalidArgument(`compaction must be 'tiered', 'leveled' or an object with a strategy, not ${describe(asked)}`)
@@ -77,6 +77,12 @@ export function chooseStrategy(asked: CompactionOption | undefined, recorded: St
   }
   if (given['name'] === 'tiered' && (asked !== undefined || recorded === undefined)) given = { maxRuns, ...given }
   return createStrategy(given as unknown as StrategyOptions)
+}
+
+/** A store last opened with more memory may have allowed itself more runs than can be read with this much. */
+function withinBudget(parameters: Readonly<Record<string, number>>, maxRuns: number): Record<string, number> {
+  const { maxRuns: recorded } = parameters
+  return recorded === undefined ? { ...parameters } : { ...parameters, maxRuns: Math.min(recorded, maxRuns) }
 }
 
 function flag(value: boolean | undefined, fallback: boolean, name: string): boolean {

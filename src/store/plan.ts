@@ -39,6 +39,7 @@ export interface Plan {
   mode: 'worker' | 'inline'
   /** Isolate, stack and wasm memory of the worker; inline: wasm memory of the jobs. */
   workerBytes: number
+  /** A limit, not a lease: what many range tombstones take while a merge resolves them. */
   workerHeapBytes: number
   flushBytes: number
   /** The reserve of one smallest merge. */
@@ -77,7 +78,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     queueBytes: 256 * KIB,
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
     workerBytes: chosen === 'worker' ? ISOLATE_BYTES + kernelBytes : kernelBytes,
-    workerHeapBytes: 12 * MIB,
+    workerHeapBytes: 48 * MIB,
     flushBytes: flushWorkingBytes({ blockBytes }),
     mergeReserveBytes: mergeWorkingBytes({ blockBytes }, 4, 32 * KIB, 4 * windowBytesPerRun),
     maxMerges: chosen === 'worker' ? 2 : 1,
@@ -87,13 +88,13 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   }
 }
 
-/** The parts of the floor: what does a store need at least? */
-export function floorParts(plan: Plan, tableMetadataBytes: number): Record<string, number> {
+/** The parts of the floor: what do so many stores need at least? */
+export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): Record<string, number> {
   return {
     'table metadata': tableMetadataBytes,
     'smallest memtables (2)': RESERVED_ARENAS * plan.smallestArenaBytes,
     'log buffer': plan.logBufferBytes,
-    'write queue and scratch': plan.queueBytes + plan.scratchBytes,
+    'write queue and scratch': plan.queueBytes + stores * plan.scratchBytes,
     'flush and smallest merge': plan.flushBytes + plan.mergeReserveBytes,
     'checksum and compression kernels': plan.kernelBytes,
     [plan.mode === 'worker' ? 'worker' : 'background kernels']: plan.workerBytes,
@@ -101,8 +102,8 @@ export function floorParts(plan: Plan, tableMetadataBytes: number): Record<strin
   }
 }
 
-export function checkFloor(plan: Plan, tableMetadataBytes: number): void {
-  const parts = floorParts(plan, tableMetadataBytes)
+export function checkFloor(plan: Plan, tableMetadataBytes: number, stores = 1): void {
+  const parts = floorParts(plan, tableMetadataBytes, stores)
   const floorBytes = Object.values(parts).reduce((total, bytes) => total + bytes, 0)
   if (floorBytes <= plan.budgetBytes) return
   const list = Object.entries(parts).filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${formatSize(bytes)}`).join(', ')

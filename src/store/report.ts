@@ -1,7 +1,8 @@
 /** `db.stats()` and `db.verify()`. */
-import { SpillwayError } from '../base/errors.ts'
+import { CorruptionError, SpillwayError } from '../base/errors.ts'
+import type { HostFile } from '../host/host.ts'
 import { verifyValueFile } from '../table/value-file-reader.ts'
-import { VALUE_FILE_HEADER_BYTES, valueFileBytes } from '../table/value-file.ts'
+import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
 import type { Background } from './background.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
@@ -51,65 +52,80 @@ export function statsOf(core: Core, committer: Committer, background: Background
 }
 
 /**
- * Read and check every byte of every table and value file. Damage is listed, not thrown. The event loop gets a turn
- * between files. Files that a merge removes meanwhile are left out.
+ * Read and check every byte of the manifest, the log segments, the tables and the value files. Damage is listed, not thrown; what
+ * is not written out yet is none. The event loop gets a turn between files. Files that are removed meanwhile are left out.
  */
-export async function verifyStore(core: Core): Promise<VerifyReport> {
-  const report: VerifyReport = { tables: 0, entries: 0, valueFiles: 0, bytes: 0, errors: [] }
+export async function verifyStore(core: Core, committer: Committer): Promise<VerifyReport> {
+  const report: VerifyReport = { manifests: 0, logs: 0, tables: 0, entries: 0, valueFiles: 0, bytes: 0, errors: [] }
   // A file is checked without a pause, so the kernels of reading can be used: verifying needs no memory of its own.
   const { kernels } = core
-  const check = async (path: string, work: () => void): Promise<void> => {
+  const check = async (pathOf: () => string, work: (path: string) => void): Promise<void> => {
     await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
     core.checkOpen()
+    const path = pathOf()
     try {
-      work()
+      work(path)
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error
       const offset = error.details['offset']
       report.errors.push({ file: path, message: error.message, ...(typeof offset === 'number' ? { offset } : {}) })
     }
   }
+  await check(() => core.manifests.newestPath, () => {
+    report.manifests++
+    report.bytes += core.manifests.verify()
+  })
+  let expectedSeq: number | undefined
+  for (const [number] of committer.writtenLogs()) {
+    await check(() => core.logPath(number), path => {
+      const bytes = committer.writtenLogs().find(log => log[0] === number)?.[1]
+      const expected = expectedSeq
+      expectedSeq = undefined
+      if (bytes === undefined) return
+      report.logs++
+      report.bytes += bytes
+      expectedSeq = verifyLog(core, path, number, bytes, expected)
+    })
+  }
   for (const number of [...core.tables.readers.keys()]) {
-    await check(core.tablePath(number), () => {
+    await check(() => core.tablePath(number), path => {
       const reader = core.tables.readers.get(number)
       if (reader === undefined) return
       report.tables++
       report.entries += reader.properties.entries
       report.bytes += reader.properties.fileBytes
+      // What is open can be read even if it is gone, but only until the store is closed.
+      if (!core.host.files.exists(path)) throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it')
       reader.verify(kernels)
     })
   }
   for (const number of core.valueFiles.numbers()) {
-    await check(core.valuePath(number), () => {
-      const path = core.valuePath(number)
-      const { files } = core.host
+    await check(() => core.valuePath(number), path => {
       if (!core.valueFiles.has(number)) return
-      const lengthBytes = valueLength(files.exists(path) ? sizeOf(core, path) : 0)
       report.valueFiles++
-      report.bytes += lengthBytes
-      verifyValueFile(files, path, number, lengthBytes, kernels)
+      report.bytes += verifyValueFile(core.host.files, path, number, undefined, kernels)
     })
   }
   return report
 }
 
-function sizeOf(core: Core, path: string): number {
-  const file = core.host.files.openRead(path)
+/** Check the first `bytes` of a log segment, all that was written to it; returns the sequence number that comes next. */
+function verifyLog(core: Core, path: string, number: number, bytes: number, expectedSeq: number | undefined): number | undefined {
+  const { kernels } = core
+  let file: HostFile
   try {
-    return file.size()
+    file = core.host.files.openRead(path)
+  } catch (cause) {
+    if ((cause as { code?: unknown }).code !== 'ENOENT') throw cause
+    throw new CorruptionError(path, 0, 'the log segment is missing', { cause })
+  }
+  try {
+    // Checksums are computed in region a.
+    const buffer = kernels.memory.subarray(kernels.b, kernels.b + LOG_READ_BUFFER_BYTES)
+    const { endOffset, nextSeq } = readLog(file, number, buffer, kernels, core.host.bootId(), expectedSeq, () => {})
+    if (endOffset < bytes) throw new CorruptionError(path, endOffset, `${bytes} bytes were written to this log segment, of which ${endOffset} are whole`)
+    return nextSeq
   } finally {
     file.close()
   }
-}
-
-/** The length of the value in a file of so many bytes; the header says the same, or the check fails. */
-function valueLength(fileBytes: number): number {
-  let low = 0
-  let high = Math.max(0, fileBytes - VALUE_FILE_HEADER_BYTES)
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2)
-    if (valueFileBytes(middle) < fileBytes) low = middle + 1
-    else high = middle
-  }
-  return low
 }

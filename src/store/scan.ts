@@ -15,6 +15,7 @@ import type { RangeSet } from '../base/ranges.ts'
 import { MergeCursor } from '../compaction/merge-cursor.ts'
 import { RunCursor } from '../compaction/run-cursor.ts'
 import type { Core } from './core.ts'
+import type { MemtableRanges } from './memtable-ranges.ts'
 
 export class Scan {
   /** The entry it stands on. */
@@ -28,7 +29,7 @@ export class Scan {
   readonly shape: number
   readonly #merge: MergeCursor
   readonly #runs: RunCursor[]
-  readonly #ranges: RangeSet[] = []
+  readonly #ranges: (RangeSet | MemtableRanges)[] = []
   readonly #snapshotSeq: number
   readonly #reverse: boolean
   /** Backward, the merge stands beyond the current key already, so its value is kept here. */

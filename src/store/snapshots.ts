@@ -38,6 +38,7 @@ export class Snapshot implements Disposable {
   belongsTo(list: SnapshotList): boolean { return this.#list === list }
 }
 
+/** @internal */
 export class SnapshotList {
   /** Sorted by seq, among equals in the order of opening. */
   readonly #open: Snapshot[] = []

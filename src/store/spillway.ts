@@ -94,7 +94,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     let background: Background | undefined
     try {
       core = new Core(engine, directory, settings)
-      inspect(core)
+      inspect(core, false)
       host.files.makeDirectory(directory)
       core.lock = await host.lock(directory)
       const made = core
@@ -282,7 +282,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   /** Read and check every byte on disk. Damage is listed in the report, not thrown. */
   async verify(): Promise<VerifyReport> {
     this.#core.checkOpen()
-    return verifyStore(this.#core)
+    return verifyStore(this.#core, this.#committer)
   }
 
   /** The ledger: every account, its bytes, its high-water mark and what bounds it. */
@@ -319,6 +319,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const core = this.#core
+    core.closing = true
     for (const iterator of [...core.iterators]) iterator.closeSync()
     core.snapshots.closeAll()
     try {
@@ -327,11 +328,14 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       throw ioError(error, 'closing the log')
     } finally {
       core.closed = true
-      await this.#background.close()
-      core.engine.dismiss(this.#tenant)
-      core.releaseMemory()
-      await core.lock.release()
-      await core.engine.release()
+      try {
+        await this.#background.close()
+        core.engine.dismiss(this.#tenant)
+        core.releaseMemory()
+        await core.engine.release()
+      } finally {
+        await core.lock.release()
+      }
     }
   }
 
@@ -339,6 +343,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   #loadPut(key: K, value: V, options: WriteOptions | undefined): Durability {
     const single = this.#single
+    this.#checkReentry()
     if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
     encodeKey(key, this.#keyTranscoder(options), this.#keyScratch)
     encodeValue(value, this.#valueTranscoder(options), this.#valueScratch)
@@ -355,6 +360,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   #loadDel(key: K, options: WriteOptions | undefined): Durability {
     const single = this.#single
+    this.#checkReentry()
     if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'del')
     encodeKey(key, this.#keyTranscoder(options), this.#keyScratch)
     single.kind = KIND_DELETE
@@ -368,6 +374,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   #batchOperations(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): BatchOperations {
+    this.#checkReentry()
     checkOptions(options, WRITE_OPTIONS, 'batch')
     return new BatchOperations(operations, this.#keyTranscoder(options), this.#valueTranscoder(options), this.#keyScratch, this.#valueScratch)
   }
@@ -392,8 +399,12 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       list.add(KIND_DELETE_RANGE, start, end)
     }
     // Where "to the end" is depends on every write before it, and those may still be waiting.
-    if (bytes.end === undefined) list.prepare = () => fill(this.#behindLastKey())
-    else fill(bytes.end)
+    if (bytes.end === undefined) {
+      list.prepare = () => fill(this.#behindLastKey())
+      list.preparedBytes = start.length
+    } else {
+      fill(bytes.end)
+    }
     return list
   }
 
@@ -422,9 +433,17 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     return this.#reader.find(scratch.bytes, scratch.start, scratch.end, snapshotSeq)
   }
 
-  /** Reads see every write called before them: what waits for the end of this turn is committed now. */
+  /** A codec that calls its own store would overwrite the key or value being encoded. */
+  #checkReentry(): void {
+    if (this.#keyScratch.busy || this.#valueScratch.busy) {
+      throw invalidArgument('a codec called the store it encodes for. Look up what it needs before, and let encode only encode')
+    }
+  }
+
+  /** Reads see every write called before them, but for those that wait for room: what waits for the end of this turn is committed now. */
   #settle(): void {
     this.#core.checkOpen()
+    this.#checkReentry()
     if (this.#committer.hasPending) this.#committer.commitGroup()
   }
 

@@ -9,6 +9,8 @@ import type { Engine } from './engine.ts'
 
 /** JavaScript objects of a reader, its properties and its file handle, measured generously. */
 const OBJECT_BYTES = 4096
+/** What a range tombstone takes in the resolved set of its run, besides its keys. The reader counts its own copy itself. */
+const RESOLVED_RANGE_BYTES = 200
 
 interface OpenTable {
   reader: TableReader
@@ -46,7 +48,7 @@ export class TableSet {
         throw new CorruptionError(path, 0, `the table holds ${reader.properties.entries} entries, the manifest says ${record.entries}`)
       }
       reader.id = this.#engine.takeTableId()
-      const lease = this.#engine.metadata.lease(reader.residentBytes + OBJECT_BYTES)
+      const lease = this.#engine.metadata.lease(reader.residentBytes + OBJECT_BYTES + resolvedBytes(reader))
       this.#tables.set(record.fileNumber, { reader, lease })
       this.readers.set(record.fileNumber, reader)
       return reader
@@ -68,4 +70,11 @@ export class TableSet {
   close(): void {
     for (const number of [...this.#tables.keys()]) this.drop(number)
   }
+}
+
+/** The share of a table in the resolved range tombstones of its run. */
+function resolvedBytes({ ranges }: TableReader): number {
+  let bytes = 0
+  for (const { start, end } of ranges) bytes += RESOLVED_RANGE_BYTES + start.length + end.length
+  return bytes
 }

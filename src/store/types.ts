@@ -44,7 +44,7 @@ export interface OpenOptions<K = string, V = string> {
   blockBytes?: number
   /** Bits of filter per key; 0 = no filter. Default 10. */
   filterBitsPerKey?: number
-  /** The outside world; for tests. Default: this machine. */
+  /** @internal The outside world; for tests. Default: this machine. */
   host?: Host
 }
 
@@ -120,6 +120,8 @@ export interface StoreStats {
 }
 
 export interface VerifyReport {
+  manifests: number
+  logs: number
   tables: number
   entries: number
   valueFiles: number

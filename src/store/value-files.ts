@@ -3,6 +3,7 @@
  *
  * Account: `table metadata` (one map entry per file).
  */
+import { SpillwayError } from '../base/errors.ts'
 import type { HostFiles } from '../host/host.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 
@@ -19,6 +20,17 @@ export class ValueFiles {
     this.#files = files
     this.#path = path
     this.#lease = account.lease(0)
+  }
+
+  /** Make sure that one more can be counted, before its file is written. Throws BUDGET_TOO_SMALL. */
+  makeRoom(): void {
+    const bytes = (this.#references.size + 1) * BYTES_PER_FILE
+    if (bytes <= this.#lease.bytes || this.#lease.resize(bytes)) return
+    throw new SpillwayError(
+      'SPILLWAY_BUDGET_TOO_SMALL',
+      `no room to keep track of a further file of a large value: there are ${this.#references.size}. Raise the budget`,
+      { details: { valueFiles: this.#references.size } },
+    )
   }
 
   get count(): number { return this.#references.size }

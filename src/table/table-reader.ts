@@ -176,6 +176,7 @@ export class TableReader implements BlockFile {
    * find every key, and that the blocks make up the whole file. Throws CorruptionError. Allocates some 100 KiB.
    */
   verify(kernels: Kernels): void {
+    readFooter(this.file, this.fileNumber, kernels)
     verifyTable(this, kernels)
   }
 

@@ -25,32 +25,45 @@ import {
 export function readValueFile(
   files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels,
 ): Uint8Array {
-  return walkFile(files, path, fileNumber, lengthBytes, kernels, true)
-}
-
-/** Check all a read would check, keeping nothing; throws as `readValueFile` does. */
-export function verifyValueFile(files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels): void {
-  walkFile(files, path, fileNumber, lengthBytes, kernels, false)
-}
-
-function walkFile(
-  files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels, keep: boolean,
-): Uint8Array {
   checkKernels(kernels)
   const file = openExisting(files, path)
   try {
-    const expected = valueFileBytes(lengthBytes)
-    const size = file.size()
-    if (size !== expected) {
-      throw new CorruptionError(path, Math.min(size, expected), `the file has ${size} bytes, its value needs ${expected}`)
-    }
-    checkHeader(file, fileNumber, lengthBytes, kernels)
-    const value = new Uint8Array(keep ? lengthBytes : 0)
-    walkPieces(file, fileNumber, lengthBytes, kernels, keep ? value : undefined)
+    checkFile(file, fileNumber, lengthBytes, kernels)
+    const value = new Uint8Array(lengthBytes)
+    walkPieces(file, fileNumber, lengthBytes, kernels, value)
     return value
   } finally {
     file.close()
   }
+}
+
+/**
+ * Check all a read would check, keeping nothing; throws as `readValueFile` does. `lengthBytes` undefined: what the header says.
+ * Returns the bytes of the file.
+ */
+export function verifyValueFile(
+  files: HostFiles, path: string, fileNumber: number, lengthBytes: number | undefined, kernels: Kernels,
+): number {
+  checkKernels(kernels)
+  const file = openExisting(files, path)
+  try {
+    lengthBytes ??= checkHeader(file, fileNumber, undefined, kernels)
+    checkFile(file, fileNumber, lengthBytes, kernels)
+    walkPieces(file, fileNumber, lengthBytes, kernels, undefined)
+    return valueFileBytes(lengthBytes)
+  } finally {
+    file.close()
+  }
+}
+
+/** Size and header. */
+function checkFile(file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels): void {
+  const expected = valueFileBytes(lengthBytes)
+  const size = file.size()
+  if (size !== expected) {
+    throw new CorruptionError(file.path, Math.min(size, expected), `the file has ${size} bytes, its value needs ${expected}`)
+  }
+  checkHeader(file, fileNumber, lengthBytes, kernels)
 }
 
 function openExisting(files: HostFiles, path: string): HostFile {
@@ -62,7 +75,8 @@ function openExisting(files: HostFiles, path: string): HostFile {
   }
 }
 
-function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels): void {
+/** Returns the length of the value, which must be `lengthBytes` unless that is undefined. */
+function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number | undefined, kernels: Kernels): number {
   const { memory, a } = kernels
   readChecked(file, 0, VALUE_FILE_HEADER_HASHED, kernels, seedOf(fileNumber), VALUE_FILE_HEADER_SEED, 'the header')
   if (readU32(memory, a) !== VALUE_FILE_MAGIC) throw new CorruptionError(file.path, 0, 'this is not the file of a value')
@@ -77,9 +91,10 @@ function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number, ke
   const storedNumber = readU64(memory, a + 8)
   if (storedNumber !== fileNumber) throw new CorruptionError(file.path, 8, `this is file ${storedNumber}, not ${fileNumber}`)
   const storedLength = readU64(memory, a + 16)
-  if (storedLength !== lengthBytes) {
+  if (lengthBytes !== undefined && storedLength !== lengthBytes) {
     throw new CorruptionError(file.path, 16, `the file holds a value of ${storedLength} bytes, the entry says ${lengthBytes}`)
   }
+  return storedLength
 }
 
 function walkPieces(

@@ -96,7 +96,7 @@ test('values of every length around a piece come back, from files of the size to
     const back = readValueFile(memory.asFiles(), 'v', 7, length, kernels)
     assert.equal(Buffer.compare(back, value), 0)
     assert.equal(back.buffer.byteLength, length)
-    verifyValueFile(memory.asFiles(), 'v', 7, length, kernels)
+    for (const told of [length, undefined]) assert.equal(verifyValueFile(memory.asFiles(), 'v', 7, told, kernels), valueFileBytes(length))
     assert.equal(memory.open, 0)
   }
 })
@@ -115,6 +115,8 @@ test('a file is synced when it must be durable, and only then', () => {
   assert.equal(write(valueOf(100, 1), 7, false).calls.sync, 0)
 })
 
+const verifyByHeader: typeof verifyValueFile = (files, path, fileNumber, _lengthBytes, own) => verifyValueFile(files, path, fileNumber, undefined, own)
+
 test('a flipped bit anywhere in the header, in a hash or in the value is corruption that names file and offset', () => {
   const value = valueOf(2 * PIECE + 300, 5)
   const memory = write(value)
@@ -126,7 +128,7 @@ test('a flipped bit anywhere in the header, in a hash or in the value is corrupt
   for (const position of positions) {
     const bit = 1 << (position % 8)
     bytes[position]! ^= bit
-    for (const check of [readValueFile, verifyValueFile]) {
+    for (const check of [readValueFile, verifyValueFile, verifyByHeader]) {
       assert.throws(() => check(memory.asFiles(), 'v', 7, value.length, kernels), (error) => {
         assert.ok(error instanceof CorruptionError, String(error))
         assert.equal(error.details['file'], 'v')

@@ -78,6 +78,8 @@ export class LogWriter {
   get writtenBytes(): number { return this.#writtenBytes }
   get isEmpty(): boolean { return this.#writtenBytes === SEGMENT_HEADER_BYTES }
   get isSynced(): boolean { return this.#syncedBytes >= this.#writtenBytes }
+  /** There may be more in the file than was written: what a failed write left, or a group that was given up. */
+  get hasTail(): boolean { return this.#hasTail }
   /** Operations of the pending group. */
   get pendingOperations(): number { return this.#groupOperations }
   get hasUnwritten(): boolean { return this.#committedEnd > 0 }

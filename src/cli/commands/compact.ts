@@ -6,7 +6,7 @@ import { EXIT } from '../exit.ts'
 import { compactionNames } from '../names.ts'
 import { print, printJson } from '../output.ts'
 import { rangeOf } from '../range.ts'
-import { formatDuration } from '../table.ts'
+import { countOf, formatDuration } from '../table.ts'
 import { withStore } from '../with-store.ts'
 
 export const compactCommand: Command = {
@@ -37,7 +37,7 @@ export const compactCommand: Command = {
     const seconds = (performance.now() - startMs) / 1000
     if (args.flag('json')) await printJson(io.stdout, { ...result, seconds })
     else {
-      await print(io.stdout, `Compacted ${result.tablesBefore} tables of ${formatSize(result.tableBytesBefore)} into `
+      await print(io.stdout, `Compacted ${countOf(result.tablesBefore, 'table')} of ${formatSize(result.tableBytesBefore)} into `
         + `${result.tablesAfter} of ${formatSize(result.tableBytesAfter)} in ${formatDuration(seconds)}.\n`)
     }
     return EXIT.ok

@@ -4,7 +4,7 @@ import type { Command } from '../command.ts'
 import { EXIT } from '../exit.ts'
 import { print, printJson } from '../output.ts'
 import { rangeOf } from '../range.ts'
-import { withStore } from '../with-store.ts'
+import { readStore } from '../with-store.ts'
 
 export const countCommand: Command = {
   name: 'count',
@@ -17,7 +17,7 @@ export const countCommand: Command = {
 
   async run(args, io) {
     const range = rangeOf(args)
-    const count = await withStore(args, io, false, store => store.count(range))
+    const count = await readStore(args, io, store => store.count(range))
     if (args.flag('json')) await printJson(io.stdout, { count })
     else await print(io.stdout, `${count}\n`)
     return EXIT.ok

@@ -7,7 +7,7 @@ import { EXIT } from '../exit.ts'
 import { durabilityNames } from '../names.ts'
 import { print, printJson } from '../output.ts'
 import { rangeOf } from '../range.ts'
-import { formatCount } from '../table.ts'
+import { countOf } from '../table.ts'
 import { withStore } from '../with-store.ts'
 
 const BATCH_OPERATIONS = 1000
@@ -40,9 +40,9 @@ export const delCommand: Command = {
         if (args.flag('yes')) await store.deleteRange(range)
         return found
       }, open)
-      if (!args.flag('yes')) throw new UsageError(`this would delete ${formatCount(count)} keys: add --yes to do it`)
+      if (!args.flag('yes')) throw new UsageError(`this would delete ${countOf(count, 'key')}: add --yes to do it`)
       if (args.flag('json')) await printJson(io.stdout, { deleted: count })
-      else await print(io.stdout, `Deleted ${formatCount(count)} keys.\n`)
+      else await print(io.stdout, `Deleted ${countOf(count, 'key')}.\n`)
       return EXIT.ok
     }
     if (hasBounds) throw new UsageError('bounds need --range')

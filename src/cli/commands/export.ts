@@ -9,9 +9,9 @@ import { formatNames } from '../names.ts'
 import { Output, print, printJson } from '../output.ts'
 import { progressOf } from '../progress-option.ts'
 import { rangeOf } from '../range.ts'
-import { formatCount, formatDecimalSize, formatDuration } from '../table.ts'
+import { countOf, formatDecimalSize, formatDuration } from '../table.ts'
 import { walk } from '../walk.ts'
-import { withStore } from '../with-store.ts'
+import { readStore } from '../with-store.ts'
 
 export const exportCommand: Command = {
   name: 'export',
@@ -45,7 +45,7 @@ export const exportCommand: Command = {
     const range = { ...rangeOf(args), reverse: args.flag('reverse'), ...limit !== undefined && { limit } }
     const startMs = performance.now()
 
-    return withStore(args, io, false, async store => {
+    return readStore(args, io, async store => {
       const stream = file === undefined || file === '-' ? undefined : createWriteStream(file)
       // What goes wrong is the output's to report; the event may come when it has finished.
       stream?.on('error', () => {})
@@ -76,7 +76,7 @@ export const exportCommand: Command = {
         await printJson(stream === undefined ? io.stderr : io.stdout, { rows, bytes: output.bytes, seconds, file: file ?? null, complete })
       } else if (stream !== undefined || io.signal.aborted) {
         const how = io.signal.aborted ? 'Interrupted: exported' : 'Exported'
-        await print(io.stderr, `${how} ${formatCount(rows)} rows, ${formatDecimalSize(output.bytes)} in ${formatDuration(seconds)}.\n`)
+        await print(io.stderr, `${how} ${countOf(rows, 'row')}, ${formatDecimalSize(output.bytes)} in ${formatDuration(seconds)}.\n`)
       }
       return io.signal.aborted ? Number(io.signal.reason) : EXIT.ok
     })

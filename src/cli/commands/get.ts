@@ -6,7 +6,7 @@ import { escapeBytes } from '../escape.ts'
 import { EXIT } from '../exit.ts'
 import { jsonObject } from '../formats/jsonl-writer.ts'
 import { Output, print, printJson } from '../output.ts'
-import { withStore } from '../with-store.ts'
+import { readStore } from '../with-store.ts'
 
 export const getCommand: Command = {
   name: 'get',
@@ -22,7 +22,7 @@ export const getCommand: Command = {
 
   async run(args, io) {
     const key = args.bytes(args.positionals[1]!)
-    const value = await withStore(args, io, false, store => store.get(key))
+    const value = await readStore(args, io, store => store.get(key))
     if (value === undefined) {
       throw new CommandError('NOT_FOUND', `no key "${escapeBytes(key)}" in ${args.directory}`, jsonObject(key))
     }

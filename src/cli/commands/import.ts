@@ -5,6 +5,7 @@
  * 1. Holds one chunk of input, its records, and one record that is not complete, whatever the size of the input.
  * 2. When it stops early, every record before the one it stopped at is in the store.
  */
+import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../store/operations.ts'
 import type { BatchOperation } from '../../store/types.ts'
 import { PROGRESS_OPTIONS } from '../command.ts'
 import type { Args, Command } from '../command.ts'
@@ -21,7 +22,7 @@ import { compactionNames, durabilityNames, formatNames } from '../names.ts'
 import { print, printJson } from '../output.ts'
 import { progressOf } from '../progress-option.ts'
 import { formatSize } from '../../base/sizes.ts'
-import { formatCount, formatDecimalSize, formatDuration } from '../table.ts'
+import { countOf, formatCount, formatDecimalSize, formatDuration } from '../table.ts'
 import { withStore } from '../with-store.ts'
 
 const BATCH_OPERATIONS = 1000
@@ -113,15 +114,21 @@ async function importInput(
   skips: boolean, tally: Tally, signal: AbortSignal, update: () => void,
 ): Promise<void> {
   const records: BatchOperation<Uint8Array, Uint8Array>[] = []
+  const bad = (line: number, message: string): void => {
+    if (!skips) {
+      throw new CommandError('BAD_RECORD', `${input.name}, line ${line}: ${message}. --on-error skip goes on without it`, { file: input.name, line })
+    }
+    tally.bad++
+    if (tally.badRecords.length < BAD_SHOWN) tally.badRecords.push({ file: input.name, line, message })
+  }
   const reader = makeInputReader({
-    put(key, value) { records.push({ type: 'put', key, value }) },
-    bad(line, message) {
-      if (!skips) {
-        throw new CommandError('BAD_RECORD', `${input.name}, line ${line}: ${message}. --on-error skip goes on without it`, { file: input.name, line })
-      }
-      tally.bad++
-      if (tally.badRecords.length < BAD_SHOWN) tally.badRecords.push({ file: input.name, line, message })
+    put(key, value, line) {
+      // The store would refuse the whole batch and could not say where it came from.
+      if (key.length > MAX_KEY_BYTES) bad(line, `the key has ${formatCount(key.length)} bytes, keys have at most ${formatCount(MAX_KEY_BYTES)}`)
+      else if (value.length > MAX_VALUE_BYTES) bad(line, `the value has ${formatCount(value.length)} bytes, values have at most ${formatCount(MAX_VALUE_BYTES)}`)
+      else records.push({ type: 'put', key, value })
     },
+    bad,
   })
   /** The records of a chunk share its memory, so all are written before the next one is read. */
   const write = async (): Promise<void> => {
@@ -169,13 +176,13 @@ async function report(args: Args, io: Io, store: Store, tally: Tally, seconds: n
     return
   }
   const lines = [
-    `${interrupted ? 'Interrupted: imported' : failure === undefined ? 'Imported' : 'Stopped: imported'} ${formatCount(tally.rows)} rows `
+    `${interrupted ? 'Interrupted: imported' : failure === undefined ? 'Imported' : 'Stopped: imported'} ${countOf(tally.rows, 'row')} `
     + `from ${formatDecimalSize(tally.bytes)} of input in ${formatDuration(seconds)} `
     + `(${formatCount(rowsPerSecond)} rows/s, ${formatDecimalSize(tally.bytes / Math.max(seconds, 1e-3))}/s). `
     + `Write amplification ${amplification.toFixed(2)}, peak memory ${formatSize(highWaterBytes)} of ${formatSize(budgetBytes)}.`,
   ]
   if (tally.bad > 0) {
-    lines.push(`${formatCount(tally.bad)} records could not be read and were skipped:`)
+    lines.push(`${countOf(tally.bad, 'record')} could not be read and ${tally.bad === 1 ? 'was' : 'were'} skipped:`)
     for (const { file, line, message } of tally.badRecords) lines.push(`  ${escapeText(`${file}, line ${line}: ${message}`)}`)
     if (tally.bad > tally.badRecords.length) lines.push('  ...')
   }

@@ -9,7 +9,7 @@ import { Output } from '../output.ts'
 import { rangeOf } from '../range.ts'
 import type { ByteRange } from '../range.ts'
 import { walk } from '../walk.ts'
-import { withStore } from '../with-store.ts'
+import { readStore } from '../with-store.ts'
 
 const DEFAULT_LIMIT = 50
 const MOST_KEY_COLUMNS = 60
@@ -37,7 +37,7 @@ export const scanCommand: Command = {
     const given = args.count('limit') ?? DEFAULT_LIMIT
     const limit = given === 0 ? Infinity : given
     const range = { ...rangeOf(args), reverse: args.flag('reverse') }
-    await withStore(args, io, false, async store => {
+    await readStore(args, io, async store => {
       const output = new Output(io.stdout)
       try {
         if (args.flag('json')) await scanJson(store, io, range, limit, output)

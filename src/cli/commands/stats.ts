@@ -4,8 +4,8 @@ import type { MemoryReport, StoreStats } from '../../store/types.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit.ts'
 import { print, printJson } from '../output.ts'
-import { formatCount, formatDuration, textBar, textPairs, textTable } from '../table.ts'
-import { withStore } from '../with-store.ts'
+import { countOf, formatCount, formatDuration, textBar, textPairs, textTable } from '../table.ts'
+import { readStore } from '../with-store.ts'
 
 const BAR_COLUMNS = 24
 
@@ -18,7 +18,7 @@ export const statsCommand: Command = {
   positionals: { min: 1, max: 1 },
 
   async run(args, io) {
-    const { stats, memory } = await withStore(args, io, false, async store => ({ stats: store.stats(), memory: store.memory() }))
+    const { stats, memory } = await readStore(args, io, async store => ({ stats: store.stats(), memory: store.memory() }))
     const onlyMemory = args.flag('memory')
     if (args.flag('json')) await printJson(io.stdout, onlyMemory ? memory : { ...stats, memory })
     else {
@@ -36,17 +36,17 @@ function storeLines(stats: StoreStats): string[] {
   const memtableEntries = stats.memtables.reduce((sum, memtable) => sum + memtable.entries, 0)
   return textPairs([
     ['strategy', `${stats.strategy.name} (${Object.entries(stats.strategy.parameters).map(([name, value]) => `${name} ${value >= Number.MAX_SAFE_INTEGER ? 'unlimited' : value}`).join(', ')})`],
-    ['tables', `${formatCount(stats.tables)} of ${formatSize(stats.tableBytes)} in ${stats.runs.length} runs, ${formatCount(entries)} entries, ${formatCount(stats.valueFiles)} value files`],
-    ['memtables', `${stats.memtables.length}, ${formatCount(memtableEntries)} entries`],
+    ['tables', `${formatCount(stats.tables)} of ${formatSize(stats.tableBytes)} in ${countOf(stats.runs.length, 'run')}, ${countOf(entries, 'entry', 'entries')}, ${countOf(stats.valueFiles, 'value file')}`],
+    ['memtables', `${stats.memtables.length}, ${countOf(memtableEntries, 'entry', 'entries')}`],
     ['history', `sequence ${formatCount(stats.lastSeq)}, manifest ${stats.manifest}, writer epoch ${stats.epoch}`],
-    ['recovered', `${formatCount(recovery.operations)} operations from ${recovery.logSegments} log segments in ${formatDuration(recovery.elapsedMs / 1000)}`
+    ['recovered', `${countOf(recovery.operations, 'operation')} from ${countOf(recovery.logSegments, 'log segment')} in ${formatDuration(recovery.elapsedMs / 1000)}`
       + `${recovery.droppedBytes > 0 ? `, ${formatSize(recovery.droppedBytes)} of an unfinished write dropped` : ''}`],
     ['written', `${formatSize(written.userBytes)} by the user, log ${formatSize(written.logBytes)}, flushes ${formatSize(written.flushBytes)}, `
       + `merges ${formatSize(written.mergeBytes)}: amplification ${written.amplification.toFixed(2)}`],
-    ['work', `${stats.flushes} flushes, ${stats.merges} merges, in a ${stats.background}`],
-    ['cache', `${formatCount(cache.blocks)} blocks, ${formatSize(cache.bytes)}, ${lookups === 0 ? 'no lookups' : `${(100 * cache.hits / lookups).toFixed(1)}% hits`}`],
+    ['work', `${countOf(stats.flushes, 'flush', 'flushes')}, ${countOf(stats.merges, 'merge')}, ${stats.background === 'worker' ? 'in a worker' : 'on the main thread'}`],
+    ['cache', `${countOf(cache.blocks, 'block')}, ${formatSize(cache.bytes)}, ${lookups === 0 ? 'no lookups' : `${(100 * cache.hits / lookups).toFixed(1)}% hits`}`],
     ['stalls', `${stalls.count}, ${formatDuration(stalls.totalMs / 1000)}${stalls.current === undefined ? '' : `; now: ${stalls.current.cause}`}`],
-    ['open', `${snapshots.open} snapshots, ${stats.iterators} iterators`],
+    ['open', `${countOf(snapshots.open, 'snapshot')}, ${countOf(stats.iterators, 'iterator')}`],
     ...stats.lastBackgroundError === undefined ? [] : [['last error', stats.lastBackgroundError] as const],
   ])
 }
@@ -78,5 +78,5 @@ function memoryLines(memory: MemoryReport): string[] {
       ['all', formatSize(usedBytes), formatSize(highWaterBytes), textBar(usedBytes / budgetBytes, BAR_COLUMNS), `budget ${formatSize(budgetBytes)}`],
     ],
   )
-  return [...table, `${formatCount(denied)} leases denied`]
+  return [...table, `${countOf(denied, 'lease')} denied`]
 }

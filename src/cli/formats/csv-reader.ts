@@ -77,7 +77,7 @@ export class CsvReader implements RecordReader {
     }
     const key = fields[this.#key]!
     if (this.#value >= 0) {
-      this.#sink.put(key, fields[this.#value]!)
+      this.#sink.put(key, fields[this.#value]!, line)
       return
     }
     let json = this.#names.length > 0 ? '{' : '['
@@ -90,7 +90,7 @@ export class CsvReader implements RecordReader {
       if (i > 0) json += ','
       json += (this.#names[i] ?? '') + JSON.stringify(asBuffer(field).toString('utf8'))
     }
-    this.#sink.put(key, Buffer.from(json + (this.#names.length > 0 ? '}' : ']')))
+    this.#sink.put(key, Buffer.from(json + (this.#names.length > 0 ? '}' : ']')), line)
   }
 
   #choose(names: string[] | undefined): void {

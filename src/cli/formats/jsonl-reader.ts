@@ -60,7 +60,7 @@ export class JsonlReader implements RecordReader {
         }
         if (typeof foundKey === 'string') sink.bad(line, foundKey)
         else if (typeof foundValue === 'string') sink.bad(line, foundValue)
-        else sink.put(foundKey, foundValue)
+        else sink.put(foundKey, foundValue, line)
       },
       tooLong(line) { sink.bad(line, tooLong(maxRecordBytes)) },
     })

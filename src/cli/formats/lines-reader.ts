@@ -34,13 +34,13 @@ export class LinesReader implements RecordReader {
           if (from === to) return
         }
         if (separator === undefined) {
-          sink.put(bytes.subarray(from, to), NO_BYTES)
+          sink.put(bytes.subarray(from, to), NO_BYTES, line)
           return
         }
         const record = asBuffer(bytes).subarray(from, to)
         const at = record.indexOf(separator)
         if (at < 0) sink.bad(line, 'no separator between key and value')
-        else sink.put(record.subarray(0, at), record.subarray(at + separator.length))
+        else sink.put(record.subarray(0, at), record.subarray(at + separator.length), line)
       },
       tooLong(line) { sink.bad(line, tooLong(maxRecordBytes)) },
     })

@@ -6,8 +6,9 @@
  */
 
 export interface RecordSink {
-  put(key: Uint8Array, value: Uint8Array): void
-  /** The record that begins in this line (counted from 1) cannot be read. May throw, which ends the reading. */
+  /** `line` is where the record begins, counted from 1. */
+  put(key: Uint8Array, value: Uint8Array, line: number): void
+  /** The record that begins in this line cannot be read. May throw, which ends the reading. */
   bad(line: number, message: string): void
 }
 

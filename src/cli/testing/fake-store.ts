@@ -14,7 +14,7 @@ export class FakeStore implements Store {
   closed = 0
   flushed = 0
   compacted: unknown[] = []
-  verifyReport: VerifyReport = { tables: 1, entries: 2, valueFiles: 0, bytes: 300, errors: [] }
+  verifyReport: VerifyReport = { manifests: 1, logs: 2, tables: 1, entries: 2, valueFiles: 0, bytes: 300, errors: [] }
   /** Called in each batch; may throw. */
   onBatch: () => void = () => {}
 

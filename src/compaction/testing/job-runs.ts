@@ -1,6 +1,7 @@
 /** Jobs by hand, over simulated files. */
 import { compareKeys } from '../../base/bytes.ts'
 import type { RangeTombstone } from '../../base/cursor.ts'
+import { tableName } from '../../base/file-names.ts'
 import type { JobContext } from '../../host/host.ts'
 import { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
@@ -11,7 +12,7 @@ import { TableReader } from '../../table/table-reader.ts'
 import { TableWriter } from '../../table/table-writer.ts'
 import { EntryCursor, entryAt } from '../../table/testing/model.ts'
 import type { Entry } from '../../table/testing/model.ts'
-import { jobs, tablePath, threadKernels } from '../jobs.ts'
+import { jobs, threadKernels } from '../jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../jobs.ts'
 
 export const PREFIX = '/db/'
@@ -73,7 +74,7 @@ export function run(name: 'flush' | 'merge', host: SimHost, args: FlushArgs | Me
 }
 
 export function writeInput(host: SimHost, fileNumber: number, entries: readonly Entry[], ranges: readonly RangeTombstone[] = []): void {
-  const file = host.files.create(tablePath(PREFIX, fileNumber))
+  const file = host.files.create(PREFIX + tableName(fileNumber))
   const writer = new TableWriter(file, { fileNumber, kernels: threadKernels(), compression: 'lz4', blockBytes: 512 })
   const cursor = new EntryCursor()
   for (const entry of entries) writer.add(cursor.at(entry))
@@ -91,7 +92,7 @@ export interface TableContents {
 /** Everything in a table, checked by `verify` first. */
 export function readTable(host: SimHost, fileNumber: number): TableContents {
   const kernels = threadKernels()
-  const reader = TableReader.open(host.files.openRead(tablePath(PREFIX, fileNumber)), fileNumber, kernels)
+  const reader = TableReader.open(host.files.openRead(PREFIX + tableName(fileNumber)), fileNumber, kernels)
   reader.verify(kernels)
   const windows = new WindowPool(new Budget('8 MiB').account('windows', 'test'), 0)
   const cursor = reader.cursor(new StreamedBlocks(kernels, 4096), windows)

@@ -10,7 +10,7 @@
  * Cost: a synchronous call is one system call (1-4 us when cached); an asynchronous one goes through the thread pool (20-40 us).
  */
 import {
-  closeSync, constants, copyFileSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, linkSync, mkdirSync,
+  closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, linkSync, mkdirSync,
   openSync, read, readSync, readdirSync, statSync, unlinkSync, writeSync,
 } from 'node:fs'
 import { randomBytes } from 'node:crypto'
@@ -108,15 +108,6 @@ export class NodeFiles implements HostFiles {
       unlinkSync(path)
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
-    }
-  }
-
-  link(from: string, to: string): void {
-    try {
-      this.#link(from, to)
-    } catch (error) {
-      if (!NO_HARD_LINKS.has(errorCode(error))) throw error
-      copyNewFile(from, to)
     }
   }
 
@@ -255,16 +246,6 @@ function writeNewFile(path: string, bytes: Uint8Array): void {
   } catch (error) {
     unlinkQuietly(path)
     throw error
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function copyNewFile(from: string, to: string): void {
-  copyFileSync(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
-  const fd = openSync(to, 'r+')
-  try {
-    fdatasyncSync(fd)
   } finally {
     closeSync(fd)
   }

@@ -1,7 +1,7 @@
 /** The real host: this machine's files, clocks, threads and locks. */
-import { getRandomValues } from 'node:crypto'
 import { join } from 'node:path'
 import { collectGarbage } from './garbage.ts'
+import { nodePressure } from './pressure.ts'
 import type { Host } from '../host.ts'
 import { nodeClock } from './clock.ts'
 import { NodeFiles } from './files.ts'
@@ -19,7 +19,7 @@ export function nodeHost(): Host {
     join,
     bootId,
     collectGarbage,
-    random32: () => getRandomValues(new Uint32Array(1))[0]!,
+    pressure: () => nodePressure.read(),
     memoryLimitBytes,
     lock: lockDirectory,
     runner: nodeRunner,

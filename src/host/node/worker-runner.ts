@@ -43,6 +43,8 @@ export class WorkerRunner implements JobRunner {
     this.#thread.submit(request, done)
   }
 
+  help(): void {}
+
   pump(block: boolean): boolean {
     let delivered = this.#deliverNotStarted()
     const thread = this.#thread

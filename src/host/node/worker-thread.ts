@@ -21,12 +21,12 @@ import type { Done } from '../job-errors.ts'
 import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORDS, WORK } from './worker-protocol.ts'
 import type { RequestMessage, ResultMessage, WorkerData } from './worker-protocol.ts'
 
-/** The smallest heap limits with which Node itself starts in a worker: 4 MiB of old space do not suffice on 22 and 24. */
+/**
+ * The smallest heap limits with which Node itself starts in a worker: 4 MiB of old space do not suffice on 22 and 24.
+ * A worker's limit is never below their sum, whatever `heapBytes` says: lease at least as much for it.
+ */
 const MIN_OLD_SPACE_MIB = 8
 const YOUNG_SPACE_MIB = 2
-
-/** A worker's heap limit is never below this, whatever `heapBytes` says: lease at least as much for it. */
-export const MIN_WORKER_HEAP_BYTES: number = (MIN_OLD_SPACE_MIB + YOUNG_SPACE_MIB) * 2 ** 20
 
 const SLICE_MS = 250
 /** A job may sit in one system call (a stalled disk) this long while its thread can be seen to live. */

@@ -112,17 +112,6 @@ test('a crash inside publish leaves the file whole or not at all', () => {
   assert.deepEqual([...seen].sort(), ['1: ', '2: ', '2: tmp-*', '3: ', '3: m', '3: m,tmp-*', '3: tmp-*'])
 })
 
-test('a link is as durable as its directory, its content as the file', () => {
-  const host = newHost(3)
-  host.files.publish('/db/a', bytesOf('abc'))
-  host.files.makeDirectory('/copy')
-  host.files.link('/db/a', '/copy/a')
-  host.files.syncDirectory('/copy')
-  const next = host.crash().files
-  next.remove('/db/a')
-  assert.equal(textOf(next.readAll('/copy/a')), 'abc')
-})
-
 test('after a crash the old files can do nothing, and a sync in flight was not done', async () => {
   let lost = 0
   for (let seed = 1; seed <= 40; seed++) {

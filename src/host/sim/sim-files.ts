@@ -89,12 +89,6 @@ export class SimFiles implements HostFiles {
     this.disk.remove(this.begin('remove', path))
   }
 
-  link(from: string, to: string): void {
-    const source = SimDisk.normalize(from)
-    const target = this.begin('link', to, `from ${source}`)
-    this.disk.enter(target, this.disk.open(source), 'link')
-  }
-
   syncDirectory(path: string): void {
     this.disk.syncDirectory(this.begin('syncDirectory', path))
   }

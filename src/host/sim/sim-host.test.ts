@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { SpillwayError } from '../../base/errors.ts'
 import * as module from '../testing/jobs.ts'
 import { run, runnerContract, sharedWords } from '../testing/runner-contract.ts'
+import { Random } from './random.ts'
 import { SimHost } from './sim-host.ts'
 
 const runnerOptions = { moduleUrl: module.jobsUrl, module, mode: 'worker', heapBytes: 0 } as const
@@ -14,13 +15,14 @@ async function busyRun(seed: number): Promise<string[]> {
   let host = new SimHost({ seed })
   const events: string[] = []
   host.files.makeDirectory('/db')
+  const random = new Random(seed)
   for (let round = 0; round < 3; round++) {
     const runner = host.runner(runnerOptions)
     const files = ['a', 'b', 'c'].map(name => host.files.create(`/db/${name}${round}`))
     const words = sharedWords(100)
     const all: Promise<unknown>[] = []
     for (const file of files) {
-      file.writeSync(new Uint8Array(3000).fill(host.random32()), 0, 3000, 0)
+      file.writeSync(new Uint8Array(3000).fill(random.next32()), 0, 3000, 0)
       all.push(file.sync().then(() => { events.push(`synced ${file.path} at ${host.clock.nowMs()}`) }))
       all.push(file.read(new Uint8Array(10), 0, 10, 0).then(() => { events.push(`read ${file.path}`) }))
       all.push(run(runner, 'mark', { words, steps: 20, id: 1 }).then(() => { events.push(`marked ${file.path}`) }))

@@ -16,6 +16,8 @@ import { lockedError } from '../locked-error.ts'
 import { Random } from './random.ts'
 import { SimDisk } from './sim-disk.ts'
 import type { CrashOptions } from './sim-disk.ts'
+import type { PressureReading } from '../pressure.ts'
+import { SimPressure } from './sim-pressure.ts'
 import { SimFiles } from './sim-files.ts'
 import { SimTime } from './sim-time.ts'
 
@@ -37,6 +39,8 @@ export class SimHost implements Host {
   readonly clock: SimTime
   readonly scheduler: SimTime
   readonly pid: number
+  /** How short of memory the machine is said to be. */
+  readonly memory = new SimPressure()
   readonly #random: Random
   readonly #memoryLimitBytes: number
   readonly #epoch: number
@@ -61,12 +65,10 @@ export class SimHost implements Host {
     return this.#bootId
   }
 
+  pressure(): PressureReading { return this.memory.read() }
+
   /** Nothing here waits for it. */
   collectGarbage(): void {}
-
-  random32(): number {
-    return this.#random.next32()
-  }
 
   memoryLimitBytes(): number {
     return this.#memoryLimitBytes

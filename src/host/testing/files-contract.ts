@@ -165,15 +165,6 @@ export function filesContract(name: string, make: () => FilesEnvironment): void 
     file.close()
   })
 
-  withFiles('a link is a second name: it outlives the first and does not replace another', (files, at) => {
-    files.publish(at('a'), bytesOf('abc'))
-    files.link(at('a'), at('b'))
-    assert.throws(() => { files.link(at('a'), at('b')) }, { code: 'EEXIST' })
-    assert.throws(() => { files.link(at('missing'), at('c')) }, { code: 'ENOENT' })
-    files.remove(at('a'))
-    assert.equal(textOf(files.readAll(at('b'))), 'abc')
-  })
-
   withFiles('random writes, truncates and reads agree with a plain array', (files, at) => {
     let round = 0
     const step = fc.record({ kind: fc.constantFrom('write', 'truncate', 'read'), position: fc.nat(3000), length: fc.nat(1500), fill: fc.nat(255) })

@@ -2,14 +2,23 @@
  * A writer to be killed: numbers its writes, goes on where the store says it stopped, and reports each acknowledgement
  * on stdout before it makes the next write. Arguments: directory, batch size.
  */
-import { writeSync } from 'node:fs'
 import { Spillway } from '../spillway.ts'
+
+/** Resolves when the line is with the reader's pipe; a full pipe is waited for. */
+function report(line: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(line, error => {
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}
 
 const [directory, size] = process.argv.slice(2)
 const batchSize = Number(size)
 const db = await Spillway.open(directory!, { budget: '32 MiB', durability: 'os' })
 let next = Number(await db.get('last') ?? -1) + 1
-writeSync(1, `open ${next}\n`)
+await report(`open ${next}\n`)
 const filler = 'x'.repeat(200)
 for (;;) {
   const operations = []
@@ -17,5 +26,5 @@ for (;;) {
   next += batchSize
   operations.push({ type: 'put' as const, key: 'last', value: String(next - 1) })
   await db.batch(operations)
-  writeSync(1, `acked ${next - 1}\n`)
+  await report(`acked ${next - 1}\n`)
 }

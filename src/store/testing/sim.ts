@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { SpillwayError } from '../../base/errors.ts'
 import { SimHost } from '../../host/sim/sim-host.ts'
 import type { SimOptions } from '../../host/sim/sim-host.ts'
-import { manifestName, parseName, tableName } from '../../manifest/names.ts'
+import { manifestName, parseName, tableName } from '../../base/file-names.ts'
 import { Spillway } from '../spillway.ts'
 import type { OpenOptions } from '../types.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { compareKeys, sharedPrefixLength } from '../../base/bytes.ts'
+import { compareKeys } from '../../base/bytes.ts'
 import { KIND_DELETE, KIND_VALUE_FILE, MAX_SEQ } from '../../base/cursor.ts'
 import { hashKey } from '../../base/hash.ts'
 import { bytesOf, put, sortEntries, textOf, type Entry } from '../testing/model.ts'
@@ -11,6 +11,12 @@ import { DataBlockWriter, encodeSingle } from './data-block-writer.ts'
 const SEED = 20250302
 const AT = 13
 
+function sharedPrefixLength(a: Uint8Array, b: Uint8Array): number {
+  let length = 0
+  while (length < a.length && length < b.length && a[length] === b[length]) length++
+  return length
+}
+
 /** As many of the entries as fit one block, encoded at AT in a dirty buffer. */
 function encode(entries: readonly Entry[], blockBytes = 4096): { bytes: Uint8Array; end: number; kept: Entry[] } {
   const writer = new DataBlockWriter(blockBytes)
@@ -18,7 +24,7 @@ function encode(entries: readonly Entry[], blockBytes = 4096): { bytes: Uint8Arr
   for (const entry of entries) {
     const { key, value, seq, kind } = entry
     const last = kept.at(-1)?.key
-    const shared = last ? sharedPrefixLength(last, 0, last.length, key, 0, key.length) : 0
+    const shared = last ? sharedPrefixLength(last, key) : 0
     if (writer.isOversize(key.length, value.length) || (kept.length > 0 && !writer.hasRoom(key.length, value.length, shared))) break
     const isFirst = !last || compareKeys(last, key) !== 0
     writer.add(key, 0, key.length, shared, isFirst, isFirst ? hashKey(key, 0, key.length) : 0, seq, kind, value, 0, value.length)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { logName, manifestName, parseName, tableName, valueName } from './names.ts'
-import type { FileKind } from './names.ts'
+import { logName, manifestName, parseName, tableName, valueName } from './file-names.ts'
+import type { FileKind } from './file-names.ts'
 
 const SEED = 20250623
 const NAMES: Partial<Record<FileKind, (number: number) => string>> = { manifest: manifestName, table: tableName, log: logName, value: valueName }

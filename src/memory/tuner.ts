@@ -1,0 +1,335 @@
+/**
+ * Where the boundary between write memory (memtables) and read cache belongs: where a byte saves as much I/O on either side.
+ * After Luo and Carey, "Breaking Down Memory Walls" (arXiv 2004.10360), in idea.
+ *
+ * What a step of s bytes is worth, in bytes of I/O over the time observed:
+ * - to the cache: the misses that found their ghost, s / (extent of the ghosts) of them.
+ * - to write memory: a byte is merged about log(data / memtable) times, so M bytes of merge I/O become
+ *   M x ln(data / larger memtable) / ln(data / memtable).
+ * What it costs the other side is the same taken the other way; for the cache this is a lower bound, because what
+ * its last bytes are worth nobody has measured. So a move to write memory may prove wrong: then ghosts are found and it is undone.
+ *
+ * Invariants
+ * 1. It only decides: the caller moves, and reports the sizes as they are. Bounds are never crossed, and a move is a few percent.
+ * 2. No move without evidence: so many reads, or so many memtables' worth of writes, since the last move.
+ * 3. No move for less than a thousandth of the I/O, nor unless it is worth clearly more than it costs.
+ * 4. A move that is undone soon is regretted: the next of its direction is half as large and comes twice as late, down
+ *    to a smallest step at long intervals. So where the estimates mislead, the boundary settles instead of swinging.
+ *
+ * Cost: some arithmetic an interval; a bounded list of decisions.
+ */
+import { invalidArgument } from '../base/errors.ts'
+import { formatSize } from '../base/sizes.ts'
+
+/** What was seen since the last sample, and how things are now. All numbers are finite and >= 0. */
+export interface TunerSample {
+  /** For the list of decisions only. */
+  nowMs: number
+  /** Memory of all memtables, the one being filled and those being flushed. */
+  writeBytes: number
+  /** Memory of the read cache. */
+  cacheBytes: number
+  minWriteBytes: number
+  maxWriteBytes: number
+  minCacheBytes: number
+  /** Bytes of all tables. */
+  dataBytes: number
+  /** Blocks found in the cache, and not found. */
+  hits: number
+  misses: number
+  /** Bytes read for the misses. */
+  missBytes: number
+  /** Misses that found their ghost, and the bytes of those blocks. */
+  ghostHits: number
+  ghostHitBytes: number
+  /** Bytes of the blocks whose ghosts are held now: how much more cache they stand for. */
+  ghostBytes: number
+  /** Bytes writers asked to write, and those let in: more demand than that means that merges hold writers back. */
+  demandBytes: number
+  writtenBytes: number
+  /** Bytes written by flushes. */
+  flushedBytes: number
+  /** Bytes read and written by merges. */
+  mergeBytes: number
+}
+
+export interface TunerOptions {
+  /** Largest move, as a share of write memory and cache together. Default 0.05. */
+  stepShare?: number
+  /** Smallest move. Default 0.005. */
+  smallestStepShare?: number
+  /** How much more than its cost a move must be worth, as a share of the cost. Default 0.3. */
+  hysteresis?: number
+  /** A full step must save this share of all I/O. Default 0.001. */
+  minSavedShare?: number
+  /** Reads (hits and misses) to judge the cache by. Default 1000. */
+  minReads?: number
+  /** Ghosts that must have been found before the cache may grow. Default 16. */
+  minGhostHits?: number
+  /** Writes to judge the memtables by, in memtables; four times as many before the first judgement. Default 4. */
+  minMemtables?: number
+  /** After so many samples a side that still says too little is taken for idle. Default 5. */
+  patience?: number
+  /** Memtables that share the write memory. Default 2. */
+  memtables?: number
+  /** Moves are whole multiples of this. Default 64 KiB. */
+  grainBytes?: number
+  /** Decisions remembered. Default 32. */
+  maxDecisions?: number
+}
+
+export type TunerDirection = 'cache' | 'write'
+
+export interface TunerDecision {
+  readonly atMs: number
+  /** Which side grows. */
+  readonly to: TunerDirection
+  readonly fromWriteBytes: number
+  readonly toWriteBytes: number
+  readonly fromCacheBytes: number
+  readonly toCacheBytes: number
+  /** In words, with figures. */
+  readonly why: string
+}
+
+const DEFAULTS: Required<TunerOptions> = {
+  stepShare: 0.05, smallestStepShare: 0.005, hysteresis: 0.3, minSavedShare: 0.001, minReads: 1000, minGhostHits: 16, minMemtables: 4,
+  patience: 5, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
+}
+
+/** Evidence of a side that says too little is gathered for so many times the patience. */
+const PATIENCES_REMEMBERED = 8
+/** A move undone within so many samples is regretted. */
+const REGRET_SAMPLES = 16
+/** Half of what a direction once regretted waits, in samples; doubled with every regret. */
+const FIRST_WAIT_SAMPLES = 4
+const MAX_REGRETS = 6
+/** The ratio of reads to writes must change by this factor (as a logarithm) for another workload. */
+const OTHER_WORKLOAD = Math.log(3)
+/** The writes that merge amplification is measured over. */
+const HORIZON_MEMTABLES = 64
+/** How much held back demand may add to the weight of merges. */
+const MAX_DEMAND_FACTOR = 4
+
+/** Sums over the samples a decision rests on. */
+class Evidence {
+  samples = 0
+  reads = 0
+  missBytes = 0
+  ghostHits = 0
+  ghostHitBytes = 0
+  /** Summed over the samples, for its mean. */
+  ghostBytes = 0
+  demandBytes = 0
+  writtenBytes = 0
+  flushedBytes = 0
+}
+
+/**
+ * Bytes merged per byte written, over a horizon of writes much longer than a decision's: merges come in bursts, and how often a
+ * byte is merged is the tree's nature, not the moment's.
+ */
+class MergeAmplification {
+  writtenBytes = 0
+  mergeBytes = 0
+
+  get value(): number { return this.writtenBytes > 0 ? this.mergeBytes / this.writtenBytes : 0 }
+
+  add(writtenBytes: number, mergeBytes: number, horizonBytes: number): void {
+    const keep = Math.exp(-writtenBytes / horizonBytes)
+    this.writtenBytes = this.writtenBytes * keep + writtenBytes
+    this.mergeBytes = this.mergeBytes * keep + mergeBytes
+  }
+}
+
+interface Worth {
+  /** I/O bytes that a full step to this side saves there, and what it costs the other. */
+  saved: number
+  lost: number
+}
+
+export class MemoryTuner {
+  readonly #options: Required<TunerOptions>
+  readonly #decisions: TunerDecision[] = []
+  readonly #amplification = new MergeAmplification()
+  #evidence = new Evidence()
+  #standing = 'no sample yet'
+  #last: { to: TunerDirection; bytes: number; isUndo: boolean } | undefined
+  #samplesSinceMove = 0
+  /** How often moves of a direction were regretted, less the times one was followed by another. */
+  readonly #regrets: Record<TunerDirection, number> = { cache: 0, write: 0 }
+  /** `#mix` at the last move of a direction that was no undoing. */
+  readonly #mixAt: Record<TunerDirection, number> = { cache: 0, write: 0 }
+
+  /** Throws INVALID_ARGUMENT. */
+  constructor(options: TunerOptions = {}) {
+    this.#options = { ...DEFAULTS, ...options }
+    for (const [name, value] of Object.entries(this.#options)) {
+      if (value >= 0 && value < Infinity) continue
+      throw invalidArgument(`${name} of the memory tuner must be a number from 0, not ${String(value)}`)
+    }
+    const { stepShare, smallestStepShare, memtables, grainBytes } = this.#options
+    if (!(stepShare > 0 && stepShare <= 0.5 && smallestStepShare <= stepShare && memtables >= 1 && grainBytes >= 1)) {
+      throw invalidArgument(
+        'the memory tuner needs 0 <= smallestStepShare <= stepShare, 0 < stepShare <= 0.5, memtables >= 1 and grainBytes >= 1, not ' +
+        `${smallestStepShare}, ${stepShare}, ${memtables}, ${grainBytes}`, { ...this.#options })
+    }
+  }
+
+  /** The latest decisions to move, oldest first. */
+  get decisions(): readonly TunerDecision[] { return this.#decisions }
+  /** What the latest sample led to, in words: the move, or why there was none. */
+  get standing(): string { return this.#standing }
+
+  /** Take a sample in; a decision when memory should move now. Throws INVALID_ARGUMENT for a number that is none or below 0. */
+  decide(sample: TunerSample): TunerDecision | undefined {
+    checkSample(sample)
+    const { minReads, minMemtables, patience, memtables } = this.#options
+    const memtableBytes = Math.max(1, sample.writeBytes / memtables)
+    const amplification = this.#amplification
+    amplification.add(sample.writtenBytes, sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
+    this.#samplesSinceMove++
+    // What comes right after a move is still of the old sizes.
+    if (this.#last !== undefined && this.#samplesSinceMove === 1) return this.#stay('settling after a move')
+
+    const evidence = this.#evidence
+    addTo(evidence, sample)
+    const readsKnown = evidence.reads >= minReads
+    const leastBytes = minMemtables * memtableBytes
+    const writesKnown = evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
+      amplification.writtenBytes >= 4 * leastBytes
+    if (!(readsKnown && writesKnown) && evidence.samples < patience) {
+      return this.#stay(`gathering: ${Math.round(evidence.reads)} reads, ${sizeOf(evidence.writtenBytes)} written so far`)
+    }
+    const decision = readsKnown || writesKnown
+      ? this.#weigh(sample, readsKnown, writesKnown)
+      : this.#stay('too few reads and writes to judge')
+    if (decision !== undefined) this.#evidence = new Evidence()
+    // A side that says little may take its time to say enough.
+    else if ((readsKnown && writesKnown) || evidence.samples >= PATIENCES_REMEMBERED * patience) halve(evidence)
+    return decision
+  }
+
+  #weigh(sample: TunerSample, readsKnown: boolean, writesKnown: boolean): TunerDecision | undefined {
+    const { stepShare, hysteresis, minSavedShare, minGhostHits } = this.#options
+    const evidence = this.#evidence
+    const stepBytes = stepShare * (sample.writeBytes + sample.cacheBytes)
+    const cacheWorth = ghostWorth(evidence, stepBytes)
+    const merges = this.#mergeIo()
+    const toCache: Worth = { saved: cacheWorth, lost: merges * mergeShare(sample, -stepBytes, this.#options.memtables) }
+    const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, this.#options.memtables), lost: cacheWorth }
+    const least = minSavedShare * (evidence.missBytes + evidence.flushedBytes + merges)
+    const pays = ({ saved, lost }: Worth): boolean => saved > lost * (1 + hysteresis) && saved - lost > least
+
+    if (readsKnown && evidence.ghostHits >= minGhostHits && pays(toCache)) {
+      return this.#move(sample, 'cache', `${sizeOf(stepBytes)} more cache would have saved ${sizeOf(toCache.saved)} of reads ` +
+        `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost)} of merges`)
+    }
+    if (writesKnown && pays(toWrite)) {
+      return this.#move(sample, 'write', `${sizeOf(stepBytes)} more write memory would have saved ${sizeOf(toWrite.saved)} of ` +
+        `${sizeOf(merges)} of merges and cost at least ${sizeOf(toWrite.lost)} of reads`)
+    }
+    return this.#stay(`balanced: ${sizeOf(stepBytes)} are worth ${sizeOf(cacheWorth)} of reads to the cache, ` +
+      `${sizeOf(toWrite.saved)} of merges to write memory`)
+  }
+
+  #move(sample: TunerSample, to: TunerDirection, why: string): TunerDecision | undefined {
+    const { stepShare, smallestStepShare, grainBytes } = this.#options
+    const last = this.#last
+    const isUndo = last !== undefined && !last.isUndo && last.to !== to && this.#samplesSinceMove <= REGRET_SAMPLES
+    const mix = this.#mix()
+    // Regrets are of a workload: under another one they say nothing.
+    if (Math.abs(mix - this.#mixAt[to]) > OTHER_WORKLOAD) this.#regrets[to] = 0
+    const regrets = this.#regrets[to]
+    if (regrets > 0 && !isUndo) {
+      const wait = FIRST_WAIT_SAMPLES * 2 ** regrets
+      if (this.#samplesSinceMove < wait) {
+        return this.#stay(`waiting ${wait - this.#samplesSinceMove} samples, as such moves were undone: ${why}`)
+      }
+    }
+    const shareBytes = Math.max(smallestStepShare, stepShare / 2 ** regrets) * (sample.writeBytes + sample.cacheBytes)
+    const room = to === 'cache'
+      ? sample.writeBytes - sample.minWriteBytes
+      : Math.min(sample.maxWriteBytes - sample.writeBytes, sample.cacheBytes - sample.minCacheBytes)
+    const wanted = isUndo ? last.bytes : Math.max(grainBytes, shareBytes)
+    const bytes = Math.floor(Math.min(wanted, room) / grainBytes) * grainBytes
+    if (!(bytes > 0)) return this.#stay(`at the bounds of write memory and cache: ${why}`)
+
+    if (isUndo) this.#regrets[last.to] = Math.min(MAX_REGRETS, this.#regrets[last.to] + 1)
+    else this.#mixAt[to] = mix
+    if (!isUndo && last?.to === to && regrets > 0) this.#regrets[to]--
+    this.#last = { to, bytes, isUndo }
+    this.#samplesSinceMove = 0
+    const signed = to === 'cache' ? bytes : -bytes
+    const decision: TunerDecision = {
+      atMs: sample.nowMs, to,
+      fromWriteBytes: sample.writeBytes, toWriteBytes: sample.writeBytes - signed,
+      fromCacheBytes: sample.cacheBytes, toCacheBytes: sample.cacheBytes + signed,
+      why: isUndo ? `undone: ${why}` : why,
+    }
+    this.#decisions.push(decision)
+    if (this.#decisions.length > this.#options.maxDecisions) this.#decisions.shift()
+    this.#standing = `moved ${formatSize(bytes)} to ${to === 'cache' ? 'the cache' : 'write memory'}: ${decision.why}`
+    return decision
+  }
+
+  /** Merge I/O that the writes of this evidence lead to, weighted up when writers wanted to write more than they could. */
+  #mergeIo(): number {
+    const { demandBytes, writtenBytes } = this.#evidence
+    return this.#amplification.value * Math.max(writtenBytes, Math.min(demandBytes, MAX_DEMAND_FACTOR * writtenBytes))
+  }
+
+  /** The logarithm of reads per 4 KiB written: it tells one workload from another, whatever the sizes of cache and memtables. */
+  #mix(): number {
+    return Math.log((1 + this.#evidence.reads) / (1 + this.#evidence.writtenBytes / 4096))
+  }
+
+  #stay(why: string): undefined {
+    this.#standing = why
+    return undefined
+  }
+}
+
+/** Reads that a cache larger by `stepBytes` would have saved. */
+function ghostWorth(evidence: Evidence, stepBytes: number): number {
+  if (evidence.ghostHitBytes === 0) return 0
+  const extent = evidence.ghostBytes / evidence.samples
+  return evidence.ghostHitBytes * Math.min(1, stepBytes / Math.max(1, extent))
+}
+
+/** The share of merge I/O that `stepBytes` more write memory saves (fewer: costs), from 0 to 1. */
+function mergeShare(sample: TunerSample, stepBytes: number, memtables: number): number {
+  const smaller = Math.max(1, Math.min(sample.writeBytes, sample.writeBytes + stepBytes))
+  const larger = Math.max(1, sample.writeBytes, sample.writeBytes + stepBytes)
+  // With little more data than a memtable there is hardly anything to merge, and the logarithm would say anything.
+  const depth = Math.max(1, Math.log(Math.max(1, sample.dataBytes) * memtables / Math.max(1, sample.writeBytes)))
+  return Math.min(1, Math.log(larger / smaller) / depth)
+}
+
+function sizeOf(bytes: number): string {
+  return formatSize(Math.round(bytes))
+}
+
+function addTo(evidence: Evidence, sample: TunerSample): void {
+  evidence.samples++
+  evidence.reads += sample.hits + sample.misses
+  evidence.missBytes += sample.missBytes
+  evidence.ghostHits += sample.ghostHits
+  evidence.ghostHitBytes += sample.ghostHitBytes
+  evidence.ghostBytes += sample.ghostBytes
+  evidence.demandBytes += sample.demandBytes
+  evidence.writtenBytes += sample.writtenBytes
+  evidence.flushedBytes += sample.flushedBytes
+}
+
+/** What is older counts less. */
+function halve(evidence: Evidence): void {
+  for (const name of Object.keys(evidence) as (keyof Evidence)[]) evidence[name] /= 2
+}
+
+function checkSample(sample: TunerSample): void {
+  for (const [name, value] of Object.entries(sample)) {
+    if (typeof value === 'number' && value >= 0 && value < Infinity) continue
+    throw invalidArgument(`${name} of a memory tuner's sample must be a finite number from 0, not ${String(value)}`)
+  }
+}
