@@ -11,7 +11,8 @@ export function narrowPick(pick: Pick, tree: TreeView, mostRuns: number): Pick {
   const parts: { run: RunView, tables: number[], bytes: number }[] = []
   for (const run of tree.runs) {
     const tables = run.tables.filter(table => wanted.has(table.id))
-    if (tables.length > 0) parts.push({ run, tables: tables.map(table => table.id), bytes: tables.reduce((sum, table) => sum + table.bytes, 0) })
+    const bytes = tables.reduce((sum, table) => sum + table.bytes, 0)
+    if (tables.length > 0) parts.push({ run, tables: tables.map(table => table.id), bytes })
   }
   if (parts.length <= mostRuns) return pick
   const isJoined = (run: RunView): boolean => pick.joinsRun && run.level === pick.outputLevel

@@ -147,7 +147,7 @@ export class Background {
 
   /** A job of a store that was closed meanwhile had ended already: nobody will name its tables. */
   #discard(output: JobOutput | undefined): void {
-    for (const { fileNumber } of output?.tables ?? []) this.#core.host.files.remove(this.#core.tablePath(fileNumber))
+    for (const { fileNumber } of output?.tables ?? []) this.#core.discard(this.#core.tablePath(fileNumber))
   }
 
   #mergeAskedFor(pick: Pick): Promise<{ error: Error | undefined, whole: boolean }> {
@@ -278,7 +278,8 @@ export class Background {
 
   #mergeFailed(cause: Error): Error {
     const core = this.#core
-    if ((cause as { code?: unknown }).code === 'SPILLWAY_BUDGET_TOO_SMALL' && this.#windowFactor < 64) {
+    const { code, details } = cause as { code?: unknown, details?: { account?: unknown } }
+    if (code === 'SPILLWAY_BUDGET_TOO_SMALL' && details?.account === 'windows' && this.#windowFactor < 64) {
       this.#windowFactor *= 2
       return cause
     }
@@ -320,7 +321,7 @@ export class Background {
         core.readOnlyReason ??= error as Error
       } else {
         for (const number of opened) core.tables.drop(number)
-        for (const properties of added) core.host.files.remove(core.tablePath(properties.fileNumber))
+        for (const properties of added) core.discard(core.tablePath(properties.fileNumber))
       }
       throw error
     }
@@ -332,7 +333,7 @@ export class Background {
       const { valueFiles } = core.reader(number).properties
       core.cache.dropTable(core.reader(number).id)
       core.tables.drop(number)
-      core.host.files.remove(core.tablePath(number))
+      core.discard(core.tablePath(number))
       core.valueFiles.release(valueFiles)
     }
   }

@@ -95,8 +95,10 @@ export class Committer implements LogBufferOwner {
         this.#commitScheduled = true
         this.#core.host.scheduler.microtask(this.#commitSoon)
       }
+      // Before helping: a job that ends may have the group committed.
+      const acknowledgement = this.#acknowledgement(durability)
       if (this.#owedSteps > 0) this.#helpJobs()
-      return this.#acknowledgement(durability)
+      return acknowledgement
     }
     return this.#enqueue(operations, durability)
   }
@@ -362,15 +364,17 @@ export class Committer implements LogBufferOwner {
     if (!active.isPlaceholder && active.isEmpty) {
       // Not even an empty one has room: only a larger arena helps.
       const capacityBytes = active.buffer.byteLength
-      if (capacityBytes >= core.plan.largestArenaBytes) {
-        throw invalidArgument(
-          `a batch of ${operations.count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most an eighth of it)`,
-          { operations: operations.count, capacityBytes },
-        )
+      if (capacityBytes < core.plan.largestArenaBytes) {
+        this.#replaceActive(undefined)
+        engine.arenas.give(active.buffer)
+        if (this.#takeArena(2 * capacityBytes)) return true
+        // Others may give back what is missing; if nobody is about to, it is not to be had.
+        if (engine.runner.pending > 0) return false
       }
-      this.#replaceActive(undefined)
-      engine.arenas.give(active.buffer)
-      return this.#takeArena(2 * capacityBytes)
+      throw invalidArgument(
+        `a batch of ${operations.count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most an eighth of it)`,
+        { operations: operations.count, capacityBytes },
+      )
     }
     if (!active.isPlaceholder) {
       if (!this.canSeal) return false
@@ -407,6 +411,8 @@ export class Committer implements LogBufferOwner {
   /** Hand the active memtable to a flush, its log segment with it. */
   #seal(): void {
     const core = this.#core
+    // What was appended in this turn belongs to the segment and the memtable that end here.
+    this.#throwIfFailed(this.commitGroup())
     core.engine.logBuffer.claim(this)
     const logNumber = this.#logs.begin()
     const slot = core.active

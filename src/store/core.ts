@@ -95,7 +95,7 @@ export class Core {
     this.snapshots = new SnapshotList(host.clock)
     this.manifests = new ManifestStore(host, directory, this.kernels)
     this.tables = new TableSet(engine, number => this.tablePath(number))
-    this.valueFiles = new ValueFiles(host.files, number => this.valuePath(number), engine.metadata)
+    this.valueFiles = new ValueFiles(number => this.discard(this.valuePath(number)), engine.metadata)
   }
 
   get plan(): Plan { return this.engine.plan }
@@ -105,6 +105,15 @@ export class Core {
   valuePath(number: number): string { return this.host.join(this.directory, valueName(number)) }
   takeFileNumber(): number { return Atomics.add(this.nextFile, 0, 1) }
   reader(number: number): TableReader { return this.tables.get(number) }
+
+  /** Remove a file that nothing needs any more. One that cannot be removed now is, when the store is opened next. */
+  discard(path: string): void {
+    try {
+      this.host.files.remove(path)
+    } catch {
+      // What was done is done without it; it costs some disk until then.
+    }
+  }
 
   checkOpen(): void {
     if (this.closing || this.closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the store is closed. Open it again with Spillway.open')

@@ -43,8 +43,6 @@ export interface MergeMemory {
 }
 
 const FLUSH_PRIORITY = 0
-/** What the block cache needs to begin with, of the reserve for reading. */
-const READING_CACHE_BYTES = 64 * 1024
 const SIZER_STEP_MS = 1000
 const engines = new WeakMap<Budget, Engine>()
 
@@ -119,7 +117,7 @@ export class Engine {
     this.kernels = new Kernels(KERNEL_REGION_BYTES)
     this.logBuffer = new LogBuffer(plan.logBufferBytes)
     this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'))
-    this.windows = new WindowPool(budget.account('iterators', 'one window per run and open iterator, given back when idle; a reserve for one read'), plan.keepWindowBytes, READING_BYTES - READING_CACHE_BYTES)
+    this.windows = new WindowPool(budget.account('iterators', 'one window per run and open iterator, given back when idle; a reserve for one read'), plan.keepWindowBytes, READING_BYTES / 2)
     // In the order of what giving back costs: nothing, a look-up, reading blocks again.
     this.#removals.push(
       budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
@@ -143,9 +141,6 @@ export class Engine {
 
   /** Scratch for one more store. */
   leaseScratch(): Lease { return this.#scratchAccount.lease(this.#plan.scratchBytes) }
-
-  /** A second set of kernels, for a while. */
-  leaseForVerify(bytes: number): Lease { return this.#jobsAccount.lease(bytes) }
 
   admit(tenant: Tenant): void { this.#tenants.add(tenant) }
   dismiss(tenant: Tenant): void { this.#tenants.delete(tenant) }

@@ -12,6 +12,7 @@ import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Core } from './core.ts'
 import type { Transcoder } from './encoding.ts'
 import type { ByteRange } from './range.ts'
+import { readError } from './io-error.ts'
 import { isEmptyRange } from './range.ts'
 import { valueOf } from './reader.ts'
 import { Scan } from './scan.ts'
@@ -201,7 +202,10 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     return chunk as T[]
   }
 
-  /** Call `take` for one entry after the other until it says no or nothing is left. */
+  /**
+   * Call `take` for one entry after the other until it says no or nothing is left. After an error the iterator stands where it
+   * stood before the call.
+   */
   #walk(take: (scan: Scan) => boolean): void {
     this.#check()
     if (this.#done) return
@@ -209,6 +213,19 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       this.#finish()
       return
     }
+    const left = this.#left
+    const lastKey = this.#lastKey
+    try {
+      this.#walkOn(take)
+    } catch (error) {
+      this.#left = left
+      this.#lastKey = lastKey
+      this.#release()
+      throw readError(error)
+    }
+  }
+
+  #walkOn(take: (scan: Scan) => boolean): void {
     const scan = this.#place()
     const { range, reverse } = this.#plan
     const bound = reverse ? range.start : range.end

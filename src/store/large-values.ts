@@ -57,7 +57,7 @@ export class LargeValues {
     for (const reference of this.#references.values()) {
       const { fileNumber } = decodeValueReference(reference, 0, reference.length)
       core.unsyncedValues.delete(fileNumber)
-      core.host.files.remove(core.valuePath(fileNumber))
+      core.discard(core.valuePath(fileNumber))
     }
     this.#references.clear()
     if (operations.kind === KIND_VALUE_FILE) {

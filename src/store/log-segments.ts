@@ -39,7 +39,7 @@ export class LogSegments {
         this.#current = new LogWriter(file, number, core.engine.logBuffer.bytes, core.kernels, core.host.bootId(), core.lastSeq + 1)
       } catch (error) {
         file.close()
-        core.host.files.remove(path)
+        core.discard(path)
         throw error
       }
     } catch (error) {
@@ -81,7 +81,7 @@ export class LogSegments {
       log.close()
       return false
     })
-    for (const number of core.logs) if (number < floor) core.host.files.remove(core.logPath(number))
+    for (const number of core.logs) if (number < floor) core.discard(core.logPath(number))
     core.logs = core.logs.filter(number => number >= floor)
   }
 
@@ -130,7 +130,7 @@ export class LogSegments {
     const { current } = this
     current.close()
     if (current.isEmpty) {
-      core.host.files.remove(core.logPath(current.fileNumber))
+      core.discard(core.logPath(current.fileNumber))
       core.logs = core.logs.filter(number => number !== current.fileNumber)
     }
     for (const log of this.#older) log.close()

@@ -1,12 +1,14 @@
 /** Random scripts on a store and on a plain map give the same answers, whatever is flushed and merged in between. */
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { commands } from './testing/commands.ts'
 import { Runner } from './testing/run-commands.ts'
-import { TINY_BUDGET, firstSeed, seedCount, simHost } from './testing/sim.ts'
+import { DiskSetup, SimSetup } from './testing/setup.ts'
+import { TINY_BUDGET, closeEmpty, firstSeed, openSim, seedCount, simHost, within } from './testing/sim.ts'
 import type { CompactionOption, OpenOptions } from './types.ts'
 
-const RUNS = seedCount(120)
+const RUNS = seedCount(150)
 const SEED = firstSeed(7001)
 
 /** Many levels and tables out of a few kilobytes. */
@@ -24,9 +26,19 @@ for (const [name, options] of variants) {
   test(`${name}: a store answers as a map does`, { timeout: 600_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 1e9 }), commands, async (seed, script) => {
-        await new Runner(simHost({ seed }), options).run(script)
+        await new Runner(new SimSetup(simHost({ seed }), options)).run(script)
       }),
       { seed: SEED, numRuns: RUNS, includeErrorInReport: true, interruptAfterTimeLimit: 60_000 },
     )
   })
 }
+
+test('on the real disk with a worker a store answers as a map does', { timeout: 600_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(commands, fc.constantFrom(SMALL_TIERS, SMALL_LEVELS), async (script, compaction) => {
+      using setup = new DiskSetup({ compaction, budget: '16 MiB', blockBytes: 1024 })
+      await new Runner(setup).run(script)
+    }),
+    { seed: SEED, numRuns: Math.ceil(RUNS / 10), includeErrorInReport: true, interruptAfterTimeLimit: 60_000 },
+  )
+})

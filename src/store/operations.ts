@@ -173,7 +173,7 @@ export class BatchOperations implements Operations {
 }
 
 export function encodeKey(key: unknown, transcoder: Transcoder, scratch: Scratch): void {
-  if (key === undefined || key === null) throw invalidArgument(`a key cannot be ${key}`)
+  if (key === undefined || key === null) throw invalidArgument(`a key cannot be ${key}. Give what the key encoding takes, text by default`)
   transcoder.encode(key, scratch)
 }
 

@@ -52,7 +52,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     throw invalidArgument(`compression must be 'lz4', 'none' or a list of them by level, not ${JSON.stringify(compression)}`)
   }
   return {
-    budget: budget instanceof Budget ? budget : new Budget(budget ?? Math.floor(host.memoryLimitBytes() / 4)),
+    budget: budget instanceof Budget ? budget : new Budget(budget === undefined ? Math.floor(host.memoryLimitBytes() / 4) : budget),
     durability: checkedDurability(options.durability, 'os'),
     key: transcoder(options.keyEncoding ?? 'utf8', 'keyEncoding'),
     value: transcoder(options.valueEncoding ?? 'utf8', 'valueEncoding'),

@@ -60,6 +60,7 @@ const WORKER_FROM_BYTES = 24 * MIB
 const ISOLATE_BYTES = 5 * MIB
 /** Windows and cache that merges and memtables leave to readers. */
 export const READING_BYTES: number = 512 * KIB
+const LEAST_READING_BYTES = 64 * KIB
 
 /** `mode`: of a budget in use, whose worker runs or does not. */
 export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline'): Plan {
@@ -98,7 +99,8 @@ export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): 
     'flush and smallest merge': plan.flushBytes + plan.mergeReserveBytes,
     'checksum and compression kernels': plan.kernelBytes,
     [plan.mode === 'worker' ? 'worker' : 'background kernels']: plan.workerBytes,
-    'reading': READING_BYTES,
+    // Tables written with this budget may have taken some of it: the store must open again.
+    'reading': Math.max(LEAST_READING_BYTES, READING_BYTES - tableMetadataBytes),
   }
 }
 

@@ -98,7 +98,7 @@ export function recover(core: Core, makeBackground: () => Background): { backgro
     const orphan = kind === 'temporary' || (kind === 'manifest' && number < base.number)
       || (kind === 'table' && !named.has(number)) || (kind === 'log' && number < base.logFloor)
     if (!orphan) continue
-    core.host.files.remove(core.host.join(core.directory, name))
+    core.discard(core.host.join(core.directory, name))
     orphansRemoved++
   }
 
@@ -107,7 +107,7 @@ export function recover(core: Core, makeBackground: () => Background): { backgro
   const referenced = new Set(core.valueFiles.numbers())
   for (const { kind, number } of files) {
     if (kind !== 'value' || referenced.has(number)) continue
-    core.host.files.remove(core.valuePath(number))
+    core.discard(core.valuePath(number))
     report.orphansRemoved++
   }
   report.elapsedMs = core.host.clock.nowMs() - startedMs

@@ -6,6 +6,7 @@ import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
 import type { Background } from './background.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
+import { readError } from './io-error.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { StoreStats, VerifyReport } from './types.ts'
 
@@ -65,7 +66,8 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
     const path = pathOf()
     try {
       work(path)
-    } catch (error) {
+    } catch (thrown) {
+      const error = readError(thrown)
       if (!(error instanceof SpillwayError)) throw error
       const offset = error.details['offset']
       report.errors.push({ file: path, message: error.message, ...(typeof offset === 'number' ? { offset } : {}) })

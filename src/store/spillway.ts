@@ -18,7 +18,7 @@ import { Engine } from './engine.ts'
 import type { Tenant } from './engine.ts'
 import { Scratch, copyOf, describe, transcoder } from './encoding.ts'
 import type { Transcoder } from './encoding.ts'
-import { ioError } from './io-error.ts'
+import { ioError, readError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { BatchOperations, MAX_KEY_BYTES, OperationList, SingleOperation, checkLengths, encodeKey, encodeValue } from './operations.ts'
 import { checkOptions, checkedDurability, checkedSettings } from './options.ts'
@@ -40,6 +40,8 @@ const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...READ_OPTIONS, 'reverse', 'limit']
 const COUNT_OPTIONS = [...RANGE_OPTIONS, 'snapshot', 'keyEncoding']
 const KEY_SCRATCH_BYTES = 66 * 1024
 const VALUE_SCRATCH_BYTES = 200 * 1024
+/** With more log segments than this, closing waits for a flush. */
+const MOST_LOGS_LEFT = 8
 /** How long a count may hold the event loop at a time, in entries. */
 const COUNT_SLICE = 20_000
 
@@ -179,8 +181,13 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   getSync(key: K, options?: ReadOptions): V | undefined {
     const hit = this.#find(key, options)
     if (hit === undefined) return undefined
-    const { bytes, start, end } = valueOf(this.#core, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
-    return this.#valueTranscoder(options).decode(bytes, start, end) as V
+    const values = this.#valueTranscoder(options)
+    try {
+      const { bytes, start, end } = valueOf(this.#core, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+      return values.decode(bytes, start, end) as V
+    } catch (error) {
+      throw readError(error)
+    }
   }
 
   /** The values of several keys, in their order, as of one moment. */
@@ -319,6 +326,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const core = this.#core
+    // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
+    if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await this.#committer.flush().catch(() => {})
     core.closing = true
     for (const iterator of [...core.iterators]) iterator.closeSync()
     core.snapshots.closeAll()
@@ -430,7 +439,11 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     const scratch = this.#keyScratch
     encodeKey(key, this.#keyTranscoder(options), scratch)
     if (scratch.end - scratch.start > MAX_KEY_BYTES) return undefined
-    return this.#reader.find(scratch.bytes, scratch.start, scratch.end, snapshotSeq)
+    try {
+      return this.#reader.find(scratch.bytes, scratch.start, scratch.end, snapshotSeq)
+    } catch (error) {
+      throw readError(error)
+    }
   }
 
   /** A codec that calls its own store would overwrite the key or value being encoded. */

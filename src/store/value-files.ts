@@ -4,21 +4,19 @@
  * Account: `table metadata` (one map entry per file).
  */
 import { SpillwayError } from '../base/errors.ts'
-import type { HostFiles } from '../host/host.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 
 /** A map entry and its number, measured generously. */
 const BYTES_PER_FILE = 64
 
 export class ValueFiles {
-  readonly #files: HostFiles
-  readonly #path: (number: number) => string
+  readonly #discard: (number: number) => void
   readonly #references = new Map<number, number>()
   readonly #lease: Lease
 
-  constructor(files: HostFiles, path: (number: number) => string, account: Account) {
-    this.#files = files
-    this.#path = path
+  /** `discard` removes a file. */
+  constructor(discard: (number: number) => void, account: Account) {
+    this.#discard = discard
     this.#lease = account.lease(0)
   }
 
@@ -52,7 +50,7 @@ export class ValueFiles {
         this.#references.set(number, left)
       } else {
         this.#references.delete(number)
-        this.#files.remove(this.#path(number))
+        this.#discard(number)
       }
     }
     this.#lease.resize(this.#references.size * BYTES_PER_FILE)

@@ -196,8 +196,8 @@ export class LogWriter {
 
   /** Write the committed frames that were not written yet. On an error they stay in the buffer. */
   writeOut(): void {
-    if (this.#committedEnd === 0) return
     if (this.#groupOperations > 0) throw new Error('a pending group must be committed before writing')
+    if (this.#committedEnd === 0) return
     this.#write(this.#committedEnd)
     this.#committedEnd = 0
     this.#sealedEnd = 0

@@ -91,7 +91,10 @@ const command: fc.Arbitrary<Command> = fc.oneof<fc.WeightedArbitrary<Command>[]>
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant('burst'),
-      writes: fc.array(fc.record({ write: burstWrite, sync: fc.integer({ min: 0, max: 9 }).map(n => n === 0), durability }), { minLength: 5, maxLength: 130, size: 'max' }),
+      writes: fc.array(
+        fc.record({ write: burstWrite, sync: fc.integer({ min: 0, max: 9 }).map(n => n === 0), durability }),
+        { minLength: 5, maxLength: 130, size: 'max' },
+      ),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('snapshot') }) },

@@ -5,16 +5,16 @@
  * script can be shortened freely.
  */
 import assert from 'node:assert/strict'
-import type { SimHost } from '../../host/sim/sim-host.ts'
 import type { SpillwayIterator } from '../iterator.ts'
 import type { Snapshot } from '../snapshots.ts'
 import type { Spillway } from '../spillway.ts'
-import type { BatchOperation, Durability, OpenOptions } from '../types.ts'
+import type { BatchOperation, Durability } from '../types.ts'
 import { numberedKey } from './commands.ts'
 import type { Command, Write } from './commands.ts'
 import { Model, compare, isInside } from './model.ts'
 import type { ModelRange } from './model.ts'
-import { assertTyped, checkFiles, checkLedger, closeEmpty, openSim, turns, within } from './sim.ts'
+import type { Setup } from './setup.ts'
+import { assertTyped, checkEmpty, checkFiles, checkLedger, turns } from './sim.ts'
 
 interface OpenIterator {
   iterator: SpillwayIterator<[string, string]>
@@ -27,8 +27,7 @@ interface OpenIterator {
 }
 
 export class Runner {
-  readonly #host: SimHost
-  readonly #options: OpenOptions
+  readonly #setup: Setup
   #db!: Spillway
   readonly #model = new Model()
   #snapshots: { snapshot: Snapshot, model: Model }[] = []
@@ -36,13 +35,12 @@ export class Runner {
   /** Flushes and merges nobody waited for yet. */
   #background: Promise<void>[] = []
 
-  constructor(host: SimHost, options: OpenOptions) {
-    this.#host = host
-    this.#options = options
+  constructor(setup: Setup) {
+    this.#setup = setup
   }
 
   async run(commands: readonly Command[]): Promise<void> {
-    this.#db = await openSim(this.#host, this.#options)
+    this.#db = await this.#setup.open()
     for (const command of commands) {
       await this.#step(command)
       checkLedger(this.#db)
@@ -50,7 +48,7 @@ export class Runner {
     await this.#finish()
     await this.#reopen()
     await this.#finish()
-    await closeEmpty(this.#host, this.#db)
+    await this.#close()
   }
 
   async #step(command: Command): Promise<void> {
@@ -228,20 +226,24 @@ export class Runner {
   }
 
   async #reopen(): Promise<void> {
-    await closeEmpty(this.#host, this.#db)
+    await this.#close()
     this.#snapshots = []
     this.#iterators = []
     for (const result of await this.#within(Promise.allSettled(this.#background.splice(0)))) {
       if (result.status === 'rejected') assertTyped(result.reason, ['SPILLWAY_CLOSED', 'SPILLWAY_ABORTED'])
     }
-    this.#db = await openSim(this.#host, this.#options)
+    this.#db = await this.#setup.open()
+  }
+
+  async #close(): Promise<void> {
+    await this.#within(this.#db.close())
+    checkEmpty(this.#db)
   }
 
   /** Let everything under way end, and compare all there is. */
   async #finish(): Promise<void> {
     const db = this.#db
     await this.#within(Promise.all(this.#background.splice(0)))
-    await this.#host.idle()
     const snapshots = this.#snapshots
     for (const { snapshot, model } of snapshots) sameEntries(await db.iterator({ snapshot }).all(), model.read())
     for (const open of this.#iterators.splice(0)) sameEntries(await open.iterator.all(), take(open, Infinity))
@@ -251,7 +253,7 @@ export class Runner {
     assert.deepEqual((await this.#within(db.verify())).errors, [])
     const { backgroundErrors, lastBackgroundError } = db.stats()
     assert.equal(backgroundErrors, 0, lastBackgroundError)
-    checkFiles(this.#host, db)
+    await this.#setup.atRest(() => checkFiles(this.#setup.host, db))
   }
 
   #at(at: number): { model: Model, options: { snapshot?: Snapshot } } {
@@ -260,7 +262,7 @@ export class Runner {
   }
 
   #within<T>(promise: Promise<T>): Promise<T> {
-    return within(this.#host, promise)
+    return this.#setup.within(promise)
   }
 }
 

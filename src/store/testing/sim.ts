@@ -1,6 +1,7 @@
 /** Stores on a simulated disk: opening them, waiting without hanging, and what must hold of their ledger and their files. */
 import assert from 'node:assert/strict'
 import { SpillwayError } from '../../base/errors.ts'
+import type { Host } from '../../host/host.ts'
 import { SimHost } from '../../host/sim/sim-host.ts'
 import type { SimOptions } from '../../host/sim/sim-host.ts'
 import { manifestName, parseName, tableName } from '../../base/file-names.ts'
@@ -13,9 +14,10 @@ export const TINY_BUDGET = '6.3 MiB'
 
 /** How many seeds a test runs: `SPILLWAY_SEEDS` if it is set, for a longer search. */
 export function seedCount(normal: number): number {
-  const asked = Number(process.env['SPILLWAY_SEEDS'] ?? normal)
-  if (!Number.isSafeInteger(asked) || asked < 1) throw new Error(`SPILLWAY_SEEDS must be a whole number from 1, not ${process.env['SPILLWAY_SEEDS']}`)
-  return asked
+  const asked = process.env['SPILLWAY_SEEDS'] ?? normal
+  const count = Number(asked)
+  if (!Number.isSafeInteger(count) || count < 1) throw new Error(`SPILLWAY_SEEDS must be a whole number from 1, not ${asked}`)
+  return count
 }
 
 /** The first seed: `SPILLWAY_SEED` if it is set, to repeat a failure. */
@@ -66,14 +68,14 @@ export function checkLedger(db: Spillway<any, any>): void {
 }
 
 /** Nothing on the disk that the store does not need: one manifest, the tables it names, the value files that are referred to. */
-export function checkFiles(host: SimHost, db: Spillway<any, any>): void {
+export function checkFiles(host: Host, db: Spillway<any, any>): void {
   const { manifest, valueFiles, tables } = db.stats()
-  const names = host.files.list(DIRECTORY)
+  const names = host.files.list(db.directory)
   const ofKind = (kind: string): string[] => names.filter(name => parseName(name).kind === kind)
   assert.deepEqual(ofKind('manifest'), [manifestName(manifest)])
   assert.deepEqual(ofKind('temporary'), [])
   assert.deepEqual(ofKind('foreign'), [])
-  assert.deepEqual(ofKind('table'), tablesOf(host, manifest))
+  assert.deepEqual(ofKind('table'), tablesOf(host, db.directory, manifest))
   assert.equal(ofKind('table').length, tables)
   assert.equal(ofKind('value').length, valueFiles, `value files on the disk: ${ofKind('value').join(', ')}`)
 }
@@ -81,6 +83,10 @@ export function checkFiles(host: SimHost, db: Spillway<any, any>): void {
 /** The ledger is empty once a store is closed. */
 export async function closeEmpty(host: SimHost, db: Spillway<any, any>): Promise<void> {
   await within(host, db.close())
+  checkEmpty(db)
+}
+
+export function checkEmpty(db: Spillway<any, any>): void {
   const { usedBytes, accounts } = db.memory()
   assert.equal(usedBytes, 0, `bytes left after close: ${JSON.stringify(accounts)}`)
 }
@@ -93,8 +99,8 @@ export function assertTyped(error: unknown, codes?: readonly string[]): Spillway
   return error
 }
 
-function tablesOf(host: SimHost, manifest: number): string[] {
-  const text = new TextDecoder().decode(host.files.readAll(host.join(DIRECTORY, manifestName(manifest))))
+function tablesOf(host: Host, directory: string, manifest: number): string[] {
+  const text = new TextDecoder().decode(host.files.readAll(host.join(directory, manifestName(manifest))))
   const { runs } = JSON.parse(text.split('\n')[1]!) as { runs: { tables: number[][] }[] }
   return runs.flatMap(run => run.tables.map(table => tableName(table[0]!))).sort()
 }
