@@ -26,6 +26,9 @@ export type LogVisitor = (
   seq: number, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number,
 ) => void
 
+/** Whether what an operation refers to outside the log is there, so that the machine cannot have lost it. */
+export type LogCheck = (seq: number, kind: number, bytes: Uint8Array, valueStart: number, valueEnd: number) => boolean
+
 export interface LogContents {
   /** Sequence number of the first operation; undefined when there is none and none was expected. */
   firstSeq: number | undefined
@@ -47,11 +50,13 @@ const WINDOW_BYTES = 64 * 1024
 
 /**
  * Deliver every operation of a segment. `expectedSeq` is the sequence number its first frame must carry; undefined: any up to
- * `latestFirstSeq` (then `firstSeq` of the result says which). Throws CorruptionError, or UNAVAILABLE for another format.
+ * `latestFirstSeq` (then `firstSeq` of the result says which). After a restart of the machine, reading ends before the first
+ * batch with an operation that `isWhole` denies and no later frame vouches for.
+ * Throws CorruptionError, or UNAVAILABLE for another format.
  */
 export function readLog(
   file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
-  expectedSeq: number | undefined, visit: LogVisitor, latestFirstSeq = Infinity,
+  expectedSeq: number | undefined, visit: LogVisitor, latestFirstSeq = Infinity, isWhole: LogCheck = () => true,
 ): LogContents {
   const size = file.size()
   const header = readSegmentHeader(file, fileNumber, size, buffer, kernels)
@@ -77,6 +82,10 @@ export function readLog(
       refuseDamage(file, fileNumber, offset, size, buffer, kernels, sameBoot, frameBytes !== 0, seq)
       break
     }
+    if (!sameBoot && !isFrameWhole(buffer, seq, isWhole)) {
+      if (findFrame(file, fileNumber, offset, size, buffer, kernels, offset) < 0) break
+      readFrame(file, fileNumber, offset, size, buffer, kernels)
+    }
     seq += readU32(buffer, 32)
     offset += frameBytes
     if ((readU32(buffer, 36) & FLAG_CONTINUES) === 0) {
@@ -94,8 +103,14 @@ export function readLog(
     next = visitFrame(buffer, next, visit)
     at += frameBytes
   }
-  if (expectedSeq === undefined) return { firstSeq: undefined, endOffset: batchEnd, nextSeq: undefined, operations: 0, droppedBytes: size - batchEnd, gap: false }
-  return { firstSeq: expectedSeq, endOffset: batchEnd, nextSeq: batchSeq, operations: batchSeq - expectedSeq, droppedBytes: size - batchEnd, gap: false }
+  return {
+    firstSeq: expectedSeq,
+    endOffset: batchEnd,
+    nextSeq: expectedSeq === undefined ? undefined : batchSeq,
+    operations: expectedSeq === undefined ? 0 : batchSeq - expectedSeq,
+    droppedBytes: size - batchEnd,
+    gap: false,
+  }
 }
 
 function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buffer: Uint8Array, kernels: Kernels):
@@ -195,7 +210,9 @@ function refuseDamage(
 ): void {
   if (frameIsGood) {
     const found = readU64(buffer, 16)
-    throw new CorruptionError(file.path, offset, `this frame starts with sequence number ${found}, expected ${expectedSeq}: something before it is missing`)
+    throw new CorruptionError(
+      file.path, offset, `this frame starts with sequence number ${found}, expected ${expectedSeq}: something before it is missing`,
+    )
   }
   const good = findFrame(file, fileNumber, offset, size, buffer, kernels, sameBoot ? -1 : offset)
   if (good >= 0) throw new CorruptionError(file.path, offset, `a damaged frame, with a good one after it at offset ${good}`)
@@ -211,6 +228,15 @@ function refuseDurableGap(
     file.path, SEGMENT_HEADER_BYTES,
     `the log goes on at sequence number ${found}, expected ${expectedSeq}: something before it is missing that had been made durable`,
   )
+}
+
+/** Whether all that the operations refer to is there. The frame in the buffer is well-formed. */
+function isFrameWhole(buffer: Uint8Array, firstSeq: number, isWhole: LogCheck): boolean {
+  let whole = true
+  visitFrame(buffer, firstSeq, (seq, kind, bytes, _keyStart, _keyEnd, valueStart, valueEnd) => {
+    whole &&= isWhole(seq, kind, bytes, valueStart, valueEnd)
+  })
+  return whole
 }
 
 /** The frame in the buffer is well-formed. */
