@@ -8,7 +8,8 @@ const SEED = 20250623
 const NAMES: Partial<Record<FileKind, (number: number) => string>> = { manifest: manifestName, table: tableName, log: logName, value: valueName }
 
 test('names are what the format says', () => {
-  assert.deepEqual([manifestName(1), tableName(12), logName(123456789), valueName(0)], ['manifest-00000001', '00000012.table', '123456789.log', '00000000.value'])
+  const names = [manifestName(1), tableName(12), logName(123456789), valueName(0)]
+  assert.deepEqual(names, ['manifest-00000001', '00000012.table', '123456789.log', '00000000.value'])
 })
 
 test('a name that was made is parsed back', () => {
@@ -21,8 +22,10 @@ test('the lock, temporary files and foreign files are told apart', () => {
   assert.equal(parseName('LOCK').kind, 'lock')
   assert.equal(parseName('tmp-1f').kind, 'temporary')
   const foreign = [
-    '', '.', 'lock', 'LOCK.txt', 'tmp', 'manifest', 'manifest-', 'manifest-1', 'manifest-0000001', 'manifest-000000001', '000000001.log', '1.table',
-    '00000001.tables', '00000001.table~', 'x00000001.table', '00000001', '00000001.', '-0000001.log', '0000000a.log', '00000001.table\n', '٠٠٠٠٠٠٠١.log', '1234567890123456.log',
+    '', '.', 'lock', 'LOCK.txt', 'tmp', 'manifest', 'manifest-', 'manifest-1', 'manifest-0000001', 'manifest-000000001',
+    '000000001.log', '1.table',
+    '00000001.tables', '00000001.table~', 'x00000001.table', '00000001', '00000001.',
+    '-0000001.log', '0000000a.log', '00000001.table\n', '٠٠٠٠٠٠٠١.log', '1234567890123456.log',
   ]
   for (const name of foreign) assert.deepEqual(parseName(name), { kind: 'foreign', number: 0 }, JSON.stringify(name))
 })

@@ -20,7 +20,8 @@ test('what is no size is refused, and the message says what was given', () => {
     '0x10', undefined, null, true, {}, [], 10n,
   ]
   for (const size of bad) {
-    assert.throws(() => parseSize(size as number, 'budget'), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /^budget must be a size such as "64 MiB"/ }, String(size))
+    const refusal = { code: 'SPILLWAY_INVALID_ARGUMENT', message: /^budget must be a size such as "64 MiB"/ }
+    assert.throws(() => parseSize(size as number, 'budget'), refusal, String(size))
   }
   assert.throws(() => parseSize(NaN, 'budget'), /not NaN$/)
   assert.throws(() => parseSize('10 XiB', 'cache'), /^.*cache must be .* not "10 XiB"$/)

@@ -19,7 +19,8 @@ export function parseSize(size: number | string, name: string): number {
       if (Number.isSafeInteger(bytes)) return bytes
     }
   }
-  throw invalidArgument(`${name} must be a size such as "64 MiB" or a number of bytes, not ${typeof size === 'string' ? JSON.stringify(size) : String(size)}`)
+  const given = typeof size === 'string' ? JSON.stringify(size) : String(size)
+  throw invalidArgument(`${name} must be a size such as "64 MiB" or a number of bytes, not ${given}`)
 }
 
 /** "3.4 MiB". Whole bytes below 1 KiB. */

@@ -7,11 +7,11 @@ import type { RangeTombstone } from '../base/cursor.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { encodeValueReference, verifyValueFile, writeValueFile } from '../table/value-file.ts'
-import { bytesOf, put, sortEntries, textOf } from '../table/testing/model.ts'
+import { bytesOf, put, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
 import { threadKernels } from './jobs.ts'
 import type { FlushArgs, MergeArgs } from './jobs.ts'
-import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible } from './testing/entries.ts'
+import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible, visibleIn } from './testing/entries.ts'
 import {
   PREFIX, flushArgs, memtableOf, mergeArgs, newHost, outputOptions, readOutput, readTable, run, start, writeInput,
 } from './testing/job-runs.ts'
@@ -143,7 +143,9 @@ test('range tombstones that a merge keeps are in its output once', () => {
 })
 
 /** A run's tables: entries cut between keys. */
-function writeRun(host: SimHost, firstNumber: number, entries: readonly Entry[], ranges: readonly RangeTombstone[], cuts: Iterator<boolean>): number[] {
+function writeRun(
+  host: SimHost, firstNumber: number, entries: readonly Entry[], ranges: readonly RangeTombstone[], cuts: Iterator<boolean>,
+): number[] {
   const lists: Entry[][] = [[]]
   entries.forEach((entry, i) => {
     if (i > 0 && compareKeys(entry.key, entries[i - 1]!.key) !== 0 && cuts.next().value) lists.push([])
@@ -173,10 +175,10 @@ test(`a merge keeps what the rules say, and no reader sees a difference (seed ${
     const expected = entries.filter(entry => mustKeep(entry, inside!, history.snapshots, outside))
     assert.deepEqual(texts(after.entries), texts(expected))
     assert.deepEqual([output.entriesIn, output.entriesOut], [entries.length, expected.length])
-    const all = { entries: history.tables.flatMap(table => table.entries), ranges: history.tables.flatMap(table => table.ranges) }
-    const now = { entries: [...after.entries, ...others.flatMap(table => table.entries)], ranges: [...after.ranges, ...others.flatMap(table => table.ranges)] }
     for (let i = 0; i <= LAST_KEY; i++) {
-      for (const reader of readersOf(history)) assert.equal(visible(now.entries, now.ranges, keyOf(i), reader), visible(all.entries, all.ranges, keyOf(i), reader))
+      for (const reader of readersOf(history)) {
+        assert.equal(visibleIn([after, ...others], keyOf(i), reader), visibleIn(history.tables, keyOf(i), reader))
+      }
     }
     const made = output.tables.map(({ fileNumber }) => tableName(fileNumber))
     assert.deepEqual(host.files.list('/db'), [...before, ...made])
@@ -188,7 +190,8 @@ function busyJobs(host: SimHost): [name: 'flush' | 'merge', args: FlushArgs | Me
   const value = writeReference(host, 90)
   const entries = [...numbered(1200, 60), put('large', 5000, value, KIND_VALUE_FILE)]
   writeInput(host, 1, numbered(700, 60))
-  writeInput(host, 2, sortEntries([...numbered(700, 60, 3000), put('large', 5000, value, KIND_VALUE_FILE)]), [range('key:000100', 'key:000200', 4000)])
+  const newer = [...numbered(700, 60, 3000), put('large', 5000, value, KIND_VALUE_FILE)]
+  writeInput(host, 2, newer, [range('key:000100', 'key:000200', 4000)])
   const options = (): ReturnType<typeof outputOptions> => outputOptions(100, { targetTableBytes: 8 * 1024, compression: 'none' })
   return [
     ['flush', flushArgs(memtableOf(entries, [range('b', 'c', 6000)]), options(), { outside: undefined })],

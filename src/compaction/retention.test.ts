@@ -7,7 +7,7 @@ import { EntryCursor, bytesOf, put, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
 import { Retention } from './retention.ts'
 import type { OutsideTable } from './retention.ts'
-import { LAST_KEY, covers, histories, keyOf, mustKeep, outsideOf, readersOf, stratumOf, visible } from './testing/entries.ts'
+import { LAST_KEY, covers, histories, isWithin, keyOf, mustKeep, outsideOf, readersOf, stratumOf, visibleIn } from './testing/entries.ts'
 
 const SEED = 20250629
 const PROPERTY = { seed: SEED, numRuns: 2000 }
@@ -42,7 +42,8 @@ test('each snapshot keeps the version it sees, and no other', () => {
 
 test('a tombstone goes with what it hides when nothing older can be elsewhere', () => {
   const entries = [del('a', 5), put('a', 2), put('b', 3)]
-  const texts = (snapshots: number[], tables: OutsideTable[] | undefined): string[] => keptOf(new Retention(snapshots, tables, []), entries).map(textOf)
+  const texts = (snapshots: number[], tables: OutsideTable[] | undefined): string[] =>
+    keptOf(new Retention(snapshots, tables, []), entries).map(textOf)
   assert.deepEqual(texts([], []), ['b@3/1=v'])
   assert.deepEqual(texts([], undefined), ['a@5/0=', 'b@3/1=v'], 'nothing is known of other tables')
   assert.deepEqual(texts([], [outside('a', 'c', 4)]), ['a@5/0=', 'b@3/1=v'], 'an older table may hold the key')
@@ -83,11 +84,10 @@ test(`no reader sees a difference, at any snapshot or now (seed ${SEED})`, () =>
     const retention = new Retention(history.snapshots, isKnown ? outsideOf(history) : undefined, inside!.ranges)
     const kept = keptOf(retention, inside!.entries)
     const ranges = retention.ranges()
-    const before = { entries: history.tables.flatMap(({ entries }) => entries), ranges: history.tables.flatMap(table => table.ranges) }
-    const after = { entries: [...kept, ...others.flatMap(({ entries }) => entries)], ranges: [...ranges, ...others.flatMap(table => table.ranges)] }
+    const after = [{ entries: kept, ranges }, ...others]
     for (let i = 0; i <= LAST_KEY; i++) {
       for (const reader of readersOf(history)) {
-        assert.equal(visible(after.entries, after.ranges, keyOf(i), reader), visible(before.entries, before.ranges, keyOf(i), reader), `key ${i} at ${reader}`)
+        assert.equal(visibleIn(after, keyOf(i), reader), visibleIn(history.tables, keyOf(i), reader), `key ${i} at ${reader}`)
       }
     }
   }), PROPERTY)
@@ -115,14 +115,15 @@ test(`range tombstones are kept piece by piece: of each stratum the newest, and 
       const newest = covering.filter(seq => !covering.some(other => other > seq && stratumOf(snapshots, other) === stratumOf(snapshots, seq)))
       const kept = ranges.filter(range => covers(range, key))
       for (const seq of newest) {
-        const mayHide = tables === undefined || tables.some(table => table.minSeq < seq && compareKeys(table.firstKey, key) <= 0 && compareKeys(key, table.lastKey) <= 0)
+        const mayHide = tables === undefined || tables.some(table => table.minSeq < seq && isWithin(key, table))
         if (stratumOf(snapshots, seq) > 0 || mayHide) assert.ok(kept.some(range => range.seq === seq), `${seq} over ${i} is gone`)
       }
       for (const { seq } of kept) assert.ok(newest.includes(seq), `${seq} over ${i} is not needed`)
     }
     for (const range of ranges) {
       if (stratumOf(snapshots, range.seq) > 0 || tables === undefined) continue
-      const overlapped = tables.some(table => table.minSeq < range.seq && compareKeys(range.start, table.lastKey) <= 0 && compareKeys(table.firstKey, range.end) < 0)
+      const overlapped = tables.some(({ minSeq, firstKey, lastKey }) =>
+        minSeq < range.seq && compareKeys(range.start, lastKey) <= 0 && compareKeys(firstKey, range.end) < 0)
       assert.ok(overlapped, `${range.seq} has nothing left to hide`)
     }
   }), PROPERTY)

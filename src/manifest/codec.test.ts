@@ -119,7 +119,8 @@ test('content that is well sealed but makes no version is refused with a typed e
     ['no strategy', { ...good, strategy: undefined }], ['a null strategy', { ...good, strategy: null }],
     ['a strategy without parameters', { ...good, strategy: { name: 'x' } }],
     ['a strategy with a parameter that is no number', { ...good, strategy: { name: 'x', parameters: { a: null } } }],
-    ['no runs', { ...good, runs: undefined }], ['a null run', { ...good, runs: [null] }], ['an empty run', { ...good, runs: [{ id: 1, level: 0, tables: [] }] }],
+    ['no runs', { ...good, runs: undefined }], ['a null run', { ...good, runs: [null] }],
+    ['an empty run', { ...good, runs: [{ id: 1, level: 0, tables: [] }] }],
     ['a null table', { ...good, runs: [{ id: 1, level: 0, tables: [null] }] }],
     ['a short table', { ...good, runs: [{ id: 1, level: 0, tables: [[9, 1009, 10]] }] }],
     ['a negative size', { ...good, runs: [{ id: 1, level: 0, tables: [[9, -1, 10, 1]] }] }],
@@ -129,7 +130,8 @@ test('content that is well sealed but makes no version is refused with a typed e
     ['a run without id', { ...good, runs: [{ level: 0, tables: [row] }] }],
     ['a level that is no number', { ...good, runs: [{ id: 1, level: '0', tables: [row] }] }],
     ...badClosed.map((closed): [string, unknown] => [`closed: ${JSON.stringify(closed)}`, { ...good, closed }]),
-    ['a fraction', { ...good, lastSeq: 1.5 }], ['a negative epoch', { ...good, epoch: -1 }], ['a sequence number beyond 2^53', { ...good, lastSeq: 2 ** 53 }],
+    ['a fraction', { ...good, lastSeq: 1.5 }], ['a negative epoch', { ...good, epoch: -1 }],
+    ['a sequence number beyond 2^53', { ...good, lastSeq: 2 ** 53 }],
   ]
   for (const [what, content] of bad) assert.throws(() => decode(resealed(content)), { name: 'CorruptionError' }, what)
   assert.throws(() => decode(resealed('{"number":7', true)), { name: 'CorruptionError' })

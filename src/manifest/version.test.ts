@@ -65,7 +65,8 @@ test('numbers are replaced, and nextFile never falls', () => {
 })
 
 test(`tables after any edit are those before, without the removed, with the added, and runs keep their order (seed ${SEED})`, () => {
-  fc.assert(fc.property(versions, fc.nat(4), fc.integer({ min: 0, max: 3 }), fc.boolean(), fc.infiniteStream(fc.boolean()), (version, level, count, joinsRun, coins) => {
+  const edits = fc.record({ level: fc.nat(4), count: fc.nat(3), joinsRun: fc.boolean(), coins: fc.infiniteStream(fc.boolean()) })
+  fc.assert(fc.property(versions, edits, (version, { level, count, joinsRun, coins }) => {
     const frozen = structuredClone(version)
     const before = version.runs.flatMap(run => run.tables)
     const remove = before.filter(() => coins.next().value).map(({ fileNumber }) => fileNumber)

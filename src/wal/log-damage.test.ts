@@ -3,8 +3,10 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { SpillwayError } from '../base/errors.ts'
 import { SEGMENT_HEADER_BYTES, checksum, writeU32, writeU64 } from './frame.ts'
-import { FILE_NUMBER, KERNELS, framesOf, newSegment, operation, quietHost, readBytes, readFile, textsOf, writeGroup } from './testing/segments.ts'
-import type { FramePlace, ReadOptions, ReadSegment } from './testing/segments.ts'
+import {
+  FILE_NUMBER, KERNELS, framesOf, newSegment, operation, quietHost, readBytes, readFile, textsOf, writeGroup,
+} from './testing/segments.ts'
+import type { FramePlace, ReadOptions, ReadSegment, SegmentOptions } from './testing/segments.ts'
 
 const SEED = 20250621
 const OTHER_BOOT: ReadOptions = { bootId: 'boot-2' }
@@ -17,7 +19,13 @@ interface Group {
   synced?: boolean
 }
 
-function segmentOf(groups: readonly Group[], options: Parameters<typeof newSegment>[0] = {}): { bytes: Uint8Array, frames: FramePlace[], texts: string[] } {
+interface WrittenSegment {
+  bytes: Uint8Array
+  frames: FramePlace[]
+  texts: string[]
+}
+
+function segmentOf(groups: readonly Group[], options: SegmentOptions = {}): WrittenSegment {
   const segment = newSegment(options)
   const all = groups.flatMap(({ operations, spills, synced }) => {
     const list = operations.map(name => operation(name, `value of ${name}`))
@@ -183,7 +191,9 @@ test('a missing segment shows in the sequence numbers: damage on the same boot, 
     assert.equal(read.droppedBytes, bytes.length - SEGMENT_HEADER_BYTES)
   }
   assert.deepEqual(readBytes(bytes, { latestFirstSeq: 10 }).texts, texts)
-  for (const options of [{}, OTHER_BOOT]) assert.equal(readOrRefuse(bytes, { ...options, expectedSeq: 11 }), undefined, 'too early is damage at any rate')
+  for (const options of [{}, OTHER_BOOT]) {
+    assert.equal(readOrRefuse(bytes, { ...options, expectedSeq: 11 }), undefined, 'too early is damage at any rate')
+  }
 })
 
 test('a gap before a segment that was synced is damage: the segments before it were durable first', () => {

@@ -294,7 +294,9 @@ const steps = fc.array(fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('group' as const), operations, write: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('fail' as const), operations, isGone: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('rewind' as const), operations, more: operations, write: fc.boolean() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('spill' as const), operations, more: operations, fate: fc.constantFrom('commit', 'abandon', 'fail') }) },
+  { weight: 2, arbitrary: fc.record({
+    do: fc.constant('spill' as const), operations, more: operations, fate: fc.constantFrom('commit', 'abandon', 'fail'),
+  }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('writeOut' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('sync' as const) }) },
 ), { maxLength: 14 })

@@ -55,9 +55,14 @@ export class ArrayCursor implements Cursor {
 }
 
 /** Everything that was written: point versions and range tombstones, in some table each. */
+export interface TableHistory {
+  entries: Entry[]
+  ranges: RangeTombstone[]
+}
+
 export interface History {
   /** In table 0 what is merged, the others lie outside. */
-  tables: { entries: Entry[], ranges: RangeTombstone[] }[]
+  tables: TableHistory[]
   /** Ascending. */
   snapshots: number[]
 }
@@ -79,8 +84,10 @@ export const histories: fc.Arbitrary<History> = fc.record({
   const tables: History['tables'] = [0, 1, 2].map(() => ({ entries: [], ranges: [] }))
   writes.forEach(({ kind, from, width, table }, i) => {
     const seq = i + 1
-    if (kind === 'range') tables[table]!.ranges.push({ start: keyOf(from), end: keyOf(from + width), seq })
-    else tables[table]!.entries.push({ key: keyOf(from), seq, kind: kind === 'put' ? KIND_PUT : KIND_DELETE, value: kind === 'put' ? Uint8Array.of(seq) : EMPTY })
+    const { entries, ranges } = tables[table]!
+    if (kind === 'range') ranges.push({ start: keyOf(from), end: keyOf(from + width), seq })
+    else if (kind === 'put') entries.push({ key: keyOf(from), seq, kind: KIND_PUT, value: Uint8Array.of(seq) })
+    else entries.push({ key: keyOf(from), seq, kind: KIND_DELETE, value: EMPTY })
   })
   for (const table of tables) table.entries = sortEntries(table.entries)
   return { tables, snapshots: snapshots.sort((a, b) => a - b) }
@@ -107,19 +114,30 @@ export function covers({ start, end }: RangeTombstone, key: Uint8Array): boolean
   return compareKeys(start, key) <= 0 && compareKeys(key, end) < 0
 }
 
+/** The same over several tables. */
+export function visibleIn(tables: readonly TableHistory[], key: Uint8Array, snapshot: number): number {
+  return visible(tables.flatMap(({ entries }) => entries), tables.flatMap(({ ranges }) => ranges), key, snapshot)
+}
+
+export function isWithin(key: Uint8Array, { firstKey, lastKey }: OutsideTable): boolean {
+  return compareKeys(firstKey, key) <= 0 && compareKeys(key, lastKey) <= 0
+}
+
 /** How many snapshots are too old to see it. */
 export function stratumOf(snapshots: readonly number[], seq: number): number {
   return snapshots.filter(snapshot => snapshot < seq).length
 }
 
 /** The rules of `retention.ts`, word for word. */
-export function mustKeep(entry: Entry, { entries, ranges }: History['tables'][number], snapshots: readonly number[], outside: readonly OutsideTable[] | undefined): boolean {
+export function mustKeep(
+  entry: Entry, { entries, ranges }: TableHistory, snapshots: readonly number[], outside: readonly OutsideTable[] | undefined,
+): boolean {
   const stratum = stratumOf(snapshots, entry.seq)
   const isHidden = ({ seq }: { seq: number }): boolean => seq > entry.seq && stratumOf(snapshots, seq) === stratum
   if (entries.some(other => isHidden(other) && compareKeys(other.key, entry.key) === 0)) return false
   if (ranges.some(range => isHidden(range) && covers(range, entry.key))) return false
   if (entry.kind !== KIND_DELETE || stratum > 0 || outside === undefined) return true
-  return outside.some(table => table.minSeq < entry.seq && compareKeys(table.firstKey, entry.key) <= 0 && compareKeys(entry.key, table.lastKey) <= 0)
+  return outside.some(table => table.minSeq < entry.seq && isWithin(entry.key, table))
 }
 
 /** Those who read: at every snapshot, and now. */

@@ -43,8 +43,12 @@ export function memtableOf(entries: readonly Entry[], ranges: readonly RangeTomb
   memtable.reset()
   const operations = [...entries, ...ranges].sort((a, b) => a.seq - b.seq)
   for (const operation of operations) {
-    if ('start' in operation) memtable.deleteRange(operation.start, operation.end, operation.seq)
-    else memtable.put(operation.key, 0, operation.key.length, operation.seq, operation.kind, operation.value, 0, operation.value.length, Number.MAX_SAFE_INTEGER)
+    if ('start' in operation) {
+      memtable.deleteRange(operation.start, operation.end, operation.seq)
+      continue
+    }
+    const { key, seq, kind, value } = operation
+    memtable.put(key, 0, key.length, seq, kind, value, 0, value.length, Number.MAX_SAFE_INTEGER)
   }
   return buffer
 }
@@ -109,7 +113,8 @@ export function readOutput(host: SimHost, output: JobOutput): { entries: Entry[]
   for (const { fileNumber } of output.tables) {
     const table = readTable(host, fileNumber)
     const last = entries.at(-1)
-    if (last !== undefined && table.entries.length > 0 && compareKeys(last.key, table.entries[0]!.key) >= 0) throw new Error('two tables of a run overlap')
+    const first = table.entries[0]
+    if (last !== undefined && first !== undefined && compareKeys(last.key, first.key) >= 0) throw new Error('two tables of a run overlap')
     entries.push(...table.entries)
     ranges.push(...table.ranges)
   }

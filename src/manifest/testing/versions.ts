@@ -25,7 +25,9 @@ const numbers = fc.oneof(fc.nat(100), fc.maxSafeNat())
 export const versions: fc.Arbitrary<Version> = fc.record({
   number: fc.integer({ min: 1, max: 1000 }), epoch: numbers, lastSeq: numbers, logFloor: numbers,
   name: fc.string(), parameters: fc.dictionary(fc.string({ minLength: 1 }), fc.integer(), { noNullPrototype: true }),
-  runs: fc.array(fc.record({ level: fc.nat(8), tables: fc.array(fc.tuple(numbers, numbers, fc.nat(100)), { minLength: 1, maxLength: 5 }) }), { maxLength: 6 }),
+  runs: fc.array(fc.record({
+    level: fc.nat(8), tables: fc.array(fc.tuple(numbers, numbers, fc.nat(100)), { minLength: 1, maxLength: 5 }),
+  }), { maxLength: 6 }),
 }).map(({ number, epoch, lastSeq, logFloor, name, parameters, runs }) => {
   let fileNumber = 0
   const records = runs.map(({ level, tables }, id): RunRecord => ({
