@@ -1,11 +1,10 @@
 /** Random scripts on a store and on a plain map give the same answers, whatever is flushed and merged in between. */
-import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { commands } from './testing/commands.ts'
 import { Runner } from './testing/run-commands.ts'
 import { DiskSetup, SimSetup } from './testing/setup.ts'
-import { TINY_BUDGET, closeEmpty, firstSeed, openSim, seedCount, simHost, within } from './testing/sim.ts'
+import { TINY_BUDGET, firstSeed, seedCount, simHost } from './testing/sim.ts'
 import type { CompactionOption, OpenOptions } from './types.ts'
 
 const RUNS = seedCount(150)
