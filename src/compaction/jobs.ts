@@ -5,6 +5,7 @@
  * Memory: what `flushWorkingBytes` and `mergeWorkingBytes` say, leased by the caller before it submits the job;
  * inside the job a budget of that size bounds the windows.
  */
+import { compareKeys } from '../base/bytes.ts'
 import type { Cursor, RangeTombstone } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
 import { tableName, valueName } from '../base/file-names.ts'
@@ -80,7 +81,10 @@ export function mergeWorkingBytes(options: { blockBytes: number }, runs: number,
   return TableWriter.workingBytes(options) + runs * readAheadBytes + windowBytes
 }
 
-/** The tables being written: cut at the target size, never between two versions of a key. */
+/**
+ * The tables being written: cut at the target size, never between two versions of a key. Range tombstones are cut in the same
+ * places: the hulls of a run's tables touch at most, on which strategies rely that let merges run side by side.
+ */
 class Output {
   readonly tables: TableProperties[] = []
   entriesOut = 0
@@ -90,26 +94,43 @@ class Output {
   #writer: TableWriter | undefined
   #file: HostFile | undefined
 
-  constructor(files: HostFiles, options: OutputOptions) {
+  /** What is left of the range tombstones behind the last cut. */
+  #ranges: readonly RangeTombstone[]
+
+  constructor(files: HostFiles, options: OutputOptions, ranges: readonly RangeTombstone[]) {
     this.#files = files
     this.#options = options
+    this.#ranges = ranges
   }
 
   add(entry: Cursor, startsKey: boolean): void {
-    if (startsKey && this.#writer !== undefined && this.#writer.estimatedBytes >= this.#options.targetTableBytes) this.finish()
+    if (startsKey && this.#writer !== undefined && this.#writer.estimatedBytes >= this.#options.targetTableBytes) {
+      this.#finishTable(entry.key.slice(entry.keyStart, entry.keyEnd))
+    }
     this.#open().add(entry)
     this.entriesOut++
   }
 
-  addRanges(ranges: readonly RangeTombstone[]): void {
-    if (ranges.length === 0) return
-    const writer = this.#open()
-    for (const range of ranges) writer.addRange(range)
+  finish(): void {
+    if (this.#writer !== undefined || this.#ranges.length > 0) this.#finishTable(undefined)
   }
 
-  finish(): void {
-    if (this.#writer === undefined) return
-    this.tables.push(this.#writer.finish())
+  /** `cut`: the first key of the next table. */
+  #finishTable(cut: Uint8Array | undefined): void {
+    const writer = this.#open()
+    const left: RangeTombstone[] = []
+    for (const range of this.#ranges) {
+      if (cut === undefined || compareKeys(range.end, cut) <= 0) {
+        writer.addRange(range)
+      } else if (compareKeys(range.start, cut) >= 0) {
+        left.push(range)
+      } else {
+        writer.addRange({ start: range.start, end: cut, seq: range.seq })
+        left.push({ start: cut, end: range.end, seq: range.seq })
+      }
+    }
+    this.#ranges = left
+    this.tables.push(writer.finish())
     this.#writer = undefined
     const file = this.#file!
     this.#file = undefined

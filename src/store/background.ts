@@ -113,7 +113,7 @@ export class Background {
     this.#paused++
     try {
       for (;;) {
-        while (this.#mergesRunning > 0) {
+        while (this.#mergesRunning > 0 || !core.engine.hasMergePlace) {
           await this.changed()
           core.checkOpen()
         }
@@ -234,7 +234,7 @@ export class Background {
       const whole = pick.tables.length === wanted.tables.length
       if (core.closed) {
         this.#discard(result as JobOutput | undefined)
-        done(error, whole)
+        done(new SpillwayError('SPILLWAY_CLOSED', 'the store was closed before this was done'), whole)
         core.engine.progress()
         return
       }
