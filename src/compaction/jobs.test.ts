@@ -142,6 +142,27 @@ test('range tombstones that a merge keeps are in its output once', () => {
   assert.deepEqual(readOutput(host, output).ranges, [range('a', 'b', 5002)])
 })
 
+test('range tombstones are cut where tables are, so that the hulls of a run touch at most and nothing is uncovered', () => {
+  const host = newHost()
+  const seq = 5000
+  writeInput(host, 1, numbered(500), [range('a', 'z', seq), range('key:000100', 'key:000300', seq + 1)])
+  // An open snapshot keeps what is covered.
+  const outside = [{ firstKey: bytesOf('a'), lastKey: bytesOf('z'), minSeq: 1 }]
+  const output = run('merge', host, mergeArgs([[1]], outputOptions(3, { targetTableBytes: 4096 }), { outside, snapshots: [1000] }))
+  assert.ok(output.tables.length > 2)
+  for (const [i, { firstKey, rangeStart, rangeEnd }] of output.tables.entries()) {
+    const next = output.tables[i + 1]
+    assert.ok(i === 0 || compareKeys(rangeStart!, firstKey!) >= 0)
+    assert.ok(next === undefined || compareKeys(rangeEnd!, next.firstKey!) <= 0)
+  }
+  const { ranges } = readOutput(host, output)
+  for (const key of ['a', 'key:000099', 'key:000100', 'key:000299', 'key:0002999', 'key:000300', 'key:000499', 'yy', 'z']) {
+    const covering = ranges.filter(({ start, end }) => compareKeys(start, bytesOf(key)) <= 0 && compareKeys(end, bytesOf(key)) > 0)
+    const expected = key === 'z' ? 0 : key >= 'key:000100' && key < 'key:000300' ? seq + 1 : seq
+    assert.equal(Math.max(0, ...covering.map(tombstone => tombstone.seq)), expected, key)
+  }
+})
+
 /** A run's tables: entries cut between keys. */
 function writeRun(
   host: SimHost, firstNumber: number, entries: readonly Entry[], ranges: readonly RangeTombstone[], cuts: Iterator<boolean>,

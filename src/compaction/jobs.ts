@@ -166,14 +166,13 @@ function quietly(act: () => void): void {
 function* writeTables(
   context: JobContext, args: OutputOptions, merge: MergeCursor, retention: Retention, bytesRead: number, syncsValueFiles: boolean,
 ): Generator<void, JobOutput, void> {
-  const output = new Output(context.files, args)
+  const output = new Output(context.files, args, retention.ranges())
   let entriesIn = 0
   let step = 0
   let finished = false
   /** No version of the current key is in the output yet, whether or not some were left out. */
   let startsKey = true
   try {
-    output.addRanges(retention.ranges())
     for (merge.seekToFirst(); merge.valid; merge.advance()) {
       const entry = merge.current
       if (!retention.isCurrentKey(entry.key, entry.keyStart, entry.keyEnd)) startsKey = true

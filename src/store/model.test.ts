@@ -35,7 +35,7 @@ for (const [name, options] of variants) {
 test('on the real disk with a worker a store answers as a map does', { timeout: 600_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(commands, fc.constantFrom(SMALL_TIERS, SMALL_LEVELS), async (script, compaction) => {
-      using setup = new DiskSetup({ compaction, budget: '16 MiB', blockBytes: 1024 })
+      using setup = new DiskSetup({ compaction, budget: '24 MiB', blockBytes: 1024 })
       await new Runner(setup).run(script)
     }),
     { seed: SEED, numRuns: Math.ceil(RUNS / 10), includeErrorInReport: true, interruptAfterTimeLimit: 60_000 },
