@@ -507,7 +507,8 @@ export class Committer implements LogBufferOwner {
     const error = background.flushError
     if (error !== undefined && this.#core.sealed.length > 0) throw error
     if (!waited && this.#core.engine.runner.pending === 0 && this.#isStuck()) {
-      throw this.#core.readOnlyReason ?? new Error('a write waits, but nothing runs that could make room for it')
+      throw this.#core.readOnlyReason ?? new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL', 'a write waits for memory that nobody is about to give back. Close iterators, or raise the budget')
     }
     this.#core.checkWritable()
   }

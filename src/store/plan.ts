@@ -73,8 +73,8 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, largestArenaBytes,
     smallestArenaBytes: 256 * KIB,
     writeBytes: Math.max(2 * largestArenaBytes, Math.floor(budgetBytes / 4)),
-    // So that a memtable holds many, and the windows of the smallest merge have room for a block of one.
-    inlineValueBytes: Math.min(64 * KIB, largestArenaBytes / 32),
+    // So that a memtable holds many, and the windows of merges and iterators have room for a block of one.
+    inlineValueBytes: clamp(largestArenaBytes / 128, 16 * KIB, 64 * KIB),
     logBufferBytes: 512 * KIB,
     queueBytes: 256 * KIB,
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
