@@ -120,7 +120,17 @@ export class Background {
         const pick = this.#pickRange(first, last)
         if (pick === undefined) return
         const factor = this.#windowFactor
-        const { error, whole } = await this.#mergeAskedFor(pick)
+        const merged = this.#mergeAskedFor(pick)
+        if (merged === undefined && core.engine.isBusy) {
+          // Others' jobs hold the memory.
+          await this.changed()
+          core.checkOpen()
+          continue
+        }
+        if (merged === undefined) {
+          throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', 'no room to merge even two runs. Raise the budget, or close iterators')
+        }
+        const { error, whole } = await merged
         if (error === undefined && whole) return
         // With wider windows it is tried again.
         if (error !== undefined && this.#windowFactor === factor) throw error
@@ -150,11 +160,11 @@ export class Background {
     for (const { fileNumber } of output?.tables ?? []) this.#core.discard(this.#core.tablePath(fileNumber))
   }
 
-  #mergeAskedFor(pick: Pick): Promise<{ error: Error | undefined, whole: boolean }> {
-    return new Promise((resolve, reject) => {
-      if (this.#merge(pick, (error, whole) => resolve({ error, whole }))) return
-      reject(new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', 'no room to merge even two runs. Raise the budget, or close iterators'))
-    })
+  /** Undefined: there is no memory for it now, and nothing was started. */
+  #mergeAskedFor(pick: Pick): Promise<{ error: Error | undefined, whole: boolean }> | undefined {
+    let resolve!: (outcome: { error: Error | undefined, whole: boolean }) => void
+    const outcome = new Promise<{ error: Error | undefined, whole: boolean }>(onResolve => resolve = onResolve)
+    return this.#merge(pick, (error, whole) => resolve({ error, whole })) ? outcome : undefined
   }
 
   #output(level: number, targetTableBytes: number): OutputOptions {
@@ -299,7 +309,7 @@ export class Background {
     core.counters.backgroundErrors++
     this.#failures++
     const { code } = error as { code?: unknown }
-    if (code === 'SPILLWAY_FENCED' || (code !== 'SPILLWAY_NO_SPACE' && this.#failures >= MOST_FAILURES)) core.readOnlyReason ??= error
+    if (code === 'SPILLWAY_FENCED' || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && this.#failures >= MOST_FAILURES)) core.readOnlyReason ??= error
     return error
   }
 

@@ -48,6 +48,7 @@ const MOST_REPLAYED_LOGS = 8
 const LOG_PER_ARENA = 4
 /** For each byte of memtable so many bytes of flush and merge, where those have no thread of their own. */
 const HELP_PER_BYTE = 4
+const MOST_FRUITLESS = 4
 
 export class Committer implements LogBufferOwner {
   readonly #core: Core
@@ -66,6 +67,8 @@ export class Committer implements LogBufferOwner {
   #syncRunning = false
   /** What is appended was counted as demand when it began to wait. */
   #isDraining = false
+  /** Waits in a row that nobody could end. */
+  #fruitless = 0
   /** Steps of jobs that a writer owes for the memtable it filled. */
   #owedSteps = 0
 
@@ -206,19 +209,54 @@ export class Committer implements LogBufferOwner {
   /** True when the active memtable holds something and can be handed to a flush now. */
   get canSeal(): boolean {
     const core = this.#core
-    if (core.active.isEmpty || core.sealed.length > 0 || core.readOnlyReason !== undefined) return false
+    if (core.closing || core.active.isEmpty || core.sealed.length > 0 || core.readOnlyReason !== undefined) return false
     return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
   }
 
   /** Flush the active memtable because somebody else needs its arena. */
-  yieldMemtable(): void {
-    if (this.commitGroup() === undefined && this.canSeal) this.#seal()
+  yieldMemtable(): boolean {
+    const core = this.#core
+    try {
+      this.#throwIfFailed(this.commitGroup())
+      if (this.#holdsEmptyArena()) {
+        const { buffer } = core.active
+        this.#replaceActive(undefined)
+        core.engine.arenas.give(buffer)
+        return true
+      }
+      if (!this.canSeal) return false
+      this.#seal()
+      return true
+    } catch (error) {
+      // This store's trouble, not that of the one that needs the room.
+      core.lastBackgroundError = error as Error
+      core.counters.backgroundErrors++
+      return false
+    }
+  }
+
+  /** Bytes of arena that `yieldMemtable` would bring back, now or after a flush. */
+  get reclaimableBytes(): number {
+    return this.canSeal || this.#holdsEmptyArena() ? this.#core.active.buffer.byteLength : 0
+  }
+
+  #holdsEmptyArena(): boolean {
+    const { active, closing } = this.#core
+    return !closing && this.#group === undefined && !active.isPlaceholder && active.isEmpty
   }
 
   /** Another store needs the log buffer. */
   vacate(): void {
-    this.#throwIfFailed(this.commitGroup())
-    this.#logs.writeOut()
+    const { current } = this.#logs
+    // If it fails its callers are told, and it leaves nothing here.
+    this.commitGroup()
+    try {
+      this.#logs.writeOut()
+    } catch (error) {
+      // Its frames cannot wait here. They were acknowledged as 'none'; after a gap in the log nothing may follow.
+      this.#core.readOnlyReason ??= error as Error
+      current.abandon(current.writtenBytes, this.#core.lastSeq + 1)
+    }
   }
 
   /** Some job has ended: those that wait go on, in their order. */
@@ -457,6 +495,7 @@ export class Committer implements LogBufferOwner {
       }
       this.#drainQueue()
     }
+    if (this.#queue.length > 0 && !core.engine.isBusy) core.host.scheduler.soon(this.#checkQueue)
     return waiter.deferred.promise
   }
 
@@ -506,7 +545,8 @@ export class Committer implements LogBufferOwner {
     if (this.#queue.length === 0) this.#stalls.end()
     const error = background.flushError
     if (error !== undefined && this.#core.sealed.length > 0) throw error
-    if (!waited && this.#core.engine.runner.pending === 0 && this.#isStuck()) {
+    if (waited) this.#fruitless = 0
+    else if (!this.#core.engine.isBusy && this.#isStuck()) {
       throw this.#core.readOnlyReason ?? new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL', 'a write waits for memory that nobody is about to give back. Close iterators, or raise the budget')
     }
@@ -515,8 +555,23 @@ export class Committer implements LogBufferOwner {
 
   /** No job runs and no memory can be had: waiting would never end. */
   #isStuck(): boolean {
-    this.#core.engine.makeRoom()
-    return this.#core.engine.runner.pending === 0 && !this.canSeal && !this.#core.active.isPlaceholder
+    const { engine } = this.#core
+    engine.makeRoom()
+    if (engine.isBusy) return false
+    // What was given back at once is found by the next attempt.
+    return ++this.#fruitless > MOST_FRUITLESS
+  }
+
+  /** Nobody runs whose end would wake those that wait: try again, or tell them. */
+  readonly #checkQueue = (): void => {
+    if (this.#core.closing || this.#queue.length === 0 || this.#core.engine.isBusy) return
+    try {
+      this.#waitInside()
+      this.#drainQueue()
+    } catch (error) {
+      this.#failQueue(error as Error)
+    }
+    if (this.#queue.length > 0 && !this.#core.engine.isBusy) this.#core.host.scheduler.soon(this.#checkQueue)
   }
 
   #stallCause(): string { return this.#core.sealed.length > 0 ? 'flush' : this.#stalls.stop ? 'compaction' : 'memory' }

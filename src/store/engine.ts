@@ -28,8 +28,8 @@ import type { Plan } from './plan.ts'
 export interface Tenant {
   /** Bytes of arena that a flush of its active memtable would give back; 0: none, or one is being flushed already. */
   reclaimableBytes(): number
-  /** Flush the active memtable for others. */
-  yieldMemtable(): void
+  /** Flush the active memtable for others, or give its arena back if it is empty. False: it cannot now. Never throws. */
+  yieldMemtable(): boolean
   /** Some job has ended: go on with what waits. */
   onProgress(): void
   /** Start merges, if there is a place and something to merge. */
@@ -89,6 +89,8 @@ export class Engine {
     } else if (engine.host !== host && engine.host.constructor !== host.constructor) {
       throw invalidArgument('stores that share a budget must share their host too')
     }
+    // What a further store holds must fit beside what the others hold.
+    if (engine.#holders > 0) checkFloor(engine.#plan, engine.metadata.bytes, engine.#holders + 1)
     engine.#holders++
     return engine
   }
@@ -135,6 +137,8 @@ export class Engine {
   }
 
   get plan(): Plan { return this.#plan }
+  /** Some job runs that will give memory back. */
+  get isBusy(): boolean { return this.runner.pending > 0 }
   get hasMergePlace(): boolean { return this.#mergesRunning < this.#plan.maxMerges }
 
   takeTableId(): number { return this.#nextTableId++ }
@@ -167,24 +171,31 @@ export class Engine {
     const share = Math.floor(this.arenas.limitBytes / 2 / writers)
     const want = Math.max(leastBytes, Math.min(powerOfTwoAbove(this.sizer.sizeBytes), Math.max(share, smallestArenaBytes)))
     const buffer = this.arenas.take(want)
-    if (buffer === undefined || buffer.byteLength < powerOfTwoBelow(want)) this.makeRoom()
-    return buffer
+    if (buffer !== undefined && buffer.byteLength >= powerOfTwoBelow(want)) return buffer
+    this.makeRoom()
+    // A memtable that held nothing gives its arena back at once.
+    return buffer ?? this.arenas.take(want)
   }
 
   /** Ask the store with the most to give to flush, unless a flush is on its way already. */
   makeRoom(): void {
     this.#roomWanted = this.#flushRunning
     if (this.#flushRunning) return
-    let victim: Tenant | undefined
-    let most = 0
-    for (const tenant of this.#tenants) {
-      const bytes = tenant.reclaimableBytes()
-      if (bytes > most) {
-        most = bytes
-        victim = tenant
+    const refused = new Set<Tenant>()
+    for (;;) {
+      let victim: Tenant | undefined
+      let most = 0
+      for (const tenant of this.#tenants) {
+        const bytes = refused.has(tenant) ? 0 : tenant.reclaimableBytes()
+        if (bytes > most) {
+          most = bytes
+          victim = tenant
+        }
       }
+      // One that cannot (its disk fails) must not keep the others from it.
+      if (victim === undefined || victim.yieldMemtable()) return
+      refused.add(victim)
     }
-    victim?.yieldMemtable()
   }
 
   /** Flushes of all stores, one after the other. */
@@ -277,8 +288,8 @@ export class Engine {
     this.#flushRunning = true
     this.runner.submit({ name: 'flush', args: next.args, priority: FLUSH_PRIORITY }, (error, output) => {
       this.#flushRunning = false
-      if (this.#roomWanted) this.makeRoom()
       next.done(error, output)
+      if (this.#roomWanted) this.makeRoom()
       this.#nextFlush()
       this.progress()
     })

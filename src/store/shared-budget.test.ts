@@ -1,6 +1,6 @@
 /** Several stores on one budget, on the real and on the simulated host: right data, never more memory than the total. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -214,4 +214,32 @@ onBoth('an idle store has its memtable flushed when another one needs the memory
   for (let i = 0; i < STORES; i++) await checkAll(place, stores[i]!, models[i]!)
   await place.until(Promise.all(stores.map(db => db.close())))
   checkEmpty(budget)
+})
+
+test('a store whose disk fails does not hold up another one that shares its budget', { timeout: 60_000 }, async () => {
+  const parent = mkdtempSync(join(tmpdir(), 'spillway-sibling-'))
+  try {
+    const budget = new Budget('8 MiB')
+    const failing = await Spillway.open(join(parent, 'a'), { budget })
+    const healthy = await Spillway.open(join(parent, 'b'), { budget })
+    await failing.batch(Array.from({ length: 150 }, (_, i) => ({ type: 'put' as const, key: `a${i}`, value: 'v'.repeat(700) })))
+    renameSync(join(parent, 'a'), join(parent, 'gone'))
+    await Promise.all(Array.from({ length: 4000 }, (_, i) => healthy.put(`b${i}`, 'w'.repeat(900))))
+    assert.equal(await healthy.count(), 4000)
+    await healthy.close()
+    await failing.close().catch(() => {})
+  } finally {
+    rmSync(parent, { recursive: true, force: true })
+  }
+})
+
+test('a further store is refused when what it needs does not fit beside the others', async () => {
+  const host = simHost({ seed: 9 })
+  const budget = new Budget('6 MiB')
+  const first = await Spillway.open('/first', { host, budget })
+  await assert.rejects(Spillway.open('/second', { host, budget }), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
+  await first.put('k', 'v')
+  assert.equal(await first.get('k'), 'v')
+  await first.close()
+  assert.equal(budget.usedBytes, 0)
 })

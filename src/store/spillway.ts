@@ -70,7 +70,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     this.#reader = new Reader(core)
     this.#recovery = recovery
     this.#tenant = {
-      reclaimableBytes: () => committer.canSeal ? core.active.buffer.byteLength : 0,
+      reclaimableBytes: () => committer.reclaimableBytes,
       yieldMemtable: () => committer.yieldMemtable(),
       schedule: () => background.schedule(),
       onProgress: () => {
