@@ -245,3 +245,14 @@ test(`at every step: used = sum of accounts = sum of leases <= total, and a deni
     assert.equal(budget.usedBytes, 0)
   }), { seed: SEED, numRuns: 500 })
 })
+
+test('a lease that leaves room for others takes only its own bytes, also in the high-water marks', () => {
+  const budget = new Budget(1000)
+  const account = budget.account('a', 'test')
+  const lease = account.tryLeaseLeaving(600, 300)
+  assert.equal(lease?.bytes, 600)
+  assert.deepEqual([account.highWaterBytes, budget.report().highWaterBytes], [600, 600])
+  assert.equal(account.tryLeaseLeaving(200, 300), undefined)
+  assert.deepEqual([budget.usedBytes, budget.report().denied], [600, 1])
+  lease!.release()
+})

@@ -107,6 +107,14 @@ export class Budget {
     return true
   }
 
+  /** @internal Whether so many bytes would fit now, asking the reclaimers first. Nothing is taken. For accounts only. */
+  makeRoom(bytes: number): boolean {
+    this.#reclaim(bytes)
+    if (this.#usedBytes + bytes <= this.#totalBytes) return true
+    this.#denied++
+    return false
+  }
+
   /** Ask the reclaimers, in order, until `bytes` more would fit. */
   #reclaim(bytes: number): void {
     if (this.#usedBytes + bytes <= this.#totalBytes) return
@@ -149,9 +157,7 @@ export class Account {
 
   /** The same, but only if `leaveBytes` more would fit beside it: for what can be done without, so that the indispensable finds room. */
   tryLeaseLeaving(bytes: number, leaveBytes: number): Lease | undefined {
-    const lease = this.tryLease(bytes + leaveBytes)
-    lease?.resize(bytes)
-    return lease
+    return this.budget.makeRoom(bytes + leaveBytes) ? this.tryLease(bytes, false) : undefined
   }
 
   /** A lease of `bytes`; throws BUDGET_TOO_SMALL when the budget has no room for it. */
