@@ -43,6 +43,8 @@ export class Budget {
   #denied = 0
   readonly #accounts = new Map<string, Account>()
   readonly #reclaimers: Reclaimer[] = []
+  /** @internal For tests: asked before bytes are taken; true denies them as if there were no room. */
+  denies: ((account: string, bytes: number) => boolean) | undefined
 
   /** `size`: bytes, or a text such as "64 MiB". */
   constructor(size: number | string) {
@@ -96,9 +98,9 @@ export class Budget {
   }
 
   /** @internal Take bytes if they fit, asking the reclaimers when `reclaim`. For accounts only. */
-  take(bytes: number, reclaim: boolean): boolean {
+  take(account: string, bytes: number, reclaim: boolean): boolean {
     if (reclaim) this.#reclaim(bytes)
-    if (this.#usedBytes + bytes > this.totalBytes) {
+    if (this.#usedBytes + bytes > this.totalBytes || (bytes > 0 && this.denies?.(account, bytes) === true)) {
       this.#denied++
       return false
     }
@@ -176,7 +178,7 @@ export class Account {
   /** @internal */
   grow(bytes: number, reclaim: boolean): boolean {
     if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`${this.name}: a lease of ${bytes} bytes`)
-    if (!this.budget.take(bytes, reclaim)) return false
+    if (!this.budget.take(this.name, bytes, reclaim)) return false
     this.#bytes += bytes
     if (this.#bytes > this.#highWaterBytes) this.#highWaterBytes = this.#bytes
     return true
