@@ -8,6 +8,7 @@ export { Budget } from './memory/budget.ts'
 export type { AccountReport, MemoryReport } from './memory/budget.ts'
 export type { Codec, Encoding, EncodingName } from './store/encoding.ts'
 export type {
-  BatchOperation, CompactionOption, CompressionOption, Durability, IteratorOptions, OpenOptions, RangeOptions, ReadOptions,
-  StoreStats, VerifyReport, WriteOptions,
+  BatchOperation, CompactionOption, CompressionOption, Durability, GovernorReport, IteratorOptions, OpenOptions, RangeOptions, ReadOptions,
+  StallCause, StallReport, StoreStats, VerifyReport, WriteOptions,
 } from './store/types.ts'
+export type { BudgetEvent, ErrorEvent, FlushEvent, MemoryEvent, MergeEvent, StallEvent } from './store/events.ts'

@@ -41,7 +41,7 @@ test('a block inserted is found, and no other name finds it', () => {
   for (const [table, offset] of others) assert.equal(cache.find(table!, offset!), false, `${table}, ${offset}`)
   const { bytes, ...counts } = cache.stats()
   assert.ok(bytes > SLOT)
-  assert.deepEqual(counts, { hits: 1, misses: 7, inserts: 1, evictions: 0, refused: 0, blocks: 1, slots: 1 })
+  assert.deepEqual(counts, { hits: 1, misses: 7, missBytes: 150, inserts: 1, evictions: 0, refused: 0, blocks: 1, slots: 1 })
 })
 
 test('names and sizes that cannot be cached are refused, and change nothing', () => {

@@ -6,7 +6,7 @@
  * stay at its front, the others go. So a scan, which touches a block once, pushes out only what is as cold as itself.
  *
  * 1. Every byte held (slots, directory) is leased from the account first and given back at once when freed.
- * 2. Only free budget is taken: the cache grows on what nobody else wants, and `shrink` returns it.
+ * 2. Only free budget is taken: the cache grows on what nobody else wants, up to `limitBytes`, and `shrink` returns it.
  * 3. A block that is found is the one last inserted under that table and offset.
  * 4. Every block of the directory lies in one live slot and in that slot's chain, in order of position.
  *
@@ -17,8 +17,11 @@ import { EMPTY } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { BlockDirectory, MAX_TOUCHES, MIN_CAPACITY, NONE } from './block-directory.ts'
+import type { Ghosts } from './ghosts.ts'
 
 export interface BlockCacheOptions {
+  /** Told of every block dropped and missed, to measure what a larger cache would be worth. */
+  ghosts?: Ghosts
   /** Size of a slot, and so of the largest block: default 256 KiB. */
   slotBytes?: number
 }
@@ -26,6 +29,8 @@ export interface BlockCacheOptions {
 export interface BlockCacheStats {
   hits: number
   misses: number
+  /** Bytes of the blocks that were read because they were missed. */
+  missBytes: number
   inserts: number
   /** Blocks dropped to make room, or because memory was given back. */
   evictions: number
@@ -66,6 +71,9 @@ export class BlockCache {
 
   readonly #account: Account
   readonly #slotBytes: number
+  readonly #ghosts: Ghosts | undefined
+  #limitBytes = Infinity
+  #missBytes = 0
   #directory: BlockDirectory
   /** By id, whether held or given back. */
   readonly #slots: Slot[] = []
@@ -90,7 +98,17 @@ export class BlockCache {
     if (!(Number.isInteger(this.#slotBytes) && this.#slotBytes >= 64 && this.#slotBytes <= 2 ** 30)) {
       throw invalidArgument(`slotBytes must be a whole number from 64 to ${2 ** 30}, not ${this.#slotBytes}`)
     }
+    this.#ghosts = options.ghosts
     this.#directory = new BlockDirectory(account)
+  }
+
+  get bytesHeld(): number { return this.#held * this.#slotBytes + this.#directory.bytes }
+
+  /** Hold at most so many bytes from now on, whatever is free. What is beyond goes at once. */
+  setLimit(limitBytes: number): void {
+    this.#limitBytes = limitBytes
+    const excess = this.bytesHeld - limitBytes
+    if (excess > 0) this.shrink(excess)
   }
 
   /** Look for a block: `table` an int32, `offset` a uint32. */
@@ -99,6 +117,7 @@ export class BlockCache {
     const entry = offset >>> 0 === offset ? directory.find(table, offset) : NONE
     if (entry === NONE) {
       this.#misses++
+      this.#ghosts?.hit(table, offset)
       return false
     }
     this.#hits++
@@ -113,6 +132,7 @@ export class BlockCache {
    */
   insert(table: number, offset: number, source: Uint8Array, start: number, end: number): boolean {
     const length = end - start
+    this.#missBytes += length
     if (this.#closed || length > this.#slotBytes || offset >>> 0 !== offset || (table | 0) !== table) return this.#refuse()
     if (!(start >= 0 && length >= 0 && end <= source.length)) {
       throw new RangeError(`bytes ${start} to ${end} of a block of ${source.length}`)
@@ -134,6 +154,7 @@ export class BlockCache {
 
   /** Forget all blocks of a deleted table. Slots left empty are the next to be used again. */
   dropTable(table: number): void {
+    this.#ghosts?.dropTable(table)
     const directory = this.#directory
     let older: Slot | undefined
     let slot = this.#oldest
@@ -166,17 +187,17 @@ export class BlockCache {
 
   /** Give back at least `bytes` if possible, oldest slots first; returns how many it gave. Suits `Budget.addReclaimer`. */
   shrink(bytes: number): number {
-    const before = this.#bytesHeld()
-    while (this.#oldest !== undefined && before - this.#bytesHeld() < bytes) this.#releaseOldest()
+    const before = this.bytesHeld
+    while (this.#oldest !== undefined && before - this.bytesHeld < bytes) this.#releaseOldest()
     if (this.#oldest === undefined) this.#directory.free()
     else this.#repackDirectory()
-    return before - this.#bytesHeld()
+    return before - this.bytesHeld
   }
 
   stats(): BlockCacheStats {
     return {
-      hits: this.#hits, misses: this.#misses, inserts: this.#inserts, evictions: this.#evictions, refused: this.#refused,
-      blocks: this.#directory.count, bytes: this.#bytesHeld(), slots: this.#held,
+      hits: this.#hits, misses: this.#misses, missBytes: this.#missBytes, inserts: this.#inserts, evictions: this.#evictions, refused: this.#refused,
+      blocks: this.#directory.count, bytes: this.bytesHeld, slots: this.#held,
     }
   }
 
@@ -186,10 +207,6 @@ export class BlockCache {
     while (this.#oldest !== undefined) this.#releaseOldest()
     this.#directory.free()
     this.#slots.length = this.#spare.length = 0
-  }
-
-  #bytesHeld(): number {
-    return this.#held * this.#slotBytes + this.#directory.bytes
   }
 
   #refuse(): false {
@@ -273,11 +290,18 @@ export class BlockCache {
         this.#append(slot, entry)
         slot.usedBytes += length
       } else {
-        directory.remove(entry)
-        this.#evictions++
+        this.#evict(entry)
       }
       entry = next
     }
+  }
+
+  /** The caller walks the chain and mends it. */
+  #evict(entry: number): void {
+    const directory = this.#directory
+    this.#ghosts?.add(directory.table(entry), directory.offset(entry), directory.length(entry))
+    directory.remove(entry)
+    this.#evictions++
   }
 
   /** Drop one block from its slot's chain and the directory; its bytes stay unused until the slot is recycled. */
@@ -294,6 +318,7 @@ export class BlockCache {
   }
 
   #takeSlot(): Slot | undefined {
+    if (this.bytesHeld + this.#slotBytes > this.#limitBytes) return undefined
     // Asked first: a full budget is the cache's normal state, not a denial worth counting.
     if (this.#account.budget.freeBytes < this.#slotBytes) return undefined
     const lease = this.#account.tryLease(this.#slotBytes, false)
@@ -325,8 +350,7 @@ export class BlockCache {
     const directory = this.#directory
     for (let entry = slot.first; entry !== NONE;) {
       const next = directory.next(entry)
-      directory.remove(entry)
-      this.#evictions++
+      this.#evict(entry)
       entry = next
     }
     slot.first = slot.last = NONE

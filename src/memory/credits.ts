@@ -102,6 +102,26 @@ export class Credits {
   }
 
   /**
+   * Wait in line without a promise, for a caller that may be inside a call that blocks: exactly one of the two is called,
+   * inside the call that made room or closed the pool, unless the line is left before. Returns how to leave it: false when it
+   * was too late for that, because the credits are the caller's already. Throws what `tryAcquire` throws.
+   */
+  join(bytes: number, granted: () => void, failed: (error: Error) => void): () => boolean {
+    checkBytes(bytes, 'taken')
+    if (this.#closed) throw closedError(bytes)
+    const waiter = new Waiter(bytes, undefined)
+    waiter.resolve = granted
+    waiter.reject = failed
+    this.#enqueue(waiter)
+    return () => {
+      if (!waiter.isQueued) return false
+      this.#unlink(waiter)
+      this.#serve()
+      return true
+    }
+  }
+
+  /**
    * Give credits back; those who waited for them have them when this returns. Throws INVALID_ARGUMENT for anything but a
    * whole number of bytes >= 0. More than is held is an accounting error: `used` is 0 and it is reported. After `close`
    * nothing is held, and what comes back is ignored.
@@ -149,13 +169,18 @@ export class Credits {
       waiter.onAbort = () => this.#abort(waiter, signal)
       signal.addEventListener('abort', waiter.onAbort, { once: true })
     }
+    this.#enqueue(waiter)
+    return promise
+  }
+
+  #enqueue(waiter: Waiter): void {
     waiter.older = this.#newest
     if (this.#newest === undefined) this.#oldest = waiter
     else this.#newest.newer = waiter
     this.#newest = waiter
     this.#waiting++
     try {
-      this.#tell()
+      this.#serve()
     } catch (error) {
       if (waiter.isQueued) {
         // Nothing may be on its way that would end this wait.
@@ -163,7 +188,6 @@ export class Credits {
         waiter.reject(error as Error)
       }
     }
-    return promise
   }
 
   #abort(waiter: Waiter, signal: AbortSignal): void {

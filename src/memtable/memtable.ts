@@ -77,6 +77,8 @@ export class Memtable {
   get freeBytes(): number { return this.#arena.freeWords * 4 }
   /** Of `usedBytes`, what waits on free lists. */
   get reusableBytes(): number { return this.#words[H_FREED]! * 4 }
+  /** Of `usedBytes`, what entries take: an overwrite gives back what it replaced. */
+  get liveBytes(): number { return this.usedBytes - this.reusableBytes - HEADER_WORDS * 4 }
   /** Live versions, deletions included, range tombstones not. */
   get entryCount(): number { return this.#words[H_ENTRIES]! }
   /** Live versions that are deletions. */

@@ -1,11 +1,12 @@
 /**
  * The arenas of all memtables that share a budget: taken when a store begins to write, given back when what it wrote is in a
- * table. Sizes are powers of two, so that an arena serves whoever comes next.
+ * table. There are few sizes (`arenaSize`), so that an arena serves whoever comes next.
  *
  * Invariants
- * 1. Every arena, in use or free, is leased. All together stay within `limitBytes`, which the owner may move.
- * 2. Two of the smallest size can always be taken by somebody: they are leased for good. So a writer can always write once
- *    those before it have been flushed.
+ * 1. Every arena, in use or free, is leased. Free ones are dropped before all together would exceed `limitBytes`; how many may
+ *    be in use is for the credits to say (`admission.ts`).
+ * 2. Two of the smallest size can always be made: they are leased for good. So a writer can always write once those before it
+ *    have been flushed.
  *
  * Account: `memtables`. Shared memory goes back to the system only when the garbage collector finds it, so arenas are
  * dropped seldom: when the budget shrinks or somebody else needs the memory.
@@ -13,6 +14,7 @@
 import type { Account, Lease } from '../memory/budget.ts'
 
 export const RESERVED_ARENAS = 2
+export const SMALLEST_ARENA_BYTES: number = 256 * 1024
 /** Left free for the metadata of the tables that flushes and merges make, and for readers. */
 export const HEADROOM_BYTES: number = 512 * 1024
 
@@ -23,7 +25,6 @@ interface Arena {
 }
 
 export class Arenas {
-  readonly smallestBytes: number
   readonly #account: Account
   readonly #reserve: Lease
   #reserveUsed = 0
@@ -34,16 +35,14 @@ export class Arenas {
   /** Called after arenas were dropped: their memory needs a collection to come back. */
   onDropped: (bytes: number) => void = () => {}
 
-  constructor(account: Account, smallestBytes: number, limitBytes: number) {
-    this.smallestBytes = smallestBytes
+  constructor(account: Account, limitBytes: number) {
     this.#account = account
     this.#limitBytes = limitBytes
-    this.#reserve = account.lease(RESERVED_ARENAS * smallestBytes)
+    this.#reserve = account.lease(RESERVED_ARENAS * SMALLEST_ARENA_BYTES)
   }
 
   /** Bytes of all arenas, in use and free. */
   get bytes(): number { return this.#bytes }
-  get outCount(): number { return this.#out.size }
   get limitBytes(): number { return this.#limitBytes }
 
   /** Whether an arena is in use that would give memory back to the budget. */
@@ -52,21 +51,18 @@ export class Arenas {
     return false
   }
 
-  /** Move the bound. Free arenas beyond it go at once, others when they come back. */
+  /** Move the bound: free arenas beyond it go at once. */
   setLimit(bytes: number): void {
     this.#limitBytes = bytes
     while (this.#bytes > this.#limitBytes && this.#free.length > 0) this.#drop(this.#free.shift()!)
   }
 
-  /** An arena of `wantBytes` or of the largest smaller size there is room for; undefined: none at all. */
-  take(wantBytes: number): SharedArrayBuffer | undefined {
-    for (let size = Math.max(powerOfTwoBelow(wantBytes), this.smallestBytes); size >= this.smallestBytes; size /= 2) {
-      const arena = this.#takeFree(size) ?? this.#make(size)
-      if (arena === undefined) continue
-      this.#out.set(arena.buffer, arena)
-      return arena.buffer
-    }
-    return undefined
+  /** An arena of exactly this size, one of `arenaSize`; undefined: the ledger has no room for it. */
+  take(size: number): SharedArrayBuffer | undefined {
+    const arena = this.#takeFree(size) ?? this.#make(size)
+    if (arena === undefined) return undefined
+    this.#out.set(arena.buffer, arena)
+    return arena.buffer
   }
 
   give(buffer: SharedArrayBuffer): void {
@@ -106,12 +102,13 @@ export class Arenas {
   }
 
   #make(size: number): Arena | undefined {
-    // Free ones of other sizes are in the way of the limit.
+    // Free ones of other sizes are in the way.
     while (this.#bytes + size > this.#limitBytes && this.#free.length > 0) this.#drop(this.#free.shift()!)
-    let lease: Lease | undefined
-    if (this.#bytes + size <= this.#limitBytes) lease = this.#account.tryLeaseLeaving(size, HEADROOM_BYTES)
-    if (lease === undefined && (size !== this.smallestBytes || this.#reserveUsed >= RESERVED_ARENAS)) return undefined
-    if (lease === undefined) this.#reserveUsed++
+    const lease = this.#account.tryLeaseLeaving(size, HEADROOM_BYTES)
+    if (lease === undefined) {
+      if (size !== SMALLEST_ARENA_BYTES || this.#reserveUsed >= RESERVED_ARENAS) return undefined
+      this.#reserveUsed++
+    }
     this.#bytes += size
     return { buffer: new SharedArrayBuffer(size), lease }
   }
@@ -124,10 +121,20 @@ export class Arenas {
   }
 }
 
-export function powerOfTwoBelow(bytes: number): number {
-  return 2 ** Math.floor(Math.log2(Math.max(1, bytes)))
+/** The largest size of an arena that is at most `bytes`, but for the smallest: four sizes from each power of two to the next. */
+export function arenaSize(bytes: number): number {
+  if (bytes <= SMALLEST_ARENA_BYTES) return SMALLEST_ARENA_BYTES
+  const step = stepBelow(bytes)
+  return Math.floor(bytes / step) * step
 }
 
-export function powerOfTwoAbove(bytes: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(1, bytes)))
+/** The smallest size of an arena that is at least `bytes`. */
+export function arenaSizeAbove(bytes: number): number {
+  if (bytes <= SMALLEST_ARENA_BYTES) return SMALLEST_ARENA_BYTES
+  const step = stepBelow(bytes)
+  return Math.ceil(bytes / step) * step
+}
+
+function stepBelow(bytes: number): number {
+  return Math.max(SMALLEST_ARENA_BYTES, 2 ** Math.floor(Math.log2(bytes)) / 4)
 }

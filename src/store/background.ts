@@ -19,6 +19,7 @@ import type { VersionEdit } from '../manifest/version.ts'
 import type { TableProperties } from '../table/properties.ts'
 import { compareKeys } from '../base/bytes.ts'
 import type { Core } from './core.ts'
+import { tellError, tellFlush, tellMerge } from './events.ts'
 import { ioError } from './io-error.ts'
 import type { MemtableSlot } from './memtables.ts'
 import { Tree, recordOf } from './tree.ts'
@@ -194,9 +195,11 @@ export class Background {
     core.shape++
     for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
     core.valueFiles.release(slot.valueFiles)
-    core.engine.arenas.give(slot.buffer)
+    core.engine.admission.give(slot.buffer)
     core.counters.flushes++
     core.counters.flushBytes += output.bytesWritten
+    core.engine.governor.traffic.flushedBytes += output.bytesWritten
+    tellFlush({ directory: core.directory, entries: output.entriesOut, bytesWritten: output.bytesWritten, tables: output.tables.length })
     this.flushError = undefined
     this.#failures = 0
     this.onFlushed(next.logNumber)
@@ -206,6 +209,7 @@ export class Background {
     const core = this.#core
     const error = this.#failed(cause, 'flushing a memtable')
     this.flushError = error
+    tellFlush({ directory: core.directory, entries: 0, bytesWritten: 0, tables: 0, error })
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10))
     this.#cancelRetry = core.host.scheduler.later(delayMs, () => {
       this.#cancelRetry = undefined
@@ -249,6 +253,9 @@ export class Background {
         return
       }
       const failure = error === undefined ? this.#merged(pick, result as JobOutput) : this.#mergeFailed(error)
+      if (failure !== undefined) {
+        tellMerge({ directory: core.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error: failure })
+      }
       done(failure, whole)
       core.engine.progress()
     })
@@ -282,6 +289,10 @@ export class Background {
     }
     core.counters.merges++
     core.counters.mergeBytes += output.bytesWritten
+    core.engine.governor.traffic.mergeBytes += output.bytesRead + output.bytesWritten
+    tellMerge({
+      directory: core.directory, inputs: pick.tables.length, outputs: output.tables.length, level: pick.outputLevel, bytesWritten: output.bytesWritten,
+    })
     this.#failures = 0
     return undefined
   }
@@ -310,6 +321,7 @@ export class Background {
     this.#failures++
     const { code } = error as { code?: unknown }
     if (code === 'SPILLWAY_FENCED' || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && this.#failures >= MOST_FAILURES)) core.readOnlyReason ??= error
+    tellError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
     return error
   }
 

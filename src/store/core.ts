@@ -34,8 +34,6 @@ export class Counters {
   flushes = 0
   merges = 0
   backgroundErrors = 0
-  stallCount = 0
-  stallMs = 0
 }
 
 export class Core {
@@ -133,9 +131,10 @@ export class Core {
   /** Give back everything this store holds. */
   releaseMemory(): void {
     for (const slot of [this.active as MemtableSlot | undefined, ...this.sealed]) {
-      if (slot !== undefined && !slot.isPlaceholder) this.engine.arenas.give(slot.buffer)
+      if (slot !== undefined && !slot.isPlaceholder) this.engine.admission.give(slot.buffer)
     }
     this.sealed = []
+    this.engine.admission.leave(this)
     for (const number of this.tables.readers.keys()) this.cache.dropTable(this.tables.get(number).id)
     this.tables.close()
     this.valueFiles.close()

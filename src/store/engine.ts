@@ -12,16 +12,17 @@ import { Kernels } from '../base/kernels/kernels.ts'
 import { BlockCache } from '../cache/block-cache.ts'
 import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
+import { Ghosts } from '../cache/ghosts.ts'
 import type { Host, JobRunner } from '../host/host.ts'
-import { combinePressure } from '../host/pressure.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
-import { MemtableSizer } from '../memory/sizer.ts'
-import type { SizerOptions } from '../memory/sizer.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
-import { Arenas, HEADROOM_BYTES, powerOfTwoAbove, powerOfTwoBelow } from './arenas.ts'
+import { Admission } from './admission.ts'
+import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.ts'
+import { tellBudget, tellError } from './events.ts'
+import { Governor } from './governor.ts'
 import { LogBuffer } from './log-buffer.ts'
-import { READING_BYTES, checkFloor, makePlan } from './plan.ts'
+import { GHOST_SHARE, READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 
 /** What the engine asks of each of its stores. */
@@ -34,6 +35,8 @@ export interface Tenant {
   onProgress(): void
   /** Start merges, if there is a place and something to merge. */
   schedule(): void
+  /** Bytes of its tables. */
+  tableBytes(): number
 }
 
 export interface MergeMemory {
@@ -43,7 +46,6 @@ export interface MergeMemory {
 }
 
 const FLUSH_PRIORITY = 0
-const SIZER_STEP_MS = 1000
 const engines = new WeakMap<Budget, Engine>()
 
 export class Engine {
@@ -53,12 +55,11 @@ export class Engine {
   readonly cache: BlockCache
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
-  readonly arenas: Arenas
+  readonly admission: Admission
   readonly logBuffer: LogBuffer
   readonly runner: JobRunner
   readonly metadata: Account
-  /** When to seal: measures what is asked for by all stores of the budget. */
-  readonly sizer: MemtableSizer
+  readonly governor: Governor
   /** Scans that stand between two calls of their iterators: closed when their windows are needed. */
   readonly idleScans = new Set<() => void>()
   readonly #jobsAccount: Account
@@ -78,7 +79,7 @@ export class Engine {
   #droppedBytes = 0
   /** What the budget's total is, or comes down to. */
   #targetBytes: number
-  #sizedMs = -Infinity
+  #progressScheduled = false
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
   static acquire(budget: Budget, host: Host, blockBytes: number): Engine {
@@ -113,17 +114,30 @@ export class Engine {
     reserve('log', 'fixed: one buffer', plan.logBufferBytes)
     reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
     this.#leases.push(this.#jobsAccount.lease(plan.flushBytes + plan.mergeReserveBytes))
-    this.arenas = new Arenas(budget.account('memtables', 'their share of the budget; two of the smallest are reserved'), plan.smallestArenaBytes, plan.writeBytes)
-    this.arenas.onDropped = bytes => this.#arenasDropped(bytes)
-    this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(plan))
+    this.admission = new Admission(
+      budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved'), plan.writeBytes, {
+        onStarved: () => this.makeRoom(),
+        onGranted: () => this.#progressSoon(),
+        onAccountingError: error => tellError({ error, readOnly: false }),
+      })
+    this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
     this.kernels = new Kernels(KERNEL_REGION_BYTES)
     this.logBuffer = new LogBuffer(plan.logBufferBytes)
-    this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'))
+    let ghosts: Ghosts | undefined
+    if (plan.ghostBytes > 0) {
+      reserve('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth', plan.ghostBytes)
+      ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), GHOST_SHARE * plan.budgetBytes)
+    }
+    this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'), ghosts === undefined ? {} : { ghosts })
+    this.governor = new Governor({
+      host, budget, cache: this.cache, ghosts, admission: this.admission,
+      tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
+    }, plan)
     this.windows = new WindowPool(budget.account('iterators', 'one window per run and open iterator, given back when idle; a reserve for one read'), plan.keepWindowBytes, READING_BYTES / 2)
     // In the order of what giving back costs: nothing, a look-up, reading blocks again.
     this.#removals.push(
       budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
-      budget.addReclaimer(bytes => this.arenas.releaseFree(bytes)),
+      budget.addReclaimer(bytes => this.admission.arenas.releaseFree(bytes)),
       budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
       budget.addReclaimer(bytes => this.cache.shrink(bytes)),
     )
@@ -153,28 +167,32 @@ export class Engine {
   async release(): Promise<void> {
     if (--this.#holders > 0) return
     engines.delete(this.budget)
+    this.governor.close()
     await this.runner.close()
     for (const remove of this.#removals) remove()
     this.cache.close()
     this.windows.close()
-    this.arenas.close()
+    this.admission.close()
     for (const lease of this.#leases.splice(0)) lease.release()
     this.budget.setTotal(this.#targetBytes)
   }
 
-  /** An arena for a store that begins to write; undefined: wait, something was asked to make room. */
-  takeArena(leastBytes: number): SharedArrayBuffer | undefined {
-    const { smallestArenaBytes } = this.#plan
-    this.#updateSizer()
+  /**
+   * An arena for a store that begins to write; undefined: something was asked to make room, and it is to ask again after every
+   * job, or to tell `admission.leave` that it waits no longer.
+   */
+  takeArena(store: object, leastBytes: number): SharedArrayBuffer | undefined {
+    const { governor, admission } = this
+    governor.tick()
     let writers = 1
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > 0) writers++
-    const share = Math.floor(this.arenas.limitBytes / 2 / writers)
-    const want = Math.max(leastBytes, Math.min(powerOfTwoAbove(this.sizer.sizeBytes), Math.max(share, smallestArenaBytes)))
-    const buffer = this.arenas.take(want)
-    if (buffer !== undefined && buffer.byteLength >= powerOfTwoBelow(want)) return buffer
+    const share = Math.floor(admission.limitBytes / 2 / writers)
+    const want = Math.max(leastBytes, Math.min(arenaSizeAbove(governor.sizer.sizeBytes), Math.max(share, SMALLEST_ARENA_BYTES)))
+    const buffer = admission.take(store, want, leastBytes)
+    if (buffer !== undefined && buffer.byteLength >= want / 2) return buffer
     this.makeRoom()
     // A memtable that held nothing gives its arena back at once.
-    return buffer ?? this.arenas.take(want)
+    return buffer ?? admission.take(store, want, leastBytes)
   }
 
   /** Ask the store with the most to give to flush, unless a flush is on its way already. */
@@ -242,27 +260,23 @@ export class Engine {
     const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode)
     checkFloor(plan, this.metadata.bytes, this.#holders)
     this.#plan = plan
-    this.arenas.setLimit(plan.writeBytes)
-    this.sizer.configure(sizerOptions(plan))
+    this.governor.configure(plan)
     this.#targetBytes = budgetBytes
     if (budgetBytes > this.budget.totalBytes) this.budget.setTotal(budgetBytes)
+    tellBudget({ budgetBytes: this.budget.totalBytes, targetBytes: budgetBytes, usedBytes: this.budget.usedBytes })
     // Arenas larger than the new share come back by being flushed.
-    for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > plan.largestArenaBytes) tenant.yieldMemtable()
+    for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > this.admission.limitBytes / 2) tenant.yieldMemtable()
     this.progress()
   }
 
-  #updateSizer(): void {
-    const nowMs = this.host.clock.nowMs()
-    if (nowMs - this.#sizedMs < SIZER_STEP_MS) return
-    this.#sizedMs = nowMs
-    this.sizer.update()
-  }
-
-  /** Of the host, and of this budget without the block cache, which fills whatever is free. */
-  #pressure(): number | undefined {
-    const { totalBytes, usedBytes } = this.budget
-    const value = totalBytes === 0 ? undefined : (usedBytes - this.cache.stats().bytes - this.arenas.bytes) / totalBytes
-    return combinePressure([...this.host.pressure().parts, { name: 'budget', value }]).pressure
+  /** Not from inside the call that made room: whose turn it is may be in the middle of something. */
+  #progressSoon(): void {
+    if (this.#progressScheduled) return
+    this.#progressScheduled = true
+    this.host.scheduler.soon(() => {
+      this.#progressScheduled = false
+      if (this.#holders > 0) this.progress()
+    })
   }
 
   /**
@@ -275,8 +289,10 @@ export class Engine {
     if (beforeBytes === this.#targetBytes) return
     // Asks for all that can be given back without a flush.
     budget.setTotal(this.#targetBytes)
-    if (budget.usedBytes + HEADROOM_BYTES <= this.#targetBytes) return
-    if (budget.usedBytes <= this.#targetBytes && !this.arenas.holdsLeased) return
+    if (budget.usedBytes + HEADROOM_BYTES <= this.#targetBytes || (budget.usedBytes <= this.#targetBytes && !this.admission.arenas.holdsLeased)) {
+      tellBudget({ budgetBytes: budget.totalBytes, targetBytes: this.#targetBytes, usedBytes: budget.usedBytes })
+      return
+    }
     budget.setTotal(Math.max(this.#targetBytes, Math.min(beforeBytes, budget.usedBytes + HEADROOM_BYTES)))
     this.makeRoom()
   }
@@ -313,9 +329,4 @@ export class Engine {
     this.#droppedBytes = 0
     this.host.collectGarbage()
   }
-}
-
-/** The largest arena holds a second of the fastest writing; a slow writer takes less and leaves more to the cache. */
-function sizerOptions({ largestArenaBytes }: Plan): SizerOptions {
-  return { baseBytes: largestArenaBytes / 2, maxBytes: largestArenaBytes }
 }

@@ -10,22 +10,29 @@
  */
 import { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
+import { Ghosts } from '../cache/ghosts.ts'
 import { formatSize } from '../base/sizes.ts'
 import { KERNEL_REGION_BYTES, flushWorkingBytes, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { StallLimits } from '../compaction/stall.ts'
-import { RESERVED_ARENAS } from './arenas.ts'
+import { RESERVED_ARENAS, SMALLEST_ARENA_BYTES } from './arenas.ts'
 
 const KIB = 1024
 const MIB = 1024 * KIB
 
 export interface Plan {
   budgetBytes: number
-  /** The smallest memtable arena; two of them are in the floor. */
-  smallestArenaBytes: number
-  /** The largest one. */
+  /** Every store can have a memtable of this size: what a batch may take. */
   largestArenaBytes: number
-  /** All arenas together. */
+  /** All arenas together, to begin with. */
   writeBytes: number
+  /** Bounds of what the tuner may make of it, and what it leaves to the cache. */
+  minWriteBytes: number
+  maxWriteBytes: number
+  minCacheBytes: number
+  /** Whether the boundary between write memory and cache moves by itself. */
+  tunes: boolean
+  /** Memory for the names of blocks that were dropped from the cache lately. */
+  ghostBytes: number
   /** Values above this go to a file of their own. */
   inlineValueBytes: number
   logBufferBytes: number
@@ -54,6 +61,9 @@ export interface Plan {
   stall: StallLimits
 }
 
+/** Ghosts tell what a cache larger by this share of the budget would be worth. */
+export const GHOST_SHARE = 0.1
+const TUNES_FROM_BYTES = 12 * MIB
 /** Below this a worker thread costs more than it gives. */
 const WORKER_FROM_BYTES = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
@@ -69,10 +79,15 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   const windowBytesPerRun = 32 * KIB
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
   const largestArenaBytes = clamp(2 ** Math.floor(Math.log2(Math.max(1, budgetBytes / 8))), 512 * KIB, 64 * MIB)
+  const writeBytes = Math.max(2 * largestArenaBytes, Math.floor(budgetBytes / 4))
   return {
-    budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, largestArenaBytes,
-    smallestArenaBytes: 256 * KIB,
-    writeBytes: Math.max(2 * largestArenaBytes, Math.floor(budgetBytes / 4)),
+    budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, largestArenaBytes, writeBytes,
+    minWriteBytes: Math.max(4 * SMALLEST_ARENA_BYTES, Math.floor(budgetBytes / 16)),
+    maxWriteBytes: Math.max(writeBytes, Math.floor(0.6 * budgetBytes)),
+    minCacheBytes: Math.max(512 * KIB, Math.floor(budgetBytes / 16)),
+    // A small budget has nothing to move: nearly all of it is the floor.
+    tunes: budgetBytes >= TUNES_FROM_BYTES,
+    ghostBytes: budgetBytes >= TUNES_FROM_BYTES ? Ghosts.memoryBytes(2 ** Math.ceil(Math.log2(GHOST_SHARE * budgetBytes / blockBytes))) : 0,
     // So that a memtable holds many, and the windows of merges and iterators have room for a block of one.
     inlineValueBytes: clamp(largestArenaBytes / 128, 16 * KIB, 64 * KIB),
     logBufferBytes: 512 * KIB,
@@ -93,7 +108,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
 export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): Record<string, number> {
   return {
     'table metadata': tableMetadataBytes,
-    'smallest memtables (2)': RESERVED_ARENAS * plan.smallestArenaBytes,
+    'smallest memtables (2)': RESERVED_ARENAS * SMALLEST_ARENA_BYTES,
     'log buffer': plan.logBufferBytes,
     'write queue and scratch': plan.queueBytes + stores * plan.scratchBytes,
     'flush and smallest merge': plan.flushBytes + plan.mergeReserveBytes,

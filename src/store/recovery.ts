@@ -21,6 +21,7 @@ import type { ClosedRecord, Version } from '../manifest/version.ts'
 import { VALUE_REFERENCE_BYTES, decodeValueReference, verifyValueFile } from '../table/value-file.ts'
 import type { Background } from './background.ts'
 import { applyOperation, recordBytesOf } from './apply.ts'
+import { SMALLEST_ARENA_BYTES } from './arenas.ts'
 import type { Core } from './core.ts'
 import { MAX_RANGES } from './memtable-ranges.ts'
 import { MemtableSlot } from './memtables.ts'
@@ -236,8 +237,8 @@ function makeRoom(core: Core, background: Background, logNumber: number, kind: n
     background.flush(active)
     while (core.sealed.length > 0) waitForJob(background)
   }
-  let buffer = engine.takeArena(engine.plan.smallestArenaBytes)
-  for (; buffer === undefined; buffer = engine.takeArena(engine.plan.smallestArenaBytes)) waitForJob(background)
+  let buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)
+  for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)) waitForJob(background)
   core.active = new MemtableSlot(buffer, core.active.logNumber)
 }
 

@@ -3,20 +3,19 @@ import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { HostFile } from '../host/host.ts'
 import { verifyValueFile } from '../table/value-file-reader.ts'
 import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
-import type { Background } from './background.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
 import { readError } from './io-error.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { StoreStats, VerifyReport } from './types.ts'
+import type { Writer } from './writer.ts'
 
-export function statsOf(core: Core, committer: Committer, background: Background, recovery: RecoveryReport): StoreStats {
+export function statsOf(core: Core, committer: Committer, writer: Writer, recovery: RecoveryReport): StoreStats {
   const { counters, tree, version, snapshots } = core
   const { hits, misses, blocks, bytes } = core.cache.stats()
   const { logBytes, flushBytes, mergeBytes, valueFileBytes: valueBytes, userBytes, operations } = counters
   const manifestBytes = core.manifests.bytesWritten
   const { oldest } = snapshots
-  const { currentStall } = committer
   return {
     epoch: version.epoch,
     manifest: version.number,
@@ -40,7 +39,10 @@ export function statsOf(core: Core, committer: Committer, background: Background
     merges: counters.merges,
     backgroundErrors: counters.backgroundErrors,
     ...(core.lastBackgroundError === undefined ? {} : { lastBackgroundError: core.lastBackgroundError.message }),
-    stalls: { count: counters.stallCount, totalMs: counters.stallMs, ...(currentStall === undefined ? {} : { current: currentStall }) },
+    stalls: committer.stalls.report(),
+    waiting: { writes: writer.waiting, bytes: writer.waitingBytes },
+    unflushedBytes: [core.active, ...core.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
+    governor: core.engine.governor.report(),
     cache: { hits, misses, blocks, bytes },
     snapshots: {
       open: snapshots.size,

@@ -33,8 +33,9 @@ import type { Snapshot } from './snapshots.ts'
 import type {
   BatchOperation, Durability, IteratorOptions, OpenOptions, RangeOptions, ReadOptions, StoreStats, VerifyReport, WriteOptions,
 } from './types.ts'
+import { Writer } from './writer.ts'
 
-const WRITE_OPTIONS = ['durability', 'keyEncoding', 'valueEncoding']
+const WRITE_OPTIONS = ['durability', 'signal', 'keyEncoding', 'valueEncoding']
 const READ_OPTIONS = ['snapshot', 'keyEncoding', 'valueEncoding']
 const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...READ_OPTIONS, 'reverse', 'limit']
 const COUNT_OPTIONS = [...RANGE_OPTIONS, 'snapshot', 'keyEncoding']
@@ -54,6 +55,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   readonly #core: Core
   readonly #background: Background
   readonly #committer: Committer
+  readonly #writer: Writer
   readonly #reader: Reader
   readonly #recovery: RecoveryReport
   readonly #tenant: Tenant
@@ -63,19 +65,21 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   readonly #single = new SingleOperation()
   #closing: Promise<void> | undefined
 
-  private constructor(core: Core, background: Background, committer: Committer, recovery: RecoveryReport) {
+  private constructor(core: Core, background: Background, committer: Committer, writer: Writer, recovery: RecoveryReport) {
     this.#core = core
     this.#background = background
     this.#committer = committer
+    this.#writer = writer
     this.#reader = new Reader(core)
     this.#recovery = recovery
     this.#tenant = {
-      reclaimableBytes: () => committer.reclaimableBytes,
-      yieldMemtable: () => committer.yieldMemtable(),
+      reclaimableBytes: () => committer.exchange.reclaimableBytes,
+      yieldMemtable: () => committer.exchange.yield(),
+      tableBytes: () => core.tree.tableBytes,
       schedule: () => background.schedule(),
       onProgress: () => {
         background.wake()
-        committer.onProgress()
+        writer.onProgress()
       },
     }
     core.engine.admit(this.#tenant)
@@ -103,7 +107,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       const recovered = recover(core, () => background = new Background(made))
       const committer = new Committer(core, recovered.background)
       committer.start()
-      const store = new Spillway<K, V>(core, recovered.background, committer, recovered.report)
+      const writer = new Writer(core, recovered.background, committer)
+      const store = new Spillway<K, V>(core, recovered.background, committer, writer, recovered.report)
       recovered.background.schedule()
       return store
     } catch (error) {
@@ -124,7 +129,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   put(key: K, value: V, options?: WriteOptions): Promise<void> {
     // Not an async function: writers of one turn share one promise.
     try {
-      return this.#committer.write(this.#single, this.#loadPut(key, value, options))
+      return this.#writer.write(this.#single, this.#loadPut(key, value, options), options?.signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -132,13 +137,13 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   putSync(key: K, value: V, options?: WriteOptions): void {
     const durability = this.#loadPut(key, value, options)
-    this.#committer.writeSync(this.#single, durability)
+    this.#writer.writeSync(this.#single, durability, options?.signal)
   }
 
   /** Remove a key; fine if it is not there. */
   del(key: K, options?: WriteOptions): Promise<void> {
     try {
-      return this.#committer.write(this.#single, this.#loadDel(key, options))
+      return this.#writer.write(this.#single, this.#loadDel(key, options), options?.signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -146,29 +151,29 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   delSync(key: K, options?: WriteOptions): void {
     const durability = this.#loadDel(key, options)
-    this.#committer.writeSync(this.#single, durability)
+    this.#writer.writeSync(this.#single, durability, options?.signal)
   }
 
   /** Remove every key of a range at the cost of one small write, whatever the number of keys. `{}` removes all. */
   async deleteRange(range: RangeOptions<K>, options?: WriteOptions): Promise<void> {
     const operations = this.#rangeOperations(range, options)
-    if (operations.count > 0 || operations.prepare !== undefined) await this.#committer.write(operations, this.#durability(options))
+    if (operations.count > 0 || operations.prepare !== undefined) await this.#writer.write(operations, this.#durability(options), options?.signal)
   }
 
   deleteRangeSync(range: RangeOptions<K>, options?: WriteOptions): void {
     const operations = this.#rangeOperations(range, options)
-    if (operations.count > 0 || operations.prepare !== undefined) this.#committer.writeSync(operations, this.#durability(options))
+    if (operations.count > 0 || operations.prepare !== undefined) this.#writer.writeSync(operations, this.#durability(options), options?.signal)
   }
 
   /** Write several operations, all or none. Later operations on a key win over earlier ones. */
   async batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
     const loaded = this.#batchOperations(operations, options)
-    if (loaded.count > 0) await this.#committer.write(loaded, this.#durability(options))
+    if (loaded.count > 0) await this.#writer.write(loaded, this.#durability(options), options?.signal)
   }
 
   batchSync(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): void {
     const loaded = this.#batchOperations(operations, options)
-    if (loaded.count > 0) this.#committer.writeSync(loaded, this.#durability(options))
+    if (loaded.count > 0) this.#writer.writeSync(loaded, this.#durability(options), options?.signal)
   }
 
   // ---- reading
@@ -273,7 +278,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   /** Write everything in memory to tables. */
   async flush(): Promise<void> {
     this.#core.checkWritable()
-    await this.#committer.flush()
+    await this.#writer.flush()
   }
 
   /** Merge what overlaps a range into one run, dropping all that is dead. Without a range: everything. */
@@ -282,7 +287,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     checkOptions(range, [...RANGE_OPTIONS, 'keyEncoding'], 'compact')
     const bytes = byteRange(range, this.#keyTranscoder(range), this.#keyScratch)
     if (isEmptyRange(bytes)) return
-    await this.#committer.flush()
+    await this.#writer.flush()
     await this.#background.compact(bytes.start, bytes.end)
   }
 
@@ -309,7 +314,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   stats(): StoreStats {
     this.#core.checkOpen()
-    return statsOf(this.#core, this.#committer, this.#background, this.#recovery)
+    return statsOf(this.#core, this.#committer, this.#writer, this.#recovery)
   }
 
   get directory(): string { return this.#core.directory }
@@ -327,10 +332,11 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   async #close(): Promise<void> {
     const core = this.#core
     // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
-    if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await this.#committer.flush().catch(() => {})
+    if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await this.#writer.flush().catch(() => {})
     core.closing = true
     for (const iterator of [...core.iterators]) iterator.closeSync()
     core.snapshots.closeAll()
+    this.#writer.close()
     try {
       await this.#committer.close()
     } catch (error) {
@@ -484,6 +490,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   #durability(options: WriteOptions | undefined): Durability {
+    const signal = options?.signal
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
     return checkedDurability(options?.durability, this.#core.settings.durability)
   }
 

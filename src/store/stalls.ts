@@ -1,21 +1,36 @@
 /**
- * How writers are slowed: a smooth delay computed from the tree's present state, and waits for room, each with cause and age.
+ * How writers are slowed: a smooth delay computed from the tree's present state, and waits for room. Each has a cause, an age
+ * while it lasts, and an end that is counted and told (`spillway:stall`).
  *
  * Invariants
  * 1. Nothing is latched: when the tree has recovered, nothing is owed any more.
- * 2. A stall has a cause and a beginning while it lasts, and an end that is counted.
+ * 2. A wait that has begun ends, however the writes end: written, aborted, failed or closed.
  */
 import { stallVerdict } from '../compaction/stall.ts'
+import type { StallVerdict } from '../compaction/stall.ts'
 import type { Core } from './core.ts'
+import { tellStall } from './events.ts'
+import type { StallCause, StallReport } from './types.ts'
 
 /** The delay of a verdict is for so many bytes; smaller writes owe their share of it. */
 const QUANTUM_BYTES = 64 * 1024
+const REMEMBERED = 16
+
+class Tally {
+  count = 0
+  totalMs = 0
+  longestMs = 0
+}
 
 export class Stalls {
   readonly #core: Core
   #sinceMs: number | undefined
-  #cause = ''
+  #cause: StallCause = 'memory'
   #owedMs = 0
+  #owedFor: StallCause = 'runs'
+  readonly #all = new Tally()
+  readonly #byCause: Record<StallCause, Tally> = { flush: new Tally(), merge: new Tally(), memory: new Tally(), runs: new Tally(), debt: new Tally() }
+  readonly #recent: { cause: StallCause, endedMs: number, durationMs: number }[] = []
 
   constructor(core: Core) {
     this.#core = core
@@ -26,41 +41,64 @@ export class Stalls {
   /** True when writers owe a delay that a timer can measure. */
   get owes(): boolean { return this.#owedMs >= 1 }
 
-  get current(): { cause: string, ageMs: number } | undefined {
-    return this.#sinceMs === undefined ? undefined : { cause: this.#cause, ageMs: this.#core.host.clock.nowMs() - this.#sinceMs }
-  }
-
-  begin(cause: string): void {
+  /** Writers wait for `cause` from now on; nothing if they do already. */
+  begin(cause: StallCause): void {
     if (this.#sinceMs !== undefined) return
     this.#sinceMs = this.#core.host.clock.nowMs()
     this.#cause = cause
-    this.#core.counters.stallCount++
+    tellStall({ directory: this.#core.directory, phase: 'begin', cause })
   }
 
+  /** Nobody waits any more. */
   end(): void {
     if (this.#sinceMs === undefined) return
-    this.#core.counters.stallMs += this.#core.host.clock.nowMs() - this.#sinceMs
+    const durationMs = this.#core.host.clock.nowMs() - this.#sinceMs
     this.#sinceMs = undefined
+    this.#count(this.#cause, durationMs)
+    tellStall({ directory: this.#core.directory, phase: 'end', cause: this.#cause, durationMs })
   }
 
   /** Writes of so many bytes were admitted. */
   owe(bytes: number): void {
-    const { delayMs } = this.#verdict()
+    const { delayMs, cause } = this.#verdict()
+    if (cause !== undefined) this.#owedFor = cause
     if (delayMs > 0) this.#owedMs += delayMs * bytes / QUANTUM_BYTES
     else this.#owedMs = 0
   }
 
   /** What is owed, to be waited for now. */
   takeOwed(): number {
-    const { counters, plan } = this.#core
+    const { plan, directory } = this.#core
     const delayMs = Math.min(this.#owedMs, 10 * plan.stall.maxDelayMs)
     this.#owedMs = 0
-    counters.stallCount++
-    counters.stallMs += delayMs
+    this.#count(this.#owedFor, delayMs)
+    tellStall({ directory, phase: 'begin', cause: this.#owedFor, durationMs: delayMs })
     return delayMs
   }
 
-  #verdict(): { delayMs: number, stop: boolean } {
+  report(): StallReport {
+    const nowMs = this.#core.host.clock.nowMs()
+    const { delayMs, stop, cause } = this.#verdict()
+    return {
+      ...this.#all,
+      byCause: Object.fromEntries(Object.entries(this.#byCause).map(([name, tally]) => [name, { ...tally }])) as StallReport['byCause'],
+      verdict: { delayMs, stop, ...(cause === undefined ? {} : { cause }) },
+      ...(this.#sinceMs === undefined ? {} : { current: { cause: this.#cause, ageMs: nowMs - this.#sinceMs } }),
+      recent: this.#recent.map(({ cause, endedMs, durationMs }) => ({ cause, agoMs: nowMs - endedMs, durationMs })),
+    }
+  }
+
+  #count(cause: StallCause, durationMs: number): void {
+    for (const tally of [this.#all, this.#byCause[cause]]) {
+      tally.count++
+      tally.totalMs += durationMs
+      if (durationMs > tally.longestMs) tally.longestMs = durationMs
+    }
+    this.#recent.push({ cause, endedMs: this.#core.host.clock.nowMs(), durationMs })
+    if (this.#recent.length > REMEMBERED) this.#recent.shift()
+  }
+
+  #verdict(): StallVerdict {
     const { tree: { runCount: runs, debtBytes }, plan } = this.#core
     return stallVerdict({ runs, debtBytes }, plan.stall)
   }

@@ -1,5 +1,6 @@
 /** The shapes of the public API: options, operations, reports. */
 import type { Budget, MemoryReport } from '../memory/budget.ts'
+import type { TunerDecision } from '../memory/tuner.ts'
 import type { Host } from '../host/host.ts'
 import type { LeveledOptions } from '../compaction/leveled.ts'
 import type { TieredOptions } from '../compaction/tiered.ts'
@@ -50,6 +51,8 @@ export interface OpenOptions<K = string, V = string> {
 
 export interface WriteOptions<K = any, V = any> {
   durability?: Durability
+  /** Ends a write that waits for room: it is rejected with ABORTED and leaves no trace. Once it has room it is written. */
+  signal?: AbortSignal
   keyEncoding?: Encoding<K>
   valueEncoding?: Encoding<V>
 }
@@ -79,6 +82,39 @@ export interface IteratorOptions<K, V> extends RangeOptions<K>, ReadOptions<K, V
 export type BatchOperation<K, V> =
   | { type: 'put', key: K, value: V }
   | { type: 'del', key: K }
+
+/**
+ * Why writers are slowed. Waits: 'flush' = the memtable before is still being written, 'merge' = so many runs that a merge must
+ * end first, 'memory' = the memory is in use elsewhere, by other stores or merges. Delays: 'runs' and 'debt' = merges fall behind.
+ */
+export type StallCause = 'flush' | 'merge' | 'memory' | 'runs' | 'debt'
+
+export interface StallTally {
+  count: number
+  totalMs: number
+  longestMs: number
+}
+
+export interface StallReport extends StallTally {
+  byCause: Record<StallCause, StallTally>
+  /** What a write of 64 KiB is delayed by now, computed from the tree as it is. */
+  verdict: { delayMs: number, stop: boolean, cause?: 'runs' | 'debt' }
+  /** Writers wait now. */
+  current?: { cause: StallCause, ageMs: number }
+  /** The latest that have ended, oldest first. */
+  recent: { cause: StallCause, agoMs: number, durationMs: number }[]
+}
+
+export interface GovernorReport {
+  /** When a memtable is sealed: `rateBytesPerSecond` is what is asked for, `pressure` from 0 to 1 (absent: never known). */
+  memtable: { sizeBytes: number, rateBytesPerSecond: number, pressure?: number, pressureKnown: boolean }
+  /** Credits for unflushed data, in bytes of memtable arenas: how many there are, how many are held, stores that wait for some. */
+  credits: { limitBytes: number, usedBytes: number, waiting: number }
+  /** The boundary between write memory and cache, why it is where it is, and how it moved. */
+  tuner: { enabled: boolean, writeBytes: number, cacheBytes: number, standing: string, decisions: readonly TunerDecision[] }
+  /** Shares of the memory of machine and container in use; null: unknown. `cacheLimitBytes`: there is pressure, the cache gives way. */
+  host: { parts: Record<string, number | null>, cacheLimitBytes?: number }
+}
 
 export interface StoreStats {
   /** Writer epoch, manifest number. */
@@ -110,8 +146,14 @@ export interface StoreStats {
   merges: number
   backgroundErrors: number
   lastBackgroundError?: string
-  /** Time writers were made to wait since the store was opened, by cause. */
-  stalls: { count: number, totalMs: number, current?: { cause: string, ageMs: number } }
+  /** How long and why writers were made to wait since the store was opened. */
+  stalls: StallReport
+  /** Writes that wait for room now. */
+  waiting: { writes: number, bytes: number }
+  /** Bytes of the entries that are in memory and not yet in a table. */
+  unflushedBytes: number
+  /** How the memory of the budget is governed: of all stores that share it. */
+  governor: GovernorReport
   cache: { hits: number, misses: number, blocks: number, bytes: number }
   snapshots: { open: number, oldestSeq?: number, oldestAgeMs?: number }
   iterators: number

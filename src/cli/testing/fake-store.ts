@@ -76,12 +76,20 @@ export class FakeStore implements Store {
   }
 
   stats(): StoreStats {
+    const none = { count: 0, totalMs: 0, longestMs: 0 }
     return {
       epoch: 1, manifest: 2, lastSeq: 3, durability: 'os', strategy: { name: 'tiered', parameters: { sizeRatio: 100 } },
       runs: [{ id: 1, level: 0, tables: 1, bytes: 2048, entries: 20, deletes: 1 }], tables: 1, tableBytes: 2048, valueFiles: 0,
       memtables: [{ entries: 1, bytes: 10, capacityBytes: 100, sealed: false }],
       written: { userBytes: 100, operations: 3, logBytes: 120, flushBytes: 80, mergeBytes: 40, valueFileBytes: 0, manifestBytes: 10, amplification: 2.5 },
-      flushes: 1, merges: 0, backgroundErrors: 0, stalls: { count: 0, totalMs: 0 }, cache: { hits: 3, misses: 1, blocks: 2, bytes: 8192 },
+      flushes: 1, merges: 0, backgroundErrors: 0, 
+      stalls: { ...none, byCause: { flush: none, merge: none, memory: none, runs: none, debt: none }, verdict: { delayMs: 0, stop: false }, recent: [] },
+      waiting: { writes: 0, bytes: 0 }, unflushedBytes: 10,
+      governor: {
+        memtable: { sizeBytes: 1 << 16, rateBytesPerSecond: 1000, pressureKnown: false }, credits: { limitBytes: 1 << 18, usedBytes: 1 << 16, waiting: 0 },
+        tuner: { enabled: false, writeBytes: 1 << 18, cacheBytes: 8192, standing: 'no sample yet', decisions: [] }, host: { parts: {} },
+      },
+      cache: { hits: 3, misses: 1, blocks: 2, bytes: 8192 },
       snapshots: { open: 0 }, iterators: 0,
       recovery: { logSegments: 1, operations: 3, droppedBytes: 0, orphansRemoved: 0, elapsedMs: 4 }, background: 'inline',
     }

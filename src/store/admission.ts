@@ -1,0 +1,114 @@
+/**
+ * Admission of writes: byte credits for unflushed data, in the unit that is really allocated, a memtable's arena.
+ *
+ * A store that begins to write takes credits for an arena; its writes then reserve their bytes in that arena
+ * (`Memtable.fitsBatch`) before anything is written, and an overwrite gives its bytes back there. When the arena is in a table
+ * its credits come back, exactly and once, to whoever waits first, whatever store that is.
+ *
+ * Invariants
+ * 1. Credits held = bytes of all arenas in use + credits granted to stores whose turn it is.
+ * 2. First come, first served between stores: while one waits in line no other gets an arena.
+ * 3. Whenever a wait begins, or one remains after a change, `onStarved` is told, so that a flush is on its way.
+ * 4. Nothing here waits for the event loop: a grant takes effect inside the call that made room.
+ *
+ * Accounts: `memtables` (through `arenas.ts`). Cost: a few comparisons for each memtable, nothing for a write.
+ */
+import type { SpillwayError } from '../base/errors.ts'
+import type { Account } from '../memory/budget.ts'
+import { Credits } from '../memory/credits.ts'
+import { Arenas, arenaSize, arenaSizeAbove } from './arenas.ts'
+
+interface Turn {
+  /** Credits that are this store's; 0: it still waits. */
+  grantedBytes: number
+  leave: () => boolean
+}
+
+export interface AdmissionEvents {
+  /** Somebody waits for credits: see to it that a flush is on its way. */
+  onStarved: () => void
+  /** It is the turn of a store that waited. */
+  onGranted: () => void
+  onAccountingError: (error: SpillwayError) => void
+}
+
+export class Admission {
+  readonly arenas: Arenas
+  readonly #credits: Credits
+  readonly #events: AdmissionEvents
+  readonly #turns = new Map<object, Turn>()
+
+  constructor(account: Account, limitBytes: number, events: AdmissionEvents) {
+    this.arenas = new Arenas(account, limitBytes)
+    this.#events = events
+    this.#credits = new Credits(limitBytes, { onAccountingError: events.onAccountingError })
+    this.#credits.onStarved = events.onStarved
+  }
+
+  get limitBytes(): number { return this.#credits.budgetBytes }
+  get usedBytes(): number { return this.#credits.used }
+  /** Stores that wait in line. */
+  get waiting(): number { return this.#credits.waiting }
+
+  /** Most bytes of arenas in use. Lowered, it takes effect as flushes end. */
+  setLimit(bytes: number): void {
+    this.arenas.setLimit(bytes)
+    this.#credits.setBudget(bytes)
+  }
+
+  /**
+   * An arena of `wantBytes`, or of a smaller size down to `leastBytes`; undefined: `store` waits for its turn, or for the
+   * ledger to have room. It asks again after every job, or leaves the line.
+   */
+  take(store: object, wantBytes: number, leastBytes: number): SharedArrayBuffer | undefined {
+    const least = arenaSizeAbove(leastBytes)
+    const turn = this.#turns.get(store)
+    if (turn !== undefined && turn.grantedBytes === 0) return undefined
+    const grantedBytes = turn?.grantedBytes ?? 0
+    const credits = this.#credits
+    for (let size = Math.max(least, arenaSize(wantBytes)); size >= least; size = size > least ? Math.max(least, arenaSize(size / 2)) : 0) {
+      const extraBytes = size - grantedBytes
+      if (extraBytes > 0 && !credits.tryAcquire(extraBytes)) continue
+      const buffer = this.arenas.take(size)
+      if (buffer === undefined) {
+        if (extraBytes > 0) credits.release(extraBytes)
+        continue
+      }
+      this.#turns.delete(store)
+      if (extraBytes < 0) credits.release(-extraBytes)
+      return buffer
+    }
+    if (turn !== undefined || credits.used === 0) return undefined
+    this.#wait(store, least)
+    // The wait itself may have made somebody give an empty arena back.
+    return this.#turns.get(store)?.grantedBytes === least ? this.take(store, least, least) : undefined
+  }
+
+  /** What was in the arena is in a table, or it was empty. */
+  give(buffer: SharedArrayBuffer): void {
+    this.arenas.give(buffer)
+    this.#credits.release(buffer.byteLength)
+  }
+
+  /** The store waits no longer; what was granted goes to the next. */
+  leave(store: object): void {
+    const turn = this.#turns.get(store)
+    if (turn === undefined) return
+    this.#turns.delete(store)
+    if (!turn.leave()) this.#credits.release(turn.grantedBytes)
+  }
+
+  close(): void {
+    this.#credits.close()
+    this.arenas.close()
+  }
+
+  #wait(store: object, leastBytes: number): void {
+    const turn: Turn = { grantedBytes: 0, leave: () => false }
+    this.#turns.set(store, turn)
+    turn.leave = this.#credits.join(leastBytes, () => {
+      turn.grantedBytes = leastBytes
+      this.#events.onGranted()
+    }, () => { this.#turns.delete(store) })
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * The slow loop over the memory of one budget: how large memtables should be (`memory/sizer.ts`), where the boundary between
+ * write memory and read cache belongs (`memory/tuner.ts`), and what the host's own need of memory takes from the cache.
+ *
+ * Invariants
+ * 1. It only moves limits: nothing waits for it, and no write or read fails because of it.
+ * 2. The host's pressure shrinks the cache and the memtables to come, down to nothing and to the smallest; writers always keep
+ *    the two smallest arenas.
+ * 3. What cannot be read is unknown: then the last known value stays in force.
+ *
+ * Cost: a few additions for each write and each job; a look every quarter of a second while the stores are used, seldom when
+ * they are not.
+ */
+import type { BlockCache } from '../cache/block-cache.ts'
+import type { Ghosts } from '../cache/ghosts.ts'
+import type { Host } from '../host/host.ts'
+import { combinePressure } from '../host/pressure.ts'
+import type { Budget } from '../memory/budget.ts'
+import { MemtableSizer, pressureFactor } from '../memory/sizer.ts'
+import { MemoryTuner } from '../memory/tuner.ts'
+import type { Admission } from './admission.ts'
+import { tellMemory } from './events.ts'
+import type { Plan } from './plan.ts'
+import type { GovernorReport } from './types.ts'
+
+export interface Governed {
+  host: Host
+  budget: Budget
+  cache: BlockCache
+  ghosts: Ghosts | undefined
+  admission: Admission
+  /** Bytes of all tables. */
+  tableBytes: () => number
+}
+
+/** Bytes since the engine began, of all its stores. */
+export class Traffic {
+  /** Asked for, before admission. */
+  demandBytes = 0
+  writtenBytes = 0
+  flushedBytes = 0
+  /** Read and written by merges. */
+  mergeBytes = 0
+}
+
+const TICK_MS = 250
+const SIZER_STEP_MS = 1000
+/** A store at rest is looked at this seldom. */
+const LONGEST_TICK_MS = 8000
+/** Host pressure from which the cache gives way. */
+const PRESSURE_THRESHOLD = 0.85
+
+export class Governor {
+  readonly traffic = new Traffic()
+  readonly sizer: MemtableSizer
+  readonly #tuner = new MemoryTuner()
+  readonly #governed: Governed
+  #plan: Plan
+  #tunes: boolean
+  #pressed = false
+  #pressureBytes = Infinity
+  #tickedMs: number
+  #sizedMs: number
+  #tickMs = TICK_MS
+  #cancel: (() => void) | undefined
+  // As of the last sample.
+  #hits = 0
+  #misses = 0
+  #missBytes = 0
+  #ghostHits = 0
+  #ghostHitBytes = 0
+  readonly #sampled = new Traffic()
+
+  constructor(governed: Governed, plan: Plan) {
+    const { host } = governed
+    this.#governed = governed
+    this.#plan = plan
+    this.#tunes = plan.tunes
+    this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(governed.admission.limitBytes))
+    this.#tickedMs = this.#sizedMs = host.clock.nowMs()
+    this.#arm()
+  }
+
+  /** A write of so many bytes is asked for. */
+  recordDemand(bytes: number): void {
+    this.sizer.recordWrite(bytes)
+    this.traffic.demandBytes += bytes
+  }
+
+  /** The plan has changed: the share of write memory stays what it was found to be, within the new bounds. */
+  configure(plan: Plan): void {
+    const { admission } = this.#governed
+    const share = admission.limitBytes / this.#plan.writeBytes
+    this.#plan = plan
+    this.#tunes = plan.tunes
+    this.#setWriteBytes(Math.floor(plan.writeBytes * (plan.tunes ? share : 1)))
+  }
+
+  /** Look now if it is time: for programs that give the event loop no turn. */
+  tick(): void {
+    const nowMs = this.#governed.host.clock.nowMs()
+    if (nowMs - this.#sizedMs >= SIZER_STEP_MS) {
+      this.#sizedMs = nowMs
+      this.sizer.update()
+      this.#yieldToHost()
+    }
+    if (nowMs - this.#tickedMs < TICK_MS) return
+    this.#tickedMs = nowMs
+    this.#sample(nowMs)
+  }
+
+  close(): void {
+    this.#cancel?.()
+  }
+
+  report(): GovernorReport {
+    const { admission, cache, host } = this.#governed
+    const { sizeBytes, rateBytesPerSecond, pressure, pressureKnown } = this.sizer.stats()
+    return {
+      memtable: { sizeBytes, rateBytesPerSecond, ...(pressure === undefined ? {} : { pressure }), pressureKnown },
+      credits: { limitBytes: admission.limitBytes, usedBytes: admission.usedBytes, waiting: admission.waiting },
+      tuner: {
+        enabled: this.#tunes, writeBytes: admission.limitBytes, cacheBytes: cache.bytesHeld, standing: this.#tuner.standing,
+        decisions: this.#tuner.decisions.slice(),
+      },
+      host: {
+        parts: Object.fromEntries(host.pressure().parts.map(({ name, value }) => [name, value ?? null])),
+        ...(this.#pressureBytes === Infinity ? {} : { cacheLimitBytes: this.#pressureBytes }),
+      },
+    }
+  }
+
+  #arm(): void {
+    this.#cancel = this.#governed.host.scheduler.later(this.#tickMs, () => {
+      const { traffic } = this
+      const { hits, misses } = this.#governed.cache.stats()
+      const isIdle = hits === this.#hits && misses === this.#misses && traffic.demandBytes === this.#sampled.demandBytes
+      this.#tickMs = isIdle ? Math.min(LONGEST_TICK_MS, 2 * this.#tickMs) : TICK_MS
+      this.tick()
+      this.#arm()
+    }, true)
+  }
+
+  #sample(nowMs: number): void {
+    const { cache, ghosts, admission, tableBytes } = this.#governed
+    const { hits, misses, missBytes } = cache.stats()
+    const ghostHits = ghosts?.hits ?? 0
+    const ghostHitBytes = ghosts?.hitBytes ?? 0
+    const { traffic } = this
+    const last = this.#sampled
+    const { minWriteBytes, maxWriteBytes, minCacheBytes } = this.#plan
+    const decision = !this.#tunes || this.#pressed ? undefined : this.#tuner.decide({
+      nowMs, writeBytes: admission.limitBytes, cacheBytes: cache.bytesHeld, minWriteBytes, maxWriteBytes, minCacheBytes,
+      dataBytes: tableBytes(),
+      hits: hits - this.#hits, misses: misses - this.#misses, missBytes: missBytes - this.#missBytes,
+      ghostHits: ghostHits - this.#ghostHits, ghostHitBytes: ghostHitBytes - this.#ghostHitBytes, ghostBytes: ghosts?.bytes ?? 0,
+      demandBytes: traffic.demandBytes - last.demandBytes, writtenBytes: traffic.writtenBytes - last.writtenBytes,
+      flushedBytes: traffic.flushedBytes - last.flushedBytes, mergeBytes: traffic.mergeBytes - last.mergeBytes,
+    })
+    this.#hits = hits
+    this.#misses = misses
+    this.#missBytes = missBytes
+    this.#ghostHits = ghostHits
+    this.#ghostHitBytes = ghostHitBytes
+    Object.assign(last, traffic)
+    if (decision === undefined) return
+    this.#setWriteBytes(decision.toWriteBytes)
+    tellMemory({ cause: 'tuner', writeBytes: decision.toWriteBytes, cacheBytes: decision.toCacheBytes, why: decision.why })
+  }
+
+  #setWriteBytes(wanted: number): void {
+    const { minWriteBytes, maxWriteBytes } = this.#plan
+    const bytes = Math.min(maxWriteBytes, Math.max(minWriteBytes, wanted))
+    this.#governed.admission.setLimit(bytes)
+    this.sizer.configure(sizerOptions(bytes))
+  }
+
+  /** When the machine or the container runs out of memory, the cache is what can be done without. */
+  #yieldToHost(): void {
+    const { host, cache, admission, budget } = this.#governed
+    const { pressure } = host.pressure()
+    if (pressure === undefined) return
+    const factor = pressureFactor(pressure, PRESSURE_THRESHOLD)
+    const limitBytes = factor === 1 ? Infinity : Math.floor(factor * budget.totalBytes)
+    if (limitBytes === this.#pressureBytes) return
+    const before = cache.bytesHeld
+    this.#pressed = factor < 1
+    this.#pressureBytes = limitBytes
+    cache.setLimit(limitBytes)
+    if (!this.#pressed) return
+    admission.arenas.releaseFree(Infinity)
+    const given = before - cache.bytesHeld
+    if (given > 0) {
+      const cacheBytes = cache.bytesHeld
+      tellMemory({ cause: 'pressure', writeBytes: admission.limitBytes, cacheBytes, why: `host pressure ${pressure.toFixed(2)}: ${given} bytes of cache given back` })
+    }
+  }
+
+  /** Of the host, and of this budget without the block cache, which fills whatever is free. */
+  #pressure(): number | undefined {
+    const { host, budget, cache, admission } = this.#governed
+    const { totalBytes, usedBytes } = budget
+    const value = totalBytes === 0 ? undefined : (usedBytes - cache.bytesHeld - admission.arenas.bytes) / totalBytes
+    return combinePressure([...host.pressure().parts, { name: 'budget', value }]).pressure
+  }
+}
+
+/** The largest memtable is half of the write memory: one is filled while the other is flushed. A slow writer takes less. */
+function sizerOptions(writeBytes: number): { baseBytes: number, maxBytes: number } {
+  const maxBytes = Math.floor(writeBytes / 2)
+  return { baseBytes: Math.ceil(maxBytes / 2), maxBytes }
+}

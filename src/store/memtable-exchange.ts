@@ -1,0 +1,166 @@
+/**
+ * When the active memtable is sealed and where the next one's memory comes from.
+ *
+ * Invariants
+ * 1. A memtable is sealed together with its log segment, and only when the one before it is in a table.
+ * 2. While the tree is so far behind that writers must stop, none is sealed before a merge has ended.
+ * 3. A store that has nothing in memory holds no arena that somebody else asks for.
+ */
+import { invalidArgument } from '../base/errors.ts'
+import { STEP_BYTES } from '../compaction/jobs.ts'
+import { SMALLEST_ARENA_BYTES } from './arenas.ts'
+import type { Background } from './background.ts'
+import type { Core } from './core.ts'
+import { tellError } from './events.ts'
+import type { LogBufferOwner } from './log-buffer.ts'
+import type { LogSegments } from './log-segments.ts'
+import { MemtableSlot } from './memtables.ts'
+import type { Stalls } from './stalls.ts'
+import type { StallCause } from './types.ts'
+
+/** A log segment grows to so many times its memtable's arena at most. */
+const LOG_PER_ARENA = 4
+/** For each byte of memtable so many bytes of flush and merge, where those have no thread of their own. */
+const HELP_PER_BYTE = 4
+
+/** The group of writes that is in the log buffer and not yet in the memtable. */
+export interface PendingGroup extends LogBufferOwner {
+  readonly hasPending: boolean
+  /** Throws what kept it from being written. */
+  commitPending(): void
+}
+
+export class MemtableExchange {
+  readonly #core: Core
+  readonly #background: Background
+  readonly #logs: LogSegments
+  readonly #stalls: Stalls
+  readonly #group: PendingGroup
+  /** Steps of jobs that a writer owes for the memtable it filled. */
+  owedSteps = 0
+
+  constructor(core: Core, background: Background, logs: LogSegments, stalls: Stalls, group: PendingGroup) {
+    this.#core = core
+    this.#background = background
+    this.#logs = logs
+    this.#stalls = stalls
+    this.#group = group
+  }
+
+  /** True when the active memtable holds something and can be handed to a flush now. */
+  get canSeal(): boolean {
+    const core = this.#core
+    if (core.closing || core.active.isEmpty || core.sealed.length > 0 || core.readOnlyReason !== undefined) return false
+    return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
+  }
+
+  /** Bytes of arena that `yield` would bring back, now or after a flush. */
+  get reclaimableBytes(): number {
+    return this.canSeal || this.#holdsEmptyArena ? this.#core.active.buffer.byteLength : 0
+  }
+
+  /** What a write that finds no room waits for. */
+  get stallCause(): StallCause {
+    if (this.#core.sealed.length > 0) return 'flush'
+    return this.#background.mergesRunning > 0 && this.#stalls.stop ? 'merge' : 'memory'
+  }
+
+  /**
+   * The sizer may want a memtable sealed before its arena is full. And overwrites fill the log without filling the memtable: then
+   * the log decides.
+   */
+  get isTimeToSeal(): boolean {
+    const { active, engine } = this.#core
+    if (this.#group.hasPending) return false
+    const isLarge = engine.governor.sizer.shouldSeal(active.memtable.usedBytes) || this.#logs.current.writtenBytes > LOG_PER_ARENA * active.buffer.byteLength
+    return isLarge && this.canSeal
+  }
+
+  /** A memtable with more room than the active one has for `count` operations, if it can be had now. Throws when they fit none. */
+  makeRoom(count: number): boolean {
+    const { active, engine, plan } = this.#core
+    if (!active.isPlaceholder && active.isEmpty) {
+      // Not even an empty one has room: only a larger arena helps.
+      const capacityBytes = active.buffer.byteLength
+      if (capacityBytes < plan.largestArenaBytes) {
+        this.#replaceActive(undefined)
+        engine.admission.give(active.buffer)
+        if (this.#takeArena(Math.min(plan.largestArenaBytes, 2 * capacityBytes))) return true
+        // Others may give back what is missing; if nobody is about to, it is not to be had.
+        if (engine.isBusy) return false
+        engine.admission.leave(this)
+      }
+      throw invalidArgument(
+        `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most an eighth of it)`,
+        { operations: count, capacityBytes },
+      )
+    }
+    if (!active.isPlaceholder) {
+      if (!this.canSeal) return false
+      this.seal()
+    }
+    return this.#takeArena(SMALLEST_ARENA_BYTES)
+  }
+
+  /** Hand the active memtable to a flush, its log segment with it. */
+  seal(): void {
+    const core = this.#core
+    // What was appended in this turn belongs to the segment and the memtable that end here.
+    this.#group.commitPending()
+    core.engine.logBuffer.claim(this.#group)
+    const logNumber = this.#logs.begin()
+    const slot = core.active
+    core.sealed.push(slot)
+    core.active = new MemtableSlot(undefined, logNumber)
+    core.shape++
+    this.#background.flush(slot)
+    this.owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES
+  }
+
+  /** Flush the active memtable because somebody else needs its arena. False: it cannot now. Never throws. */
+  yield(): boolean {
+    const core = this.#core
+    try {
+      this.#group.commitPending()
+      if (this.#holdsEmptyArena) {
+        const { buffer } = core.active
+        this.#replaceActive(undefined)
+        core.engine.admission.give(buffer)
+        return true
+      }
+      if (!this.canSeal) return false
+      this.seal()
+      return true
+    } catch (error) {
+      // This store's trouble, not that of the one that needs the room.
+      core.lastBackgroundError = error as Error
+      core.counters.backgroundErrors++
+      tellError({ directory: core.directory, error: error as Error, readOnly: core.readOnlyReason !== undefined })
+      return false
+    }
+  }
+
+  /** Nobody waits for an arena any more. */
+  leave(): void {
+    this.#core.engine.admission.leave(this)
+  }
+
+  get #holdsEmptyArena(): boolean {
+    const { active, closing } = this.#core
+    return !closing && !this.#group.hasPending && !active.isPlaceholder && active.isEmpty
+  }
+
+  #takeArena(leastBytes: number): boolean {
+    const buffer = this.#core.engine.takeArena(this, leastBytes)
+    if (buffer === undefined) return false
+    this.#replaceActive(buffer)
+    return buffer.byteLength >= leastBytes
+  }
+
+  /** An empty memtable takes the place of an empty one; the log goes on. */
+  #replaceActive(buffer: SharedArrayBuffer | undefined): void {
+    const core = this.#core
+    core.active = new MemtableSlot(buffer, core.active.logNumber)
+    core.shape++
+  }
+}

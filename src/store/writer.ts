@@ -1,0 +1,231 @@
+/**
+ * Write calls: those that find room are appended at once, the others wait in line, in the event loop or inside their call.
+ *
+ * Invariants
+ * 1. Writes are appended in the order of their calls: nobody passes a waiter.
+ * 2. A write waits only while a flush or merge runs that will end its wait; if that fails, the write fails with its error.
+ * 3. A call that may not wait (a sync one, or one too many in a loop without await) runs the wait inside itself.
+ * 4. A write that is aborted, closed or failed while it waits has left no trace.
+ *
+ * Account: `write queue`. Cost: nothing for a write that finds room.
+ */
+import { SpillwayError } from '../base/errors.ts'
+import type { Background } from './background.ts'
+import type { Committer } from './commit.ts'
+import type { Core } from './core.ts'
+import type { MemtableExchange } from './memtable-exchange.ts'
+import type { Operations } from './operations.ts'
+import type { Stalls } from './stalls.ts'
+import type { Durability } from './types.ts'
+import { WriteQueue, abortedError } from './write-queue.ts'
+
+/** Waits in a row that nobody could end, before a write is told so. */
+const MOST_FRUITLESS = 4
+
+export class Writer {
+  readonly #core: Core
+  readonly #background: Background
+  readonly #committer: Committer
+  readonly #exchange: MemtableExchange
+  readonly #stalls: Stalls
+  readonly #queue: WriteQueue
+  #commitScheduled = false
+  #fruitless = 0
+
+  constructor(core: Core, background: Background, committer: Committer) {
+    this.#core = core
+    this.#background = background
+    this.#committer = committer
+    this.#exchange = committer.exchange
+    this.#stalls = committer.stalls
+    this.#queue = new WriteQueue(() => this.#waiterLeft())
+  }
+
+  /** Writes that wait for room. */
+  get waiting(): number { return this.#queue.length }
+  get waitingBytes(): number { return this.#queue.bytes }
+
+  write(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
+    this.#core.checkWritable()
+    if (signal?.aborted === true) throw abortedError(signal)
+    if (this.#queue.length === 0 && this.#committer.tryAppend(operations, durability)) {
+      if (!this.#commitScheduled) {
+        this.#commitScheduled = true
+        this.#core.host.scheduler.microtask(this.#commitSoon)
+      }
+      // Before helping: a job that ends may have the group committed.
+      const acknowledgement = this.#committer.acknowledgement(durability)
+      if (this.#exchange.owedSteps > 0) this.#helpJobs()
+      return acknowledgement
+    }
+    return this.#enqueue(operations, durability, signal)
+  }
+
+  writeSync(operations: Operations, durability: Durability, signal: AbortSignal | undefined): void {
+    const core = this.#core
+    const committer = this.#committer
+    core.checkWritable()
+    if (signal?.aborted === true) throw abortedError(signal)
+    try {
+      while (this.#queue.length > 0) {
+        this.#waitInside()
+        this.#drain()
+      }
+      while (!committer.tryAppend(operations, durability)) this.#waitInside()
+    } finally {
+      this.#endIfNobodyWaits()
+    }
+    committer.commitPending()
+    if (this.#exchange.owedSteps > 0) this.#helpJobs()
+    if (durability === 'disk') committer.syncNow()
+    if (this.#stalls.owes) core.host.scheduler.sleepSync(this.#stalls.takeOwed())
+  }
+
+  /** Seal the active memtable, if it holds anything, as soon as that can be; resolves when all it held is in tables. */
+  async flush(): Promise<void> {
+    const core = this.#core
+    this.#committer.commitPending()
+    const target = core.lastSeq
+    while (core.version.lastSeq < target) {
+      if (this.#queue.length === 0 && this.#exchange.canSeal) this.#exchange.seal()
+      const error = this.#background.flushError
+      if (error !== undefined) throw error
+      if (core.sealed.length === 0 && core.active.isEmpty) break
+      await this.#background.changed()
+      core.checkWritable()
+    }
+  }
+
+  /** Some job has ended: those that wait go on, in their order. */
+  onProgress(): void {
+    if (this.#queue.length > 0) this.#drain()
+  }
+
+  /** What waits fails. */
+  close(): void {
+    this.#queue.fail(new SpillwayError('SPILLWAY_CLOSED', 'the store was closed while this write waited; it was not written'))
+    this.#endIfNobodyWaits()
+  }
+
+  readonly #commitSoon = (): void => {
+    this.#commitScheduled = false
+    this.#committer.commitGroup()
+  }
+
+  #enqueue(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
+    const core = this.#core
+    const queue = this.#queue
+    // What is larger than the queue waits inside this call, where nobody can change it: it is not copied.
+    const { bytes } = operations
+    const kept = bytes > core.plan.queueBytes ? operations : operations.keep()
+    const { promise } = queue.push(kept, durability, bytes, signal).deferred
+    core.engine.governor.recordDemand(bytes)
+    this.#stalls.begin(this.#exchange.stallCause)
+    this.#background.retryNow()
+    // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
+    while (queue.bytes > core.plan.queueBytes && queue.length > 0) {
+      try {
+        this.#waitInside()
+      } catch (error) {
+        this.#fail(error as Error)
+      }
+      this.#drain()
+    }
+    if (queue.length > 0 && !core.engine.isBusy) core.host.scheduler.soon(this.#checkQueue)
+    return promise
+  }
+
+  #drain(): void {
+    if (this.#core.closed) return
+    const queue = this.#queue
+    const committer = this.#committer
+    const failed = this.#background.flushError
+    for (let write = queue.first; write !== undefined; write = queue.first) {
+      let appended: boolean
+      committer.isDraining = true
+      try {
+        appended = committer.tryAppend(write.operations, write.durability)
+      } catch (error) {
+        queue.shift().deferred.reject(error as Error)
+        continue
+      } finally {
+        committer.isDraining = false
+      }
+      if (!appended) {
+        if (failed !== undefined) this.#fail(failed)
+        break
+      }
+      queue.shift()
+      committer.acknowledgement(write.durability).then(write.deferred.resolve, write.deferred.reject)
+    }
+    committer.commitGroup()
+    this.#endIfNobodyWaits()
+  }
+
+  #fail(error: Error): void {
+    this.#queue.fail(error)
+    this.#endIfNobodyWaits()
+  }
+
+  #endIfNobodyWaits(): void {
+    if (this.#queue.length > 0) return
+    this.#exchange.leave()
+    this.#stalls.end()
+  }
+
+  /** A write that waited was aborted. */
+  #waiterLeft(): void {
+    this.#endIfNobodyWaits()
+    // It may have been the one that kept smaller ones waiting.
+    if (this.#queue.length > 0) this.#core.host.scheduler.soon(this.#checkQueue)
+  }
+
+  /** Wait in this call until some background job has ended. Throws when none runs that could make room. */
+  #waitInside(): void {
+    const core = this.#core
+    const background = this.#background
+    this.#stalls.begin(this.#exchange.stallCause)
+    background.retryNow()
+    const waited = background.waitInside()
+    const error = background.flushError
+    if (error !== undefined && core.sealed.length > 0) throw error
+    if (waited) this.#fruitless = 0
+    else if (!core.engine.isBusy && this.#isStuck()) {
+      throw core.readOnlyReason ?? new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL', 'a write waits for memory that nobody is about to give back. Close iterators, or raise the budget')
+    }
+    core.checkWritable()
+  }
+
+  /** No job runs and no memory can be had: waiting would never end. */
+  #isStuck(): boolean {
+    const { engine } = this.#core
+    engine.makeRoom()
+    if (engine.isBusy) return false
+    // What was given back at once is found by the next attempt, or by the other store whose turn it is.
+    engine.progress()
+    return !engine.isBusy && ++this.#fruitless > MOST_FRUITLESS
+  }
+
+  /** Nobody runs whose end would wake those that wait: try again, or tell them. */
+  readonly #checkQueue = (): void => {
+    if (this.#core.closing || this.#queue.length === 0 || this.#core.engine.isBusy) return
+    try {
+      this.#drain()
+      if (this.#queue.length > 0 && !this.#core.engine.isBusy) {
+        this.#waitInside()
+        this.#drain()
+      }
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+    if (this.#queue.length > 0 && !this.#core.engine.isBusy) this.#core.host.scheduler.soon(this.#checkQueue)
+  }
+
+  /** Jobs on this thread keep pace with the writer; not from inside an append, since what they end goes on with other writes. */
+  #helpJobs(): void {
+    const steps = this.#exchange.owedSteps
+    this.#exchange.owedSteps = 0
+    this.#core.engine.runner.help(steps)
+  }
+}
