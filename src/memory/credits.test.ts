@@ -472,3 +472,23 @@ test(`whatever is done, the pool does what a list of waiters would (seed ${SEED}
   }), { seed: SEED, numRuns: 400 })
   assert.ok(waits > 1000 && aborts > 100, `the histories are worth something: ${waits} waits, ${aborts} aborts`)
 })
+
+test('a line joined without a promise is served in its turn, inside the call that makes room', () => {
+  const credits = new Credits(100)
+  credits.tryAcquire(100)
+  const told: string[] = []
+  const leave = [30, 50, 20].map((bytes, i) => credits.join(bytes, () => told.push(`granted ${i}`), error => told.push(`${i} ${(error as { code?: string }).code}`)))
+  assert.deepEqual([told, credits.waiting], [[], 3])
+  credits.release(30)
+  assert.deepEqual([told, credits.used], [['granted 0'], 100])
+  assert.equal(leave[0]!(), false, 'too late: the credits are held')
+  // The second leaves: the third need not wait behind it.
+  credits.release(20)
+  assert.deepEqual(told, ['granted 0'])
+  assert.equal(leave[1]!(), true)
+  assert.deepEqual([told, credits.used, credits.waiting], [['granted 0', 'granted 2'], 100, 0])
+  credits.join(1, () => told.push('granted 3'), error => told.push(`3 ${(error as { code?: string }).code}`))
+  credits.close()
+  assert.deepEqual(told, ['granted 0', 'granted 2', '3 SPILLWAY_CLOSED'])
+  assert.throws(() => credits.join(1, () => {}, () => {}), { code: 'SPILLWAY_CLOSED' })
+})

@@ -67,6 +67,8 @@ export class Credits {
   /** Bytes held. */
   get used(): number { return this.#used }
   get budgetBytes(): number { return this.#budgetBytes }
+  /** What one request may take now without waiting, were it not oversize. */
+  get freeBytes(): number { return this.#oldest !== undefined ? 0 : Math.max(0, this.#limitBytes - this.#used) }
   /** Requests that wait. */
   get waiting(): number { return this.#waiting }
 

@@ -66,7 +66,8 @@ export class Admission {
     if (turn !== undefined && turn.grantedBytes === 0) return undefined
     const grantedBytes = turn?.grantedBytes ?? 0
     const credits = this.#credits
-    for (let size = Math.max(least, arenaSize(wantBytes)); size >= least; size = size > least ? Math.max(least, arenaSize(size / 2)) : 0) {
+    const reach = Math.max(least, arenaSize(Math.min(wantBytes, grantedBytes + credits.freeBytes)))
+    for (let size = reach; size >= least; size = size > least ? Math.max(least, arenaSize(size / 2)) : 0) {
       const extraBytes = size - grantedBytes
       if (extraBytes > 0 && !credits.tryAcquire(extraBytes)) continue
       const buffer = this.arenas.take(size)

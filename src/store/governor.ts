@@ -114,13 +114,13 @@ export class Governor {
   }
 
   report(): GovernorReport {
-    const { admission, cache, host } = this.#governed
+    const { admission, host } = this.#governed
     const { sizeBytes, rateBytesPerSecond, pressure, pressureKnown } = this.sizer.stats()
     return {
       memtable: { sizeBytes, rateBytesPerSecond, ...(pressure === undefined ? {} : { pressure }), pressureKnown },
       credits: { limitBytes: admission.limitBytes, usedBytes: admission.usedBytes, waiting: admission.waiting },
       tuner: {
-        enabled: this.#tunes, writeBytes: admission.limitBytes, cacheBytes: cache.bytesHeld, standing: this.#tuner.standing,
+        enabled: this.#tunes, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, standing: this.#tuner.standing,
         decisions: this.#tuner.decisions.slice(),
       },
       host: {
@@ -129,6 +129,9 @@ export class Governor {
       },
     }
   }
+
+  /** What the cache holds, or could. */
+  get #cacheRoom(): number { return this.#governed.cache.bytesHeld + this.#governed.budget.freeBytes }
 
   #arm(): void {
     this.#cancel = this.#governed.host.scheduler.later(this.#tickMs, () => {
@@ -150,7 +153,7 @@ export class Governor {
     const last = this.#sampled
     const { minWriteBytes, maxWriteBytes, minCacheBytes } = this.#plan
     const decision = !this.#tunes || this.#pressed ? undefined : this.#tuner.decide({
-      nowMs, writeBytes: admission.limitBytes, cacheBytes: cache.bytesHeld, minWriteBytes, maxWriteBytes, minCacheBytes,
+      nowMs, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, minWriteBytes, maxWriteBytes, minCacheBytes,
       dataBytes: tableBytes(),
       hits: hits - this.#hits, misses: misses - this.#misses, missBytes: missBytes - this.#missBytes,
       ghostHits: ghostHits - this.#ghostHits, ghostHitBytes: ghostHitBytes - this.#ghostHitBytes, ghostBytes: ghosts?.bytes ?? 0,

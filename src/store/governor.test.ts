@@ -1,0 +1,168 @@
+/** The governor moves limits by what it sees: reads that a larger cache would answer, writes that merge too often, a host in need. */
+import assert from 'node:assert/strict'
+import diagnostics from 'node:diagnostics_channel'
+import { test } from 'node:test'
+import { BlockCache } from '../cache/block-cache.ts'
+import { Ghosts } from '../cache/ghosts.ts'
+import { Budget } from '../memory/budget.ts'
+import { Admission } from './admission.ts'
+import type { MemoryEvent } from './events.ts'
+import { Governor } from './governor.ts'
+import { makePlan } from './plan.ts'
+import { closeEmpty, openSim, simHost, within } from './testing/sim.ts'
+
+const MIB = 1024 * 1024
+const BLOCK = new Uint8Array(4096)
+
+function governed(budgetBytes: number) {
+  const host = simHost()
+  const budget = new Budget(budgetBytes)
+  const plan = makePlan(budgetBytes, 4096)
+  const floor = budget.account('floor', '').lease(6 * MIB)
+  const admission = new Admission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError(error) { throw error } })
+  const ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), budgetBytes / 10)
+  const cache = new BlockCache(budget.account('block cache', ''), { ghosts })
+  budget.addReclaimer(bytes => admission.arenas.releaseFree(bytes))
+  budget.addReclaimer(bytes => cache.shrink(bytes))
+  const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes }, plan)
+  // Write memory is in use, as far as the limit goes.
+  const arenas: SharedArrayBuffer[] = []
+  const fill = (): void => {
+    while (arenas.length > 0) admission.give(arenas.pop()!)
+    for (let i = 0; i < 2; i++) {
+      const arena = admission.take({}, Math.floor(admission.limitBytes / 2), 256 * 1024)
+      if (arena !== undefined) arenas.push(arena)
+    }
+  }
+  const read = (blocks: number, working: number): void => {
+    for (let i = 0; i < blocks; i++) {
+      const at = (i * 7919 % working) * 4096
+      if (!cache.find(1, at)) cache.insert(1, at, BLOCK, 0, BLOCK.length)
+    }
+  }
+  const write = (bytes: number): void => {
+    governor.recordDemand(bytes)
+    governor.traffic.writtenBytes += bytes
+    governor.traffic.flushedBytes += bytes
+    governor.traffic.mergeBytes += 6 * bytes
+  }
+  const second = (): void => {
+    for (let i = 0; i < 4; i++) {
+      host.advance(250)
+      governor.tick()
+    }
+    fill()
+  }
+  return { host, budget, plan, floor, admission, cache, governor, read, write, second, fill }
+}
+
+test('reading more than fits moves memory to the cache, step by step down to the bound; writing moves it back', () => {
+  const { plan, admission, cache, governor, read, write, second, fill } = governed(64 * MIB)
+  const heard: MemoryEvent[] = []
+  const listener = (message: unknown): void => { heard.push(message as MemoryEvent) }
+  diagnostics.subscribe('spillway:memory', listener)
+  try {
+    fill()
+    const before = admission.limitBytes
+    // A little more than the cache holds.
+    for (let i = 0; i < 40; i++) {
+      read(30_000, Math.floor((cache.bytesHeld + 5 * MIB) / 4096))
+      second()
+    }
+    const reading = admission.limitBytes
+    assert.ok(reading < before / 2, `write memory went from ${before} to ${reading}: ${governor.report().tuner.standing}`)
+    assert.ok(reading >= plan.minWriteBytes)
+    const cacheBytes = cache.bytesHeld
+    for (let i = 0; i < 60; i++) {
+      write(64 * MIB)
+      second()
+    }
+    assert.ok(admission.limitBytes > 2 * reading, `write memory went from ${reading} to ${admission.limitBytes}: ${governor.report().tuner.standing}`)
+    assert.ok(admission.limitBytes <= plan.maxWriteBytes)
+    assert.ok(cache.bytesHeld < cacheBytes)
+    assert.equal(governor.sizer.stats().config.maxBytes, Math.floor(admission.limitBytes / 2))
+    const { decisions } = governor.report().tuner
+    assert.ok(decisions.length > 0 && decisions.every(({ why }) => why.length > 20))
+    assert.ok(heard.length >= decisions.length && heard.every(({ cause }) => cause === 'tuner'))
+    // A few percent at a time.
+    for (const { fromWriteBytes, toWriteBytes } of decisions) assert.ok(Math.abs(toWriteBytes - fromWriteBytes) <= 0.05 * 64 * MIB)
+  } finally {
+    diagnostics.unsubscribe('spillway:memory', listener)
+    governor.close()
+  }
+})
+
+test('a new budget keeps the share of write memory that was found, within the new bounds', () => {
+  const { admission, governor, write, second, fill } = governed(64 * MIB)
+  fill()
+  for (let i = 0; i < 60; i++) {
+    write(64 * MIB)
+    second()
+  }
+  const share = admission.limitBytes / (64 * MIB)
+  assert.ok(share > 0.3, `${share}: ${governor.report().tuner.standing}`)
+  governor.configure(makePlan(32 * MIB, 4096))
+  assert.ok(Math.abs(admission.limitBytes / (32 * MIB) - share) < 0.01)
+  governor.close()
+})
+
+test('a budget that is nearly all floor is not tuned', () => {
+  const host = simHost()
+  const budget = new Budget(7 * MIB)
+  const plan = makePlan(7 * MIB, 4096)
+  const admission = new Admission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError() {} })
+  const cache = new BlockCache(budget.account('block cache', ''))
+  const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0 }, plan)
+  assert.equal(governor.report().tuner.enabled, false)
+  governor.close()
+})
+
+test('a host that runs out of memory takes the cache, not the writes, and gives it back when it has recovered', async () => {
+  const host = simHost()
+  const db = await openSim(host, { budget: '16 MiB', blockBytes: 4096 })
+  for (let i = 0; i < 6000; i++) db.putSync(`key:${i}`, `${i}`.padEnd(400, '.'))
+  await within(host, db.flush())
+  const scan = (): void => {
+    for (const [key, value] of db.entriesSync()) assert.equal(value, key.slice(4).padEnd(400, '.'))
+  }
+  scan()
+  const warm = db.stats().cache.bytes
+  assert.ok(warm > 2 * MIB, `${warm}`)
+  host.memory.value = 0.97
+  host.advance(1500)
+  await within(host, db.put('key:0', '0'.padEnd(400, '.')))
+  const { cacheLimitBytes } = db.stats().governor.host
+  assert.ok(cacheLimitBytes !== undefined && cacheLimitBytes < 6 * MIB)
+  host.memory.value = 1
+  host.advance(1500)
+  scan()
+  assert.ok(db.stats().cache.bytes < 64 * 1024, `${db.stats().cache.bytes} of cache under full pressure`)
+  // Writers are slower for it, never stopped.
+  for (let i = 0; i < 6000; i++) db.putSync(`key:${i}`, `${i}`.padEnd(400, '.'))
+  scan()
+  host.memory.value = undefined
+  host.advance(1500)
+  assert.notEqual(db.stats().governor.host.cacheLimitBytes, undefined, 'unknown is not recovered')
+  assert.equal(db.stats().governor.memtable.pressureKnown, true, 'the share of the budget is always known')
+  host.memory.value = 0.2
+  host.advance(1500)
+  scan()
+  assert.equal(db.stats().governor.host.cacheLimitBytes, undefined)
+  assert.ok(db.stats().cache.bytes > 2 * MIB)
+  await closeEmpty(host, db)
+})
+
+test('a store at rest is looked at seldom', () => {
+  const { host, governor } = governed(64 * MIB)
+  const { scheduler } = host
+  let timers = 0
+  const later = scheduler.later.bind(scheduler)
+  scheduler.later = (delayMs, task, unref) => {
+    timers++
+    assert.equal(unref, true, 'it never holds a process open')
+    return later(delayMs, task, unref)
+  }
+  host.advance(600_000)
+  assert.ok(timers < 90, `${timers} timers in ten minutes`)
+  governor.close()
+})
