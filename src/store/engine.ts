@@ -67,6 +67,7 @@ export class Engine {
   readonly #leases: Lease[] = []
   readonly #removals: (() => void)[] = []
   readonly #tenants = new Set<Tenant>()
+  readonly #writeShare: number | undefined
   #plan: Plan
   #holders = 0
   #flushRunning = false
@@ -82,10 +83,10 @@ export class Engine {
   #progressScheduled = false
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
-  static acquire(budget: Budget, host: Host, blockBytes: number): Engine {
+  static acquire(budget: Budget, host: Host, blockBytes: number, writeShare?: number): Engine {
     let engine = engines.get(budget)
     if (engine === undefined) {
-      engine = new Engine(budget, host, blockBytes)
+      engine = new Engine(budget, host, blockBytes, writeShare)
       engines.set(budget, engine)
     } else if (engine.host !== host && engine.host.constructor !== host.constructor) {
       throw invalidArgument('stores that share a budget must share their host too')
@@ -96,8 +97,9 @@ export class Engine {
     return engine
   }
 
-  private constructor(budget: Budget, host: Host, blockBytes: number) {
-    const plan = makePlan(budget.totalBytes, blockBytes)
+  private constructor(budget: Budget, host: Host, blockBytes: number, writeShare: number | undefined) {
+    const plan = makePlan(budget.totalBytes, blockBytes, undefined, writeShare)
+    this.#writeShare = writeShare
     checkFloor(plan, 0)
     this.host = host
     this.budget = budget
@@ -257,7 +259,7 @@ export class Engine {
 
   /** Change the budget while stores are open. Throws BUDGET_TOO_SMALL, and nothing changes, below the floor. */
   setBudget(budgetBytes: number, blockBytes: number): void {
-    const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode)
+    const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode, this.#writeShare)
     checkFloor(plan, this.metadata.bytes, this.#holders)
     this.#plan = plan
     this.governor.configure(plan)

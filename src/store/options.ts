@@ -21,11 +21,12 @@ export interface Settings {
   compression: readonly ('none' | 'lz4')[]
   blockBytes: number
   filterBitsPerKey: number
+  writeShare: number | undefined
 }
 
 const OPEN_OPTIONS = [
   'budget', 'durability', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists',
-  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'host',
+  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'host',
 ]
 
 export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
@@ -62,6 +63,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     compression: codecs as ('none' | 'lz4')[],
     blockBytes: between(options.blockBytes, 4096, 1024, 65536, 'blockBytes'),
     filterBitsPerKey: between(options.filterBitsPerKey, 10, 0, 64, 'filterBitsPerKey'),
+    writeShare: checkedShare(options.writeShare),
   }
 }
 
@@ -83,6 +85,11 @@ export function chooseStrategy(asked: CompactionOption | undefined, recorded: St
 function withinBudget(parameters: Readonly<Record<string, number>>, maxRuns: number): Record<string, number> {
   const { maxRuns: recorded } = parameters
   return recorded === undefined ? { ...parameters } : { ...parameters, maxRuns: Math.min(recorded, maxRuns) }
+}
+
+function checkedShare(value: number | undefined): number | undefined {
+  if (value === undefined || (value > 0 && value < 1)) return value
+  throw invalidArgument(`writeShare must be between 0 and 1, not ${describe(value)}`)
 }
 
 function flag(value: boolean | undefined, fallback: boolean, name: string): boolean {

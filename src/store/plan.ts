@@ -72,22 +72,23 @@ const ISOLATE_BYTES = 5 * MIB
 export const READING_BYTES: number = 512 * KIB
 const LEAST_READING_BYTES = 64 * KIB
 
-/** `mode`: of a budget in use, whose worker runs or does not. */
-export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline'): Plan {
+/** `mode`: of a budget in use, whose worker runs or does not. `writeShare`: fixed, not tuned. */
+export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number): Plan {
   const chosen = mode ?? (budgetBytes >= WORKER_FROM_BYTES ? 'worker' : 'inline')
   const readAheadBytes = 64 * KIB
   const windowBytesPerRun = 32 * KIB
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
   const largestArenaBytes = clamp(2 ** Math.floor(Math.log2(Math.max(1, budgetBytes / 8))), 512 * KIB, 64 * MIB)
-  const writeBytes = Math.max(2 * largestArenaBytes, Math.floor(budgetBytes / 4))
+  const writeBytes = writeShare === undefined ? Math.max(2 * largestArenaBytes, Math.floor(budgetBytes / 4)) : Math.floor(writeShare * budgetBytes)
+  const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
   return {
     budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, largestArenaBytes, writeBytes,
-    minWriteBytes: Math.max(4 * SMALLEST_ARENA_BYTES, Math.floor(budgetBytes / 16)),
+    minWriteBytes: Math.min(writeBytes, Math.max(4 * SMALLEST_ARENA_BYTES, Math.floor(budgetBytes / 16))),
     maxWriteBytes: Math.max(writeBytes, Math.floor(0.6 * budgetBytes)),
     minCacheBytes: Math.max(512 * KIB, Math.floor(budgetBytes / 16)),
     // A small budget has nothing to move: nearly all of it is the floor.
-    tunes: budgetBytes >= TUNES_FROM_BYTES,
-    ghostBytes: budgetBytes >= TUNES_FROM_BYTES ? Ghosts.memoryBytes(2 ** Math.ceil(Math.log2(GHOST_SHARE * budgetBytes / blockBytes))) : 0,
+    tunes,
+    ghostBytes: tunes ? Ghosts.memoryBytes(2 ** Math.ceil(Math.log2(GHOST_SHARE * budgetBytes / blockBytes))) : 0,
     // So that a memtable holds many, and the windows of merges and iterators have room for a block of one.
     inlineValueBytes: clamp(largestArenaBytes / 128, 16 * KIB, 64 * KIB),
     logBufferBytes: 512 * KIB,

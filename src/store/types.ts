@@ -45,6 +45,8 @@ export interface OpenOptions<K = string, V = string> {
   blockBytes?: number
   /** Bits of filter per key; 0 = no filter. Default 10. */
   filterBitsPerKey?: number
+  /** @internal A fixed share of the budget for memtables, instead of one that moves with the load; for comparisons. */
+  writeShare?: number
   /** @internal The outside world; for tests. Default: this machine. */
   host?: Host
 }
