@@ -250,6 +250,16 @@ export class Engine {
     return undefined
   }
 
+  /** Memory for reading a log back: the reserve of a smallest merge, unless one uses it. Returns how to give it back. */
+  leaseLogReading(bytes: number): () => void {
+    if (this.#reserveInUse || bytes > this.#plan.mergeReserveBytes) {
+      const lease = this.#jobsAccount.lease(bytes)
+      return () => { lease.release() }
+    }
+    this.#reserveInUse = true
+    return () => { this.#reserveInUse = false }
+  }
+
   /** Called after every job: all stores go on, the merges of others may have a place now. */
   progress(): void {
     this.#comeDown()

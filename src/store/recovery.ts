@@ -65,16 +65,18 @@ export function inspect(core: Core, isLocked: boolean): string[] {
   return names
 }
 
+interface StoredFile { name: string, kind: string, number: number }
+
 /** Bring the store to the state of its files. The lock is held. */
 export function recover(core: Core, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
   const startedMs = core.host.clock.nowMs()
   const names = inspect(core, true)
   const found = core.manifests.load(names)
-  const files = names.map(name => ({ name, ...parseName(name) }))
+  const files: StoredFile[] = names.map(name => ({ name, ...parseName(name) }))
   const largest = files.reduce((most, { number }) => Math.max(most, number), 0)
   core.strategy = chooseStrategy(core.settings.compaction, found?.strategy, core.plan.maxRuns)
   const strategy = { name: core.strategy.name, parameters: core.strategy.parameters }
-  const base: Version = found ?? { number: 0, epoch: 0, lastSeq: 0, logFloor: 1, nextFile: 1, nextRun: 1, strategy, runs: [] }
+  const base: Version = { ...(found ?? { number: 0, epoch: 0, lastSeq: 0, logFloor: 1, nextFile: 1, nextRun: 1, runs: [] }), strategy }
   Atomics.store(core.nextFile, 0, Math.max(base.nextFile, largest + 1))
   core.lastSeq = base.lastSeq
 
@@ -85,11 +87,25 @@ export function recover(core: Core, makeBackground: () => Background): { backgro
     }
   }
   checkFloor(core.plan, core.engine.metadata.bytes)
+  const release = core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES)
+  try {
+    const { background, report } = recoverLog(core, base, files, makeBackground)
+    report.elapsedMs = core.host.clock.nowMs() - startedMs
+    return { background, report }
+  } finally {
+    release()
+  }
+}
+
+/** The tables are open; the epoch begins, what nobody needs is removed, and the log is brought back to memory. */
+function recoverLog(
+  core: Core, base: Version, files: readonly StoredFile[], makeBackground: () => Background,
+): { background: Background, report: RecoveryReport } {
   const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
   const { closed, ...rest } = base
   if (closed !== undefined) checkClosed(core, base, closed, segmentsFrom(base.logFloor, files), buffer)
 
-  core.version = { ...rest, number: base.number + 1, epoch: base.epoch + 1, nextFile: Atomics.load(core.nextFile, 0), strategy }
+  core.version = { ...rest, number: base.number + 1, epoch: base.epoch + 1, nextFile: Atomics.load(core.nextFile, 0) }
   core.tree = new Tree(core.version, core.tables.readers, core.strategy)
   core.manifests.commit(core.version)
 
@@ -111,7 +127,6 @@ export function recover(core: Core, makeBackground: () => Background): { backgro
     core.discard(core.valuePath(number))
     report.orphansRemoved++
   }
-  report.elapsedMs = core.host.clock.nowMs() - startedMs
   return { background, report }
 }
 
@@ -151,7 +166,7 @@ function checkClosed(core: Core, base: Version, closed: ClosedRecord, numbers: r
 }
 
 /** Replay the log segments at or above the floor, flushing when the memtable is full. */
-function replay(core: Core, background: Background, files: { kind: string, number: number }[], buffer: Uint8Array):
+function replay(core: Core, background: Background, files: readonly StoredFile[], buffer: Uint8Array):
 { logSegments: number, operations: number, droppedBytes: number } {
   const numbers = segmentsFrom(core.version.logFloor, files)
   core.logs = [...numbers]
