@@ -221,7 +221,7 @@ test('count, compact, stats and verify report', async () => {
   assert.deepEqual(store.compacted, [{ gte: Buffer.from('b') }])
   const stats = await runWith(store, ['stats', directory])
   assert.match(stats.out, /amplification 2\.50/)
-  assert.match(stats.out, /memtable {2}256 KiB {2}512 KiB {2}#{6}\.{18} {2}two memtables/)
+  assert.match(stats.out, /memtable {2}256 KiB {2}25\.0% {2}512 KiB {2}#{6}-{6}\.{12} {2}two memtables/)
   const memory = JSON.parse((await runWith(store, ['stats', directory, '--memory', '--json'])).out) as { budgetBytes: number }
   assert.equal(memory.budgetBytes, 1 << 20)
   assert.match((await runWith(store, ['verify', directory])).out, /^All is well\. Checked 1 manifest, 2 log segments, 1 table, /)

@@ -29,11 +29,19 @@ export function textPairs(pairs: readonly (readonly [string, string])[]): string
   return pairs.map(([name, value]) => `${name.padEnd(width)}  ${value}`.trimEnd())
 }
 
-/** A bar of `width` characters, `fraction` (0 to 1) of them filled. Anything above zero shows at least one. */
-export function textBar(fraction: number, width: number): string {
+/**
+ * A bar of `width` characters, `fraction` (0 to 1) of them filled, and marked with a dash up to `peak`. Anything above zero shows at
+ * least one.
+ */
+export function textBar(fraction: number, width: number, peak = 0): string {
+  const filled = columnsOf(fraction, width)
+  const marked = Math.max(0, columnsOf(peak, width) - filled)
+  return '#'.repeat(filled) + '-'.repeat(marked) + '.'.repeat(width - filled - marked)
+}
+
+function columnsOf(fraction: number, width: number): number {
   const bounded = Math.min(1, Math.max(0, Number.isFinite(fraction) ? fraction : 0))
-  const filled = bounded > 0 ? Math.max(1, Math.round(bounded * width)) : 0
-  return '#'.repeat(filled) + '.'.repeat(width - filled)
+  return bounded > 0 ? Math.max(1, Math.round(bounded * width)) : 0
 }
 
 /** 1234567 as "1,234,567". */

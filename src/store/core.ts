@@ -77,7 +77,7 @@ export class Core {
   /** Set first when the store closes: no call is taken any more. */
   closing = false
   closed = false
-  readonly #scratch: Lease
+  readonly #leases: Lease[]
 
   constructor(engine: Engine, directory: string, settings: Settings) {
     const { host } = engine
@@ -89,7 +89,7 @@ export class Core {
     this.cache = engine.cache
     this.blocks = engine.blocks
     this.windows = engine.windows
-    this.#scratch = engine.leaseScratch()
+    this.#leases = engine.leaseStore()
     this.snapshots = new SnapshotList(host.clock)
     this.manifests = new ManifestStore(host, directory, this.kernels)
     this.tables = new TableSet(engine, number => this.tablePath(number))
@@ -138,6 +138,6 @@ export class Core {
     for (const number of this.tables.readers.keys()) this.cache.dropTable(this.tables.get(number).id)
     this.tables.close()
     this.valueFiles.close()
-    this.#scratch.release()
+    for (const lease of this.#leases) lease.release()
   }
 }

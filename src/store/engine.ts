@@ -64,6 +64,7 @@ export class Engine {
   readonly idleScans = new Set<() => void>()
   readonly #jobsAccount: Account
   readonly #scratchAccount: Account
+  readonly #objectsAccount: Account
   readonly #leases: Lease[] = []
   readonly #removals: (() => void)[] = []
   readonly #tenants = new Set<Tenant>()
@@ -108,6 +109,8 @@ export class Engine {
     this.metadata = budget.account('table metadata', 'grows with tables: top index, range tombstones, key ranges')
     this.#jobsAccount = budget.account('flush and merge', 'one flush and one smallest merge are reserved; wider merges lease more')
     this.#scratchAccount = budget.account('encoding', 'fixed per store: scratch for keys and values')
+    this.#objectsAccount = budget.account('objects', 'an allowance: JavaScript objects, 384 KiB and 32 KiB a store')
+    this.#leases.push(this.#objectsAccount.lease(plan.objectBytes))
     const reserve = (name: string, bound: string, bytes: number): void => {
       this.#leases.push(budget.account(name, bound).lease(bytes))
     }
@@ -159,8 +162,16 @@ export class Engine {
 
   takeTableId(): number { return this.#nextTableId++ }
 
-  /** Scratch for one more store. */
-  leaseScratch(): Lease { return this.#scratchAccount.lease(this.#plan.scratchBytes) }
+  /** Scratch and objects of one more store. Throws BUDGET_TOO_SMALL, and nothing is held. */
+  leaseStore(): Lease[] {
+    const scratch = this.#scratchAccount.lease(this.#plan.scratchBytes)
+    try {
+      return [scratch, this.#objectsAccount.lease(this.#plan.storeObjectBytes)]
+    } catch (error) {
+      scratch.release()
+      throw error
+    }
+  }
 
   admit(tenant: Tenant): void { this.#tenants.add(tenant) }
   dismiss(tenant: Tenant): void { this.#tenants.delete(tenant) }

@@ -40,6 +40,9 @@ export interface Plan {
   queueBytes: number
   /** Text encoding scratch of one store: two keys and a value. */
   scratchBytes: number
+  /** JavaScript objects of the parts that all stores share, and of one store, measured after a collection. Code is not counted. */
+  objectBytes: number
+  storeObjectBytes: number
   /** wasm memory of the main thread. */
   kernelBytes: number
   /** Flush and merge in a worker thread, or in slices on the main thread. */
@@ -94,6 +97,8 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     logBufferBytes: 512 * KIB,
     queueBytes: 256 * KIB,
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
+    objectBytes: 384 * KIB,
+    storeObjectBytes: 32 * KIB,
     workerBytes: chosen === 'worker' ? ISOLATE_BYTES + kernelBytes : kernelBytes,
     workerHeapBytes: 48 * MIB,
     flushBytes: flushWorkingBytes({ blockBytes }),
@@ -112,6 +117,7 @@ export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): 
     'smallest memtables (2)': RESERVED_ARENAS * SMALLEST_ARENA_BYTES,
     'log buffer': plan.logBufferBytes,
     'write queue and scratch': plan.queueBytes + stores * plan.scratchBytes,
+    'JavaScript objects': plan.objectBytes + stores * plan.storeObjectBytes,
     'flush and smallest merge': plan.flushBytes + plan.mergeReserveBytes,
     'checksum and compression kernels': plan.kernelBytes,
     [plan.mode === 'worker' ? 'worker' : 'background kernels']: plan.workerBytes,

@@ -235,7 +235,7 @@ test('a store whose disk fails does not hold up another one that shares its budg
 
 test('a further store is refused when what it needs does not fit beside the others', async () => {
   const host = simHost({ seed: 9 })
-  const budget = new Budget('6 MiB')
+  const budget = new Budget('6.5 MiB')
   const first = await Spillway.open('/first', { host, budget })
   await assert.rejects(Spillway.open('/second', { host, budget }), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
   await first.put('k', 'v')

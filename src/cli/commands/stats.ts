@@ -30,7 +30,7 @@ export const statsCommand: Command = {
 }
 
 function storeLines(stats: StoreStats): string[] {
-  const { written, cache, recovery, stalls, snapshots } = stats
+  const { written, cache, recovery, stalls, snapshots, governor } = stats
   const lookups = cache.hits + cache.misses
   const entries = stats.runs.reduce((sum, run) => sum + run.entries, 0)
   const memtableEntries = stats.memtables.reduce((sum, memtable) => sum + memtable.entries, 0)
@@ -45,7 +45,11 @@ function storeLines(stats: StoreStats): string[] {
       + `merges ${formatSize(written.mergeBytes)}: amplification ${written.amplification.toFixed(2)}`],
     ['work', `${countOf(stats.flushes, 'flush', 'flushes')}, ${countOf(stats.merges, 'merge')}, ${stats.background === 'worker' ? 'in a worker' : 'on the main thread'}`],
     ['cache', `${countOf(cache.blocks, 'block')}, ${formatSize(cache.bytes)}, ${lookups === 0 ? 'no lookups' : `${(100 * cache.hits / lookups).toFixed(1)}% hits`}`],
-    ['stalls', `${stalls.count}, ${formatDuration(stalls.totalMs / 1000)}${stalls.current === undefined ? '' : `; now: ${stalls.current.cause}`}`],
+    ['stalls', stallText(stalls)],
+    ['write memory', `${formatSize(governor.credits.usedBytes)} of ${formatSize(governor.credits.limitBytes)} in use, ${formatSize(stats.unflushedBytes)} unflushed; `
+      + `memtables of ${formatSize(governor.memtable.sizeBytes)} at ${formatSize(governor.memtable.rateBytesPerSecond)}/s`
+      + (governor.memtable.pressure === undefined ? '' : `, pressure ${governor.memtable.pressure.toFixed(2)}${governor.memtable.pressureKnown ? '' : ' (last known)'}`)],
+    ['boundary', governor.tuner.enabled ? governor.tuner.standing : 'fixed'],
     ['open', `${countOf(snapshots.open, 'snapshot')}, ${countOf(stats.iterators, 'iterator')}`],
     ...stats.lastBackgroundError === undefined ? [] : [['last error', stats.lastBackgroundError] as const],
   ])
@@ -66,17 +70,40 @@ function runLines(stats: StoreStats): string[] {
   )
 }
 
+/** One line an account, the largest first: `#` is what it holds, `-` what it held at most. */
 function memoryLines(memory: MemoryReport): string[] {
   const { budgetBytes, usedBytes, highWaterBytes, denied, accounts } = memory
   const right = 'right' as const
-  const table = textTable(
-    [{ title: 'memory' }, { title: 'bytes', align: right }, { title: 'peak', align: right }, { title: 'of the budget' }, { title: 'bound' }],
-    [
-      ...Object.entries(accounts).sort(([, a], [, b]) => b.bytes - a.bytes).map(([name, account]) => [
-        name, formatSize(account.bytes), formatSize(account.highWaterBytes), textBar(account.bytes / budgetBytes, BAR_COLUMNS), account.bound,
-      ]),
-      ['all', formatSize(usedBytes), formatSize(highWaterBytes), textBar(usedBytes / budgetBytes, BAR_COLUMNS), `budget ${formatSize(budgetBytes)}`],
-    ],
-  )
-  return [...table, `${countOf(denied, 'lease')} denied`]
+  const row = (name: string, bytes: number, peakBytes: number, bound: string): string[] => [
+    name, formatSize(bytes), formatShare(bytes / budgetBytes), formatSize(peakBytes), textBar(bytes / budgetBytes, BAR_COLUMNS, peakBytes / budgetBytes), bound,
+  ]
+  return [
+    ...textTable(
+      [
+        { title: 'memory' }, { title: 'bytes', align: right }, { title: 'share', align: right }, { title: 'peak', align: right },
+        { title: 'of the budget' }, { title: 'bound' },
+      ],
+      [
+        ...Object.entries(accounts).sort(([, a], [, b]) => b.bytes - a.bytes || b.highWaterBytes - a.highWaterBytes)
+          .map(([name, account]) => row(name, account.bytes, account.highWaterBytes, account.bound)),
+        row('all', usedBytes, highWaterBytes, `budget ${formatSize(budgetBytes)}`),
+      ],
+    ),
+    '',
+    `${formatSize(budgetBytes - usedBytes)} of ${formatSize(budgetBytes)} are free; ${countOf(denied, 'lease')} denied since the store was opened`,
+  ]
+}
+
+function formatShare(share: number): string {
+  return `${(100 * share).toFixed(1)}%`
+}
+
+/** Count, time and causes of waits and delays, and what is going on now. */
+function stallText({ count, totalMs, longestMs, byCause, current, verdict }: StoreStats['stalls']): string {
+  if (count === 0 && current === undefined && verdict.delayMs === 0) return 'none'
+  const causes = Object.entries(byCause).filter(([, tally]) => tally.count > 0).map(([cause, tally]) => `${cause} ${formatDuration(tally.totalMs / 1000)}`)
+  const now = current === undefined ? [] : [`waiting now for ${current.cause}, ${formatDuration(current.ageMs / 1000)}`]
+  if (verdict.delayMs > 0) now.push(`delayed by ${verdict.delayMs.toFixed(1)} ms now: ${verdict.cause}`)
+  const past = count === 0 ? [] : [`${formatCount(count)} in ${formatDuration(totalMs / 1000)}, longest ${formatDuration(longestMs / 1000)} (${causes.join(', ')})`]
+  return [...past, ...now].join('; ')
 }

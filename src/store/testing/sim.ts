@@ -10,7 +10,7 @@ import type { OpenOptions } from '../types.ts'
 
 export const DIRECTORY = '/store'
 /** Just above the floor: memtables of 512 KiB, values up to 16 KiB in them, hardly any cache. */
-export const TINY_BUDGET = '6.3 MiB'
+export const TINY_BUDGET = '6.8 MiB'
 
 /** How many seeds a test runs: `SPILLWAY_SEEDS` if it is set, for a longer search. */
 export function seedCount(normal: number): number {
