@@ -104,6 +104,13 @@ export class BlockCache {
 
   get bytesHeld(): number { return this.#held * this.#slotBytes + this.#directory.bytes }
 
+  /** The buffers that are there, counted one by one. */
+  measure(): number {
+    let bytes = this.#directory.measure()
+    for (const slot of this.#slots) bytes += slot.bytes.buffer.byteLength
+    return bytes
+  }
+
   /** Hold at most so many bytes from now on, whatever is free. What is beyond goes at once. */
   setLimit(limitBytes: number): void {
     this.#limitBytes = limitBytes

@@ -50,6 +50,7 @@ export class BlockDirectory {
   get count(): number { return this.#count }
   get capacity(): number { return this.#capacity }
   get bytes(): number { return this.#capacity * BYTES_PER_ENTRY }
+  measure(): number { return this.#words.buffer.byteLength }
 
   start(entry: number): number { return this.#words[entry * ENTRY_WORDS + START]! }
   length(entry: number): number { return this.#words[entry * ENTRY_WORDS + LENGTH]! }

@@ -22,6 +22,8 @@ export interface AccountReport {
   highWaterBytes: number
   /** What bounds it, in words. */
   bound: string
+  /** Bytes of the buffers that are there now, where they can be counted: never more than `bytes`, less where a reserve waits. */
+  heldBytes?: number
 }
 
 export interface MemoryReport {
@@ -89,7 +91,8 @@ export class Budget {
   report(): MemoryReport {
     const accounts: Record<string, AccountReport> = {}
     for (const account of this.#accounts.values()) {
-      accounts[account.name] = { bytes: account.bytes, highWaterBytes: account.highWaterBytes, bound: account.bound }
+      const { bytes, highWaterBytes, bound, measure } = account
+      accounts[account.name] = { bytes, highWaterBytes, bound, ...(measure === undefined ? {} : { heldBytes: measure() }) }
     }
     return {
       budgetBytes: this.totalBytes, usedBytes: this.#usedBytes,
@@ -140,6 +143,8 @@ export class Account {
   readonly name: string
   readonly bound: string
   readonly budget: Budget
+  /** Counts the buffers that are really there, for the report: what is leased and what is held are told apart. */
+  measure: (() => number) | undefined
   #bytes = 0
   #highWaterBytes = 0
 

@@ -45,6 +45,13 @@ export class Arenas {
   get bytes(): number { return this.#bytes }
   get limitBytes(): number { return this.#limitBytes }
 
+  /** The buffers that are there, counted one by one. */
+  measure(): number {
+    let bytes = 0
+    for (const { buffer } of [...this.#out.values(), ...this.#free]) bytes += buffer.byteLength
+    return bytes
+  }
+
   /** Whether an arena is in use that would give memory back to the budget. */
   get holdsLeased(): boolean {
     for (const { lease } of this.#out.values()) if (lease !== undefined) return true

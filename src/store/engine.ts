@@ -37,6 +37,8 @@ export interface Tenant {
   schedule(): void
   /** Bytes of its tables. */
   tableBytes(): number
+  /** What its waiting writes hold. */
+  waitingBytes(): number
 }
 
 export interface MergeMemory {
@@ -111,20 +113,22 @@ export class Engine {
     this.#scratchAccount = budget.account('encoding', 'fixed per store: scratch for keys and values')
     this.#objectsAccount = budget.account('objects', 'an allowance: JavaScript objects, 384 KiB and 32 KiB a store')
     this.#leases.push(this.#objectsAccount.lease(plan.objectBytes))
-    const reserve = (name: string, bound: string, bytes: number): void => {
-      this.#leases.push(budget.account(name, bound).lease(bytes))
+    const reserve = (name: string, bound: string, bytes: number): Account => {
+      const account = budget.account(name, bound)
+      this.#leases.push(account.lease(bytes))
+      return account
     }
-    reserve('kernels', 'fixed: wasm memory for checksums and compression', plan.kernelBytes)
+    const kernelsAccount = reserve('kernels', 'fixed: wasm memory for checksums and compression', plan.kernelBytes)
     reserve('worker', plan.mode === 'worker' ? 'fixed: one isolate with a small heap' : 'fixed: wasm memory of background jobs', plan.workerBytes)
-    reserve('log', 'fixed: one buffer', plan.logBufferBytes)
-    reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
+    const logAccount = reserve('log', 'fixed: one buffer', plan.logBufferBytes)
+    const queueAccount = reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
     this.#leases.push(this.#jobsAccount.lease(plan.flushBytes + plan.mergeReserveBytes))
-    this.admission = new Admission(
-      budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved'), plan.writeBytes, {
-        onStarved: () => this.makeRoom(),
-        onGranted: () => this.#progressSoon(),
-        onAccountingError: error => tellError({ error, readOnly: false }),
-      })
+    const memtablesAccount = budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved')
+    this.admission = new Admission(memtablesAccount, plan.writeBytes, {
+      onStarved: () => this.makeRoom(),
+      onGranted: () => this.#progressSoon(),
+      onAccountingError: error => tellError({ error, readOnly: false }),
+    })
     this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
     this.kernels = new Kernels(KERNEL_REGION_BYTES)
     this.logBuffer = new LogBuffer(plan.logBufferBytes)
@@ -133,7 +137,8 @@ export class Engine {
       reserve('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth', plan.ghostBytes)
       ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), GHOST_SHARE * plan.budgetBytes)
     }
-    this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'), ghosts === undefined ? {} : { ghosts })
+    const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
+    this.cache = new BlockCache(cacheAccount, ghosts === undefined ? {} : { ghosts })
     this.governor = new Governor({
       host, budget, cache: this.cache, ghosts, admission: this.admission,
       tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
@@ -146,6 +151,11 @@ export class Engine {
       budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
       budget.addReclaimer(bytes => this.cache.shrink(bytes)),
     )
+    kernelsAccount.measure = () => this.kernels.memory.buffer.byteLength
+    logAccount.measure = () => this.logBuffer.bytes.buffer.byteLength
+    queueAccount.measure = () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.waitingBytes(), 0)
+    cacheAccount.measure = () => this.cache.measure()
+    memtablesAccount.measure = () => this.admission.arenas.measure()
     this.blocks = new CachedBlocks(this.cache, this.kernels)
     this.runner = host.runner({
       moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
@@ -186,7 +196,10 @@ export class Engine {
     this.cache.close()
     this.windows.close()
     this.admission.close()
-    for (const lease of this.#leases.splice(0)) lease.release()
+    for (const lease of this.#leases.splice(0)) {
+      lease.account.measure = undefined
+      lease.release()
+    }
     this.budget.setTotal(this.#targetBytes)
   }
 

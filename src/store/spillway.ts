@@ -76,6 +76,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       reclaimableBytes: () => committer.exchange.reclaimableBytes,
       yieldMemtable: () => committer.exchange.yield(),
       tableBytes: () => core.tree.tableBytes,
+      waitingBytes: () => writer.waitingBytes,
       schedule: () => background.schedule(),
       onProgress: () => {
         background.wake()
