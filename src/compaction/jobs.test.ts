@@ -7,11 +7,12 @@ import type { RangeTombstone } from '../base/cursor.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { encodeValueReference, verifyValueFile, writeValueFile } from '../table/value-file.ts'
-import { bytesOf, put, textOf } from '../table/testing/model.ts'
+import { copyOf, bytesOf, put, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
 import { threadKernels } from './jobs.ts'
 import type { FlushArgs, MergeArgs } from './jobs.ts'
 import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible, visibleIn } from './testing/entries.ts'
+import { packOutside } from './outside.ts'
 import {
   PREFIX, flushArgs, memtableOf, mergeArgs, newHost, outputOptions, readOutput, readTable, run, start, writeInput,
 } from './testing/job-runs.ts'
@@ -41,7 +42,7 @@ test('a flush turns a memtable into one table, numbered from the shared counter'
   assert.equal(output.tables.length, 1)
   assert.deepEqual([output.entriesIn, output.entriesOut, output.bytesRead], [601, 601, 0])
   assert.equal(output.bytesWritten, host.files.readAll('/db/00000007.table').length)
-  assert.deepEqual(output.tables[0], readTable(host, 7).reader.properties)
+  assert.deepEqual(output.tables[0], copyOf(readTable(host, 7).reader.properties))
   assert.ok(output.yields >= 2, 'long jobs can be put aside')
 })
 
@@ -137,7 +138,7 @@ test('range tombstones that a merge keeps are in its output once', () => {
   writeInput(host, 1, numbered(500), [range('a', 'b', 5000), range('x', 'z', 5001)])
   writeInput(host, 2, [], [range('a', 'b', 5002)])
   const outside = [{ firstKey: bytesOf('aa'), lastKey: bytesOf('ab'), minSeq: 1 }]
-  const output = run('merge', host, mergeArgs([[1], [2]], outputOptions(3, { targetTableBytes: 4096 }), { outside }))
+  const output = run('merge', host, mergeArgs([[1], [2]], outputOptions(3, { targetTableBytes: 4096 }), { outside: packOutside(outside) }))
   assert.ok(output.tables.length > 1)
   assert.deepEqual(readOutput(host, output).ranges, [range('a', 'b', 5002)])
 })
@@ -148,7 +149,7 @@ test('range tombstones are cut where tables are, so that the hulls of a run touc
   writeInput(host, 1, numbered(500), [range('a', 'z', seq), range('key:000100', 'key:000300', seq + 1)])
   // An open snapshot keeps what is covered.
   const outside = [{ firstKey: bytesOf('a'), lastKey: bytesOf('z'), minSeq: 1 }]
-  const output = run('merge', host, mergeArgs([[1]], outputOptions(3, { targetTableBytes: 4096 }), { outside, snapshots: [1000] }))
+  const output = run('merge', host, mergeArgs([[1]], outputOptions(3, { targetTableBytes: 4096 }), { outside: packOutside(outside), snapshots: [1000] }))
   assert.ok(output.tables.length > 2)
   for (const [i, { firstKey, rangeStart, rangeEnd }] of output.tables.entries()) {
     const next = output.tables[i + 1]
@@ -191,7 +192,7 @@ test(`a merge keeps what the rules say, and no reader sees a difference (seed ${
     const runs = [writeRun(host, 1, first, firstRanges, coins), writeRun(host, 101, second, secondRanges, coins)]
     const before = host.files.list('/db')
     const outside = outsideOf(history)
-    const output = run('merge', host, mergeArgs(runs, outputOptions(1001, { targetTableBytes }), { snapshots: history.snapshots, outside }))
+    const output = run('merge', host, mergeArgs(runs, outputOptions(1001, { targetTableBytes }), { snapshots: history.snapshots, outside: packOutside(outside) }))
     const after = readOutput(host, output)
     const expected = entries.filter(entry => mustKeep(entry, inside!, history.snapshots, outside))
     assert.deepEqual(texts(after.entries), texts(expected))

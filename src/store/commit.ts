@@ -442,7 +442,7 @@ export class Committer implements LogBufferOwner {
   /** An empty memtable takes the place of an empty one; the log goes on. */
   #replaceActive(buffer: SharedArrayBuffer | undefined): void {
     const core = this.#core
-    core.active = new MemtableSlot(buffer, core.active.logNumber)
+    core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
     core.shape++
   }
 
@@ -455,7 +455,7 @@ export class Committer implements LogBufferOwner {
     const logNumber = this.#logs.begin()
     const slot = core.active
     core.sealed.push(slot)
-    core.active = new MemtableSlot(undefined, logNumber)
+    core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
     core.shape++
     this.#background.flush(slot)
     this.#owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES

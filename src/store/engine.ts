@@ -17,11 +17,12 @@ import { combinePressure } from '../host/pressure.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
 import { MemtableSizer } from '../memory/sizer.ts'
 import type { SizerOptions } from '../memory/sizer.ts'
+import { SpareLease } from '../memory/spare-lease.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
 import { Arenas, HEADROOM_BYTES, powerOfTwoAbove, powerOfTwoBelow } from './arenas.ts'
 import { LogBuffer } from './log-buffer.ts'
-import { READING_BYTES, checkFloor, makePlan } from './plan.ts'
+import { METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 
 /** What the engine asks of each of its stores. */
@@ -57,6 +58,8 @@ export class Engine {
   readonly logBuffer: LogBuffer
   readonly runner: JobRunner
   readonly metadata: Account
+  /** Of `metadata`, what open tables take; its spare lets a flush or merge install its tables. */
+  readonly tableMemory: SpareLease
   /** When to seal: measures what is asked for by all stores of the budget. */
   readonly sizer: MemtableSizer
   /** Scans that stand between two calls of their iterators: closed when their windows are needed. */
@@ -90,7 +93,7 @@ export class Engine {
       throw invalidArgument('stores that share a budget must share their host too')
     }
     // What a further store holds must fit beside what the others hold.
-    if (engine.#holders > 0) checkFloor(engine.#plan, engine.metadata.bytes, engine.#holders + 1)
+    if (engine.#holders > 0) checkFloor(engine.#plan, engine.metadataBytes, engine.#holders + 1)
     engine.#holders++
     return engine
   }
@@ -113,6 +116,7 @@ export class Engine {
     reserve('log', 'fixed: one buffer', plan.logBufferBytes)
     reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
     this.#leases.push(this.#jobsAccount.lease(plan.flushBytes + plan.mergeReserveBytes))
+    this.tableMemory = new SpareLease(this.metadata, METADATA_SPARE_BYTES)
     this.arenas = new Arenas(budget.account('memtables', 'their share of the budget; two of the smallest are reserved'), plan.smallestArenaBytes, plan.writeBytes)
     this.arenas.onDropped = bytes => this.#arenasDropped(bytes)
     this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(plan))
@@ -137,6 +141,8 @@ export class Engine {
   }
 
   get plan(): Plan { return this.#plan }
+  /** What tables hold, without the spare, which is part of what the floor has for reading. */
+  get metadataBytes(): number { return this.metadata.bytes - this.tableMemory.spareBytes }
   /** Some job runs that will give memory back. */
   get isBusy(): boolean { return this.runner.pending > 0 }
   get hasMergePlace(): boolean { return this.#mergesRunning < this.#plan.maxMerges }
@@ -158,6 +164,7 @@ export class Engine {
     this.cache.close()
     this.windows.close()
     this.arenas.close()
+    this.tableMemory.close()
     for (const lease of this.#leases.splice(0)) lease.release()
     this.budget.setTotal(this.#targetBytes)
   }
@@ -240,7 +247,7 @@ export class Engine {
   /** Change the budget while stores are open. Throws BUDGET_TOO_SMALL, and nothing changes, below the floor. */
   setBudget(budgetBytes: number, blockBytes: number): void {
     const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode)
-    checkFloor(plan, this.metadata.bytes, this.#holders)
+    checkFloor(plan, this.metadataBytes, this.#holders)
     this.#plan = plan
     this.arenas.setLimit(plan.writeBytes)
     this.sizer.configure(sizerOptions(plan))

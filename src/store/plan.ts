@@ -61,6 +61,8 @@ const ISOLATE_BYTES = 5 * MIB
 /** Windows and cache that merges and memtables leave to readers. */
 export const READING_BYTES: number = 512 * KIB
 const LEAST_READING_BYTES = 64 * KIB
+/** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
+export const METADATA_SPARE_BYTES: number = 64 * KIB
 
 /** `mode`: of a budget in use, whose worker runs or does not. */
 export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline'): Plan {

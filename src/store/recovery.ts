@@ -83,7 +83,8 @@ export function recover(core: Core, makeBackground: () => Background): { backgro
       core.valueFiles.retain(reader.properties.valueFiles)
     }
   }
-  checkFloor(core.plan, core.engine.metadata.bytes)
+  core.tables.holdRuns(base.runs.length)
+  checkFloor(core.plan, core.engine.metadataBytes)
   const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
   const { closed, ...rest } = base
   if (closed !== undefined) checkClosed(core, base, closed, segmentsFrom(base.logFloor, files), buffer)
@@ -154,7 +155,7 @@ function replay(core: Core, background: Background, files: { kind: string, numbe
 { logSegments: number, operations: number, droppedBytes: number } {
   const numbers = segmentsFrom(core.version.logFloor, files)
   core.logs = [...numbers]
-  core.active = new MemtableSlot(undefined, numbers[0] ?? Atomics.load(core.nextFile, 0))
+  core.active = new MemtableSlot(undefined, numbers[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
   const recoveredSeq = core.version.lastSeq
   let operations = 0
   let droppedBytes = 0
@@ -232,13 +233,13 @@ function makeRoom(core: Core, background: Background, logNumber: number, kind: n
   if (!active.isPlaceholder && hasPlace && active.memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
   if (!active.isPlaceholder) {
     core.sealed.push(active)
-    core.active = new MemtableSlot(undefined, logNumber)
+    core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
     background.flush(active)
     while (core.sealed.length > 0) waitForJob(background)
   }
   let buffer = engine.takeArena(engine.plan.smallestArenaBytes)
   for (; buffer === undefined; buffer = engine.takeArena(engine.plan.smallestArenaBytes)) waitForJob(background)
-  core.active = new MemtableSlot(buffer, core.active.logNumber)
+  core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
 }
 
 function waitForJob(background: Background): void {
