@@ -9,6 +9,7 @@ import type { SimHost } from '../host/sim/sim-host.ts'
 import { encodeValueReference, verifyValueFile, writeValueFile } from '../table/value-file.ts'
 import { copyOf, bytesOf, put, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
+import { TableReader } from '../table/table-reader.ts'
 import { threadKernels } from './jobs.ts'
 import type { FlushArgs, MergeArgs } from './jobs.ts'
 import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible, visibleIn } from './testing/entries.ts'
@@ -307,4 +308,34 @@ test('a job of a store that is being closed ends at its next step and leaves no 
   Atomics.store(options.stop, 0, 1)
   assert.throws(() => job.next(), { code: 'SPILLWAY_ABORTED' })
   assert.deepEqual(host.files.list('/db'), [])
+})
+
+test('a merge of 200,000 range tombstones that stay holds a few of them at a time', () => {
+  const host = newHost()
+  const count = 100_000
+  const key = (i: number): Uint8Array => bytesOf(String(i).padStart(7, '0'))
+  // Every other gap in either run, so that the output alternates.
+  for (const table of [1, 2]) {
+    const ranges = Array.from({ length: count }, (_, i) => ({ start: key(20 * i + 10 * table), end: key(20 * i + 10 * table + 5), seq: 10 + table }))
+    writeInput(host, table, [put(key(20 * table), 1), put(key(1_999_999), table)], ranges)
+  }
+  const everything = packOutside([{ firstKey: key(0), lastKey: key(9_999_999), minSeq: 1 }])
+  // One window for entries and one for range tombstones, a run: no more is leased.
+  const args = mergeArgs([[1], [2]], outputOptions(3, { targetTableBytes: 1 << 30 }), { outside: everything, windowBytes: 2 * 2 * 16 * 1024 })
+  const job = start('merge', host, args)
+  let steps = 1
+  let step = job.next()
+  for (; step.done !== true; steps++) step = job.next()
+  const output = step.value
+  assert.ok(steps > 500, `${steps} steps: it can be put aside between them`)
+  const [table] = output.tables
+  assert.deepEqual([output.tables.length, table!.rangeDeletes, table!.entries], [1, 2 * count, 1])
+  const reader = TableReader.open(host.files.openRead('/db/00000003.table'), 3, threadKernels())
+  assert.ok(reader.residentBytes < 2 * count * (20 + 2 * 7) + 4096, `${reader.residentBytes} bytes to read them`)
+  for (const i of [0, 1, 777, 199_999]) {
+    const probe = key(10 + 10 * i + 4)
+    assert.equal(reader.ranges.coveringSeq(probe, 0, 7, 100), i % 2 === 0 ? 11 : 12)
+    const between = key(10 + 10 * i + 5)
+    assert.equal(reader.ranges.coveringSeq(between, 0, 7, 100), 0)
+  }
 })

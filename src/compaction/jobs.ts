@@ -66,6 +66,8 @@ export const KERNEL_REGION_BYTES: number = 384 * 1024
 /** A step ends after so many bytes of keys and values, and what an entry costs besides. */
 export const STEP_BYTES: number = 16 * 1024
 const ENTRY_COST_BYTES = 64
+/** Or after so many starts and ends of range tombstones. */
+const STEP_BOUNDS = 200
 
 let shared: Kernels | undefined
 /** One set of kernels per thread: jobs interleave only between entries, when none of its memory is in use. */
@@ -166,6 +168,10 @@ function* writeTables(
   try {
     for (merge.seekToFirst(); merge.valid; merge.advance()) {
       const entry = merge.current
+      while (!retention.approach(entry, STEP_BOUNDS)) {
+        yield
+        checkStop(args)
+      }
       if (!retention.isCurrentKey(entry.key, entry.keyStart, entry.keyEnd)) startsKey = true
       if (retention.keep(entry)) {
         output.add(entry, startsKey)
@@ -176,10 +182,13 @@ function* writeTables(
       if (step >= STEP_BYTES) {
         step = 0
         yield
-        if (Atomics.load(args.stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
+        checkStop(args)
       }
     }
-    retention.finish()
+    while (!retention.finish(STEP_BOUNDS)) {
+      yield
+      checkStop(args)
+    }
     output.finish()
     if (syncsValueFiles) syncValueFiles(context.files, args.directoryPrefix, output.tables)
     if (output.tables.length > 0) context.files.syncDirectory(args.directoryPrefix)
@@ -190,6 +199,10 @@ function* writeTables(
   }
   const bytesWritten = output.tables.reduce((sum, table) => sum + table.fileBytes, 0)
   return { tables: output.tables, entriesIn, entriesOut: output.entriesOut, bytesWritten }
+}
+
+function checkStop({ stop }: OutputOptions): void {
+  if (Atomics.load(stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
 }
 
 /** Once the table is durable and the log gone, a large value must be as durable as the reference to it. */

@@ -79,10 +79,14 @@ export class RangeSweep {
     this.#sink = sink
   }
 
-  /** Go on to a key; a source that had none before is asked again. */
-  advance(key: Uint8Array, start: number, end: number): void {
+  /** Go on towards a key, at most so many starts and ends; true when it is reached. A source that had none before is asked again. */
+  advance(key: Uint8Array, start: number, end: number, steps = Infinity): boolean {
     if (this.#refill()) this.#findNext()
-    while (this.#next !== undefined && compareBytes(this.#next, 0, this.#next.length, key, start, end) <= 0) this.#step(this.#next)
+    for (; this.#next !== undefined && compareBytes(this.#next, 0, this.#next.length, key, start, end) <= 0; steps--) {
+      if (steps === 0) return false
+      this.#step(this.#next)
+    }
+    return true
   }
 
   /** Largest seq <= `ceiling` of a tombstone over the key in hand; 0 if none. */
@@ -100,11 +104,12 @@ export class RangeSweep {
     this.#keptStart = key
   }
 
-  /** No more keys: hand out all that is left. */
-  finish(): void {
-    for (;;) {
+  /** No more keys: hand out what is left, at most so many starts and ends; true when that was all. */
+  finish(steps = Infinity): boolean {
+    for (; ; steps--) {
       if (this.#refill()) this.#findNext()
-      if (this.#next === undefined) return
+      if (this.#next === undefined) return true
+      if (steps === 0) return false
       this.#step(this.#next)
     }
   }

@@ -42,6 +42,11 @@ export class Retention {
     })
   }
 
+  /** Hand out range tombstones before the entry that is asked about next, at most so many starts and ends; true when that was all. */
+  approach({ key, keyStart, keyEnd }: Cursor, steps: number): boolean {
+    return this.#ranges.advance(key, keyStart, keyEnd, steps)
+  }
+
   /** True when the entry must stay. Entries come in cursor order. */
   keep(entry: Cursor): boolean {
     const { key, keyStart, keyEnd, seq } = entry
@@ -70,9 +75,9 @@ export class Retention {
     this.#ranges.cut(key)
   }
 
-  /** After the last entry: the range tombstones that are left. */
-  finish(): void {
-    this.#ranges.finish()
+  /** After the last entry: hand out the range tombstones that are left, at most so many starts and ends; true when that was all. */
+  finish(steps = Infinity): boolean {
+    return this.#ranges.finish(steps)
   }
 
   #mustStay({ start, end, seq }: RangeTombstone): boolean {
