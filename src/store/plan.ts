@@ -39,7 +39,7 @@ export interface Plan {
   mode: 'worker' | 'inline'
   /** Isolate, stack and wasm memory of the worker; inline: wasm memory of the jobs. */
   workerBytes: number
-  /** A limit, not a lease: what many range tombstones take while a merge resolves them. */
+  /** A limit, not a lease: no job comes near it. */
   workerHeapBytes: number
   flushBytes: number
   /** The reserve of one smallest merge. */

@@ -24,6 +24,7 @@ import { VALUE_FILE_BYTES, listStoredBytes } from './list-reader.ts'
 import { readU32, readU48 } from './little-endian.ts'
 import type { Footer } from './footer.ts'
 import { decodeProperties } from './properties.ts'
+import { RangeRecords } from './range-records.ts'
 import type { TableReader } from './table-reader.ts'
 
 const READ_AHEAD_BYTES = 64 * 1024
@@ -202,10 +203,13 @@ class TableVerifier {
   #checkProperties(): void {
     const { properties } = this.#table
     const footer = this.#footer
-    for (const range of this.#table.readRanges(this.#kernels)) {
-      if (range.seq < this.#minSeq) this.#minSeq = range.seq
-      if (range.seq > this.#maxSeq) this.#maxSeq = range.seq
-      if (compareKeys(range.start, properties.rangeStart!) < 0 || compareKeys(range.end, properties.rangeEnd!) > 0) {
+    const { rangeStart = EMPTY, rangeEnd = EMPTY } = properties
+    const ranges = new RangeRecords(this.#table, this.#kernels, this.#table.rangeBlocks(this.#kernels))
+    while (ranges.next()) {
+      const { bytes, start, split, end, seq } = ranges
+      if (seq < this.#minSeq) this.#minSeq = seq
+      if (seq > this.#maxSeq) this.#maxSeq = seq
+      if (compareBytes(bytes, start, split, rangeStart, 0, rangeStart.length) < 0 || compareBytes(bytes, split, end, rangeEnd, 0, rangeEnd.length) > 0) {
         throw this.#corrupt(footer.propertiesOffset, 'a range tombstone leaves the hull of the properties')
       }
     }
