@@ -15,6 +15,7 @@
  */
 import { compareBytes, compareKeys } from './bytes.ts'
 import type { RangeTombstone } from './cursor.ts'
+import type { RangeLookup } from './fragment-list.ts'
 
 export interface RangeFragment {
   /** Covers [start, end). */
@@ -27,7 +28,7 @@ export interface RangeFragment {
 /** What the objects around the packed arrays take, measured generously. */
 const OVERHEAD_BYTES = 512
 
-export class RangeSet {
+export class RangeSet implements RangeLookup {
   static readonly EMPTY: RangeSet = new RangeSet([])
 
   /** Fragments: disjoint ranges between neighbouring boundaries that some tombstone covers. */
@@ -41,6 +42,13 @@ export class RangeSet {
   /** Node i holds seqs[lists[i], lists[i + 1]). The parent of i is i >> 1, the leaf of interval i is intervals + i. */
   readonly #lists: Uint32Array
   readonly #seqs: Float64Array
+
+  /** Most that the set of so many tombstones with so many bytes of keys holds. */
+  static bytesFor(count: number, keyBytes: number): number {
+    if (count === 0) return 0
+    const numbers = count * (2 * Math.ceil(Math.log2(2 * count)) + 2)
+    return keyBytes + 4 * (2 * count + 1) + 4 * (4 * count + 1) + 8 * numbers + OVERHEAD_BYTES
+  }
 
   /** Tombstones in any order; one with start >= end is empty and ignored. */
   static of(tombstones: readonly RangeTombstone[]): RangeSet {
@@ -235,7 +243,7 @@ function countCovered(cut: Cut, intervals: number): number {
 }
 
 /** How many of the ascending `numbers` are <= `most`. */
-function countUpTo(numbers: readonly number[], most: number): number {
+export function countUpTo(numbers: readonly number[], most: number): number {
   let low = 0
   let high = numbers.length
   while (low < high) {
@@ -247,7 +255,7 @@ function countUpTo(numbers: readonly number[], most: number): number {
 }
 
 /** The newest of `open` (ascending) and the newest at or below each of `readers` (descending): descending, each once. */
-function neededSeqs(open: readonly number[], readers: readonly number[]): number[] {
+export function neededSeqs(open: readonly number[], readers: readonly number[]): number[] {
   if (open.length === 0) return []
   const needed = [open[open.length - 1]!]
   for (const reader of readers) {
@@ -259,7 +267,7 @@ function neededSeqs(open: readonly number[], readers: readonly number[]): number
   return needed
 }
 
-function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
+export function sameNumbers(a: readonly number[], b: readonly number[]): boolean {
   if (a.length !== b.length) return false
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
   return true

@@ -7,11 +7,13 @@ import type { RangeTombstone } from '../base/cursor.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { encodeValueReference, verifyValueFile, writeValueFile } from '../table/value-file.ts'
-import { bytesOf, put, textOf } from '../table/testing/model.ts'
+import { copyOf, bytesOf, put, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
+import { TableReader } from '../table/table-reader.ts'
 import { threadKernels } from './jobs.ts'
 import type { FlushArgs, MergeArgs } from './jobs.ts'
 import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible, visibleIn } from './testing/entries.ts'
+import { packOutside } from './outside.ts'
 import {
   PREFIX, flushArgs, memtableOf, mergeArgs, newHost, outputOptions, readOutput, readTable, run, start, writeInput,
 } from './testing/job-runs.ts'
@@ -41,7 +43,7 @@ test('a flush turns a memtable into one table, numbered from the shared counter'
   assert.equal(output.tables.length, 1)
   assert.deepEqual([output.entriesIn, output.entriesOut, output.bytesRead], [601, 601, 0])
   assert.equal(output.bytesWritten, host.files.readAll('/db/00000007.table').length)
-  assert.deepEqual(output.tables[0], readTable(host, 7).reader.properties)
+  assert.deepEqual(output.tables[0], copyOf(readTable(host, 7).reader.properties))
   assert.ok(output.yields >= 2, 'long jobs can be put aside')
 })
 
@@ -137,7 +139,7 @@ test('range tombstones that a merge keeps are in its output once', () => {
   writeInput(host, 1, numbered(500), [range('a', 'b', 5000), range('x', 'z', 5001)])
   writeInput(host, 2, [], [range('a', 'b', 5002)])
   const outside = [{ firstKey: bytesOf('aa'), lastKey: bytesOf('ab'), minSeq: 1 }]
-  const output = run('merge', host, mergeArgs([[1], [2]], outputOptions(3, { targetTableBytes: 4096 }), { outside }))
+  const output = run('merge', host, mergeArgs([[1], [2]], outputOptions(3, { targetTableBytes: 4096 }), { outside: packOutside(outside) }))
   assert.ok(output.tables.length > 1)
   assert.deepEqual(readOutput(host, output).ranges, [range('a', 'b', 5002)])
 })
@@ -148,7 +150,7 @@ test('range tombstones are cut where tables are, so that the hulls of a run touc
   writeInput(host, 1, numbered(500), [range('a', 'z', seq), range('key:000100', 'key:000300', seq + 1)])
   // An open snapshot keeps what is covered.
   const outside = [{ firstKey: bytesOf('a'), lastKey: bytesOf('z'), minSeq: 1 }]
-  const output = run('merge', host, mergeArgs([[1]], outputOptions(3, { targetTableBytes: 4096 }), { outside, snapshots: [1000] }))
+  const output = run('merge', host, mergeArgs([[1]], outputOptions(3, { targetTableBytes: 4096 }), { outside: packOutside(outside), snapshots: [1000] }))
   assert.ok(output.tables.length > 2)
   for (const [i, { firstKey, rangeStart, rangeEnd }] of output.tables.entries()) {
     const next = output.tables[i + 1]
@@ -191,7 +193,7 @@ test(`a merge keeps what the rules say, and no reader sees a difference (seed ${
     const runs = [writeRun(host, 1, first, firstRanges, coins), writeRun(host, 101, second, secondRanges, coins)]
     const before = host.files.list('/db')
     const outside = outsideOf(history)
-    const output = run('merge', host, mergeArgs(runs, outputOptions(1001, { targetTableBytes }), { snapshots: history.snapshots, outside }))
+    const output = run('merge', host, mergeArgs(runs, outputOptions(1001, { targetTableBytes }), { snapshots: history.snapshots, outside: packOutside(outside) }))
     const after = readOutput(host, output)
     const expected = entries.filter(entry => mustKeep(entry, inside!, history.snapshots, outside))
     assert.deepEqual(texts(after.entries), texts(expected))
@@ -306,4 +308,34 @@ test('a job of a store that is being closed ends at its next step and leaves no 
   Atomics.store(options.stop, 0, 1)
   assert.throws(() => job.next(), { code: 'SPILLWAY_ABORTED' })
   assert.deepEqual(host.files.list('/db'), [])
+})
+
+test('a merge of 200,000 range tombstones that stay holds a few of them at a time', () => {
+  const host = newHost()
+  const count = 100_000
+  const key = (i: number): Uint8Array => bytesOf(String(i).padStart(7, '0'))
+  // Every other gap in either run, so that the output alternates.
+  for (const table of [1, 2]) {
+    const ranges = Array.from({ length: count }, (_, i) => ({ start: key(20 * i + 10 * table), end: key(20 * i + 10 * table + 5), seq: 10 + table }))
+    writeInput(host, table, [put(key(20 * table), 1), put(key(1_999_999), table)], ranges)
+  }
+  const everything = packOutside([{ firstKey: key(0), lastKey: key(9_999_999), minSeq: 1 }])
+  // One window for entries and one for range tombstones, a run: no more is leased.
+  const args = mergeArgs([[1], [2]], outputOptions(3, { targetTableBytes: 1 << 30 }), { outside: everything, windowBytes: 2 * 2 * 16 * 1024 })
+  const job = start('merge', host, args)
+  let steps = 1
+  let step = job.next()
+  for (; step.done !== true; steps++) step = job.next()
+  const output = step.value
+  assert.ok(steps > 500, `${steps} steps: it can be put aside between them`)
+  const [table] = output.tables
+  assert.deepEqual([output.tables.length, table!.rangeDeletes, table!.entries], [1, 2 * count, 1])
+  const reader = TableReader.open(host.files.openRead('/db/00000003.table'), 3, threadKernels())
+  assert.ok(reader.residentBytes < 2 * count * (20 + 2 * 7) + 4096, `${reader.residentBytes} bytes to read them`)
+  for (const i of [0, 1, 777, 199_999]) {
+    const probe = key(10 + 10 * i + 4)
+    assert.equal(reader.ranges.coveringSeq(probe, 0, 7, 100), i % 2 === 0 ? 11 : 12)
+    const between = key(10 + 10 * i + 5)
+    assert.equal(reader.ranges.coveringSeq(between, 0, 7, 100), 0)
+  }
 })

@@ -5,23 +5,23 @@
  * Memory: what `flushWorkingBytes` and `mergeWorkingBytes` say, leased by the caller before it submits the job;
  * inside the job a budget of that size bounds the windows.
  */
-import { compareKeys } from '../base/bytes.ts'
 import type { Cursor, RangeTombstone } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
+import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile, HostFiles, Job, JobContext } from '../host/host.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { Memtable } from '../memtable/memtable.ts'
-import { StreamedBlocks } from '../table/block/block-source.ts'
 import type { TableProperties } from '../table/properties.ts'
-import { TableReader } from '../table/table-reader.ts'
 import { TableWriter } from '../table/table-writer.ts'
 import { MergeCursor } from './merge-cursor.ts'
+import { MergeRun } from './merge-run.ts'
+import type { OutsideTables } from './outside.ts'
+import { ListedFragments } from './range-sweep.ts'
+import type { FragmentSource } from './range-sweep.ts'
 import { Retention } from './retention.ts'
-import type { OutsideTable } from './retention.ts'
-import { RunCursor } from './run-cursor.ts'
 
 export type Compression = 'none' | 'lz4'
 
@@ -41,14 +41,14 @@ export interface OutputOptions {
 export interface FlushArgs extends OutputOptions {
   buffer: SharedArrayBuffer
   snapshots: number[]
-  outside: OutsideTable[] | undefined
+  outside: OutsideTables | undefined
 }
 
 export interface MergeArgs extends OutputOptions {
   /** Table numbers, run by run, each run's in key order. */
   runs: number[][]
   snapshots: number[]
-  outside: OutsideTable[]
+  outside: OutsideTables
   readAheadBytes: number
   windowBytes: number
 }
@@ -66,6 +66,8 @@ export const KERNEL_REGION_BYTES: number = 384 * 1024
 /** A step ends after so many bytes of keys and values, and what an entry costs besides. */
 export const STEP_BYTES: number = 16 * 1024
 const ENTRY_COST_BYTES = 64
+/** Or after so many starts and ends of range tombstones. */
+const STEP_BOUNDS = 200
 
 let shared: Kernels | undefined
 /** One set of kernels per thread: jobs interleave only between entries, when none of its memory is in use. */
@@ -93,44 +95,33 @@ class Output {
   readonly #created: string[] = []
   #writer: TableWriter | undefined
   #file: HostFile | undefined
+  /** Called with the first key of the next table: range tombstones before it still belong to this one. */
+  onCut: (key: Uint8Array) => void = () => {}
 
-  /** What is left of the range tombstones behind the last cut. */
-  #ranges: readonly RangeTombstone[]
-
-  constructor(files: HostFiles, options: OutputOptions, ranges: readonly RangeTombstone[]) {
+  constructor(files: HostFiles, options: OutputOptions) {
     this.#files = files
     this.#options = options
-    this.#ranges = ranges
   }
 
   add(entry: Cursor, startsKey: boolean): void {
     if (startsKey && this.#writer !== undefined && this.#writer.estimatedBytes >= this.#options.targetTableBytes) {
-      this.#finishTable(entry.key.slice(entry.keyStart, entry.keyEnd))
+      this.onCut(entry.key.slice(entry.keyStart, entry.keyEnd))
+      this.#finishTable()
     }
     this.#open().add(entry)
     this.entriesOut++
   }
 
-  finish(): void {
-    if (this.#writer !== undefined || this.#ranges.length > 0) this.#finishTable(undefined)
+  addRange(tombstone: RangeTombstone): void {
+    this.#open().addRange(tombstone)
   }
 
-  /** `cut`: the first key of the next table. */
-  #finishTable(cut: Uint8Array | undefined): void {
-    const writer = this.#open()
-    const left: RangeTombstone[] = []
-    for (const range of this.#ranges) {
-      if (cut === undefined || compareKeys(range.end, cut) <= 0) {
-        writer.addRange(range)
-      } else if (compareKeys(range.start, cut) >= 0) {
-        left.push(range)
-      } else {
-        writer.addRange({ start: range.start, end: cut, seq: range.seq })
-        left.push({ start: cut, end: range.end, seq: range.seq })
-      }
-    }
-    this.#ranges = left
-    this.tables.push(writer.finish())
+  finish(): void {
+    if (this.#writer !== undefined) this.#finishTable()
+  }
+
+  #finishTable(): void {
+    this.tables.push(this.#writer!.finish())
     this.#writer = undefined
     const file = this.#file!
     this.#file = undefined
@@ -164,9 +155,11 @@ function quietly(act: () => void): void {
 }
 
 function* writeTables(
-  context: JobContext, args: OutputOptions, merge: MergeCursor, retention: Retention, bytesRead: number, syncsValueFiles: boolean,
-): Generator<void, JobOutput, void> {
-  const output = new Output(context.files, args, retention.ranges())
+  context: JobContext, args: FlushArgs | MergeArgs, merge: MergeCursor, ranges: readonly FragmentSource[], syncsValueFiles: boolean,
+): Generator<void, Omit<JobOutput, 'bytesRead'>, void> {
+  const output = new Output(context.files, args)
+  const retention = new Retention(args.snapshots, args.outside, ranges, tombstone => output.addRange(tombstone))
+  output.onCut = key => retention.cut(key)
   let entriesIn = 0
   let step = 0
   let finished = false
@@ -175,6 +168,10 @@ function* writeTables(
   try {
     for (merge.seekToFirst(); merge.valid; merge.advance()) {
       const entry = merge.current
+      while (!retention.approach(entry, STEP_BOUNDS)) {
+        yield
+        checkStop(args)
+      }
       if (!retention.isCurrentKey(entry.key, entry.keyStart, entry.keyEnd)) startsKey = true
       if (retention.keep(entry)) {
         output.add(entry, startsKey)
@@ -185,8 +182,12 @@ function* writeTables(
       if (step >= STEP_BYTES) {
         step = 0
         yield
-        if (Atomics.load(args.stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
+        checkStop(args)
       }
+    }
+    while (!retention.finish(STEP_BOUNDS)) {
+      yield
+      checkStop(args)
     }
     output.finish()
     if (syncsValueFiles) syncValueFiles(context.files, args.directoryPrefix, output.tables)
@@ -197,7 +198,11 @@ function* writeTables(
     if (!finished) output.abandon()
   }
   const bytesWritten = output.tables.reduce((sum, table) => sum + table.fileBytes, 0)
-  return { tables: output.tables, entriesIn, entriesOut: output.entriesOut, bytesRead, bytesWritten }
+  return { tables: output.tables, entriesIn, entriesOut: output.entriesOut, bytesWritten }
+}
+
+function checkStop({ stop }: OutputOptions): void {
+  if (Atomics.load(stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
 }
 
 /** Once the table is durable and the log gone, a large value must be as durable as the reference to it. */
@@ -214,36 +219,21 @@ function syncValueFiles(files: HostFiles, prefix: string, tables: readonly Table
 
 function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {
   const memtable = new Memtable(args.buffer)
-  const retention = new Retention(args.snapshots, args.outside, memtable.ranges())
-  return yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), retention, 0, true)
+  const ranges = new ListedFragments(RangeSet.compactFor(memtable.ranges(), args.snapshots))
+  return { ...yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), [ranges], true), bytesRead: 0 }
 }
 
 function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput, void> {
   const { files } = context
-  const kernels = threadKernels()
   const budget = new Budget(args.windowBytes)
   const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), 0)
-  const opened: HostFile[] = []
-  const cursors: RunCursor[] = []
-  const tombstones: RangeTombstone[] = []
-  let bytesRead = 0
+  const openFile = (fileNumber: number): HostFile => files.openRead(args.directoryPrefix + tableName(fileNumber))
+  const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots))
   try {
-    for (const run of args.runs) {
-      const tables = run.map(fileNumber => {
-        const file = files.openRead(args.directoryPrefix + tableName(fileNumber))
-        opened.push(file)
-        const table = TableReader.open(file, fileNumber, kernels)
-        for (const range of table.ranges) tombstones.push(range)
-        bytesRead += table.properties.fileBytes
-        return table
-      })
-      cursors.push(new RunCursor(tables, new StreamedBlocks(kernels, args.readAheadBytes), windows))
-    }
-    const retention = new Retention(args.snapshots, args.outside, tombstones)
-    return yield* writeTables(context, args, new MergeCursor(cursors), retention, bytesRead, false)
+    const output = yield* writeTables(context, args, new MergeCursor(runs), runs.map(run => run.ranges), false)
+    return { ...output, bytesRead: runs.reduce((bytes, run) => bytes + run.bytesRead, 0) }
   } finally {
-    for (const cursor of cursors) cursor.close()
-    for (const file of opened) file.close()
+    for (const run of runs) run.close()
     windows.close()
   }
 }

@@ -2,7 +2,6 @@
  * The tables of one run, one after the other, as one cursor. Only the table it stands in has a cursor open,
  * so a run costs one window however many tables it has.
  */
-import { compareBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
 import type { Cursor } from '../base/cursor.ts'
 import type { WindowPool } from '../memory/windows.ts'
@@ -28,7 +27,7 @@ export class RunCursor implements Cursor {
   #inner: TableCursor | undefined
 
   constructor(tables: readonly TableReader[], source: BlockSource, windows: WindowPool) {
-    this.#tables = tables.filter(table => table.properties.firstKey !== undefined)
+    this.#tables = tables.filter(table => table.properties.hasEntries)
     this.#source = source
     this.#windows = windows
   }
@@ -123,8 +122,7 @@ export function lowerTable(tables: readonly TableReader[], key: Uint8Array, star
   let high = tables.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    const last = tables[middle]!.properties.lastKey!
-    if (compareBytes(last, 0, last.length, key, start, end) < 0) low = middle + 1
+    if (tables[middle]!.properties.compareLast(key, start, end) < 0) low = middle + 1
     else high = middle
   }
   return low

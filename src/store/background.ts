@@ -15,7 +15,7 @@ import { narrowPick } from '../compaction/narrow.ts'
 import type { Pick } from '../compaction/strategy.ts'
 import { manifestName } from '../base/file-names.ts'
 import { applyEdit } from '../manifest/version.ts'
-import type { VersionEdit } from '../manifest/version.ts'
+import type { TableRecord, VersionEdit } from '../manifest/version.ts'
 import type { TableProperties } from '../table/properties.ts'
 import { compareKeys } from '../base/bytes.ts'
 import type { Core } from './core.ts'
@@ -195,6 +195,7 @@ export class Background {
     core.shape++
     for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
     core.valueFiles.release(slot.valueFiles)
+    slot.close()
     core.engine.admission.give(slot.buffer)
     core.counters.flushes++
     core.counters.flushBytes += output.bytesWritten
@@ -329,13 +330,14 @@ export class Background {
   #install(added: readonly TableProperties[], edit: VersionEdit): void {
     const core = this.#core
     const opened: number[] = []
-    const version = applyEdit(core.version, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables =>
-      tables.sort((a, b) => compareKeys(firstKeyOf(core, a.fileNumber, added), firstKeyOf(core, b.fileNumber, added))))
+    const version = applyEdit(core.version, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables => sortedByKey(core, tables, added))
     try {
       for (const properties of added) {
         core.tables.open(recordOf(properties))
         opened.push(properties.fileNumber)
       }
+      // One that goes is there until the new version counts.
+      core.tables.holdRuns(Math.max(version.runs.length, core.version.runs.length))
       core.manifests.commit(version)
     } catch (error) {
       if (core.host.files.exists(core.host.join(core.directory, manifestName(version.number)))) {
@@ -349,7 +351,8 @@ export class Background {
     }
     for (const properties of added) core.valueFiles.retain(properties.valueFiles)
     core.version = version
-    core.tree = new Tree(version, core.tables.readers, core.strategy)
+    core.tree = new Tree(version, core.tables.readers, core.strategy, core.tree)
+    core.tables.holdRuns(version.runs.length)
     core.shape++
     for (const number of edit.remove ?? []) {
       const { valueFiles } = core.reader(number).properties
@@ -388,7 +391,12 @@ export class Background {
   }
 }
 
-function firstKeyOf(core: Core, fileNumber: number, added: readonly TableProperties[]): Uint8Array {
-  const properties = added.find(table => table.fileNumber === fileNumber) ?? core.reader(fileNumber).properties
-  return (properties.firstKey ?? properties.rangeStart)!
+/** The tables of a run, some of them among `added`, in the order of their keys. Each key is looked up once. */
+function sortedByKey(core: Core, tables: readonly TableRecord[], added: readonly TableProperties[]): TableRecord[] {
+  const news = new Map(added.map(properties => [properties.fileNumber, properties]))
+  const keyed = tables.map(table => {
+    const properties = news.get(table.fileNumber) ?? core.reader(table.fileNumber).properties
+    return { table, key: (properties.firstKey ?? properties.rangeStart)! }
+  })
+  return keyed.sort((a, b) => compareKeys(a.key, b.key)).map(({ table }) => table)
 }

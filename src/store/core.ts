@@ -131,6 +131,7 @@ export class Core {
   /** Give back everything this store holds. */
   releaseMemory(): void {
     for (const slot of [this.active as MemtableSlot | undefined, ...this.sealed]) {
+      slot?.close()
       if (slot !== undefined && !slot.isPlaceholder) this.engine.admission.give(slot.buffer)
     }
     this.sealed = []

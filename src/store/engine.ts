@@ -15,6 +15,7 @@ import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
 import { Ghosts } from '../cache/ghosts.ts'
 import type { Host, JobRunner } from '../host/host.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
+import { SpareLease } from '../memory/spare-lease.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
 import { Admission } from './admission.ts'
@@ -22,7 +23,7 @@ import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.t
 import { tellBudget, tellError } from './events.ts'
 import { Governor } from './governor.ts'
 import { LogBuffer } from './log-buffer.ts'
-import { GHOST_SHARE, READING_BYTES, checkFloor, makePlan } from './plan.ts'
+import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 
 /** What the engine asks of each of its stores. */
@@ -61,6 +62,8 @@ export class Engine {
   readonly logBuffer: LogBuffer
   readonly runner: JobRunner
   readonly metadata: Account
+  /** Of `metadata`, what open tables take; its spare lets a flush or merge install its tables. */
+  readonly tableMemory: SpareLease
   readonly governor: Governor
   /** Scans that stand between two calls of their iterators: closed when their windows are needed. */
   readonly idleScans = new Set<() => void>()
@@ -95,7 +98,7 @@ export class Engine {
       throw invalidArgument('stores that share a budget must share their host too')
     }
     // What a further store holds must fit beside what the others hold.
-    if (engine.#holders > 0) checkFloor(engine.#plan, engine.metadata.bytes, engine.#holders + 1)
+    if (engine.#holders > 0) checkFloor(engine.#plan, engine.metadataBytes, engine.#holders + 1)
     engine.#holders++
     return engine
   }
@@ -123,6 +126,7 @@ export class Engine {
     const logAccount = reserve('log', 'fixed: one buffer', plan.logBufferBytes)
     const queueAccount = reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
     this.#leases.push(this.#jobsAccount.lease(plan.flushBytes + plan.mergeReserveBytes))
+    this.tableMemory = new SpareLease(this.metadata, METADATA_SPARE_BYTES)
     const memtablesAccount = budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved')
     this.admission = new Admission(memtablesAccount, plan.writeBytes, {
       onStarved: () => this.makeRoom(),
@@ -166,6 +170,8 @@ export class Engine {
   }
 
   get plan(): Plan { return this.#plan }
+  /** What tables hold, without the spare, which is part of what the floor has for reading. */
+  get metadataBytes(): number { return this.metadata.bytes - this.tableMemory.spareBytes }
   /** Some job runs that will give memory back. */
   get isBusy(): boolean { return this.runner.pending > 0 }
   get hasMergePlace(): boolean { return this.#mergesRunning < this.#plan.maxMerges }
@@ -196,6 +202,7 @@ export class Engine {
     this.cache.close()
     this.windows.close()
     this.admission.close()
+    this.tableMemory.close()
     for (const lease of this.#leases.splice(0)) {
       lease.account.measure = undefined
       lease.release()
@@ -294,7 +301,7 @@ export class Engine {
   /** Change the budget while stores are open. Throws BUDGET_TOO_SMALL, and nothing changes, below the floor. */
   setBudget(budgetBytes: number, blockBytes: number): void {
     const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode, this.#writeShare)
-    checkFloor(plan, this.metadata.bytes, this.#holders)
+    checkFloor(plan, this.metadataBytes, this.#holders)
     this.#plan = plan
     this.governor.configure(plan)
     this.#targetBytes = budgetBytes

@@ -120,14 +120,14 @@ const ENTRIES: Entry[] = [
 ]
 const RANGES = [{ start: Buffer.from('city:a'), end: Buffer.from('city:c'), seq: 258 }]
 
-function contentsOf(bytes: Uint8Array): { texts: string[], ranges: string[], valueFiles: number[] } {
+function contentsOf(bytes: Uint8Array): { texts: string[], ranges: string[], valueFiles: readonly number[] } {
   const opened = openTable(new MemoryFile('/00000007.table', bytes))
   opened.reader.verify(KERNELS)
   const texts: string[] = []
   const cursor = opened.reader.cursor(opened.source, opened.windows)
   for (cursor.seekToFirst(); cursor.valid; cursor.next()) texts.push(textOf(entryAt(cursor)))
   cursor.close()
-  const ranges = opened.reader.ranges.map(({ start, end, seq }) => `${Buffer.from(start).toString()}-${Buffer.from(end).toString()}@${seq}`)
+  const ranges = opened.reader.readRanges(KERNELS).map(({ start, end, seq }) => `${Buffer.from(start).toString()}-${Buffer.from(end).toString()}@${seq}`)
   const { valueFiles } = opened.reader.properties
   opened.close()
   return { texts, ranges, valueFiles }

@@ -111,7 +111,7 @@ export class MemtableExchange {
     const logNumber = this.#logs.begin()
     const slot = core.active
     core.sealed.push(slot)
-    core.active = new MemtableSlot(undefined, logNumber)
+    core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
     core.shape++
     this.#background.flush(slot)
     this.owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES
@@ -160,7 +160,7 @@ export class MemtableExchange {
   /** An empty memtable takes the place of an empty one; the log goes on. */
   #replaceActive(buffer: SharedArrayBuffer | undefined): void {
     const core = this.#core
-    core.active = new MemtableSlot(buffer, core.active.logNumber)
+    core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
     core.shape++
   }
 }

@@ -2,6 +2,7 @@
  * A memtable with what the store knows of it: the active one, or one being flushed. A store that has not written since its last
  * flush holds a placeholder of a few KiB instead of an arena.
  */
+import type { Account } from '../memory/budget.ts'
 import { Memtable } from '../memtable/memtable.ts'
 import { MemtableRanges } from './memtable-ranges.ts'
 
@@ -18,15 +19,19 @@ export class MemtableSlot {
   /** True: nothing may be written to it. */
   readonly isPlaceholder: boolean
 
-  constructor(buffer: SharedArrayBuffer | undefined, logNumber: number) {
+  /** `account`: for what reading its range tombstones takes. */
+  constructor(buffer: SharedArrayBuffer | undefined, logNumber: number, account: Account) {
     this.isPlaceholder = buffer === undefined
     buffer ??= new SharedArrayBuffer(Memtable.MIN_BYTES)
     this.buffer = buffer
     this.logNumber = logNumber
     this.memtable = new Memtable(buffer)
     this.memtable.reset()
-    this.ranges = new MemtableRanges(this.memtable)
+    this.ranges = new MemtableRanges(this.memtable, account)
   }
 
   get isEmpty(): boolean { return this.memtable.entryCount === 0 && this.memtable.rangeCount === 0 }
+
+  /** Nobody reads it any more: give back what it holds besides its arena. */
+  close(): void { this.ranges.close() }
 }

@@ -49,7 +49,7 @@ export interface Plan {
   mode: 'worker' | 'inline'
   /** Isolate, stack and wasm memory of the worker; inline: wasm memory of the jobs. */
   workerBytes: number
-  /** A limit, not a lease: what many range tombstones take while a merge resolves them. */
+  /** A limit, not a lease: no job comes near it. */
   workerHeapBytes: number
   flushBytes: number
   /** The reserve of one smallest merge. */
@@ -74,6 +74,8 @@ const ISOLATE_BYTES = 5 * MIB
 /** Windows and cache that merges and memtables leave to readers. */
 export const READING_BYTES: number = 512 * KIB
 const LEAST_READING_BYTES = 64 * KIB
+/** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
+export const METADATA_SPARE_BYTES: number = 64 * KIB
 
 /** `mode`: of a budget in use, whose worker runs or does not. `writeShare`: fixed, not tuned. */
 export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number): Plan {

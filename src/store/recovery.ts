@@ -86,7 +86,8 @@ export function recover(core: Core, makeBackground: () => Background): { backgro
       core.valueFiles.retain(reader.properties.valueFiles)
     }
   }
-  checkFloor(core.plan, core.engine.metadata.bytes)
+  core.tables.holdRuns(base.runs.length)
+  checkFloor(core.plan, core.engine.metadataBytes)
   const release = core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES)
   try {
     const { background, report } = recoverLog(core, base, files, makeBackground)
@@ -170,7 +171,7 @@ function replay(core: Core, background: Background, files: readonly StoredFile[]
 { logSegments: number, operations: number, droppedBytes: number } {
   const numbers = segmentsFrom(core.version.logFloor, files)
   core.logs = [...numbers]
-  core.active = new MemtableSlot(undefined, numbers[0] ?? Atomics.load(core.nextFile, 0))
+  core.active = new MemtableSlot(undefined, numbers[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
   const recoveredSeq = core.version.lastSeq
   let operations = 0
   let droppedBytes = 0
@@ -248,13 +249,13 @@ function makeRoom(core: Core, background: Background, logNumber: number, kind: n
   if (!active.isPlaceholder && hasPlace && active.memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
   if (!active.isPlaceholder) {
     core.sealed.push(active)
-    core.active = new MemtableSlot(undefined, logNumber)
+    core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
     background.flush(active)
     while (core.sealed.length > 0) waitForJob(background)
   }
   let buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)
   for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)) waitForJob(background)
-  core.active = new MemtableSlot(buffer, core.active.logNumber)
+  core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
 }
 
 function waitForJob(background: Background): void {

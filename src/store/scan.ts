@@ -11,11 +11,10 @@
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, MAX_SEQ } from '../base/cursor.ts'
 import type { Cursor } from '../base/cursor.ts'
-import type { RangeSet } from '../base/ranges.ts'
+import type { RangeLookup } from '../base/fragment-list.ts'
 import { MergeCursor } from '../compaction/merge-cursor.ts'
 import { RunCursor } from '../compaction/run-cursor.ts'
 import type { Core } from './core.ts'
-import type { MemtableRanges } from './memtable-ranges.ts'
 
 export class Scan {
   /** The entry it stands on. */
@@ -29,7 +28,7 @@ export class Scan {
   readonly shape: number
   readonly #merge: MergeCursor
   readonly #runs: RunCursor[]
-  readonly #ranges: (RangeSet | MemtableRanges)[] = []
+  readonly #ranges: RangeLookup[] = []
   readonly #snapshotSeq: number
   readonly #reverse: boolean
   /** Backward, the merge stands beyond the current key already, so its value is kept here. */

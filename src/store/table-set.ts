@@ -1,80 +1,85 @@
 /**
- * The open table files, by number. Account: `table metadata`, leased as each reader is opened.
+ * The open tables, by number. Their files are opened when they are read and bounded in number (`table-files.ts`).
+ *
+ * Account: `table metadata`, through the engine's spare lease: taken before a reader allocates, with what the version and the tree
+ * hold of its table. So the tables of one flush and one smallest merge find room whatever others have leased.
  */
 import { CorruptionError } from '../base/errors.ts'
 import type { TableRecord } from '../manifest/version.ts'
-import type { Lease } from '../memory/budget.ts'
 import { TableReader } from '../table/table-reader.ts'
 import type { Engine } from './engine.ts'
+import { TableFile, TableFiles } from './table-files.ts'
 
-/** JavaScript objects of a reader, its properties and its file handle, measured generously. */
-const OBJECT_BYTES = 4096
-/** What a range tombstone takes in the resolved set of its run, besides its keys. The reader counts its own copy itself. */
-const RESOLVED_RANGE_BYTES = 200
-
-interface OpenTable {
-  reader: TableReader
-  lease: Lease
-}
+/**
+ * Besides the reader: its file, its record in the version, its view and its places in the tree, and those in the version and tree
+ * before, which are there until the new ones count. As measured.
+ */
+const OBJECT_BYTES = 560
+/** A run of the version and of the tree, with its lists of tables. */
+const RUN_BYTES = 640
 
 export class TableSet {
   readonly #engine: Engine
+  readonly #files: TableFiles
   readonly #path: (number: number) => string
-  readonly #tables = new Map<number, OpenTable>()
   readonly readers = new Map<number, TableReader>()
+  #runBytes = 0
 
   constructor(engine: Engine, path: (number: number) => string) {
     this.#engine = engine
+    this.#files = TableFiles.of(engine.host.files)
     this.#path = path
   }
 
   get(number: number): TableReader { return this.readers.get(number)! }
 
-  /** Open a table and check it against what the manifest says of it. Throws CorruptionError. */
+  /** Open a table and check it against what the manifest says of it. Throws CorruptionError, and BUDGET_TOO_SMALL without room. */
   open(record: TableRecord): TableReader {
-    const path = this.#path(record.fileNumber)
-    let file
-    try {
-      file = this.#engine.host.files.openRead(path)
-    } catch (cause) {
-      if ((cause as { code?: unknown }).code !== 'ENOENT') throw cause
-      throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it', { cause })
-    }
+    const { tableMemory, kernels } = this.#engine
+    const { fileNumber } = record
+    const file = new TableFile(this.#files, fileNumber, this.#path)
+    let taken = 0
     try {
       const size = file.size()
-      if (size !== record.fileBytes) throw new CorruptionError(path, Math.min(size, record.fileBytes), `the table has ${size} bytes, the manifest says ${record.fileBytes}`)
-      const reader = TableReader.open(file, record.fileNumber, this.#engine.kernels)
+      if (size !== record.fileBytes) throw new CorruptionError(file.path, Math.min(size, record.fileBytes), `the table has ${size} bytes, the manifest says ${record.fileBytes}`)
+      const admit = (residentBytes: number): void => {
+        const bytes = OBJECT_BYTES + residentBytes
+        tableMemory.take(bytes - taken)
+        taken = bytes
+      }
+      const reader = TableReader.open(file, fileNumber, kernels, { admit })
       if (reader.properties.entries !== record.entries) {
-        throw new CorruptionError(path, 0, `the table holds ${reader.properties.entries} entries, the manifest says ${record.entries}`)
+        throw new CorruptionError(file.path, 0, `the table holds ${reader.properties.entries} entries, the manifest says ${record.entries}`)
       }
       reader.id = this.#engine.takeTableId()
-      const lease = this.#engine.metadata.lease(reader.residentBytes + OBJECT_BYTES + resolvedBytes(reader))
-      this.#tables.set(record.fileNumber, { reader, lease })
-      this.readers.set(record.fileNumber, reader)
+      this.readers.set(fileNumber, reader)
       return reader
     } catch (error) {
       file.close()
+      tableMemory.give(taken)
       throw error
     }
   }
 
+  /** Account for a version with so many runs. Throws BUDGET_TOO_SMALL without room. */
+  holdRuns(count: number): void {
+    const { tableMemory } = this.#engine
+    const bytes = count * RUN_BYTES
+    if (bytes > this.#runBytes) tableMemory.take(bytes - this.#runBytes)
+    else tableMemory.give(this.#runBytes - bytes)
+    this.#runBytes = bytes
+  }
+
   drop(number: number): void {
-    const table = this.#tables.get(number)
-    if (table === undefined) return
-    this.#tables.delete(number)
+    const reader = this.readers.get(number)
+    if (reader === undefined) return
     this.readers.delete(number)
-    table.reader.file.close()
-    table.lease.release()
+    reader.file.close()
+    this.#engine.tableMemory.give(OBJECT_BYTES + reader.residentBytes)
   }
 
   close(): void {
-    for (const number of [...this.#tables.keys()]) this.drop(number)
+    for (const number of [...this.readers.keys()]) this.drop(number)
+    this.holdRuns(0)
   }
-}
-
-/** The share of a table in the resolved range tombstones of its run. */
-function resolvedBytes({ ranges }: TableReader): number {
-  let bytes = 0
-  for (const { start, end } of ranges) bytes += RESOLVED_RANGE_BYTES + start.length + end.length
-  return bytes
 }

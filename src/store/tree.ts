@@ -6,27 +6,18 @@
  *    by size, not by age), so reads go on until no remaining run can hold anything newer than what was found.
  * 2. Within a run point keys are disjoint between tables; range tombstones count for the whole run.
  */
-import { compareBytes, compareKeys } from '../base/bytes.ts'
 import { Hit } from '../base/cursor.ts'
-import { RangeSet } from '../base/ranges.ts'
-import { lowerTable } from '../compaction/run-cursor.ts'
-import type { OutsideTable } from '../compaction/retention.ts'
-import type { RunView, Strategy, TableView, TreeView } from '../compaction/strategy.ts'
+import { packOutside } from '../compaction/outside.ts'
+import type { OutsideTable, OutsideTables } from '../compaction/outside.ts'
+import type { Strategy, TreeView } from '../compaction/strategy.ts'
 import type { TableRecord, Version } from '../manifest/version.ts'
 import type { BlockSource } from '../table/block/block-source.ts'
 import type { TableProperties } from '../table/properties.ts'
 import type { TableReader } from '../table/table-reader.ts'
+import { Run } from './run.ts'
 
-export interface Run extends RunView {
-  readonly minSeq: number
-  readonly entries: number
-  readonly deletes: number
-  readonly readers: readonly TableReader[]
-  /** The readers that hold point entries, for `lowerTable`. */
-  readonly pointReaders: readonly TableReader[]
-  readonly ranges: RangeSet
-}
-
+/** Most hulls that a job is told of: of more tables, neighbours are told of as one. */
+const MOST_OUTSIDE = 1024
 const NO_HIDDEN: ReadonlySet<number> = new Set()
 
 export class Tree {
@@ -37,22 +28,10 @@ export class Tree {
   readonly tableCount: number
   readonly #tried = new Hit()
 
-  constructor(version: Version, readers: ReadonlyMap<number, TableReader>, strategy: Strategy) {
-    const runs = version.runs.map((run): Run => {
-      const own = run.tables.map(table => readers.get(table.fileNumber)!)
-      const tombstones = own.flatMap(reader => reader.ranges)
-      const tables = own.map(viewOf)
-      return {
-        id: run.id, level: run.level, tables, readers: own,
-        pointReaders: own.filter(reader => reader.properties.firstKey !== undefined),
-        bytes: sum(own, properties => properties.fileBytes),
-        entries: sum(own, properties => properties.entries),
-        deletes: sum(own, properties => properties.deletes),
-        minSeq: Math.min(...own.map(reader => reader.properties.minSeq)),
-        maxSeq: Math.max(...own.map(reader => reader.properties.maxSeq)),
-        ranges: tombstones.length === 0 ? RangeSet.EMPTY : RangeSet.of(tombstones),
-      }
-    })
+  /** `before`: the tree before it. Runs that are the same in both are taken over. */
+  constructor(version: Version, readers: ReadonlyMap<number, TableReader>, strategy: Strategy, before?: Tree) {
+    const known = new Map(before?.runs.map(run => [run.record, run]))
+    const runs = version.runs.map(record => known.get(record) ?? new Run(record, readers))
     this.runs = runs.sort((a, b) => b.maxSeq - a.maxSeq || b.id - a.id)
     const view = this.view(NO_HIDDEN)
     this.runCount = strategy.runCount(view)
@@ -85,10 +64,8 @@ export class Tree {
         const covering = run.ranges.coveringSeq(key, start, end, snapshotSeq)
         if (covering > cover) cover = covering
       }
-      const readers = run.pointReaders
-      const at = readers.length === 1 ? 0 : lowerTable(readers, key, start, end)
-      const reader = readers[at]
-      if (reader === undefined || isOutside(reader.properties, key, start, end)) continue
+      const reader = run.find(key, start, end)
+      if (reader === undefined) continue
       stale = found !== undefined
       const tried = this.#tried
       if (!reader.get(source, key, start, end, hash, snapshotSeq, tried) || tried.seq <= hit.seq) continue
@@ -105,48 +82,35 @@ export class Tree {
     return cover
   }
 
-  /** Tables that are not among `inputs` and may hold entries older than `maxSeq`. */
-  outside(inputs: ReadonlySet<number>, maxSeq: number): OutsideTable[] {
+  /** Tables that are not among `inputs` and may hold entries older than `maxSeq`, neighbours joined when they are many. */
+  outside(inputs: ReadonlySet<number>, maxSeq: number): OutsideTables {
     const outside: OutsideTable[] = []
+    const atOnce = Math.ceil(this.tableCount / MOST_OUTSIDE)
     for (const run of this.runs) {
-      for (const { properties } of run.pointReaders) {
-        if (!inputs.has(properties.fileNumber) && properties.minSeq < maxSeq) {
-          outside.push({ firstKey: properties.firstKey!, lastKey: properties.lastKey!, minSeq: properties.minSeq })
+      if (run.minSeq >= maxSeq) continue
+      let joined = 0
+      for (const { fileNumber, properties } of run.pointReaders) {
+        if (inputs.has(fileNumber)) {
+          // What lies on either side of an input must not be taken for one that reaches over it.
+          joined = 0
+        } else if (properties.minSeq < maxSeq) {
+          const { minSeq } = properties
+          const last = outside.at(-1)
+          if (joined === 0) {
+            outside.push({ firstKey: properties.firstKey!, lastKey: properties.lastKey!, minSeq })
+          } else {
+            last!.lastKey = properties.lastKey!
+            if (minSeq < last!.minSeq) last!.minSeq = minSeq
+          }
+          joined = (joined + 1) % atOnce
         }
       }
     }
-    return outside
+    return packOutside(outside)
   }
 }
 
 export function recordOf(properties: TableProperties): TableRecord {
   const { fileNumber, fileBytes, entries, deletes } = properties
   return { fileNumber, fileBytes, entries, deletes }
-}
-
-/** The inclusive hull of a table's keys and range tombstones. */
-function viewOf({ properties }: TableReader): TableView {
-  const { fileNumber, fileBytes, entries, deletes, firstKey, lastKey, rangeStart, rangeEnd } = properties
-  return {
-    id: fileNumber, bytes: fileBytes, entries, deletes,
-    firstKey: smaller(firstKey, rangeStart)!, lastKey: larger(lastKey, rangeEnd)!,
-  }
-}
-
-function smaller(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
-  if (a === undefined || b === undefined) return a ?? b
-  return compareKeys(a, b) <= 0 ? a : b
-}
-
-function larger(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {
-  if (a === undefined || b === undefined) return a ?? b
-  return compareKeys(a, b) >= 0 ? a : b
-}
-
-function isOutside({ firstKey }: TableProperties, key: Uint8Array, start: number, end: number): boolean {
-  return compareBytes(key, start, end, firstKey!, 0, firstKey!.length) < 0
-}
-
-function sum(readers: readonly TableReader[], of: (properties: TableProperties) => number): number {
-  return readers.reduce((total, reader) => total + of(reader.properties), 0)
 }

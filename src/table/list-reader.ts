@@ -6,9 +6,10 @@
  *
  * Invariant: the chain only goes to lower offsets, so it ends; every record is checked against its block.
  */
-import { compareKeys } from '../base/bytes.ts'
+import { compareBytes } from '../base/bytes.ts'
 import type { RangeTombstone } from '../base/cursor.ts'
 import { CorruptionError } from '../base/errors.ts'
+import { FragmentList } from '../base/fragment-list.ts'
 import type { BlockFile, StoredBlockReader } from './block/stored-block-reader.ts'
 import { BLOCK_RANGES, BLOCK_VALUE_FILES, MAX_KEY_BYTES } from './format.ts'
 import { LIST_HEADER_BYTES } from './list-writer.ts'
@@ -28,6 +29,84 @@ export function readRanges(table: BlockFile, loader: StoredBlockReader, offset: 
 /** The numbers, ascending. */
 export function readValueFiles(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): number[] {
   return readList(table, loader, BLOCK_VALUE_FILES, offset, storedBytes, parseValueFile)
+}
+
+/** The blocks of a list, in the order they were written, with what is in all of them. */
+export interface ListBlocks {
+  /** Offset and stored size of each. */
+  handles: Uint32Array
+  records: number
+  /** Bytes of all records without their headers. */
+  keyBytes: number
+  /** They are sorted by start, then by seq descending, and equal or disjoint. */
+  isSorted: boolean
+}
+
+/** Find the blocks of a list of range tombstones and check every record. Memory: 8 bytes a block, and one record. */
+export function rangeBlocks(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): ListBlocks {
+  const handles: number[] = []
+  let records = 0
+  let keyBytes = 0
+  let isSorted = true
+  /** The first record of the block behind the one in hand. */
+  let behind: Uint8Array | undefined
+  while (storedBytes > 0) {
+    handles.push(storedBytes, offset)
+    const count = openListBlock(table, loader, BLOCK_RANGES, offset, storedBytes)
+    const bytes = loader.kernels.memory
+    const first = loader.start + LIST_HEADER_BYTES
+    let at = first
+    let before = first
+    for (let i = 0; i < count; i++) {
+      const to = rangeEnd(bytes, at, loader.end)
+      if (to < 0) throw malformed(table, offset, i, count)
+      if (i > 0 && isSorted) isSorted = follows(bytes, before, bytes, at)
+      before = at
+      at = to
+    }
+    if (count > 0) {
+      if (behind !== undefined && isSorted) isSorted = follows(bytes, before, behind, 0)
+      behind = bytes.slice(first, rangeEnd(bytes, first, loader.end))
+    }
+    records += count
+    keyBytes += at - first - count * RANGE_HEADER_BYTES
+    const next = blockBefore(table, loader, offset, at)
+    offset = next.offset
+    storedBytes = next.storedBytes
+  }
+  return { handles: Uint32Array.from(handles.reverse()), records, keyBytes, isSorted }
+}
+
+/** Whether the record b[bAt...] comes behind a[aAt...] in a list of fragments. */
+function follows(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
+  const aStart = aAt + RANGE_HEADER_BYTES
+  const aSplit = aStart + readU32(a, aAt + 8)
+  const aEnd = aSplit + readU32(a, aAt + 12)
+  const bStart = bAt + RANGE_HEADER_BYTES
+  const bSplit = bStart + readU32(b, bAt + 8)
+  const bEnd = bSplit + readU32(b, bAt + 12)
+  if (compareBytes(a, aSplit, aEnd, b, bStart, bSplit) <= 0) return true
+  return compareBytes(a, aStart, aSplit, b, bStart, bSplit) === 0 && compareBytes(a, aSplit, aEnd, b, bSplit, bEnd) === 0 &&
+    readU64(a, aAt) > readU64(b, bAt)
+}
+
+/** Pack the tombstones of these blocks, which are sorted. */
+export function packRanges(table: BlockFile, loader: StoredBlockReader, { handles, records, keyBytes }: ListBlocks): FragmentList {
+  const list = new FragmentList(records, keyBytes)
+  for (let i = 0; i < handles.length; i += 2) {
+    loader.load(table, handles[i]!, handles[i + 1]!)
+    const bytes = loader.kernels.memory
+    const count = readU32(bytes, loader.start + 12)
+    let at = loader.start + LIST_HEADER_BYTES
+    for (let record = 0; record < count; record++) {
+      const from = at + RANGE_HEADER_BYTES
+      const split = from + readU32(bytes, at + 8)
+      const end = split + readU32(bytes, at + 12)
+      list.add(bytes, from, split, end, readU64(bytes, at))
+      at = end
+    }
+  }
+  return list
 }
 
 /** Stored bytes of all blocks of a list: what `verify` accounts for. */
@@ -52,44 +131,70 @@ function readList<T>(
 ): T[] {
   const pieces: T[][] = []
   while (storedBytes > 0) {
-    loader.load(table, offset, storedBytes)
+    const records = openListBlock(table, loader, type, offset, storedBytes)
     const bytes = loader.kernels.memory
-    const { start, end } = loader
-    if (bytes[start] !== type || end - start < LIST_HEADER_BYTES) {
-      throw new CorruptionError(table.file.path, offset, `a list block of type ${bytes[start]}, not ${type}`)
-    }
-    const records = readU32(bytes, start + 12)
     const piece: T[] = []
-    let at = start + LIST_HEADER_BYTES
+    let at = loader.start + LIST_HEADER_BYTES
     for (let i = 0; i < records; i++) {
-      at = parse(bytes, at, end, piece)
-      if (at < 0) throw new CorruptionError(table.file.path, offset, `record ${i} of ${records} in a list block is malformed`)
+      at = parse(bytes, at, loader.end, piece)
+      if (at < 0) throw malformed(table, offset, i, records)
     }
-    if (at !== end) throw new CorruptionError(table.file.path, offset, `${end - at} bytes behind the last record of a list block`)
     pieces.push(piece)
-    const before = readU32(bytes, start + 4)
-    storedBytes = readU32(bytes, start + 8)
-    if (storedBytes > 0 && before + storedBytes > offset) {
-      throw new CorruptionError(table.file.path, offset, `a list block points forward, to ${before}`)
-    }
-    offset = before
+    const next = blockBefore(table, loader, offset, at)
+    offset = next.offset
+    storedBytes = next.storedBytes
   }
   return pieces.reverse().flat()
 }
 
-function parseRange(bytes: Uint8Array, at: number, end: number, into: RangeTombstone[]): number {
+/** Load a block of a list; returns how many records it says it has. */
+function openListBlock(table: BlockFile, loader: StoredBlockReader, type: number, offset: number, storedBytes: number): number {
+  loader.load(table, offset, storedBytes)
+  const { start, end } = loader
+  const bytes = loader.kernels.memory
+  if (bytes[start] !== type || end - start < LIST_HEADER_BYTES) {
+    throw new CorruptionError(table.file.path, offset, `a list block of type ${bytes[start]}, not ${type}`)
+  }
+  return readU32(bytes, start + 12)
+}
+
+/** The chain's block before the one in hand, whose records end at `at`. */
+function blockBefore(table: BlockFile, loader: StoredBlockReader, offset: number, at: number): { offset: number, storedBytes: number } {
+  const { start, end } = loader
+  const bytes = loader.kernels.memory
+  if (at !== end) throw new CorruptionError(table.file.path, offset, `${end - at} bytes behind the last record of a list block`)
+  const before = readU32(bytes, start + 4)
+  const storedBytes = readU32(bytes, start + 8)
+  if (storedBytes > 0 && before + storedBytes > offset) {
+    throw new CorruptionError(table.file.path, offset, `a list block points forward, to ${before}`)
+  }
+  return { offset: before, storedBytes }
+}
+
+function malformed(table: BlockFile, offset: number, record: number, records: number): CorruptionError {
+  return new CorruptionError(table.file.path, offset, `record ${record} of ${records} in a list block is malformed`)
+}
+
+/** Where the tombstone at `at` ends, or -1 when it is none. */
+function rangeEnd(bytes: Uint8Array, at: number, end: number): number {
   if (at + RANGE_HEADER_BYTES > end) return -1
   const seq = readU64(bytes, at)
   const startLength = readU32(bytes, at + 8)
   const endLength = readU32(bytes, at + 12)
   const from = at + RANGE_HEADER_BYTES
   if (seq < 1 || !Number.isSafeInteger(seq) || startLength > MAX_KEY_BYTES || endLength > MAX_KEY_BYTES) return -1
-  if (from + startLength + endLength > end) return -1
   const split = from + startLength
-  const tombstone = { start: bytes.slice(from, split), end: bytes.slice(split, split + endLength), seq }
-  if (compareKeys(tombstone.start, tombstone.end) >= 0) return -1
-  into.push(tombstone)
+  if (split + endLength > end || compareBytes(bytes, from, split, bytes, split, split + endLength) >= 0) return -1
   return split + endLength
+}
+
+function parseRange(bytes: Uint8Array, at: number, end: number, into: RangeTombstone[]): number {
+  const to = rangeEnd(bytes, at, end)
+  if (to < 0) return -1
+  const from = at + RANGE_HEADER_BYTES
+  const split = from + readU32(bytes, at + 8)
+  into.push({ start: bytes.slice(from, split), end: bytes.slice(split, to), seq: readU64(bytes, at) })
+  return to
 }
 
 function parseValueFile(bytes: Uint8Array, at: number, end: number, into: number[]): number {

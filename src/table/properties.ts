@@ -10,7 +10,7 @@
  *     88  u32 each: lengths of first key, last key, range start, range end
  *    104  those four
  */
-import { copyBytes } from '../base/bytes.ts'
+import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
 import { BLOCK_PROPERTIES, MAX_FILE_NUMBER, MAX_KEY_BYTES } from './format.ts'
 import { readU32, readU64, writeU32, writeU64 } from './little-endian.ts'
@@ -35,13 +35,93 @@ export interface TableProperties {
   minSeq: number
   maxSeq: number
   /** Of entries; absent if there are none. */
-  firstKey?: Uint8Array
-  lastKey?: Uint8Array
+  firstKey?: Uint8Array | undefined
+  lastKey?: Uint8Array | undefined
   /** Hull of the range tombstones: smallest start, largest (exclusive) end; absent if there are none. */
-  rangeStart?: Uint8Array
-  rangeEnd?: Uint8Array
+  rangeStart?: Uint8Array | undefined
+  rangeEnd?: Uint8Array | undefined
   /** Numbers of the value files that entries refer to, ascending. */
-  valueFiles: number[]
+  valueFiles: readonly number[]
+}
+
+const NO_FILES: readonly number[] = []
+
+/**
+ * The properties of a table that is open: its keys lie one after the other in bytes that it shares with others, because four
+ * arrays of their own would take several times their length. Key getters make a new view at each call: for comparing there are
+ * `compareFirst` and the like.
+ */
+export class ResidentProperties implements TableProperties {
+  readonly fileNumber: number
+  readonly fileBytes: number
+  readonly entries: number
+  readonly deletes: number
+  readonly rangeDeletes: number
+  readonly blocks: number
+  readonly rawKeyBytes: number
+  readonly rawValueBytes: number
+  readonly minSeq: number
+  readonly maxSeq: number
+  readonly valueFiles: readonly number[]
+  readonly #bytes: Uint8Array
+  /** Where the first key begins, and where each of the four ends. An absent one has no length. */
+  readonly #at: number
+  readonly #firstEnd: number
+  readonly #lastEnd: number
+  readonly #startEnd: number
+  readonly #end: number
+
+  /** Bytes that the keys take. */
+  static keyBytes({ firstKey, lastKey, rangeStart, rangeEnd }: TableProperties): number {
+    return (firstKey?.length ?? 0) + (lastKey?.length ?? 0) + (rangeStart?.length ?? 0) + (rangeEnd?.length ?? 0)
+  }
+
+  /** Copies the keys to `bytes` at `at`. */
+  constructor(properties: TableProperties, valueFiles: readonly number[], bytes: Uint8Array, at: number) {
+    this.fileNumber = properties.fileNumber
+    this.fileBytes = properties.fileBytes
+    this.entries = properties.entries
+    this.deletes = properties.deletes
+    this.rangeDeletes = properties.rangeDeletes
+    this.blocks = properties.blocks
+    this.rawKeyBytes = properties.rawKeyBytes
+    this.rawValueBytes = properties.rawValueBytes
+    this.minSeq = properties.minSeq
+    this.maxSeq = properties.maxSeq
+    this.valueFiles = valueFiles.length === 0 ? NO_FILES : valueFiles
+    this.#bytes = bytes
+    this.#at = at
+    this.#firstEnd = append(properties.firstKey, bytes, at)
+    this.#lastEnd = append(properties.lastKey, bytes, this.#firstEnd)
+    this.#startEnd = append(properties.rangeStart, bytes, this.#lastEnd)
+    this.#end = append(properties.rangeEnd, bytes, this.#startEnd)
+  }
+
+  get hasEntries(): boolean { return this.entries > 0 }
+  get firstKey(): Uint8Array | undefined { return this.hasEntries ? this.#bytes.subarray(this.#at, this.#firstEnd) : undefined }
+  get lastKey(): Uint8Array | undefined { return this.hasEntries ? this.#bytes.subarray(this.#firstEnd, this.#lastEnd) : undefined }
+  get rangeStart(): Uint8Array | undefined { return this.rangeDeletes > 0 ? this.#bytes.subarray(this.#lastEnd, this.#startEnd) : undefined }
+  get rangeEnd(): Uint8Array | undefined { return this.rangeDeletes > 0 ? this.#bytes.subarray(this.#startEnd, this.#end) : undefined }
+
+  /** The first key against another: negative, zero or positive. There must be entries. */
+  compareFirst(key: Uint8Array, start: number, end: number): number {
+    return compareBytes(this.#bytes, this.#at, this.#firstEnd, key, start, end)
+  }
+
+  compareLast(key: Uint8Array, start: number, end: number): number {
+    return compareBytes(this.#bytes, this.#firstEnd, this.#lastEnd, key, start, end)
+  }
+
+  /** The end of its range tombstones against a key. There must be some. */
+  compareRangeEnd(key: Uint8Array, start: number, end: number): number {
+    return compareBytes(this.#bytes, this.#startEnd, this.#end, key, start, end)
+  }
+}
+
+function append(key: Uint8Array | undefined, bytes: Uint8Array, at: number): number {
+  if (key === undefined) return at
+  copyBytes(key, 0, key.length, bytes, at)
+  return at + key.length
 }
 
 /** The properties as stored: the value files are a list of their own. */

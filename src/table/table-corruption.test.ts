@@ -4,7 +4,7 @@ import { CorruptionError } from '../base/errors.ts'
 import { Hit, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { hashKey } from '../base/hash.ts'
 import { StreamedBlocks } from './block/block-source.ts'
-import { FOOTER_BODY_BYTES, FOOTER_BYTES } from './footer.ts'
+import { FOOTER_BODY_BYTES, FOOTER_BYTES, decodeFooter } from './footer.ts'
 import { handleAt, nodeCount } from './index/index-node.ts'
 import { readU32, writeU32 } from './little-endian.ts'
 import { bytesOf, entryAt, openTable, put, sortEntries, testKernels, textOf, writeTable, type Entry } from './testing/model.ts'
@@ -54,7 +54,7 @@ function readAll(file: MemoryFile, expected: readonly string[] | undefined, stre
       opened.reader.get(source, entry.key, 0, entry.key.length, hashKey(entry.key, 0, entry.key.length), entry.seq, hit)
       if (expected) assert.equal(hit.seq, entry.seq)
     }
-    if (expected) assert.deepEqual(opened.reader.ranges, ranges)
+    if (expected) assert.deepEqual(opened.reader.readRanges(testKernels()), ranges)
   } finally {
     cursor.close()
     opened.close()
@@ -161,7 +161,7 @@ function allBlocks(file: MemoryFile): Handle[] {
   const handles = dataBlocks(file)
   const at = handleAt(reader.root, 0, 0)
   for (const pair of [at, at + 8]) handles.push({ offset: readU32(reader.root, pair), bytes: readU32(reader.root, pair + 4) })
-  const { footer } = reader
+  const footer = decodeFooter(file.bytes, reader.blockEnd)
   handles.push({ offset: footer.rangesOffset, bytes: footer.rangesBytes }, { offset: footer.rootOffset, bytes: footer.rootBytes })
   handles.push({ offset: footer.propertiesOffset, bytes: footer.propertiesBytes })
   handles.push({ offset: reader.blockEnd, bytes: FOOTER_BODY_BYTES + 8 })

@@ -4,15 +4,18 @@
  * Invariants
  * 1. Nothing of the file is used before its checksum and its bounds have been checked; what does not hold is a CorruptionError
  *    with path and offset.
- * 2. Resident are only the top of the index, the properties and the range tombstones: `residentBytes`. Filters, index
- *    partitions and data blocks come through a BlockSource.
+ * 2. Resident are only the top of the index, the properties and the packed range tombstones: `residentBytes`, in one array but
+ *    for the tombstones. Filters, index partitions and data blocks come through a BlockSource.
+ * 3. Before anything resident is allocated its owner is asked (`admit`).
  *
  * Cost of a get: root (resident), filter partition, index partition, data block; of a miss, nearly always the first two.
  * The reader leases nothing: its owner accounts for `residentBytes`, and closes the file.
  */
 import { CorruptionError, SpillwayError, invalidArgument } from '../base/errors.ts'
-import type { Hit, RangeTombstone } from '../base/cursor.ts'
+import { EMPTY, type Hit, type RangeTombstone } from '../base/cursor.ts'
+import { FragmentList, type RangeLookup } from '../base/fragment-list.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
+import { RangeSet } from '../base/ranges.ts'
 import type { HostFile } from '../host/host.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import type { BlockSource } from './block/block-source.ts'
@@ -23,73 +26,109 @@ import { FOOTER_BODY_BYTES, FOOTER_BYTES, FORMAT_VERSION, decodeFooter, formatVe
 import { BLOCK_DATA, BLOCK_FILTER, BLOCK_INDEX, KERNEL_REGION_BYTES, seedOf } from './format.ts'
 import { handleAt, nodeCount, nodeLevel, searchIndexNode } from './index/index-node.ts'
 import { IndexPath } from './index/index-path.ts'
-import { readRanges, readValueFiles } from './list-reader.ts'
+import { packRanges, rangeBlocks, readRanges, readValueFiles, type ListBlocks } from './list-reader.ts'
 import { readU32 } from './little-endian.ts'
-import { decodeProperties, type TableProperties } from './properties.ts'
+import { ResidentProperties, decodeProperties } from './properties.ts'
 import { TableCursor } from './table-cursor.ts'
 import { verifyTable } from './table-verify.ts'
 
-/** Objects of a reader that are not counted one by one. */
-const OBJECT_BYTES = 2048
-/** An object with two byte arrays. */
-const TOMBSTONE_OBJECT_BYTES = 320
+/** The reader, its properties and the array they share, with what V8 and malloc add to each, as measured. */
+const OBJECT_BYTES = 768
+/** One at a time is read: what a get needs of it is over when it returns. */
+const block = new DataBlock()
+
+export interface TableReaderOptions {
+  /** False: leave the range tombstones in the file; `ranges` is empty. Default true. */
+  holdsRanges?: boolean
+  /** Called before so many bytes in all are allocated for as long as the reader lives; throws when there is no room. May be called again with more. */
+  admit?: (residentBytes: number) => void
+}
 
 export class TableReader implements BlockFile {
   /** Small id under which the cache knows this table's blocks: set by the owner, unique while the table is open. */
   id = 0
   readonly file: HostFile
   readonly fileNumber: number
-  readonly properties: TableProperties
-  /** In the order they were added. */
-  readonly ranges: RangeTombstone[]
+  readonly properties: ResidentProperties
+  /** Its range tombstones, for lookups. */
+  readonly ranges: RangeLookup
   /** Bytes held in memory for as long as the reader is. */
   readonly residentBytes: number
   /** @internal Blocks lie in [0, blockEnd) of the file. */
   readonly blockEnd: number
-  /** @internal */
-  readonly footer: Footer
-  /** @internal The top index node, empty when there are no entries. */
+  /** @internal The top index node, and behind it what does not belong to it; empty when there are no entries. */
   readonly root: Uint8Array
   /** @internal At least 1. */
   readonly rootLevel: number
-  readonly #block = new DataBlock()
+  readonly #rootOffset: number
 
   /** Check and read footer, top index, properties and range tombstones. Throws CorruptionError. */
-  static open(file: HostFile, fileNumber: number, kernels: Kernels): TableReader {
-    return new TableReader(file, fileNumber, kernels)
+  static open(file: HostFile, fileNumber: number, kernels: Kernels, options: TableReaderOptions = {}): TableReader {
+    return new TableReader(file, fileNumber, kernels, options)
   }
 
-  private constructor(file: HostFile, fileNumber: number, kernels: Kernels) {
+  private constructor(file: HostFile, fileNumber: number, kernels: Kernels, { holdsRanges = true, admit }: TableReaderOptions) {
     if (kernels.regionBytes < KERNEL_REGION_BYTES) {
       throw invalidArgument(`a table reader needs kernels with regions of ${KERNEL_REGION_BYTES} bytes, not ${kernels.regionBytes}`)
     }
     this.file = file
     this.fileNumber = fileNumber
-    this.footer = readFooter(file, fileNumber, kernels)
-    this.blockEnd = this.footer.fileBytes - FOOTER_BYTES
+    const { rootOffset, rootBytes, propertiesOffset, propertiesBytes, rangesOffset, rangesBytes, fileBytes } = readFooter(file, fileNumber, kernels)
+    this.blockEnd = fileBytes - FOOTER_BYTES
+    this.#rootOffset = rootOffset
     const loader = new StoredBlockReader(kernels)
     const { memory } = kernels
-    const { rootOffset, rootBytes, propertiesOffset, propertiesBytes, rangesOffset, rangesBytes } = this.footer
 
     loader.load(this, propertiesOffset, propertiesBytes)
-    const stored = decodeProperties(memory, loader.start, loader.end, this.footer.fileBytes)
+    const stored = decodeProperties(memory, loader.start, loader.end, fileBytes)
     if (typeof stored === 'string') throw this.#corrupt(propertiesOffset, stored)
-    this.properties = stored.properties
-    this.properties.valueFiles = readValueFiles(this, loader, stored.valueFilesOffset, stored.valueFilesBytes)
-    this.ranges = readRanges(this, loader, rangesOffset, rangesBytes)
+    const { properties } = stored
+    if (properties.fileNumber !== fileNumber) {
+      throw this.#corrupt(propertiesOffset, `the properties are those of table ${properties.fileNumber}, not ${fileNumber}`)
+    }
+    if ((properties.firstKey !== undefined) !== properties.entries > 0 || (rootBytes > 0) !== properties.entries > 0) {
+      throw this.#corrupt(propertiesOffset, `${properties.entries} entries, but an index of ${rootBytes} bytes`)
+    }
+    if ((properties.rangeStart !== undefined) !== properties.rangeDeletes > 0) {
+      throw this.#corrupt(propertiesOffset, 'the hull of the range tombstones is missing')
+    }
+    let residentBytes = OBJECT_BYTES + ResidentProperties.keyBytes(properties) + stored.valueFileCount * 8
+    admit?.(residentBytes)
+    const valueFiles = readValueFiles(this, loader, stored.valueFilesOffset, stored.valueFilesBytes)
+    if (valueFiles.length !== stored.valueFileCount) {
+      throw this.#corrupt(propertiesOffset, `${valueFiles.length} value files are listed, not ${stored.valueFileCount}`)
+    }
+    this.ranges = RangeSet.EMPTY
+    if (rangesBytes > 0 || properties.rangeDeletes > 0) {
+      const blocks = rangeBlocks(this, loader, rangesOffset, rangesBytes)
+      if (blocks.records !== properties.rangeDeletes) {
+        throw this.#corrupt(propertiesOffset, `${blocks.records} range tombstones are stored, not ${properties.rangeDeletes}`)
+      }
+      if (holdsRanges) {
+        const { records, keyBytes, isSorted } = blocks
+        residentBytes += isSorted ? FragmentList.bytesFor(records, keyBytes) : RangeSet.bytesFor(records, keyBytes)
+        admit?.(residentBytes)
+        this.ranges = isSorted ? packRanges(this, loader, blocks) : RangeSet.of(readRanges(this, loader, rangesOffset, rangesBytes))
+      }
+    }
 
-    this.root = new Uint8Array(0)
+    let rootLength = 0
     this.rootLevel = 1
     if (rootBytes > 0) {
       loader.load(this, rootOffset, rootBytes)
       if (memory[loader.start] !== BLOCK_INDEX || nodeLevel(memory, loader.start) === 0) {
         throw this.#corrupt(rootOffset, 'no top index where the footer says')
       }
-      this.root = memory.slice(loader.start, loader.end)
-      this.rootLevel = nodeLevel(this.root, 0)
+      rootLength = loader.end - loader.start
+      this.rootLevel = nodeLevel(memory, loader.start)
+      residentBytes += rootLength
+      admit?.(residentBytes)
     }
-    this.#checkCounts(stored.valueFileCount, propertiesOffset)
-    this.residentBytes = this.#countResident()
+    const resident = new Uint8Array(rootLength + ResidentProperties.keyBytes(properties))
+    if (rootLength > 0) resident.set(memory.subarray(loader.start, loader.end))
+    this.root = rootLength === 0 ? EMPTY : resident
+    this.properties = new ResidentProperties(properties, valueFiles, resident, rootLength)
+    this.residentBytes = residentBytes
   }
 
   /**
@@ -127,7 +166,6 @@ export class TableReader implements BlockFile {
     child = this.#search(source.bytes, source.start, key, start, end)
     handle = handleAt(source.bytes, source.start, child)
     this.#loadData(source, readU32(source.bytes, handle), readU32(source.bytes, handle + 4))
-    const block = this.#block
     const first = block.find(key, start, end, hash)
     if (first < 0) return false
     for (let i = first; i < block.count; i++) {
@@ -144,7 +182,6 @@ export class TableReader implements BlockFile {
   /** All versions in the first block of the key are too new, and the block ends with it: older ones may follow. */
   #getFurther(source: BlockSource, key: Uint8Array, start: number, end: number, snapshotSeq: number, hit: Hit): boolean {
     const path = new IndexPath(this)
-    const block = this.#block
     if (!path.seek(source, key, start, end)) return false
     while (path.next(source)) {
       this.#loadData(source, path.blockOffset, path.blockBytes)
@@ -176,14 +213,25 @@ export class TableReader implements BlockFile {
    * find every key, and that the blocks make up the whole file. Throws CorruptionError. Allocates some 100 KiB.
    */
   verify(kernels: Kernels): void {
-    readFooter(this.file, this.fileNumber, kernels)
-    verifyTable(this, kernels)
+    verifyTable(this, readFooter(this.file, this.fileNumber, kernels), kernels)
+  }
+
+  /** All its range tombstones, in the order they were added, read from the file. An object each: for tools and tests. */
+  readRanges(kernels: Kernels): RangeTombstone[] {
+    const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
+    return readRanges(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
+  }
+
+  /** @internal Where its range tombstones lie, for reading them one block after the other. */
+  rangeBlocks(kernels: Kernels): ListBlocks {
+    const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
+    return rangeBlocks(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
   }
 
   #search(bytes: Uint8Array, at: number, key: Uint8Array, start: number, end: number): number {
     const child = searchIndexNode(bytes, at, key, start, end)
     if (child === nodeCount(bytes, at)) {
-      throw this.#corrupt(this.footer.rootOffset, 'an index node ends before the separator that its parent has for it')
+      throw this.#corrupt(this.#rootOffset, 'an index node ends before the separator that its parent has for it')
     }
     return child
   }
@@ -198,34 +246,7 @@ export class TableReader implements BlockFile {
   #loadData(source: BlockSource, offset: number, storedBytes: number): void {
     source.load(this, offset, storedBytes)
     if (source.bytes[source.start] !== BLOCK_DATA) throw this.#corrupt(offset, 'no data block where the index says')
-    this.#block.open(source.bytes, source.start)
-  }
-
-  #checkCounts(valueFileCount: number, offset: number): void {
-    const { properties, ranges } = this
-    if (properties.fileNumber !== this.fileNumber) {
-      throw this.#corrupt(offset, `the properties are those of table ${properties.fileNumber}, not ${this.fileNumber}`)
-    }
-    if (properties.valueFiles.length !== valueFileCount) {
-      throw this.#corrupt(offset, `${properties.valueFiles.length} value files are listed, not ${valueFileCount}`)
-    }
-    if (ranges.length !== properties.rangeDeletes) {
-      throw this.#corrupt(offset, `${ranges.length} range tombstones are stored, not ${properties.rangeDeletes}`)
-    }
-    if ((properties.rangeStart !== undefined) !== ranges.length > 0) {
-      throw this.#corrupt(offset, 'the hull of the range tombstones is missing')
-    }
-    if ((properties.entries > 0) !== this.root.length > 0 || (properties.firstKey !== undefined) !== properties.entries > 0) {
-      throw this.#corrupt(offset, `${properties.entries} entries, but an index of ${this.root.length} bytes`)
-    }
-  }
-
-  #countResident(): number {
-    const { firstKey, lastKey, rangeStart, rangeEnd, valueFiles } = this.properties
-    let bytes = OBJECT_BYTES + this.root.length + valueFiles.length * 8
-    for (const key of [firstKey, lastKey, rangeStart, rangeEnd]) bytes += key?.length ?? 0
-    for (const range of this.ranges) bytes += TOMBSTONE_OBJECT_BYTES + range.start.length + range.end.length
-    return bytes
+    block.open(source.bytes, source.start)
   }
 
   #corrupt(offset: number, what: string): CorruptionError {

@@ -22,17 +22,20 @@ import { BLOCK_DATA, BLOCK_FILTER, BLOCK_INDEX, MAX_KEY_BYTES } from './format.t
 import { compareSeparator, handleAt, nodeCount, nodeLevel } from './index/index-node.ts'
 import { VALUE_FILE_BYTES, listStoredBytes } from './list-reader.ts'
 import { readU32, readU48 } from './little-endian.ts'
+import type { Footer } from './footer.ts'
 import { decodeProperties } from './properties.ts'
+import { RangeRecords } from './range-records.ts'
 import type { TableReader } from './table-reader.ts'
 
 const READ_AHEAD_BYTES = 64 * 1024
 
-export function verifyTable(table: TableReader, kernels: Kernels): void {
-  new TableVerifier(table, kernels).run()
+export function verifyTable(table: TableReader, footer: Footer, kernels: Kernels): void {
+  new TableVerifier(table, footer, kernels).run()
 }
 
 class TableVerifier {
   readonly #table: TableReader
+  readonly #footer: Footer
   readonly #kernels: Kernels
   readonly #source: StreamedBlocks
   readonly #block = new DataBlock()
@@ -50,19 +53,20 @@ class TableVerifier {
   #storedBytes = 0
   readonly #valueFiles = new Set<number>()
 
-  constructor(table: TableReader, kernels: Kernels) {
+  constructor(table: TableReader, footer: Footer, kernels: Kernels) {
     this.#table = table
+    this.#footer = footer
     this.#kernels = kernels
     this.#source = new StreamedBlocks(kernels, READ_AHEAD_BYTES)
   }
 
   run(): void {
     const table = this.#table
-    const { footer } = table
+    const footer = this.#footer
     if (table.root.length > 0) {
       this.#storedBytes += footer.rootBytes
       this.#load(footer.rootOffset, footer.rootBytes, BLOCK_INDEX)
-      if (compareKeys(this.#source.bytes.subarray(this.#source.start, this.#source.end), table.root) !== 0) {
+      if (!isPrefix(this.#source.bytes.subarray(this.#source.start, this.#source.end), table.root)) {
         throw this.#corrupt(footer.rootOffset, 'the top index changed since the table was opened')
       }
       this.#checkNode(table.root, table.rootLevel, footer.rootOffset)
@@ -186,7 +190,7 @@ class TableVerifier {
   }
 
   #checkLists(): void {
-    const { footer } = this.#table
+    const footer = this.#footer
     const loader = new StoredBlockReader(this.#kernels)
     loader.load(this.#table, footer.propertiesOffset, footer.propertiesBytes)
     const stored = decodeProperties(this.#kernels.memory, loader.start, loader.end, footer.fileBytes)
@@ -197,11 +201,15 @@ class TableVerifier {
   }
 
   #checkProperties(): void {
-    const { properties, ranges, footer } = this.#table
-    for (const range of ranges) {
-      if (range.seq < this.#minSeq) this.#minSeq = range.seq
-      if (range.seq > this.#maxSeq) this.#maxSeq = range.seq
-      if (compareKeys(range.start, properties.rangeStart!) < 0 || compareKeys(range.end, properties.rangeEnd!) > 0) {
+    const { properties } = this.#table
+    const footer = this.#footer
+    const { rangeStart = EMPTY, rangeEnd = EMPTY } = properties
+    const ranges = new RangeRecords(this.#table, this.#kernels, this.#table.rangeBlocks(this.#kernels))
+    while (ranges.next()) {
+      const { bytes, start, split, end, seq } = ranges
+      if (seq < this.#minSeq) this.#minSeq = seq
+      if (seq > this.#maxSeq) this.#maxSeq = seq
+      if (compareBytes(bytes, start, split, rangeStart, 0, rangeStart.length) < 0 || compareBytes(bytes, split, end, rangeEnd, 0, rangeEnd.length) > 0) {
         throw this.#corrupt(footer.propertiesOffset, 'a range tombstone leaves the hull of the properties')
       }
     }
@@ -224,7 +232,7 @@ class TableVerifier {
 
   #expect(what: string, found: number, stated: number): void {
     if (found !== stated) {
-      throw this.#corrupt(this.#table.footer.propertiesOffset, `${found} ${what}, but the properties state ${stated}`)
+      throw this.#corrupt(this.#footer.propertiesOffset, `${found} ${what}, but the properties state ${stated}`)
     }
   }
 
@@ -241,4 +249,8 @@ class TableVerifier {
   #corrupt(offset: number, what: string): CorruptionError {
     return new CorruptionError(this.#table.file.path, offset, what)
   }
+}
+
+function isPrefix(bytes: Uint8Array, longer: Uint8Array): boolean {
+  return bytes.length <= longer.length && compareKeys(bytes, longer.subarray(0, bytes.length)) === 0
 }

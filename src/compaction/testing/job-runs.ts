@@ -13,6 +13,7 @@ import { TableWriter } from '../../table/table-writer.ts'
 import { EntryCursor, entryAt } from '../../table/testing/model.ts'
 import type { Entry } from '../../table/testing/model.ts'
 import { jobs, threadKernels } from '../jobs.ts'
+import { packOutside } from '../outside.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../jobs.ts'
 
 export const PREFIX = '/db/'
@@ -54,11 +55,11 @@ export function memtableOf(entries: readonly Entry[], ranges: readonly RangeTomb
 }
 
 export function flushArgs(buffer: SharedArrayBuffer, options: OutputOptions, changes: Partial<FlushArgs> = {}): FlushArgs {
-  return { ...options, buffer, snapshots: [], outside: [], ...changes }
+  return { ...options, buffer, snapshots: [], outside: packOutside([]), ...changes }
 }
 
 export function mergeArgs(runs: number[][], options: OutputOptions, changes: Partial<MergeArgs> = {}): MergeArgs {
-  return { ...options, runs, snapshots: [], outside: [], readAheadBytes: 4096, windowBytes: 1 << 20, ...changes }
+  return { ...options, runs, snapshots: [], outside: packOutside([]), readAheadBytes: 4096, windowBytes: 1 << 20, ...changes }
 }
 
 export function start(name: 'flush' | 'merge', host: SimHost, args: FlushArgs | MergeArgs): Generator<void, JobOutput, void> {
@@ -103,7 +104,7 @@ export function readTable(host: SimHost, fileNumber: number): TableContents {
   const entries: Entry[] = []
   for (cursor.seekToFirst(); cursor.valid; cursor.next()) entries.push(entryAt(cursor))
   cursor.close()
-  return { entries, ranges: reader.ranges, reader }
+  return { entries, ranges: reader.readRanges(kernels), reader }
 }
 
 /** All output tables one after the other; throws when they are out of order or share a key. */

@@ -87,6 +87,17 @@ export function writeTable(
   return { file, properties: writer.finish() }
 }
 
+/** The properties of an open table, like those its writer gives: what is absent is left out. */
+export function copyOf(properties: TableProperties): TableProperties {
+  const { fileNumber, fileBytes, entries, deletes, rangeDeletes, blocks, rawKeyBytes, rawValueBytes, minSeq, maxSeq, valueFiles } = properties
+  const { firstKey, lastKey, rangeStart, rangeEnd } = properties
+  return {
+    fileNumber, fileBytes, entries, deletes, rangeDeletes, blocks, rawKeyBytes, rawValueBytes, minSeq, maxSeq, valueFiles,
+    ...(firstKey === undefined ? {} : { firstKey: firstKey.slice(), lastKey: lastKey!.slice() }),
+    ...(rangeStart === undefined ? {} : { rangeStart: rangeStart.slice(), rangeEnd: rangeEnd!.slice() }),
+  }
+}
+
 export interface Opened {
   reader: TableReader
   source: CachedBlocks

@@ -1,0 +1,217 @@
+/**
+ * One run as an input of a merge: its tables one after the other, forward, each open only while it is read.
+ *
+ * Invariants
+ * 1. At most one table is open for its entries and one for its range tombstones, however many the run has.
+ * 2. Range tombstones are shown no later than the entries of their table: of tables behind the one that the cursor stands in
+ *    nothing is needed yet, because the hulls of a run's tables touch at most.
+ *
+ * Account: windows of the merge's own pool, one for entries and one for range tombstones.
+ */
+import { compareBytes } from '../base/bytes.ts'
+import { EMPTY } from '../base/cursor.ts'
+import type { Cursor } from '../base/cursor.ts'
+import { CorruptionError } from '../base/errors.ts'
+import { RangeSet } from '../base/ranges.ts'
+import type { Kernels } from '../base/kernels/kernels.ts'
+import type { HostFile } from '../host/host.ts'
+import type { WindowPool } from '../memory/windows.ts'
+import { StreamedBlocks } from '../table/block/block-source.ts'
+import { RangeRecords } from '../table/range-records.ts'
+import type { TableCursor } from '../table/table-cursor.ts'
+import { TableReader } from '../table/table-reader.ts'
+import { ListedFragments } from './range-sweep.ts'
+import type { Fragment, FragmentSource } from './range-sweep.ts'
+
+export class MergeRun implements Cursor {
+  valid = false
+  key: Uint8Array = EMPTY
+  keyStart = 0
+  keyEnd = 0
+  seq = 0
+  kind = 0
+  value: Uint8Array = EMPTY
+  valueStart = 0
+  valueEnd = 0
+  /** Bytes of all tables opened so far. */
+  bytesRead = 0
+  /** Its range tombstones. */
+  readonly ranges: RunFragments
+  readonly #tables: readonly number[]
+  readonly #openFile: (fileNumber: number) => HostFile
+  readonly #kernels: Kernels
+  readonly #source: StreamedBlocks
+  readonly #windows: WindowPool
+  #at = -1
+  #file: HostFile | undefined
+  #inner: TableCursor | undefined
+
+  /** `tables`: numbers, in key order. `snapshots`: for range tombstones that are not stored as fragments. */
+  constructor(
+    tables: readonly number[], openFile: (fileNumber: number) => HostFile, kernels: Kernels, readAheadBytes: number, windows: WindowPool,
+    snapshots: readonly number[],
+  ) {
+    this.#tables = tables
+    this.#openFile = openFile
+    this.#kernels = kernels
+    this.#source = new StreamedBlocks(kernels, readAheadBytes)
+    this.#windows = windows
+    this.ranges = new RunFragments(openFile, kernels, windows, snapshots)
+  }
+
+  seekToFirst(): void {
+    this.close()
+    this.#forward()
+  }
+
+  next(): void {
+    this.#inner!.next()
+    this.#forward()
+  }
+
+  seekToLast(): void { throw forwardOnly() }
+  seek(): void { throw forwardOnly() }
+  seekBefore(): void { throw forwardOnly() }
+  prev(): void { throw forwardOnly() }
+
+  close(): void {
+    this.#closeTable()
+    this.ranges.close()
+    this.#at = -1
+    this.valid = false
+  }
+
+  #forward(): void {
+    while (this.#inner === undefined || !this.#inner.valid) {
+      this.#closeTable()
+      if (this.#at + 1 >= this.#tables.length) {
+        this.valid = false
+        return
+      }
+      this.#openTable(this.#tables[++this.#at]!)
+    }
+    const inner = this.#inner
+    this.valid = true
+    this.key = inner.key
+    this.keyStart = inner.keyStart
+    this.keyEnd = inner.keyEnd
+    this.seq = inner.seq
+    this.kind = inner.kind
+    this.value = inner.value
+    this.valueStart = inner.valueStart
+    this.valueEnd = inner.valueEnd
+  }
+
+  #openTable(fileNumber: number): void {
+    this.#file = this.#openFile(fileNumber)
+    const table = TableReader.open(this.#file, fileNumber, this.#kernels, { holdsRanges: false })
+    this.bytesRead += table.properties.fileBytes
+    if (table.properties.rangeDeletes > 0) this.ranges.push(fileNumber)
+    this.#inner = table.cursor(this.#source, this.#windows)
+    this.#inner.seekToFirst()
+  }
+
+  #closeTable(): void {
+    this.#inner?.close()
+    this.#inner = undefined
+    this.#file?.close()
+    this.#file = undefined
+  }
+}
+
+/** The range tombstones of the tables that a `MergeRun` has come to. */
+class RunFragments implements FragmentSource {
+  readonly #openFile: (fileNumber: number) => HostFile
+  readonly #kernels: Kernels
+  readonly #windows: WindowPool
+  readonly #snapshots: readonly number[]
+  hasMore = false
+  /** Tables to read, ascending. */
+  readonly #tables: number[] = []
+  #file: HostFile | undefined
+  #records: RangeRecords | undefined
+  #hasRecord = false
+  /** Of a table whose tombstones are not fragments. */
+  #listed: ListedFragments | undefined
+  #lastEnd: Uint8Array = EMPTY
+
+  constructor(openFile: (fileNumber: number) => HostFile, kernels: Kernels, windows: WindowPool, snapshots: readonly number[]) {
+    this.#openFile = openFile
+    this.#kernels = kernels
+    this.#windows = windows
+    this.#snapshots = snapshots
+  }
+
+  push(fileNumber: number): void {
+    this.#tables.push(fileNumber)
+    this.hasMore = true
+  }
+
+  next(): Fragment | undefined {
+    for (;;) {
+      const fragment = this.#listed === undefined ? this.#nextRecord() : this.#listed.next()
+      if (fragment !== undefined) {
+        if (compareBytes(fragment.start, 0, fragment.start.length, this.#lastEnd, 0, this.#lastEnd.length) < 0) {
+          throw new CorruptionError(this.#file!.path, 0, 'range tombstones overlap those of the table before it in its run')
+        }
+        this.#lastEnd = fragment.end
+        return fragment
+      }
+      this.#closeTable()
+      const fileNumber = this.#tables.shift()
+      if (fileNumber === undefined) {
+        this.hasMore = false
+        return undefined
+      }
+      this.#openTable(fileNumber)
+    }
+  }
+
+  close(): void {
+    this.#closeTable()
+    this.#tables.length = 0
+    this.hasMore = false
+    this.#lastEnd = EMPTY
+  }
+
+  #openTable(fileNumber: number): void {
+    this.#file = this.#openFile(fileNumber)
+    const kernels = this.#kernels
+    const table = TableReader.open(this.#file, fileNumber, kernels, { holdsRanges: false })
+    const blocks = table.rangeBlocks(kernels)
+    if (blocks.isSorted) {
+      this.#records = new RangeRecords(table, kernels, blocks, this.#windows)
+      this.#hasRecord = this.#records.next()
+    } else {
+      this.#listed = new ListedFragments(RangeSet.compactFor(table.readRanges(kernels), this.#snapshots))
+    }
+  }
+
+  /** All records of the same range. */
+  #nextRecord(): Fragment | undefined {
+    const records = this.#records
+    if (records === undefined || !this.#hasRecord) return undefined
+    const { bytes, start: from, split, end: to } = records
+    const start = bytes.slice(from, split)
+    const end = bytes.slice(split, to)
+    const seqs: number[] = []
+    do {
+      seqs.push(records.seq)
+      this.#hasRecord = records.next()
+    } while (this.#hasRecord && compareBytes(records.bytes, records.start, records.split, start, 0, start.length) === 0)
+    return { start, end, seqs }
+  }
+
+  #closeTable(): void {
+    this.#records?.close()
+    this.#records = undefined
+    this.#listed = undefined
+    this.#hasRecord = false
+    this.#file?.close()
+    this.#file = undefined
+  }
+}
+
+function forwardOnly(): Error {
+  return new Error('an input of a merge goes forward only')
+}

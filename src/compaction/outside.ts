@@ -1,0 +1,122 @@
+/**
+ * The tables that are not part of a flush or merge: whether one of them may hold something older than a tombstone.
+ *
+ * Their hulls cut the key space into intervals; of each is known the smallest sequence number that may be in it.
+ *
+ * Cost: packed for the way to the worker, 16 bytes and two keys a table. The index is built in O(n log n) and takes 24 bytes a
+ * table more; a key is one binary search, a range one and a step for each interval it touches.
+ */
+import { compareBytes, copyBytes } from '../base/bytes.ts'
+
+/** Its point keys lie in [firstKey, lastKey], no sequence number is below minSeq. */
+export interface OutsideTable {
+  firstKey: Uint8Array
+  lastKey: Uint8Array
+  minSeq: number
+}
+
+/** Several of them, for sending to another thread. */
+export interface OutsideTables {
+  keys: Uint8Array
+  /** First key i is keys[ends[2i - 1], ends[2i]), last key i is keys[ends[2i], ends[2i + 1]). */
+  ends: Uint32Array
+  minSeqs: Float64Array
+}
+
+export function packOutside(tables: readonly OutsideTable[]): OutsideTables {
+  const ends = new Uint32Array(tables.length * 2)
+  const minSeqs = new Float64Array(tables.length)
+  let end = 0
+  for (let i = 0; i < tables.length; i++) {
+    const { firstKey, lastKey, minSeq } = tables[i]!
+    ends[2 * i] = end += firstKey.length
+    ends[2 * i + 1] = end += lastKey.length
+    minSeqs[i] = minSeq
+  }
+  const keys = new Uint8Array(end)
+  for (let i = 0; i < tables.length; i++) {
+    const { firstKey, lastKey } = tables[i]!
+    copyBytes(firstKey, 0, firstKey.length, keys, ends[2 * i]! - firstKey.length)
+    copyBytes(lastKey, 0, lastKey.length, keys, ends[2 * i]!)
+  }
+  return { keys, ends, minSeqs }
+}
+
+export class OutsideIndex {
+  readonly #keys: Uint8Array
+  readonly #ends: Uint32Array
+  /** Numbers of keys, sorted: even ones begin an interval with their key, odd ones right behind it. */
+  readonly #bounds: Uint32Array
+  /** Of the interval that begins with bound i, Infinity where no table is. */
+  readonly #minSeqs: Float64Array
+
+  constructor({ keys, ends, minSeqs }: OutsideTables) {
+    this.#keys = keys
+    this.#ends = ends
+    const bounds = Uint32Array.from(ends, (_, i) => i)
+    bounds.sort((a, b) => compareBytes(keys, this.#startOf(a), ends[a]!, keys, this.#startOf(b), ends[b]!) || (a & 1) - (b & 1))
+    const smallest = new Float64Array(bounds.length)
+    /** Of the tables over the interval, ascending. */
+    const open: number[] = []
+    for (let i = 0; i < bounds.length; i++) {
+      const bound = bounds[i]!
+      const minSeq = minSeqs[bound >>> 1]!
+      const at = countBelow(open, minSeq)
+      if ((bound & 1) === 0) open.splice(at, 0, minSeq)
+      else open.splice(at, 1)
+      smallest[i] = open.length === 0 ? Infinity : open[0]!
+    }
+    this.#bounds = bounds
+    this.#minSeqs = smallest
+  }
+
+  /** The smallest sequence number of any table that may hold the key; Infinity if none may. */
+  minSeqAt(key: Uint8Array, start: number, end: number): number {
+    const at = this.#intervalOf(key, start, end)
+    return at < 0 ? Infinity : this.#minSeqs[at]!
+  }
+
+  /** The same for the keys of [start, end). */
+  minSeqOver(start: Uint8Array, end: Uint8Array): number {
+    const bounds = this.#bounds
+    let at = this.#intervalOf(start, 0, start.length)
+    let smallest = at < 0 ? Infinity : this.#minSeqs[at]!
+    for (at++; at < bounds.length; at++) {
+      const bound = bounds[at]!
+      if (compareBytes(this.#keys, this.#startOf(bound), this.#ends[bound]!, end, 0, end.length) >= 0) break
+      if (this.#minSeqs[at]! < smallest) smallest = this.#minSeqs[at]!
+    }
+    return smallest
+  }
+
+  /** The last bound at or before the key; -1 if there is none. */
+  #intervalOf(key: Uint8Array, start: number, end: number): number {
+    const bounds = this.#bounds
+    let low = 0
+    let high = bounds.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const bound = bounds[middle]!
+      const order = compareBytes(this.#keys, this.#startOf(bound), this.#ends[bound]!, key, start, end)
+      if ((bound & 1) === 0 ? order <= 0 : order < 0) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  #startOf(key: number): number {
+    return key === 0 ? 0 : this.#ends[key - 1]!
+  }
+}
+
+/** How many of the ascending `numbers` are smaller. */
+function countBelow(numbers: readonly number[], limit: number): number {
+  let low = 0
+  let high = numbers.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (numbers[middle]! < limit) low = middle + 1
+    else high = middle
+  }
+  return low
+}
