@@ -11,14 +11,14 @@ const running = new Set()
 let runs = 0
 
 /**
- * One run. `setting`: { program, subject, budgetBytes, volume, directory, timeoutMs, cgroup? }.
+ * One run. `setting`: { program, subject, budgetBytes, volume, directory, timeoutMs, nodeFlags?, cgroup? }.
  * Returns { peak, seconds, report, watch, error }: `error` says why it did not get to its end.
  */
-export async function runChild({ cgroup, directory: parent, timeoutMs, ...setting }) {
+export async function runChild({ cgroup, directory: parent, timeoutMs, nodeFlags = [], ...setting }) {
   const directory = join(parent, `run-${++runs}`)
   mkdirSync(directory)
   try {
-    return await watchChild(start({ ...setting, directory }, cgroup), timeoutMs)
+    return await watchChild(start({ ...setting, directory }, nodeFlags, cgroup), timeoutMs)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
@@ -29,8 +29,8 @@ export function killRunning() {
   for (const child of running) child.kill('SIGKILL')
 }
 
-function start(setting, cgroup) {
-  const args = [CHILD, JSON.stringify(setting)]
+function start(setting, nodeFlags, cgroup) {
+  const args = [...nodeFlags, CHILD, JSON.stringify(setting)]
   const stdio = ['ignore', 'ignore', 'pipe', 'ipc']
   if (cgroup === undefined) return spawn(process.execPath, args, { stdio })
   // exec keeps the process, and with it the group it has entered.

@@ -40,13 +40,15 @@ export function formatBroken(row) {
   const lines = [`${row.case}, ${row.budgetBytes / MIB} MiB:`, ...row.broken.map(why => `  ${why}`)]
   const at = row.atPeak
   if (row.excessBytes > row.barBytes && at?.rss > 0) {
-    lines.push(
-      `  at the peak, MiB: rss ${mib(at.rss)}, heap used ${mib(at.heapUsed)} of ${mib(at.heapTotal)} (young ${mib(at.youngBytes)}), ` +
-      `external ${mib(at.external)}, array buffers ${mib(at.arrayBuffers)}, ledger ${mib(at.usedBytes)}`,
-      `  ledger, MiB: ${Object.entries(at.accounts).map(([name, bytes]) => `${name} ${mib(bytes)}`).join(', ')}`,
-    )
+    lines.push(`  at its peak, MiB: ${composition(at)}, ledger ${mib(at.usedBytes)}`)
+    if (row.baselineAtPeak?.rss > 0) lines.push(`  the program without a store: ${composition(row.baselineAtPeak)}`)
+    lines.push(`  ledger, MiB: ${Object.entries(at.accounts).map(([name, bytes]) => `${name} ${mib(bytes)}`).join(', ')}`)
   }
   return lines.join('\n')
+}
+
+function composition(at) {
+  return `rss ${mib(at.rss)}, heap used ${mib(at.heapUsed)} of ${mib(at.heapTotal)} (young ${mib(at.youngBytes)}), external ${mib(at.external)}, of it array buffers ${mib(at.arrayBuffers)}`
 }
 
 function size(bytes) {

@@ -1,4 +1,4 @@
-// The load of `mixed`, and in its middle the budget is halved: how soon is the store inside it, and does anybody fail?
+// Half the load of `mixed`, and in its middle the budget is halved: how soon is the store inside it, and does anybody fail?
 import * as mixed from './mixed.mjs'
 
 const SETTLED_MS = 2000
@@ -7,7 +7,10 @@ const BATCH_SHARE = 1 / 16
 const ROW_BYTES = 1040
 
 export const peers = false
-export const volume = mixed.volume
+
+export function volume(setting) {
+  return { rows: Math.ceil(mixed.volume(setting).rows / 2) }
+}
 
 export async function run(context) {
   const { budgetBytes, watch, holdsNothing } = context
