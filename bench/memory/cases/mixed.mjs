@@ -1,4 +1,5 @@
-// Ten times the budget in values of 1 KiB, while four scans walk the whole store again and again and known keys are read.
+// Ten times the budget in values of 1 KiB, while four scans walk the whole store again and again and known keys are read. A scan
+// must come in key order and yield at least what was acknowledged when it began.
 import { KEY_BYTES, Random, checkPair, checkSome, putsOf } from '../rows.mjs'
 
 const VALUE_BYTES = 1024
@@ -16,8 +17,8 @@ export async function run({ open, volume: { rows }, watch, holdsNothing, batchRo
   const db = await open()
   watch.follow(db)
   const random = new Random(2)
-  const state = { stopped: false, scans: 0, entries: 0 }
-  const scans = Array.from({ length: SCANS }, () => scanOn(db, state, watch))
+  const state = { stopped: false, written: 0, scans: 0, entries: 0 }
+  const scans = Array.from({ length: SCANS }, () => scanOn(db, state, watch, holdsNothing))
   // A scan that fails ends the load at once, not after it.
   const failed = Promise.all(scans).then(() => {})
   failed.catch(() => { state.stopped = true })
@@ -30,7 +31,7 @@ export async function run({ open, volume: { rows }, watch, holdsNothing, batchRo
       const before = performance.now()
       await db.batch(operations)
       worstMs = Math.max(worstMs, performance.now() - before)
-      done += count
+      state.written = done += count
       watch.tick(count)
       await checkSome(db, done, GETS_PER_BATCH, VALUE_BYTES, random, holdsNothing)
       if (!halfway && done >= rows / 2) {
@@ -49,17 +50,22 @@ export async function run({ open, volume: { rows }, watch, holdsNothing, batchRo
   return { rows, scans: state.scans, scanned: state.entries, worstWriteMs: Math.round(worstMs) }
 }
 
-async function scanOn(db, state, watch) {
+async function scanOn(db, state, watch, holdsNothing) {
   while (!state.stopped) {
+    const least = holdsNothing ? 0 : state.written
+    let count = 0
     let last
     for await (const [key, value] of db.iterator()) {
       if (last !== undefined && Buffer.compare(last, key) >= 0) throw new Error(`a scan came to ${key.toString('hex')} after ${last.toString('hex')}`)
       checkPair(key, value, VALUE_BYTES)
       last = key
-      state.entries++
+      count++
       watch.tick(1)
       if (state.stopped) break
     }
+    state.entries += count
+    if (state.stopped) return
+    if (count < least) throw new Error(`a scan yielded ${count} rows of at least ${least}`)
     state.scans++
     await new Promise(setImmediate)
   }
