@@ -8,7 +8,8 @@ const V2 = {
   limit: 'memory.max', peak: 'memory.peak', now: 'memory.current', swap: 'memory.swap.max', events: 'memory.events',
 }
 const V1 = {
-  limit: 'memory.limit_in_bytes', peak: 'memory.max_usage_in_bytes', now: 'memory.usage_in_bytes', swap: 'memory.swappiness', events: 'memory.oom_control',
+  limit: 'memory.limit_in_bytes', peak: 'memory.max_usage_in_bytes', now: 'memory.usage_in_bytes',
+  swap: 'memory.swappiness', events: 'memory.oom_control',
 }
 
 export class Cgroup {
@@ -59,7 +60,9 @@ function ownGroup() {
   if (v2 === undefined) throw new Error('this process is in no memory cgroup')
   const parent = mounted(ROOT, v2[2])
   const delegated = readFileSync(join(parent, 'cgroup.subtree_control'), 'latin1')
-  if (!delegated.split(/\s+/).includes('memory')) throw new Error(`${parent} does not pass the memory controller on to groups below it`)
+  if (!delegated.split(/\s+/).includes('memory')) {
+    throw new Error(`${parent} does not pass the memory controller on to groups below it`)
+  }
   return { parent, files: V2 }
 }
 

@@ -72,7 +72,8 @@ if (asked.includes(THROUGHPUT.name) || (asked.length === 0 && options.budget.len
 
 const broken = rows.filter(row => row.verdict === 'BROKEN')
 console.log(`\n${formatTable(rows)}\n`)
-console.log(`Sizes in MiB. Node ${process.version}, ${process.platform}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / MIB)} MiB of RAM; ${Math.round((performance.now() - started) / 1000)} s in all.`)
+const machine = `${process.platform}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / MIB)} MiB of RAM`
+console.log(`Sizes in MiB. Node ${process.version}, ${machine}; ${Math.round((performance.now() - started) / 1000)} s in all.`)
 for (const message of skipped) console.log(`Skipped: ${message}`)
 for (const row of broken) console.log(`\n${formatBroken(row)}`)
 if (options.json !== undefined) {
@@ -102,17 +103,21 @@ function judge(name, budgetBytes, result, baseline, report = result.report, more
   note({
     case: name, subject: 'spillway', budgetBytes, peakBytes: result.peak.bytes, baselineBytes: baseline.peak.bytes, excessBytes,
     barBytes: barBytes(budgetBytes), ledgerPeakBytes: result.watch?.highWaterBytes, verdict: why.length > 0 ? 'BROKEN' : 'ok',
-    seconds: result.seconds, baselineSeconds: baseline.seconds, broken: why, error: result.error, report, watch: result.watch, peak: result.peak,
+    seconds: result.seconds, baselineSeconds: baseline.seconds, broken: why, error: result.error, report, watch: result.watch,
+    peak: result.peak,
     atPeak: result.atPeak, baselineAtPeak: baseline.atPeak,
   })
 }
 
 /** A peer is shown, not judged. */
 function compare(name, subject, budgetBytes, result, baseline) {
-  if (result.error !== undefined) return skip(`${name} with ${subject} at ${budgetBytes / MIB} MiB: ${result.error.split('\n')[0]}`)
+  if (result.error !== undefined) {
+    return skip(`${name} with ${subject} at ${budgetBytes / MIB} MiB: ${result.error.split('\n')[0]}`)
+  }
   note({
     case: name, subject, budgetBytes, peakBytes: result.peak.bytes, baselineBytes: baseline.peak.bytes,
-    excessBytes: result.peak.bytes - baseline.peak.bytes, verdict: '-', seconds: result.seconds, report: result.report, peak: result.peak,
+    excessBytes: result.peak.bytes - baseline.peak.bytes, verdict: '-', seconds: result.seconds, report: result.report,
+    peak: result.peak,
   })
 }
 

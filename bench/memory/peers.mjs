@@ -10,7 +10,8 @@ export async function installPeers(say) {
   const cwd = fileURLToPath(new URL('../peers/', import.meta.url))
   if (!(await loadable(() => {})).every(Boolean)) {
     say('Installing the peers (npm install in bench/peers) ...')
-    const { status, error } = spawnSync('npm', ['install', '--no-audit', '--no-fund'], { cwd, stdio: 'inherit', shell: process.platform === 'win32' })
+    const shell = process.platform === 'win32'
+    const { status, error } = spawnSync('npm', ['install', '--no-audit', '--no-fund'], { cwd, stdio: 'inherit', shell })
     if (status !== 0) say(`npm install ended with ${error?.message ?? `code ${status}`}`)
   }
   const loads = await loadable((name, error) => say(`${name} is skipped: ${error.message.split('\n')[0]}`))

@@ -43,7 +43,8 @@ export class RssSampler {
     if (rss > (this.peak.sampledBytes ?? 0)) {
       this.peak = {
         ...this.peak, sampledBytes: rss,
-        anonymousBytes: kibibytes(status, 'RssAnon'), fileBytes: kibibytes(status, 'RssFile'), sharedBytes: kibibytes(status, 'RssShmem'),
+        anonymousBytes: kibibytes(status, 'RssAnon'), fileBytes: kibibytes(status, 'RssFile'),
+        sharedBytes: kibibytes(status, 'RssShmem'),
       }
     }
     this.peak.bytes = Math.max(this.peak.bytes, rss, kibibytes(status, 'VmHWM'))
@@ -59,7 +60,7 @@ export class RssSampler {
   async #readPs() {
     const output = await promisify(execFile)('ps', ['-o', 'rss=', '-p', String(this.#pid)]).catch(error => {
       // Without a number there is nothing to judge; that the process is gone is told by its exit.
-      if (error.code === 'ENOENT') throw new Error('the memory of a process is read with ps, which this system does not have', { cause: error })
+      if (error.code === 'ENOENT') throw new Error('memory is read with ps, which this system does not have', { cause: error })
       return { stdout: '' }
     })
     const bytes = Number(output.stdout.trim()) * 1024

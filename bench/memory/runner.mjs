@@ -66,12 +66,14 @@ function watchChild(child, timeoutMs) {
       running.delete(child)
       let error = message?.error
       if (message === undefined) {
-        const how = timedOut ? `was stopped after ${Math.round(timeoutMs / 1000)} s` : signal === null ? `ended with code ${code}` : `was killed by ${signal}`
+        const ending = signal === null ? `ended with code ${code}` : `was killed by ${signal}`
+        const how = timedOut ? `was stopped after ${Math.round(timeoutMs / 1000)} s` : ending
         error = `the child ${how}${stderr === '' ? '' : `: ${stderr.trim()}`}`
       }
       resolve({
         peak: sampler.peak, seconds: message?.seconds ?? (performance.now() - started) / 1000,
-        report: message?.report, watch: message?.hasLedger === true ? message.watch : undefined, atPeak: message?.watch?.atPeak, error,
+        report: message?.report, watch: message?.hasLedger === true ? message.watch : undefined,
+        atPeak: message?.watch?.atPeak, error,
       })
     })
   })

@@ -19,7 +19,8 @@ const COLUMNS = [
 export function formatTable(rows) {
   const lines = [COLUMNS.map(([title]) => title), ...rows.map(row => COLUMNS.map(([, text]) => text(row)))]
   const widths = COLUMNS.map((_, column) => Math.max(...lines.map(line => line[column].length)))
-  const text = lines.map(line => line.map((cell, column) => COLUMNS[column][2] === 'left' ? cell.padEnd(widths[column]) : cell.padStart(widths[column])).join('  ').trimEnd())
+  const pad = (cell, column) => COLUMNS[column][2] === 'left' ? cell.padEnd(widths[column]) : cell.padStart(widths[column])
+  const text = lines.map(line => line.map(pad).join('  ').trimEnd())
   text.splice(1, 0, widths.map(width => '-'.repeat(width)).join('  '))
   return text.join('\n')
 }
@@ -31,7 +32,8 @@ export function formatRow(row) {
   if (row.excessBytes !== undefined) parts.push(`excess ${mib(row.excessBytes)}`)
   if (row.seconds !== undefined) parts.push(`${row.seconds.toFixed(1)} s`)
   const figures = Object.entries(row.report ?? {}).filter(([name, value]) => name !== 'broken' && value !== undefined)
-  if (figures.length > 0) parts.push(figures.map(([name, value]) => `${name.replace(/Bytes$/, ' MiB')} ${name.endsWith('Bytes') ? mib(value) : value}`).join(', '))
+  const text = ([name, value]) => name.endsWith('Bytes') ? `${name.replace(/Bytes$/, ' MiB')} ${mib(value)}` : `${name} ${value}`
+  if (figures.length > 0) parts.push(figures.map(text).join(', '))
   return parts.join('; ')
 }
 
@@ -48,7 +50,8 @@ export function formatBroken(row) {
 }
 
 function composition(at) {
-  return `rss ${mib(at.rss)}, heap used ${mib(at.heapUsed)} of ${mib(at.heapTotal)} (young ${mib(at.youngBytes)}), external ${mib(at.external)}, of it array buffers ${mib(at.arrayBuffers)}`
+  const heap = `heap used ${mib(at.heapUsed)} of ${mib(at.heapTotal)} (young ${mib(at.youngBytes)})`
+  return `rss ${mib(at.rss)}, ${heap}, external ${mib(at.external)}, of it array buffers ${mib(at.arrayBuffers)}`
 }
 
 function size(bytes) {

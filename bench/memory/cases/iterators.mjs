@@ -24,7 +24,8 @@ export async function run({ open, volume: { rows, iterators: count }, watch, hol
     // Not after the last part, so that a memtable is read too.
     if (Math.floor(done * RUNS / rows) > Math.floor((done - some) * RUNS / rows) && done < rows) await db.flush()
   }
-  const iterators = Array.from({ length: count }, (_, n) => db.iterator({ gte: startOf(Math.floor(n / SAME_START), count / SAME_START) }))
+  const places = count / SAME_START
+  const iterators = Array.from({ length: count }, (_, n) => db.iterator({ gte: startOf(Math.floor(n / SAME_START), places) }))
   let read = 0
   for (let round = 0; round < ROUNDS; round++) {
     read += await advance(iterators, async iterator => {

@@ -42,7 +42,7 @@ export async function run({ open, volume: { totalBytes }, watch, holdsNothing })
       hashOf(Buffer.from(buffer.subarray(0, length)))
     } else {
       if (value === undefined) throw new Error(`value ${n} of ${length} bytes is lost`)
-      if (value.length !== length || hashOf(value) !== hash) throw new Error(`value ${n} of ${length} bytes came back as other ${value.length} bytes`)
+      if (value.length !== length || hashOf(value) !== hash) throw new Error(`value ${n} of ${length} bytes came back as others`)
     }
     watch.sample()
   }

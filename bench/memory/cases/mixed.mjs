@@ -12,7 +12,10 @@ export function volume({ budgetBytes, quick }) {
   return { rows: Math.ceil((quick ? 2 : 10) * budgetBytes / (KEY_BYTES + VALUE_BYTES)) }
 }
 
-/** `batchRows`: most rows of a batch. `onHalf`: called once, when half of the rows are written; `beforeEnd`: when all are, before the store is closed. */
+/**
+ * `batchRows`: most rows of a batch. `onHalf`: called once, when half of the rows are written; `beforeEnd`: when all are, before
+ * the store is closed.
+ */
 export async function run({ open, volume: { rows }, watch, holdsNothing, batchRows = 1000, onHalf, beforeEnd }) {
   const db = await open()
   watch.follow(db)
@@ -56,7 +59,9 @@ async function scanOn(db, state, watch, holdsNothing) {
     let count = 0
     let last
     for await (const [key, value] of db.iterator()) {
-      if (last !== undefined && Buffer.compare(last, key) >= 0) throw new Error(`a scan came to ${key.toString('hex')} after ${last.toString('hex')}`)
+      if (last !== undefined && Buffer.compare(last, key) >= 0) {
+        throw new Error(`a scan came to ${key.toString('hex')} after ${last.toString('hex')}`)
+      }
       checkPair(key, value, VALUE_BYTES)
       last = key
       count++
