@@ -10,6 +10,8 @@ const subject = await import(`./subjects/${subjectName}.mjs`)
 const { run } = await import(`./cases/${program}.mjs`)
 
 process.once('message', () => process.exit(0))
+// Nobody is left to read its memory.
+process.once('disconnect', () => process.exit(1))
 
 const watch = new Watch()
 const open = (name = 'store', options = undefined, budget = budgetBytes) => {
