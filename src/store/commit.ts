@@ -140,8 +140,10 @@ export class Committer implements LogBufferOwner {
       const error = ioError(cause, 'writing the log')
       group.written?.reject(error)
       group.synced?.reject(error)
+      this.#values.lost()
       return error
     }
+    this.#values.settled()
     core.counters.operations += core.lastSeq - lastSeq
     core.counters.logBytes += log.writtenBytes - before
     this.#stalls.owe(core.counters.userBytes - userBytes)
