@@ -177,8 +177,10 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   get ended(): boolean { return this.#done }
 
   #refill(entries: number): void {
-    this.#chunk = this.#read(entries, CHUNK_BYTES)
+    // What was yielded is not held while the next ones are read: there may be large values among them.
+    this.#chunk = []
     this.#chunkAt = 0
+    this.#chunk = this.#read(entries, CHUNK_BYTES)
   }
 
   #read(entries: number, bytes: number): T[] {
