@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { EMPTY, KIND_PUT, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { parseName } from '../base/file-names.ts'
+import { fileError } from '../host/file-error.ts'
 import type { HostFile } from '../host/host.ts'
 import { collectGarbage } from '../host/node/garbage.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
@@ -329,6 +330,42 @@ test('the books of large values take 64 bytes a file, no more after any number o
   assert.deepEqual(valueFilesOf(host), [])
   assert.equal(db.stats().valueFiles, 0)
   await closeEmpty(host, db)
+})
+
+test('a flush that cannot make a large value durable is not tried again: the store takes no more writes, and reads go on', async () => {
+  const host = simHost()
+  const db = await openSim(host)
+  const { openWrite } = host.files
+  let syncs = 0
+  host.files.openWrite = path => {
+    const file = openWrite.call(host.files, path)
+    if (parseName(path.slice(DIRECTORY.length + 1)).kind !== 'value') return file
+    return Object.assign(file, {
+      syncSync: () => {
+        if (++syncs === 2) throw fileError('EIO', 'fdatasync', path)
+      },
+    })
+  }
+  const values = [1, 2, 3].map(i => `${i}`.repeat(LARGE))
+  for (const [i, value] of values.entries()) await within(host, db.put(`key ${i}`, value))
+  await assert.rejects(within(host, db.flush()), { code: 'SPILLWAY_READ_ONLY', message: /making the large value .* durable failed: EIO/ })
+  for (let i = 0; i < 5; i++) {
+    host.advance(60_000)
+    await host.idle()
+  }
+  assert.equal(syncs, 2)
+  await assert.rejects(within(host, db.put('more', 'x')), { code: 'SPILLWAY_READ_ONLY', message: /durable failed: EIO/ })
+  await assert.rejects(within(host, db.flush()), { code: 'SPILLWAY_READ_ONLY' })
+  for (const [i, value] of values.entries()) assert.ok(db.getSync(`key ${i}`) === value)
+  checkFiles(host, db)
+  await closeEmpty(host, db)
+  // With the cause mended, all of it is in the log.
+  const again = await openSim(host)
+  for (const [i, value] of values.entries()) assert.ok(again.getSync(`key ${i}`) === value)
+  await within(host, again.put('more', 'x'))
+  await within(host, again.flush())
+  checkFiles(host, again)
+  await closeEmpty(host, again)
 })
 
 test('a process that dies while it writes large values leaves none of their files after the next open', async () => {
