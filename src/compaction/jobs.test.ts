@@ -4,13 +4,15 @@ import fc from 'fast-check'
 import { compareKeys } from '../base/bytes.ts'
 import { KIND_DELETE, KIND_VALUE_FILE, MAX_SEQ } from '../base/cursor.ts'
 import type { RangeTombstone } from '../base/cursor.ts'
+import { plainError, reviveError } from '../base/errors.ts'
 import { tableName, valueName } from '../base/file-names.ts'
+import { fileError } from '../host/file-error.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { encodeValueReference, verifyValueFile, writeValueFile } from '../table/value-file.ts'
 import { copyOf, bytesOf, put, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
 import { TableReader } from '../table/table-reader.ts'
-import { threadKernels } from './jobs.ts'
+import { isNotDurable, threadKernels } from './jobs.ts'
 import type { FlushArgs, MergeArgs } from './jobs.ts'
 import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible, visibleIn } from './testing/entries.ts'
 import { packOutside } from './outside.ts'
@@ -98,6 +100,39 @@ test('after a flush large values survive what their references survive, for the 
     const { files } = host.crash()
     for (const number of [20, 30]) verifyValueFile(files, valuePath(number), number, 100, threadKernels())
   }
+})
+
+test('the error of a flush tells when large values could not be made durable, also in another thread, and only then', () => {
+  let told = 0
+  for (let ahead = 1, failed = true; failed; ahead++) {
+    const host = newHost()
+    const entries = [20, 30].map(number => put(`${number}`, number, writeReference(host, number), KIND_VALUE_FILE))
+    const args = flushArgs(memtableOf(entries), outputOptions(50))
+    host.disk.isLogging = true
+    const { faults } = host.disk
+    faults.failAt(faults.operations + ahead)
+    try {
+      run('flush', host, args)
+      failed = false
+    } catch (error) {
+      const fault = host.disk.log.find(line => line.endsWith('FAILS'))!
+      const expected = /^sync .*value|^syncDirectory/.test(fault)
+      assert.equal(isNotDurable(error as Error), expected, fault)
+      assert.equal(isNotDurable(reviveError(structuredClone(plainError(error)))), expected)
+      if (expected) told++
+    }
+  }
+  assert.equal(told, 3)
+})
+
+test('a flush without large values that cannot sync the directory may be tried again', () => {
+  const host = newHost()
+  const { syncDirectory } = host.files
+  host.files.syncDirectory = () => { throw fileError('EIO', 'fsync', PREFIX) }
+  const args = flushArgs(memtableOf(numbered(10)), outputOptions(50))
+  assert.throws(() => run('flush', host, args), error => !isNotDurable(error as Error))
+  host.files.syncDirectory = syncDirectory
+  run('flush', host, args)
 })
 
 test('outputs are cut at the target size, and only there', () => {
@@ -252,7 +287,10 @@ test('a job that fails at any disk operation fails with that error and leaves no
     for (let point = 1; point <= operations; point++) {
       for (const isGone of [false, true]) {
         faults.failAt(faults.operations + point, 'ENOSPC', isGone)
-        assert.throws(() => run(name, host, args), { code: 'ENOSPC' }, `${name} at operation ${point} of ${operations}`)
+        assert.throws(() => run(name, host, args), error => {
+          const { code, details } = error as { code: string, details?: { code: string } }
+          return (isNotDurable(error as Error) ? details?.code : code) === 'ENOSPC'
+        }, `${name} at operation ${point} of ${operations}`)
         faults.clearFailAt()
         if (!isGone) assert.deepEqual(host.files.list('/db'), names, `${name} at operation ${point}`)
         for (const left of host.files.list('/db')) if (!names.includes(left)) host.files.remove(`/db/${left}`)

@@ -68,6 +68,9 @@ export const STEP_BYTES: number = 16 * 1024
 const ENTRY_COST_BYTES = 64
 /** Or after so many starts and ends of range tombstones. */
 const STEP_BOUNDS = 200
+const NO_FILES: ReadonlySet<number> = new Set()
+/** What tells such an error, in its details: those reach the main thread. */
+const NOT_DURABLE = 'notDurable'
 
 let shared: Kernels | undefined
 /** One set of kernels per thread: jobs interleave only between entries, when none of its memory is in use. */
@@ -190,8 +193,9 @@ function* writeTables(
       checkStop(args)
     }
     output.finish()
-    if (syncsValueFiles) syncValueFiles(context.files, args.directoryPrefix, output.tables)
-    if (output.tables.length > 0) context.files.syncDirectory(args.directoryPrefix)
+    const valueFiles = syncsValueFiles ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
+    syncValueFiles(context.files, args.directoryPrefix, valueFiles)
+    if (output.tables.length > 0) syncDirectory(context.files, args.directoryPrefix, valueFiles.size > 0)
     finished = true
   } finally {
     // Also when the job is put down at a yield: what no manifest names is not left behind.
@@ -206,15 +210,40 @@ function checkStop({ stop }: OutputOptions): void {
 }
 
 /** Once the table is durable and the log gone, a large value must be as durable as the reference to it. */
-function syncValueFiles(files: HostFiles, prefix: string, tables: readonly TableProperties[]): void {
-  for (const fileNumber of new Set(tables.flatMap(({ valueFiles }) => valueFiles))) {
-    const file = files.openWrite(prefix + valueName(fileNumber))
+function syncValueFiles(files: HostFiles, prefix: string, numbers: ReadonlySet<number>): void {
+  for (const fileNumber of numbers) {
+    const path = prefix + valueName(fileNumber)
+    const file = files.openWrite(path)
     try {
       file.syncSync()
+    } catch (cause) {
+      throw notDurable(`large value ${path}`, cause)
     } finally {
       file.close()
     }
   }
+}
+
+/** The tables of a job that fails are made anew, with new names; large values that were there before it are not. */
+function syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean): void {
+  try {
+    files.syncDirectory(prefix)
+  } catch (cause) {
+    throw holdsValues ? notDurable(`large values in ${prefix}`, cause) : cause
+  }
+}
+
+function notDurable(what: string, cause: unknown): SpillwayError {
+  const { message, code } = cause as { message: string, code?: unknown }
+  return new SpillwayError('SPILLWAY_UNAVAILABLE', `making the ${what} durable failed: ${message}`, { cause, details: { code, [NOT_DURABLE]: true } })
+}
+
+/**
+ * True for the error of a job that could not make durable what was written before it. It must not be tried again: after a failed
+ * sync nobody knows what is on the disk, and a later one that succeeds proves nothing.
+ */
+export function isNotDurable(error: Error): boolean {
+  return (error as { details?: Record<string, unknown> }).details?.[NOT_DURABLE] === true
 }
 
 function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {

@@ -5,11 +5,13 @@
  * 1. At most one flush runs at a time and it comes before any merge, so that a writer waits for one flush at most.
  * 2. Tables that a running merge reads are hidden from the strategy; a failed merge unhides them and changes nothing else.
  * 3. New tables count from the commit of the manifest that names them; only then are the old ones removed.
- * 4. A failed flush keeps its memtable and log; it is retried with growing pauses, and at once when a writer waits.
+ * 4. A failed flush keeps its memtable and log; it is retried with growing pauses, and at once when a writer waits. One that could
+ *    not make a large value durable is not: the store takes no more writes.
  *
  * Account: `flush and merge`, through the engine.
  */
 import { SpillwayError } from '../base/errors.ts'
+import { isNotDurable } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../compaction/jobs.ts'
 import { narrowPick } from '../compaction/narrow.ts'
 import type { Pick } from '../compaction/strategy.ts'
@@ -321,7 +323,7 @@ export class Background {
     core.counters.backgroundErrors++
     this.#failures++
     const { code } = error as { code?: unknown }
-    if (code === 'SPILLWAY_FENCED' || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && this.#failures >= MOST_FAILURES)) core.readOnlyReason ??= error
+    if (code === 'SPILLWAY_FENCED' || isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && this.#failures >= MOST_FAILURES)) core.readOnlyReason ??= error
     tellError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
     return error
   }

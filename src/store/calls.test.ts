@@ -48,6 +48,16 @@ test('a codec that calls its own store is refused, and nothing wrong is written'
   await db.close()
 })
 
+test('a value whose toJSON calls the store is refused, and nothing wrong is written', async () => {
+  const db = await Spillway.open<string, unknown>('/db', { host: new SimHost({ seed: 3 }), budget: '8 MiB', valueEncoding: 'json' })
+  const value = { toJSON: () => db.putSync('inner', 1) }
+  await assert.rejects(db.put('key', value), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /codec/ })
+  assert.deepEqual(await db.iterator().all(), [])
+  await db.put('key', { fine: true })
+  assert.deepEqual(await db.iterator().all(), [['key', { fine: true }]])
+  await db.close()
+})
+
 test('without a worker, merges keep pace with a writer that never gives the event loop a turn', async () => {
   const db = await open(new SimHost({ seed: 4 }))
   const value = 'v'.repeat(1000)

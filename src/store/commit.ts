@@ -85,8 +85,10 @@ export class Committer implements PendingGroup {
       const error = ioError(cause, 'writing the log')
       group.written?.reject(error)
       group.synced?.reject(error)
+      this.#values.lost()
       return error
     }
+    this.#values.settled()
     core.counters.operations += core.lastSeq - lastSeq
     core.counters.logBytes += log.writtenBytes - before
     core.engine.governor.traffic.writtenBytes += core.counters.userBytes - userBytes

@@ -2,7 +2,8 @@
  * Keys and values as bytes. Encodings are named as in Level: 'utf8' (default), 'buffer', 'view', 'json', or a codec of the
  * user's own. Keys sort by their bytes.
  *
- * Cost: text goes through one scratch buffer per store, so that a put or get of short text allocates nothing for it.
+ * Cost: text goes through one scratch buffer per store, so that a put or get of short text allocates nothing for it. Long text is
+ * not encoded here at all: it goes to a file, and is encoded on the way.
  */
 import { invalidArgument } from '../base/errors.ts'
 
@@ -21,16 +22,22 @@ export class Scratch {
   bytes: Uint8Array
   start = 0
   end = 0
-  /** A codec of the user's own is encoding into it right now. */
+  /** Not '': what was encoded is this text, which does not fit. `bytes` has nothing of it; `end` is the bytes it will take. */
+  longText = ''
+  /** Code of the user's own (a codec, `toJSON`) is encoding into it right now. */
   busy = false
   readonly #own: Buffer
+  readonly #leavesLongText: boolean
 
-  constructor(sizeBytes: number) {
+  /** `leavesLongText`: text that may not fit is left as it is; otherwise it is encoded into a buffer of its own. */
+  constructor(sizeBytes: number, leavesLongText = false) {
     this.#own = Buffer.allocUnsafeSlow(sizeBytes)
+    this.#leavesLongText = leavesLongText
     this.bytes = this.#own
   }
 
   use(bytes: Uint8Array): void {
+    this.longText = ''
     this.bytes = bytes
     this.start = 0
     this.end = bytes.length
@@ -39,6 +46,7 @@ export class Scratch {
   text(text: string): void {
     const own = this.#own
     const length = text.length
+    this.longText = ''
     this.start = 0
     if (length <= 48) {
       // Short ASCII by hand: a call into native code costs more than the copy.
@@ -57,9 +65,24 @@ export class Scratch {
     if (length * 3 <= own.length) {
       this.bytes = own
       this.end = own.write(text, 0, 'utf8')
+    } else if (this.#leavesLongText) {
+      this.bytes = own
+      this.end = Buffer.byteLength(text, 'utf8')
+      this.longText = text
     } else {
       this.use(Buffer.from(text, 'utf8'))
     }
+  }
+
+  /** What was encoded last is the caller's memory. */
+  get holdsForeign(): boolean { return this.bytes !== this.#own || this.longText !== '' }
+
+  /** Hold nothing of the caller's any longer. */
+  release(): void {
+    this.longText = ''
+    this.bytes = this.#own
+    this.start = 0
+    this.end = 0
   }
 }
 
@@ -68,12 +91,21 @@ export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Arra
   return new Uint8Array(bytes.subarray(start, end))
 }
 
+/** A large value on its way to the caller, who gets what is read: each call reads all of it anew. */
+export interface LargeValue {
+  /** In a buffer of its own. */
+  bytes(): Uint8Array<ArrayBuffer>
+  text(): string
+}
+
 export interface Transcoder {
   readonly name: string
   /** Leave the bytes in the scratch. Throws INVALID_ARGUMENT for a value this encoding cannot take. */
   encode(value: unknown, scratch: Scratch): void
   /** A value that shares nothing with `bytes`. */
   decode(bytes: Uint8Array, start: number, end: number): unknown
+  /** The same, with no copy of a large value but the one that is given away. */
+  decodeLarge(value: LargeValue): unknown
 }
 
 const utf8: Transcoder = {
@@ -85,28 +117,38 @@ const utf8: Transcoder = {
     else throw invalidArgument(`encoding 'utf8' takes a string, not ${describe(value)}. Use the encoding 'json' for objects, 'view' for bytes`)
   },
   decode(bytes, start, end) { return textOf(bytes, start, end) },
+  decodeLarge(value) { return value.text() },
 }
 
 const view: Transcoder = {
   name: 'view',
   encode(value, scratch) { bytesOnly(value, scratch, 'view') },
   decode(bytes, start, end) { return bytes.slice(start, end) },
+  decodeLarge(value) { return value.bytes() },
 }
 
 const buffer: Transcoder = {
   name: 'buffer',
   encode(value, scratch) { bytesOnly(value, scratch, 'buffer') },
   decode(bytes, start, end) { return copied(bytes, start, end) },
+  decodeLarge(value) { return bufferOf(value) },
 }
 
 const json: Transcoder = {
   name: 'json',
   encode(value, scratch) {
-    const text = JSON.stringify(value)
+    scratch.busy = true
+    let text: string | undefined
+    try {
+      text = JSON.stringify(value)
+    } finally {
+      scratch.busy = false
+    }
     if (text === undefined) throw invalidArgument(`encoding 'json' takes what JSON can hold, not ${describe(value)}`)
     scratch.text(text)
   },
   decode(bytes, start, end) { return JSON.parse(textOf(bytes, start, end)) },
+  decodeLarge(value) { return JSON.parse(value.text()) },
 }
 
 const named: Record<string, Transcoder> = { utf8, view, buffer, json }
@@ -131,6 +173,7 @@ export function transcoder(encoding: Encoding<any>, option: string): Transcoder 
         else bytesOnly(encoded, scratch, encoding.name ?? 'custom')
       },
       decode(bytes, start, end) { return encoding.decode(copied(bytes, start, end)) },
+      decodeLarge(value) { return encoding.decode(bufferOf(value)) },
     }
   }
   throw invalidArgument(`${option} must be 'utf8', 'buffer', 'view', 'json' or an object with encode and decode, not ${describe(encoding)}`)
@@ -149,6 +192,10 @@ function copied(bytes: Uint8Array, start: number, end: number): Buffer {
   const copy = Buffer.allocUnsafe(end - start)
   copy.set(bytes.subarray(start, end))
   return copy
+}
+
+function bufferOf(value: LargeValue): Buffer {
+  return Buffer.from(value.bytes().buffer)
 }
 
 // A leading U+FEFF is a character like any other.

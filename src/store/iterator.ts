@@ -14,7 +14,7 @@ import type { Transcoder } from './encoding.ts'
 import type { ByteRange } from './range.ts'
 import { readError } from './io-error.ts'
 import { isEmptyRange } from './range.ts'
-import { valueOf } from './reader.ts'
+import { decodeValue, valueLength } from './reader.ts'
 import { Scan } from './scan.ts'
 import type { Snapshot } from './snapshots.ts'
 
@@ -177,8 +177,10 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   get ended(): boolean { return this.#done }
 
   #refill(entries: number): void {
-    this.#chunk = this.#read(entries, CHUNK_BYTES)
+    // What was yielded is not held while the next ones are read: there may be large values among them.
+    this.#chunk = []
     this.#chunkAt = 0
+    this.#chunk = this.#read(entries, CHUNK_BYTES)
   }
 
   #read(entries: number, bytes: number): T[] {
@@ -192,9 +194,8 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       if (values === undefined) {
         chunk.push(key)
       } else {
-        const found = valueOf(core, scan.kind, scan.value, scan.valueStart, scan.valueEnd)
-        const value = values.decode(found.bytes, found.start, found.end)
-        read += found.end - found.start
+        const value = decodeValue(core, values, scan.kind, scan.value, scan.valueStart, scan.valueEnd)
+        read += valueLength(scan.kind, scan.value, scan.valueStart, scan.valueEnd)
         chunk.push(keys === undefined ? value : [key, value])
       }
       return chunk.length < entries && read < bytes

@@ -1,17 +1,32 @@
 /**
  * Values too large for the memtable go to files of their own while their write call is being appended; the entry then holds
- * a reference. If the call fails, its files are removed again.
+ * a reference.
+ *
+ * Invariants
+ * 1. A value goes from the caller's memory to its file piece by piece, once, however often its call is appended.
+ * 2. The files of a call that fails or must wait are removed, and so are those of a group that does not reach the log.
+ * 3. A file is counted, and its place in the books leased, before it is written.
+ *
+ * Account: `table metadata`, for the books.
  */
 import { EMPTY, KIND_PUT, KIND_VALUE_FILE } from '../base/cursor.ts'
-import { VALUE_REFERENCE_BYTES, decodeValueReference, encodeValueReference, writeValueFile } from '../table/value-file.ts'
+import { VALUE_REFERENCE_BYTES, encodeValueReference, writeValueFile, writeValueText } from '../table/value-file.ts'
 import type { Core } from './core.ts'
 import { ioError } from './io-error.ts'
 import type { Operations } from './operations.ts'
 
+interface WrittenFile {
+  fileNumber: number
+  lengthBytes: number
+}
+
 export class LargeValues {
   readonly #core: Core
-  /** References of the call being appended, by operation: it may be loaded more than once. */
-  readonly #references = new Map<number, Uint8Array>()
+  /** Files of the call being appended, by operation: it may be loaded more than once. */
+  readonly #written = new Map<number, WrittenFile>()
+  /** Files of the calls of the pending group. */
+  #pending: number[] = []
+  readonly #reference = new Uint8Array(VALUE_REFERENCE_BYTES)
   /** What the last reference stands for. */
   #value = EMPTY
   #valueStart = 0
@@ -28,38 +43,54 @@ export class LargeValues {
 
   /** Put a reference in the place of a large value of operation i, the current one; its file is written the first time. */
   replace(operations: Operations, i: number, durable: boolean): void {
-    if (!this.#isLarge(operations)) return
-    let reference = this.#references.get(i)
-    if (reference === undefined) {
-      reference = this.#write(operations.value.subarray(operations.valueStart, operations.valueEnd), durable)
-      this.#references.set(i, reference)
+    if (operations.kind !== KIND_PUT) return
+    // What a codec makes of the same value may be larger the one time than the other: what was written counts.
+    let file = this.#written.size === 0 ? undefined : this.#written.get(i)
+    if (file === undefined) {
+      if (!this.#isLarge(operations)) return
+      file = this.#write(operations, durable)
+      this.#written.set(i, file)
     }
     this.#value = operations.value
     this.#valueStart = operations.valueStart
     this.#valueEnd = operations.valueEnd
     operations.kind = KIND_VALUE_FILE
-    operations.value = reference
+    operations.value = this.#reference
     operations.valueStart = 0
-    operations.valueEnd = reference.length
+    operations.valueEnd = encodeValueReference(this.#reference, 0, file.fileNumber, file.lengthBytes)
   }
 
-  /** The call is in the log: its files are the memtable's now. */
+  /** The call is in the pending group: so are its files. */
   keep(): void {
-    if (this.#references.size === 0) return
-    this.#references.clear()
+    if (this.#written.size === 0) return
+    for (const { fileNumber, lengthBytes } of this.#written.values()) {
+      this.#pending.push(fileNumber)
+      this.#core.counters.userBytes += lengthBytes
+    }
+    this.#written.clear()
     this.#value = EMPTY
+  }
+
+  /** The group is in the log: its files are the memtable's now. */
+  settled(): void {
+    if (this.#pending.length === 0) return
+    this.#pending = []
+    this.#core.valueFiles.reserve(this.#written.size)
+  }
+
+  /** The group is not in the log, and neither are references to its files. */
+  lost(): void {
+    if (this.#pending.length === 0) return
+    for (const fileNumber of this.#pending) if (!this.#core.valueFiles.has(fileNumber)) this.#remove(fileNumber)
+    this.settled()
   }
 
   /** The call has failed or must wait. What waits is loaded anew; where loading does nothing, the value is put back here. */
   forget(operations: Operations): void {
-    if (this.#references.size === 0) return
-    const core = this.#core
-    for (const reference of this.#references.values()) {
-      const { fileNumber } = decodeValueReference(reference, 0, reference.length)
-      core.unsyncedValues.delete(fileNumber)
-      core.discard(core.valuePath(fileNumber))
-    }
-    this.#references.clear()
+    if (this.#written.size === 0) return
+    for (const { fileNumber } of this.#written.values()) this.#remove(fileNumber)
+    this.#written.clear()
+    this.#core.valueFiles.reserve(this.#pending.length)
     if (operations.kind === KIND_VALUE_FILE) {
       operations.kind = KIND_PUT
       operations.value = this.#value
@@ -69,25 +100,33 @@ export class LargeValues {
     this.#value = EMPTY
   }
 
-  #isLarge({ kind, valueStart, valueEnd }: Operations): boolean {
-    return kind === KIND_PUT && valueEnd - valueStart > this.#core.plan.inlineValueBytes
+  #isLarge({ kind, valueStart, valueEnd, longText }: Operations): boolean {
+    return kind === KIND_PUT && (valueEnd - valueStart > this.#core.plan.inlineValueBytes || longText !== '')
   }
 
-  #write(value: Uint8Array, durable: boolean): Uint8Array {
-    const core = this.#core
-    core.valueFiles.makeRoom()
-    const number = core.takeFileNumber()
+  #write({ value, valueStart, valueEnd, longText }: Operations, durable: boolean): WrittenFile {
+    const { host, kernels, valueFiles, unsyncedValues, counters, directory } = this.#core
+    valueFiles.reserve(this.#pending.length + this.#written.size + 1)
+    const fileNumber = this.#core.takeFileNumber()
+    const path = this.#core.valuePath(fileNumber)
+    let lengthBytes = valueEnd - valueStart
+    let exists = false
     try {
-      writeValueFile(core.host.files, core.valuePath(number), number, value, core.kernels, durable)
-      if (durable) core.host.files.syncDirectory(core.directory)
-      else core.unsyncedValues.add(number)
+      if (longText === '') writeValueFile(host.files, path, fileNumber, value, kernels, durable, valueStart, valueEnd)
+      else lengthBytes = writeValueText(host.files, path, fileNumber, longText, lengthBytes, kernels, durable)
+      exists = true
+      if (durable) host.files.syncDirectory(directory)
+      else unsyncedValues.add(fileNumber)
     } catch (error) {
+      if (exists) this.#core.discard(path)
       throw ioError(error, 'writing a large value')
     }
-    core.counters.valueFileBytes += value.length
-    core.counters.userBytes += value.length
-    const reference = new Uint8Array(VALUE_REFERENCE_BYTES)
-    encodeValueReference(reference, 0, number, value.length)
-    return reference
+    counters.valueFileBytes += lengthBytes
+    return { fileNumber, lengthBytes }
+  }
+
+  #remove(fileNumber: number): void {
+    this.#core.unsyncedValues.delete(fileNumber)
+    this.#core.discard(this.#core.valuePath(fileNumber))
   }
 }

@@ -21,6 +21,8 @@ export interface Operations {
   value: Uint8Array
   valueStart: number
   valueEnd: number
+  /** Not '': the value is this text, too long to be encoded at once; only its length is in the fields above, in bytes. */
+  longText: string
   /** Make operation i the current one. */
   load(i: number): void
   /** What the result of `keep` holds, in bytes. Of a batch all operations are encoded for it: throws for what cannot be written. */
@@ -50,8 +52,16 @@ export class SingleOperation implements Operations {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
+  longText = ''
 
   load(): void {}
+
+  /** Hold nothing of the caller's any longer. */
+  release(): void {
+    this.key = EMPTY
+    this.value = EMPTY
+    this.longText = ''
+  }
 
   get bytes(): number { return packedBytes(1, this.#contentBytes) }
 
@@ -69,6 +79,7 @@ export class OperationList implements Operations {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
+  readonly longText = ''
   prepare?: () => void
   /** What `prepare` holds on to. */
   preparedBytes = 0
@@ -113,6 +124,7 @@ export class BatchOperations implements Operations {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
+  longText = ''
   readonly #operations: readonly BatchOperation<unknown, unknown>[]
   readonly #keys: Transcoder
   readonly #values: Transcoder
@@ -148,9 +160,11 @@ export class BatchOperations implements Operations {
       this.value = this.#valueScratch.bytes
       this.valueStart = this.#valueScratch.start
       this.valueEnd = this.#valueScratch.end
+      this.longText = this.#valueScratch.longText
     } else {
       this.kind = KIND_DELETE
       this.value = EMPTY
+      this.longText = ''
       this.valueStart = 0
       this.valueEnd = 0
     }

@@ -16,6 +16,8 @@ export const WAITER_BYTES = 1024
 /** Two offsets and a kind. */
 const BYTES_PER_OPERATION = 9
 
+const encoder = new TextEncoder()
+
 /** What the copy of `count` operations takes whose keys and values add up to `contentBytes`. */
 export function packedBytes(count: number, contentBytes: number): number {
   return WAITER_BYTES + count * BYTES_PER_OPERATION + contentBytes
@@ -30,6 +32,7 @@ export class PackedOperations implements Operations {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
+  readonly longText = ''
   #bytes: Uint8Array
   readonly #kinds: Uint8Array
   /** Operation i: its key ends at ends[2 i], its value follows up to ends[2 i + 1]; the next key begins there. */
@@ -48,7 +51,9 @@ export class PackedOperations implements Operations {
       this.#kinds[i] = operations.kind
       at = this.#add(at, operations.key, operations.keyStart, operations.keyEnd)
       this.#ends[2 * i] = at
-      at = this.#add(at, operations.value, operations.valueStart, operations.valueEnd)
+      at = operations.longText === ''
+        ? this.#add(at, operations.value, operations.valueStart, operations.valueEnd)
+        : this.#addText(at, operations.longText)
       this.#ends[2 * i + 1] = at
     }
   }
@@ -71,13 +76,21 @@ export class PackedOperations implements Operations {
 
   #add(at: number, bytes: Uint8Array, start: number, end: number): number {
     const needed = at + end - start
-    if (needed > this.#bytes.length) {
-      // A codec that does not encode the same value to the same length twice.
-      const grown = new Uint8Array(2 * needed)
-      grown.set(this.#bytes.subarray(0, at))
-      this.#bytes = grown
-    }
+    this.#grow(at, needed)
     copyBytes(bytes, start, end, this.#bytes, at)
     return needed
+  }
+
+  #addText(at: number, text: string): number {
+    this.#grow(at, at + Buffer.byteLength(text, 'utf8'))
+    return at + encoder.encodeInto(text, this.#bytes.subarray(at)).written
+  }
+
+  #grow(at: number, needed: number): void {
+    if (needed <= this.#bytes.length) return
+    // A codec that does not encode the same value to the same length twice.
+    const grown = new Uint8Array(2 * needed)
+    grown.set(this.#bytes.subarray(0, at))
+    this.#bytes = grown
   }
 }

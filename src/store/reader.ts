@@ -5,12 +5,13 @@
  * 1. The newest version with a sequence number <= the snapshot's wins, unless a newer range tombstone covers it,
  *    wherever either of them is.
  * 2. What is returned shares no memory with the store.
+ * 3. A large value is read from its file into what the caller gets; the store holds a piece of it at a time.
  */
 import { Hit, KIND_DELETE, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { hashKey } from '../base/hash.ts'
-import { readValueFile } from '../table/value-file-reader.ts'
-import { decodeValueReference } from '../table/value-file.ts'
+import { decodeValueReference, readValueFile, readValueText } from '../table/value-file.ts'
 import type { Core } from './core.ts'
+import type { LargeValue, Transcoder } from './encoding.ts'
 import type { MemtableSlot } from './memtables.ts'
 
 export class Reader {
@@ -44,10 +45,35 @@ export class Reader {
   }
 }
 
-/** The bytes of a found value: views, or for a large value its whole content read from its file. */
-export function valueOf(core: Core, kind: number, value: Uint8Array, start: number, end: number): { bytes: Uint8Array, start: number, end: number } {
-  if (kind !== KIND_VALUE_FILE) return { bytes: value, start, end }
-  const { fileNumber, lengthBytes } = decodeValueReference(value, start, end)
-  const bytes = readValueFile(core.host.files, core.valuePath(fileNumber), fileNumber, lengthBytes, core.kernels)
-  return { bytes, start: 0, end: bytes.length }
+/** What the caller gets for a found value. */
+export function decodeValue(core: Core, values: Transcoder, kind: number, value: Uint8Array, start: number, end: number): unknown {
+  return kind === KIND_VALUE_FILE ? values.decodeLarge(new FileValue(core, value, start, end)) : values.decode(value, start, end)
+}
+
+/** How many bytes a found value has, wherever they are. */
+export function valueLength(kind: number, value: Uint8Array, start: number, end: number): number {
+  return kind === KIND_VALUE_FILE ? decodeValueReference(value, start, end).lengthBytes : end - start
+}
+
+class FileValue implements LargeValue {
+  readonly #core: Core
+  readonly #fileNumber: number
+  readonly #lengthBytes: number
+
+  constructor(core: Core, reference: Uint8Array, start: number, end: number) {
+    const { fileNumber, lengthBytes } = decodeValueReference(reference, start, end)
+    this.#core = core
+    this.#fileNumber = fileNumber
+    this.#lengthBytes = lengthBytes
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    const { host, kernels } = this.#core
+    return readValueFile(host.files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+  }
+
+  text(): string {
+    const { host, kernels } = this.#core
+    return readValueText(host.files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+  }
 }

@@ -24,7 +24,7 @@ import { BatchOperations, MAX_KEY_BYTES, OperationList, SingleOperation, checkLe
 import { checkOptions, checkedDurability, checkedSettings } from './options.ts'
 import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
 import type { ByteRange } from './range.ts'
-import { Reader, valueOf } from './reader.ts'
+import { Reader, decodeValue } from './reader.ts'
 import { inspect, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { statsOf, verifyStore } from './report.ts'
@@ -60,7 +60,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   readonly #recovery: RecoveryReport
   readonly #tenant: Tenant
   readonly #keyScratch = new Scratch(KEY_SCRATCH_BYTES)
-  readonly #valueScratch = new Scratch(VALUE_SCRATCH_BYTES)
+  readonly #valueScratch = new Scratch(VALUE_SCRATCH_BYTES, true)
   readonly #targetScratch = new Scratch(KEY_SCRATCH_BYTES)
   readonly #single = new SingleOperation()
   #closing: Promise<void> | undefined
@@ -133,12 +133,17 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       return this.#writer.write(this.#single, this.#loadPut(key, value, options), options?.signal)
     } catch (error) {
       return Promise.reject(error)
+    } finally {
+      this.#letGo()
     }
   }
 
   putSync(key: K, value: V, options?: WriteOptions): void {
-    const durability = this.#loadPut(key, value, options)
-    this.#writer.writeSync(this.#single, durability, options?.signal)
+    try {
+      this.#writer.writeSync(this.#single, this.#loadPut(key, value, options), options?.signal)
+    } finally {
+      this.#letGo()
+    }
   }
 
   /** Remove a key; fine if it is not there. */
@@ -169,12 +174,25 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   /** Write several operations, all or none. Later operations on a key win over earlier ones. */
   async batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
     const loaded = this.#batchOperations(operations, options)
-    if (loaded.count > 0) await this.#writer.write(loaded, this.#durability(options), options?.signal)
+    if (loaded.count === 0) return
+    const durability = this.#durability(options)
+    let written: Promise<void>
+    try {
+      written = this.#writer.write(loaded, durability, options?.signal)
+    } finally {
+      this.#letGo()
+    }
+    await written
   }
 
   batchSync(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): void {
     const loaded = this.#batchOperations(operations, options)
-    if (loaded.count > 0) this.#writer.writeSync(loaded, this.#durability(options), options?.signal)
+    if (loaded.count === 0) return
+    try {
+      this.#writer.writeSync(loaded, this.#durability(options), options?.signal)
+    } finally {
+      this.#letGo()
+    }
   }
 
   // ---- reading
@@ -189,8 +207,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     if (hit === undefined) return undefined
     const values = this.#valueTranscoder(options)
     try {
-      const { bytes, start, end } = valueOf(this.#core, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
-      return values.decode(bytes, start, end) as V
+      return decodeValue(this.#core, values, hit.kind, hit.value, hit.valueStart, hit.valueEnd) as V
     } catch (error) {
       throw readError(error)
     }
@@ -370,6 +387,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     single.value = this.#valueScratch.bytes
     single.valueStart = this.#valueScratch.start
     single.valueEnd = this.#valueScratch.end
+    single.longText = this.#valueScratch.longText
     checkLengths(single.keyEnd - single.keyStart, single.valueEnd - single.valueStart)
     return this.#durability(options)
   }
@@ -451,6 +469,16 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     } catch (error) {
       throw readError(error)
     }
+  }
+
+  /** After a write: what waits has been copied, so nothing of the caller's is held any longer, least of all a large value. */
+  #letGo(): void {
+    if (!this.#keyScratch.holdsForeign && !this.#valueScratch.holdsForeign) return
+    // A codec that calls the store is refused, and the call it is part of goes on.
+    if (this.#keyScratch.busy || this.#valueScratch.busy) return
+    this.#single.release()
+    this.#keyScratch.release()
+    this.#valueScratch.release()
   }
 
   /** A codec that calls its own store would overwrite the key or value being encoded. */

@@ -6,13 +6,14 @@
 import { SpillwayError } from '../base/errors.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 
-/** A map entry and its number, measured generously. */
+/** A map entry, and its places in the list of its memtable and in the set of files that are not durable yet. */
 const BYTES_PER_FILE = 64
 
 export class ValueFiles {
   readonly #discard: (number: number) => void
   readonly #references = new Map<number, number>()
   readonly #lease: Lease
+  #reserved = 0
 
   /** `discard` removes a file. */
   constructor(discard: (number: number) => void, account: Account) {
@@ -20,15 +21,14 @@ export class ValueFiles {
     this.#lease = account.lease(0)
   }
 
-  /** Make sure that one more can be counted, before its file is written. Throws BUDGET_TOO_SMALL. */
-  makeRoom(): void {
-    const bytes = (this.#references.size + 1) * BYTES_PER_FILE
-    if (bytes <= this.#lease.bytes || this.#lease.resize(bytes)) return
-    throw new SpillwayError(
-      'SPILLWAY_BUDGET_TOO_SMALL',
-      `no room to keep track of a further file of a large value: there are ${this.#references.size}. Raise the budget`,
-      { details: { valueFiles: this.#references.size } },
-    )
+  /**
+   * Keep room for so many more than there are, from before their files are written until they are referred to. Throws
+   * BUDGET_TOO_SMALL.
+   */
+  reserve(count: number): void {
+    const files = this.#references.size + count
+    if (!this.#lease.resize(files * BYTES_PER_FILE)) throw this.#noRoom()
+    this.#reserved = count
   }
 
   get count(): number { return this.#references.size }
@@ -37,9 +37,13 @@ export class ValueFiles {
 
   numbers(): number[] { return [...this.#references.keys()] }
 
+  /** Throws BUDGET_TOO_SMALL when there is no room for files that none was reserved for. */
   retain(numbers: readonly number[]): void {
-    for (const number of numbers) this.#references.set(number, (this.#references.get(number) ?? 0) + 1)
-    this.#lease.resize(this.#references.size * BYTES_PER_FILE)
+    for (const number of numbers) {
+      const before = this.#references.get(number)
+      if (before === undefined) this.#grow()
+      this.#references.set(number, (before ?? 0) + 1)
+    }
   }
 
   /** Let go of references; files without any are removed. */
@@ -53,10 +57,25 @@ export class ValueFiles {
         this.#discard(number)
       }
     }
-    this.#lease.resize(this.#references.size * BYTES_PER_FILE)
+    const bytes = (this.#references.size + this.#reserved) * BYTES_PER_FILE
+    if (bytes < this.#lease.bytes) this.#lease.resize(bytes)
   }
 
   close(): void {
     this.#lease.release()
+  }
+
+  /** Room for one more, which is there if it was reserved. */
+  #grow(): void {
+    const bytes = (this.#references.size + 1) * BYTES_PER_FILE
+    if (bytes > this.#lease.bytes && !this.#lease.resize(bytes)) throw this.#noRoom()
+  }
+
+  #noRoom(): SpillwayError {
+    return new SpillwayError(
+      'SPILLWAY_BUDGET_TOO_SMALL',
+      `no room to keep track of a further file of a large value: there are ${this.#references.size}. Raise the budget`,
+      { details: { valueFiles: this.#references.size } },
+    )
   }
 }

@@ -5,7 +5,7 @@
  * 2. The file's size is checked against the reference before anything is allocated, so that a wrong length cannot ask
  *    for more memory than the file has bytes.
  *
- * Memory: the value itself; region a of the kernels holds one piece at a time. Cost: one read and one copy per piece.
+ * Memory: the value itself, once; region a of the kernels holds one piece at a time. Cost: one read and one copy or decoding per piece.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
@@ -13,10 +13,17 @@ import { errorCode } from '../host/file-error.ts'
 import type { HostFile, HostFiles } from '../host/host.ts'
 import { seedOf } from './format.ts'
 import { readU32, readU64 } from './little-endian.ts'
+import { TextDecoding } from './value-file-text.ts'
 import {
   VALUE_FILE_FORMAT, VALUE_FILE_HASH_BYTES, VALUE_FILE_HEADER_BYTES, VALUE_FILE_HEADER_HASHED, VALUE_FILE_HEADER_SEED,
   VALUE_FILE_MAGIC, VALUE_FILE_PIECE_BYTES, checkKernels, valueFileBytes,
 } from './value-file-format.ts'
+
+/** Pieces are read to this place in region a: before it is room for what text keeps of the piece before. */
+const PIECE_AT = 8
+
+/** Called with one checked piece after the other. */
+type PieceVisitor = (memory: Uint8Array, start: number, length: number, isLast: boolean) => void
 
 /**
  * The whole value, in a new buffer that belongs to the caller. Throws CorruptionError when the file is missing or not
@@ -24,14 +31,34 @@ import {
  */
 export function readValueFile(
   files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   checkKernels(kernels)
   const file = openExisting(files, path)
   try {
     checkFile(file, fileNumber, lengthBytes, kernels)
     const value = new Uint8Array(lengthBytes)
-    walkPieces(file, fileNumber, lengthBytes, kernels, value)
+    let at = 0
+    walkPieces(file, fileNumber, lengthBytes, kernels, (memory, start, length) => {
+      value.set(memory.subarray(start, start + length), at)
+      at += length
+    })
     return value
+  } finally {
+    file.close()
+  }
+}
+
+/** The same as text: the value's bytes, decoded as UTF-8. What is no valid UTF-8 becomes U+FFFD. */
+export function readValueText(
+  files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels,
+): string {
+  checkKernels(kernels)
+  const file = openExisting(files, path)
+  try {
+    checkFile(file, fileNumber, lengthBytes, kernels)
+    const decoding = new TextDecoding()
+    walkPieces(file, fileNumber, lengthBytes, kernels, (memory, start, length, isLast) => decoding.take(memory, start, length, isLast))
+    return decoding.text
   } finally {
     file.close()
   }
@@ -49,7 +76,7 @@ export function verifyValueFile(
   try {
     lengthBytes ??= checkHeader(file, fileNumber, undefined, kernels)
     checkFile(file, fileNumber, lengthBytes, kernels)
-    walkPieces(file, fileNumber, lengthBytes, kernels, undefined)
+    walkPieces(file, fileNumber, lengthBytes, kernels, () => {})
     return valueFileBytes(lengthBytes)
   } finally {
     file.close()
@@ -78,7 +105,7 @@ function openExisting(files: HostFiles, path: string): HostFile {
 /** Returns the length of the value, which must be `lengthBytes` unless that is undefined. */
 function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number | undefined, kernels: Kernels): number {
   const { memory, a } = kernels
-  readChecked(file, 0, VALUE_FILE_HEADER_HASHED, kernels, seedOf(fileNumber), VALUE_FILE_HEADER_SEED, 'the header')
+  readChecked(file, 0, a, VALUE_FILE_HEADER_HASHED, kernels, seedOf(fileNumber), VALUE_FILE_HEADER_SEED, 'the header')
   if (readU32(memory, a) !== VALUE_FILE_MAGIC) throw new CorruptionError(file.path, 0, 'this is not the file of a value')
   const format = readU32(memory, a + 4)
   if (format > VALUE_FILE_FORMAT) {
@@ -98,30 +125,31 @@ function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number | u
 }
 
 function walkPieces(
-  file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels, value: Uint8Array | undefined,
+  file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels, visit: PieceVisitor,
 ): void {
-  const { memory, a } = kernels
+  const { memory } = kernels
+  const start = kernels.a + PIECE_AT
   const seed = seedOf(fileNumber)
   let position = VALUE_FILE_HEADER_BYTES
   for (let done = 0, piece = 0; done < lengthBytes; piece++) {
     const length = Math.min(VALUE_FILE_PIECE_BYTES, lengthBytes - done)
-    readChecked(file, position, length, kernels, seed, piece, 'a piece of the value')
-    value?.set(memory.subarray(a, a + length), done)
+    readChecked(file, position, start, length, kernels, seed, piece, 'a piece of the value')
     position += length + VALUE_FILE_HASH_BYTES
     done += length
+    visit(memory, start, length, done === lengthBytes)
   }
 }
 
-/** Read `length` bytes and the hash behind them to region a; throws unless they fit together. */
+/** Read `length` bytes and the hash behind them to memory[start]; throws unless they fit together. */
 function readChecked(
-  file: HostFile, position: number, length: number, kernels: Kernels, seedHigh: number, seedLow: number, what: string,
+  file: HostFile, position: number, start: number, length: number, kernels: Kernels, seedHigh: number, seedLow: number, what: string,
 ): void {
-  const { memory, a } = kernels
+  const { memory } = kernels
   const wanted = length + VALUE_FILE_HASH_BYTES
-  const got = file.readSync(memory, a, wanted, position)
+  const got = file.readSync(memory, start, wanted, position)
   if (got !== wanted) throw new CorruptionError(file.path, position, `${what} ends after ${got} of ${wanted} bytes`)
-  kernels.hash(a, length, seedHigh, seedLow)
-  if (readU32(memory, a + length) !== kernels.hashLow || readU32(memory, a + length + 4) !== kernels.hashHigh) {
+  kernels.hash(start, length, seedHigh, seedLow)
+  if (readU32(memory, start + length) !== kernels.hashLow || readU32(memory, start + length + 4) !== kernels.hashHigh) {
     throw new CorruptionError(file.path, position, `the checksum of ${what} (${length} bytes) does not match`)
   }
 }

@@ -1,18 +1,45 @@
 /**
  * Writing value files; `value-file-reader.ts` is its twin.
  *
- * A file that could not be written to its end is removed.
+ * 1. A file that could not be written to its end is removed.
+ * 2. Bytes and text go from the caller's memory to the file one piece at a time; what the file says of its length is what was written.
  *
- * Memory: none of its own; region a of the kernels is used for one piece at a time. Cost: one copy and one write per piece.
+ * Memory: none of its own; region a of the kernels is used for one piece at a time. Cost: one copy or encoding and one write per piece.
  */
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile, HostFiles } from '../host/host.ts'
 import { seedOf } from './format.ts'
 import { writeU32, writeU64 } from './little-endian.ts'
+import { TextEncoding } from './value-file-text.ts'
 import {
   VALUE_FILE_FORMAT, VALUE_FILE_HASH_BYTES, VALUE_FILE_HEADER_BYTES, VALUE_FILE_HEADER_HASHED, VALUE_FILE_HEADER_SEED,
   VALUE_FILE_MAGIC, VALUE_FILE_PIECE_BYTES, checkKernels, checkValueNumbers,
 } from './value-file-format.ts'
+
+/** What a value's bytes come from. */
+interface PieceSource {
+  /** Put the next `length` bytes at memory[start], fewer only at the end; returns how many. */
+  fill(memory: Uint8Array, start: number, length: number): number
+}
+
+class Bytes implements PieceSource {
+  readonly #bytes: Uint8Array
+  #at: number
+  readonly #end: number
+
+  constructor(bytes: Uint8Array, start: number, end: number) {
+    this.#bytes = bytes
+    this.#at = start
+    this.#end = end
+  }
+
+  fill(memory: Uint8Array, start: number, length: number): number {
+    const from = this.#at
+    this.#at = Math.min(this.#end, from + length)
+    memory.set(this.#bytes.subarray(from, this.#at), start)
+    return this.#at - from
+  }
+}
 
 /**
  * Create the file of a value. With `durable` its content is synced; syncing the directory's entry is the caller's part.
@@ -20,47 +47,68 @@ import {
  */
 export function writeValueFile(
   files: HostFiles, path: string, fileNumber: number, value: Uint8Array, kernels: Kernels, durable: boolean,
+  start = 0, end: number = value.length,
 ): void {
-  checkValueNumbers(fileNumber, value.length)
+  writeSource(files, path, fileNumber, new Bytes(value, start, end), end - start, kernels, durable)
+}
+
+/** The same for text, as UTF-8. `lengthBytes`: how many bytes that is likely to be. Returns how many it was. */
+export function writeValueText(
+  files: HostFiles, path: string, fileNumber: number, text: string, lengthBytes: number, kernels: Kernels, durable: boolean,
+): number {
+  return writeSource(files, path, fileNumber, new TextEncoding(text), lengthBytes, kernels, durable)
+}
+
+function writeSource(
+  files: HostFiles, path: string, fileNumber: number, source: PieceSource, lengthBytes: number, kernels: Kernels, durable: boolean,
+): number {
+  checkValueNumbers(fileNumber, lengthBytes)
   checkKernels(kernels)
   const file = files.create(path)
   try {
-    writePieces(file, fileNumber, value, kernels)
+    const written = writePieces(file, fileNumber, source, lengthBytes, kernels)
     if (durable) file.syncSync()
     file.close()
+    return written
   } catch (error) {
     discard(files, file)
     throw error
   }
 }
 
-/** The header is written together with the first piece, a hash together with its piece. */
-function writePieces(file: HostFile, fileNumber: number, value: Uint8Array, kernels: Kernels): void {
+/** The header is written together with the first piece, a hash together with its piece. Returns the length of the value. */
+function writePieces(file: HostFile, fileNumber: number, source: PieceSource, lengthBytes: number, kernels: Kernels): number {
   const { memory, a } = kernels
   const seed = seedOf(fileNumber)
-  writeU32(memory, a, VALUE_FILE_MAGIC)
-  writeU32(memory, a + 4, VALUE_FILE_FORMAT)
-  writeU64(memory, a + 8, fileNumber)
-  writeU64(memory, a + 16, value.length)
-  appendHash(kernels, a, VALUE_FILE_HEADER_HASHED, seed, VALUE_FILE_HEADER_SEED)
-
+  putHeader(kernels, fileNumber, lengthBytes)
   const pieceAt = a + VALUE_FILE_HEADER_BYTES
   let from = a
   let position = 0
   let done = 0
-  let piece = 0
+  let length: number
   do {
-    const length = Math.min(VALUE_FILE_PIECE_BYTES, value.length - done)
-    let end = pieceAt
-    if (length > 0) {
-      memory.set(value.subarray(done, done + length), pieceAt)
-      end = appendHash(kernels, pieceAt, length, seed, piece++)
-    }
-    file.writeSync(memory, from, end - from, position)
+    length = source.fill(memory, pieceAt, VALUE_FILE_PIECE_BYTES)
+    const end = length > 0 ? appendHash(kernels, pieceAt, length, seed, done / VALUE_FILE_PIECE_BYTES) : pieceAt
+    if (end > from) file.writeSync(memory, from, end - from, position)
     position += end - from
     done += length
     from = pieceAt
-  } while (done < value.length)
+  } while (length === VALUE_FILE_PIECE_BYTES)
+  if (done !== lengthBytes) {
+    putHeader(kernels, fileNumber, done)
+    file.writeSync(memory, a, VALUE_FILE_HEADER_BYTES, 0)
+  }
+  return done
+}
+
+/** The header, in region a. */
+function putHeader(kernels: Kernels, fileNumber: number, lengthBytes: number): void {
+  const { memory, a } = kernels
+  writeU32(memory, a, VALUE_FILE_MAGIC)
+  writeU32(memory, a + 4, VALUE_FILE_FORMAT)
+  writeU64(memory, a + 8, fileNumber)
+  writeU64(memory, a + 16, lengthBytes)
+  appendHash(kernels, a, VALUE_FILE_HEADER_HASHED, seedOf(fileNumber), VALUE_FILE_HEADER_SEED)
 }
 
 /** Put the hash of memory[start, start + length) behind it; returns the end of the hash. */

@@ -7,7 +7,8 @@ import { fileError } from '../host/file-error.ts'
 import type { HostFile, HostFiles } from '../host/host.ts'
 import { VALUE_FILE_HEADER_BYTES, VALUE_FILE_PIECE_BYTES } from './value-file-format.ts'
 import {
-  VALUE_REFERENCE_BYTES, decodeValueReference, encodeValueReference, readValueFile, valueFileBytes, verifyValueFile, writeValueFile,
+  VALUE_REFERENCE_BYTES, decodeValueReference, encodeValueReference, readValueFile, readValueText, valueFileBytes, verifyValueFile,
+  writeValueFile, writeValueText,
 } from './value-file.ts'
 
 const SEED = 20240609
@@ -108,6 +109,43 @@ test('any value under any file number comes back', () => {
     const memory = write(value, fileNumber)
     assert.equal(Buffer.compare(readValueFile(memory.asFiles(), 'v', fileNumber, value.length, kernels), value), 0)
   }), { seed: SEED, numRuns: 200 })
+})
+
+test('text is written as its UTF-8 and read as itself, piece by piece, with characters across the borders of pieces', () => {
+  for (const unit of ['a', 'é', '€', '😀']) {
+    for (let shift = 0; shift < 4; shift++) {
+      const text = 'x'.repeat(shift) + unit.repeat(Math.ceil(2.2 * PIECE / Buffer.byteLength(unit))) + '\ud83d'
+      const bytes = Buffer.from(text)
+      const memory = new MemoryFiles()
+      assert.equal(writeValueText(memory.asFiles(), 'v', 7, text, bytes.length, kernels, false), bytes.length)
+      assert.ok(memory.largestWrite <= PIECE + VALUE_FILE_HEADER_BYTES + 8)
+      assert.deepEqual(memory.content, write(bytes).content, 'the same file as that of the bytes')
+      assert.ok(readValueText(memory.asFiles(), 'v', 7, bytes.length, kernels) === bytes.toString(), `${unit} after ${shift}`)
+      assert.equal(memory.open, 0)
+    }
+  }
+})
+
+test('bytes that are no UTF-8 are read as text with the same replacements as anywhere', () => {
+  const bytes = valueOf(2 * PIECE + 77, 3)
+  assert.ok(readValueText(write(bytes).asFiles(), 'v', 7, bytes.length, kernels) === Buffer.from(bytes).toString())
+})
+
+test('text of exactly so many pieces, none at all, and a length that was told wrong give a file that says what it holds', () => {
+  for (const [length, told] of [[0, 0], [PIECE, PIECE], [2 * PIECE, 2 * PIECE], [PIECE + 5, PIECE + 6], [100, 0], [0, 9]] as const) {
+    const memory = new MemoryFiles()
+    const text = 'z'.repeat(length)
+    assert.equal(writeValueText(memory.asFiles(), 'v', 7, text, told, kernels, false), length)
+    assert.ok(readValueText(memory.asFiles(), 'v', 7, length, kernels) === text)
+    assert.equal(verifyValueFile(memory.asFiles(), 'v', 7, undefined, kernels), valueFileBytes(length))
+  }
+})
+
+test('a part of an array is written as a value of its own', () => {
+  const bytes = valueOf(PIECE + 500, 9)
+  const memory = new MemoryFiles()
+  writeValueFile(memory.asFiles(), 'v', 7, bytes, kernels, false, 100, PIECE + 200)
+  assert.equal(Buffer.compare(readValueFile(memory.asFiles(), 'v', 7, PIECE + 100, kernels), bytes.subarray(100, PIECE + 200)), 0)
 })
 
 test('a file is synced when it must be durable, and only then', () => {
