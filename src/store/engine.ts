@@ -14,6 +14,7 @@ import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs
 import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
 import type { Host, JobRunner } from '../host/host.ts'
 import { combinePressure } from '../host/pressure.ts'
+import { Allowance } from '../memory/allowance.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
 import { MemtableSizer } from '../memory/sizer.ts'
 import type { SizerOptions } from '../memory/sizer.ts'
@@ -59,7 +60,12 @@ export class Engine {
   readonly metadata: Account
   /** When to seal: measures what is asked for by all stores of the budget. */
   readonly sizer: MemtableSizer
-  /** Scans that stand between two calls of their iterators: closed when their windows are needed. */
+  /** The objects of iterators themselves: an iterator is opened whether or not there is room for them. */
+  readonly iteratorObjects: Allowance
+  /**
+   * Iterators that hold a scan or entries read ahead between two calls. Each gives back its scan when it is called, and is here
+   * again if it has entries; those when it is called once more.
+   */
   readonly idleScans = new Set<() => void>()
   readonly #jobsAccount: Account
   readonly #scratchAccount: Account
@@ -119,7 +125,9 @@ export class Engine {
     this.kernels = new Kernels(KERNEL_REGION_BYTES)
     this.logBuffer = new LogBuffer(plan.logBufferBytes)
     this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'))
-    this.windows = new WindowPool(budget.account('iterators', 'one window per run and open iterator, given back when idle; a reserve for one read'), plan.keepWindowBytes, READING_BYTES / 2)
+    const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
+    this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2)
+    this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
     // In the order of what giving back costs: nothing, a look-up, reading blocks again.
     this.#removals.push(
       budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
@@ -157,6 +165,7 @@ export class Engine {
     for (const remove of this.#removals) remove()
     this.cache.close()
     this.windows.close()
+    this.iteratorObjects.close()
     this.arenas.close()
     for (const lease of this.#leases.splice(0)) lease.release()
     this.budget.setTotal(this.#targetBytes)
@@ -295,16 +304,17 @@ export class Engine {
     })
   }
 
-  /** Oldest first, until so many bytes of windows are free again. */
+  /** Oldest first, until so many bytes are free again: of all of them the scans, then what was read ahead. */
   #releaseIdleScans(bytes: number): number {
-    let given = 0
+    const { budget } = this
+    const before = budget.usedBytes
     for (const release of this.idleScans) {
-      if (given >= bytes) break
       this.idleScans.delete(release)
       release()
-      given += this.windows.releaseFree(bytes - given)
+      this.windows.releaseFree(bytes - (before - budget.usedBytes))
+      if (before - budget.usedBytes >= bytes) break
     }
-    return given
+    return before - budget.usedBytes
   }
 
   #arenasDropped(bytes: number): void {
