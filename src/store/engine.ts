@@ -124,14 +124,17 @@ export class Engine {
     this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(plan))
     this.kernels = new Kernels(KERNEL_REGION_BYTES)
     this.logBuffer = new LogBuffer(plan.logBufferBytes)
-    this.cache = new BlockCache(budget.account('block cache', 'whatever nobody else needs'))
+    const cached = budget.account('block cache', 'whatever nobody else needs')
+    this.cache = new BlockCache(cached)
     const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
     this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2)
     this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
-    // In the order of what giving back costs: nothing, a look-up, reading blocks again.
+    // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
+    // iterators the larger gives first, so that neither starves the other.
     this.#removals.push(
       budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
       budget.addReclaimer(bytes => this.arenas.releaseFree(bytes)),
+      budget.addReclaimer(bytes => cached.bytes > iterators.bytes ? this.cache.shrink(bytes) : 0),
       budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
       budget.addReclaimer(bytes => this.cache.shrink(bytes)),
     )

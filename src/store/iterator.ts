@@ -6,7 +6,8 @@
  * 2. Between two calls it needs only its place: its scan, then what it has read ahead, is given back when somebody else needs
  *    the memory. What was read ahead and not yielded is read again then: at a snapshot it is the same.
  * 3. What it reads ahead is leased before it is read. Without room it reads one entry, which is the caller's at once.
- * 4. It reads ahead no more than its share of an eighth of the budget: the entries of all fit side by side.
+ * 4. It reads ahead no more than its share of an eighth of the budget, and keeps a scan only if those of all fit half of it:
+ *    otherwise each would push out what the next is about to use, and the block cache with it.
  *
  * Account: `iterators`; its own objects and place are in an allowance (`engine.iteratorObjects`).
  * Cost: entries are decoded in chunks, small at first; one promise per chunk with `nextv` and `for await`.
@@ -42,8 +43,9 @@ const FIRST_ENTRIES = 8
 const CHUNK_ENTRIES = 256
 const CHUNK_BYTES = 64 * 1024
 const CHUNK_LEASE_BYTES = 128 * 1024
-/** The share of the budget that all iterators together read ahead. */
+/** Parts of the budget: for what all iterators together read ahead, and for the scans they keep between two calls. */
 const READ_AHEAD_SHARE = 1 / 8
+const SCANS_SHARE = 1 / 2
 /** Measured: an iterator with its snapshot and plan; a key that it holds, beside its length. */
 const ITERATOR_BYTES = 1024
 const KEY_OBJECT_BYTES = 224
@@ -247,8 +249,8 @@ export class SpillwayIterator<T> implements AsyncDisposable {
 
   /** Bytes leased for the next chunk; 0: no room for more than an entry or two. */
   #leaseChunk(): number {
-    const { engine: { budget }, windows: { account }, iterators } = this.#core
-    const share = Math.floor(budget.totalBytes * READ_AHEAD_SHARE / iterators.size)
+    const { engine: { budget, idleScans }, windows: { account } } = this.#core
+    const share = Math.floor(budget.totalBytes * READ_AHEAD_SHARE / (idleScans.size + 1))
     const wanted = Math.min(CHUNK_LEASE_BYTES, share, this.#chunkEntries * this.#entryBytes)
     // Two entries, or it is not worth a lease.
     const least = 2 * this.#entryBytes
@@ -346,7 +348,6 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       this.#closeScan()
       throw readError(error)
     }
-    this.#countObjects()
   }
 
   #walkOn(take: (scan: Scan) => number): void {
@@ -369,13 +370,16 @@ export class SpillwayIterator<T> implements AsyncDisposable {
         scan.advance()
       }
     }
+    // Before others may take what it holds: room for these is made at their cost, not at its own.
+    this.#countObjects()
+    const { engine: { budget, idleScans }, windows } = this.#core
     if (step === MORE || this.#left <= 0) {
       this.#finish()
-    } else if (scan.isNarrow) {
+    } else if (scan.isNarrow || scan.heldBytes * (idleScans.size + 1) > budget.totalBytes * SCANS_SHARE) {
       this.#closeScan()
     } else {
-      this.#core.engine.idleScans.add(this.#release)
-      if (this.#core.windows.usesReserve) this.#core.windows.holders.add(this.#closeScan)
+      idleScans.add(this.#release)
+      if (windows.usesReserve) windows.holders.add(this.#closeScan)
     }
   }
 

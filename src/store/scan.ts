@@ -21,6 +21,7 @@ import { MergeCursor } from '../compaction/merge-cursor.ts'
 import { RereadCursor } from '../compaction/reread-cursor.ts'
 import { RunCursor } from '../compaction/run-cursor.ts'
 import type { Lease } from '../memory/budget.ts'
+import { windowBytes } from '../memory/windows.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import type { TableReader } from '../table/table-reader.ts'
 import type { Core } from './core.ts'
@@ -78,6 +79,11 @@ export class Scan {
       if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#tables.push(run.pointReaders)
     }
     this.#merge = this.#openWide() ?? this.#openNarrow()
+  }
+
+  /** About what it holds while it stands. */
+  get heldBytes(): number {
+    return SCAN_OBJECTS_BYTES + this.#runs.length * (RUN_OBJECTS_BYTES + windowBytes(this.#core.settings.blockBytes + SMALL_BYTES))
   }
 
   /** It stands on the reserve: whoever keeps it keeps others from reading, and a new one may do better. */
