@@ -56,7 +56,7 @@ export class Hit {
   }
 }
 
-export const EMPTY: Uint8Array = new Uint8Array(0)
+export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0)
 
 /** A deletion of every key in [start, end) with a sequence number below `seq`. */
 export interface RangeTombstone {

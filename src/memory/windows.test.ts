@@ -67,7 +67,7 @@ test(`the account holds what is out and free at every step, and nothing at the e
     const budget = new Budget('512 KiB')
     const account = budget.account('windows', 'test')
     const pool = new WindowPool(account, keepBytes)
-    const out: Uint8Array[] = []
+    const out: Uint8Array<ArrayBuffer>[] = []
     for (const action of steps) {
       if ('take' in action) {
         try {

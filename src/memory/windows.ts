@@ -6,6 +6,7 @@
  *    Those of the reserve stand on one lease that is held for good: when the budget is full, so many bytes can still be taken.
  * 2. Free windows add up to at most `keepBytes`; what comes back beyond that is let go and its lease released.
  * 3. A window is given back once, to the pool it came from.
+ * 4. The reserve carries one taker at a time: what others of its windows they merely keep is called back (`holders`) for it.
  *
  * Cost: sizes are powers of two from 8 KiB, so at most half of a window is unused.
  */
@@ -15,12 +16,14 @@ import type { Account, Lease } from './budget.ts'
 export const SMALLEST_WINDOW_BYTES = 8 * 1024
 
 export class WindowPool {
-  readonly #account: Account
+  readonly account: Account
+  /** Those that keep windows of the reserve between two calls: each gives them back when it is called. */
+  readonly holders = new Set<() => void>()
   readonly #keepBytes: number
   /** Windows that are out. */
-  readonly #out = new Map<Uint8Array, Lease | undefined>()
+  readonly #out = new Map<Uint8Array<ArrayBuffer>, Lease | undefined>()
   /** Free windows, the last used last. */
-  readonly #free: { window: Uint8Array; lease: Lease }[] = []
+  readonly #free: { window: Uint8Array<ArrayBuffer>; lease: Lease }[] = []
   #freeBytes = 0
   /** Leased for good, for windows when the budget has no room: those have no lease of their own. */
   readonly #reserve: Lease
@@ -29,16 +32,18 @@ export class WindowPool {
 
   /** `keepBytes`: how much to keep free for the next taker. `reserveBytes`: how much can be out whatever else is leased. */
   constructor(account: Account, keepBytes: number, reserveBytes = 0) {
-    this.#account = account
+    this.account = account
     this.#keepBytes = keepBytes
     this.#reserve = account.lease(reserveBytes)
   }
 
   get outCount(): number { return this.#out.size }
   get freeBytes(): number { return this.#freeBytes }
+  /** Some windows that are out are the reserve's. */
+  get usesReserve(): boolean { return this.#reserveUsed > 0 }
 
   /** A window of at least `bytes`, contents arbitrary. Throws BUDGET_TOO_SMALL when there is no room. */
-  take(bytes: number): Uint8Array {
+  take(bytes: number): Uint8Array<ArrayBuffer> {
     const size = windowBytes(bytes)
     for (let i = this.#free.length - 1; i >= 0; i--) {
       const { window, lease } = this.#free[i]!
@@ -50,11 +55,12 @@ export class WindowPool {
     }
     let lease: Lease | undefined
     if (!this.#takeReserve(size)) {
-      lease = this.#account.tryLease(size)
+      lease = this.account.tryLease(size)
       if (lease === undefined) {
-        // Reclaiming may have brought back windows of the reserve, or free ones.
+        // Reclaiming may have brought back windows of the reserve, or free ones; the rest of the reserve is asked for.
         this.releaseFree(size)
-        if (!this.#takeReserve(size)) lease = this.#account.lease(size)
+        this.#callBack(size)
+        if (!this.#takeReserve(size)) lease = this.account.lease(size)
       }
     }
     const window = new Uint8Array(size)
@@ -62,7 +68,7 @@ export class WindowPool {
     return window
   }
 
-  give(window: Uint8Array): void {
+  give(window: Uint8Array<ArrayBuffer>): void {
     const lease = this.#out.get(window)
     if (!this.#out.has(window)) {
       throw new SpillwayError('SPILLWAY_INVALID_ARGUMENT',
@@ -99,6 +105,15 @@ export class WindowPool {
     this.#closed = true
     this.releaseFree(this.#freeBytes)
     this.#endReserve()
+  }
+
+  /** Ask those that keep windows of the reserve, until it has room for `bytes`. */
+  #callBack(bytes: number): void {
+    for (const giveBack of this.holders) {
+      if (this.#reserveUsed + bytes <= this.#reserve.bytes) return
+      this.holders.delete(giveBack)
+      giveBack()
+    }
   }
 
   #takeReserve(bytes: number): boolean {

@@ -14,6 +14,7 @@ import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs
 import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
 import { Ghosts } from '../cache/ghosts.ts'
 import type { Host, JobRunner } from '../host/host.ts'
+import { Allowance } from '../memory/allowance.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
 import { SpareLease } from '../memory/spare-lease.ts'
 import { WindowPool } from '../memory/windows.ts'
@@ -65,7 +66,12 @@ export class Engine {
   /** Of `metadata`, what open tables take; its spare lets a flush or merge install its tables. */
   readonly tableMemory: SpareLease
   readonly governor: Governor
-  /** Scans that stand between two calls of their iterators: closed when their windows are needed. */
+  /** The objects of iterators themselves: an iterator is opened whether or not there is room for them. */
+  readonly iteratorObjects: Allowance
+  /**
+   * Iterators that hold a scan or entries read ahead between two calls. Each gives back its scan when it is called, and is here
+   * again if it has entries; those when it is called once more.
+   */
   readonly idleScans = new Set<() => void>()
   readonly #jobsAccount: Account
   readonly #scratchAccount: Account
@@ -147,11 +153,15 @@ export class Engine {
       host, budget, cache: this.cache, ghosts, admission: this.admission,
       tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
     }, plan)
-    this.windows = new WindowPool(budget.account('iterators', 'one window per run and open iterator, given back when idle; a reserve for one read'), plan.keepWindowBytes, READING_BYTES / 2)
-    // In the order of what giving back costs: nothing, a look-up, reading blocks again.
+    const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
+    this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2)
+    this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
+    // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
+    // iterators the larger gives first, so that neither starves the other.
     this.#removals.push(
       budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
       budget.addReclaimer(bytes => this.admission.arenas.releaseFree(bytes)),
+      budget.addReclaimer(bytes => cacheAccount.bytes > iterators.bytes ? this.cache.shrink(bytes) : 0),
       budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
       budget.addReclaimer(bytes => this.cache.shrink(bytes)),
     )
@@ -201,6 +211,7 @@ export class Engine {
     for (const remove of this.#removals) remove()
     this.cache.close()
     this.windows.close()
+    this.iteratorObjects.close()
     this.admission.close()
     this.tableMemory.close()
     for (const lease of this.#leases.splice(0)) {
@@ -354,16 +365,17 @@ export class Engine {
     })
   }
 
-  /** Oldest first, until so many bytes of windows are free again. */
+  /** Oldest first, until so many bytes are free again: of all of them the scans, then what was read ahead. */
   #releaseIdleScans(bytes: number): number {
-    let given = 0
+    const { budget } = this
+    const before = budget.usedBytes
     for (const release of this.idleScans) {
-      if (given >= bytes) break
       this.idleScans.delete(release)
       release()
-      given += this.windows.releaseFree(bytes - given)
+      this.windows.releaseFree(bytes - (before - budget.usedBytes))
+      if (before - budget.usedBytes >= bytes) break
     }
-    return given
+    return before - budget.usedBytes
   }
 
   #arenasDropped(bytes: number): void {

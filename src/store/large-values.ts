@@ -28,7 +28,7 @@ export class LargeValues {
   #pending: number[] = []
   readonly #reference = new Uint8Array(VALUE_REFERENCE_BYTES)
   /** What the last reference stands for. */
-  #value = EMPTY
+  #value: Uint8Array = EMPTY
   #valueStart = 0
   #valueEnd = 0
 

@@ -15,7 +15,7 @@ import { readU32, readU64 } from './little-endian.ts'
 
 export class RangeRecords {
   /** The current tombstone deletes bytes[start, split) to bytes[split, end). */
-  bytes: Uint8Array = EMPTY
+  bytes: Uint8Array<ArrayBuffer> = EMPTY
   start = 0
   split = 0
   end = 0

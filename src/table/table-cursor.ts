@@ -34,7 +34,7 @@ export class TableCursor implements Cursor {
   readonly #windows: WindowPool
   readonly #path: IndexPath
   readonly #block = new DataBlock()
-  #window: Uint8Array | undefined
+  #window: Uint8Array<ArrayBuffer> | undefined
   /** Offset of the block in the window; -1 = none. */
   #windowOffset = -1
   #i = 0

@@ -19,7 +19,13 @@ export interface BlockSource {
   load(table: TableReader, offset: number, storedBytes: number): void
 }
 
-/** Blocks through the cache; what it cannot take is read again next time. Allocates nothing. */
+/**
+ * Blocks through the cache; what it cannot take is read again next time. Allocates nothing.
+ *
+ * A block is never loaded twice at once: reading, checking and caching it is one synchronous step, so of any number of gets and
+ * iterators of one turn the first reads the file and the others find the block. Should loads ever wait for the device, those of
+ * the same block have to be made one.
+ */
 export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
   start = 0
