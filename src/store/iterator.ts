@@ -115,7 +115,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       // Another call of `next` may have refilled it meanwhile.
       if (this.#chunkAt >= this.#chunk.length) this.#refill()
     }
-    return this.#chunk[this.#chunkAt++]
+    return this.#chunkAt < this.#chunk.length ? this.#take() : undefined
   }
 
   /** Up to `size` of the next ones; an empty array after the last. */
@@ -186,7 +186,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   async* [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     try {
       for (;;) {
-        while (this.#chunkAt < this.#chunk.length) yield this.#chunk[this.#chunkAt++]!
+        while (this.#chunkAt < this.#chunk.length) yield this.#take()
         await this.#turn()
         this.#refill()
         if (this.#chunk.length === 0) return
@@ -200,7 +200,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   * entriesSync(): Generator<T, void, undefined> {
     try {
       for (;;) {
-        while (this.#chunkAt < this.#chunk.length) yield this.#chunk[this.#chunkAt++]!
+        while (this.#chunkAt < this.#chunk.length) yield this.#take()
         this.#refill()
         if (this.#chunk.length === 0) return
       }
@@ -224,6 +224,14 @@ export class SpillwayIterator<T> implements AsyncDisposable {
 
   /** @internal Where it stands, for splitting long work: true when nothing is left. */
   get ended(): boolean { return this.#done }
+
+  /** The next entry of the chunk, which is the caller's alone from now on: it may be large. */
+  #take(): T {
+    const at = this.#chunkAt++
+    const entry = this.#chunk[at]!
+    this.#chunk[at] = undefined as T
+    return entry
+  }
 
   /** Read ahead: more each time, as long as there is memory for it. */
   #refill(): void {
