@@ -117,6 +117,8 @@ export interface JobRunner {
   help(steps: number): void
   /** Jobs submitted and not yet delivered. */
   readonly pending: number
+  /** Have the thread let go of shared memory that its jobs are done with; it comes back when it is idle or between two steps. */
+  collectGarbage(): void
   /** Stop at once; unfinished jobs are delivered an error with code SPILLWAY_ABORTED. */
   close(): Promise<void>
 }

@@ -66,6 +66,9 @@ export class InlineRunner implements JobRunner {
     while (steps-- > 0 && this.#list.step()) { /* one after the other */ }
   }
 
+  /** Its jobs' garbage is this thread's. */
+  collectGarbage(): void {}
+
   async close(): Promise<void> {
     this.#closed = true
     this.#list.abort()

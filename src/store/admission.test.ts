@@ -22,8 +22,8 @@ function pool(limitBytes: number, budgetBytes = 64 * MIB) {
 }
 
 for (const [bytes, below, above] of [
-  [1, 256, 256], [256 * KIB, 256, 256], [300 * KIB, 256, 512], [1 * MIB, 1024, 1024], [1.2 * MIB, 1024, 1280], [4 * MIB, 4096, 4096],
-  [4 * MIB + 1, 4096, 5120], [7.9 * MIB, 7168, 8192], [63 * MIB, 56 * 1024, 64 * 1024],
+  [1, 256, 256], [256 * KIB, 256, 256], [300 * KIB, 256, 512], [1 * MIB, 1024, 1024], [1.2 * MIB, 1024, 2048], [4 * MIB, 4096, 4096],
+  [4 * MIB + 1, 4096, 8192], [63 * MIB, 32 * 1024, 64 * 1024],
 ] as const) {
   test(`the sizes of arenas next to ${bytes} bytes are ${below} and ${above} KiB`, () => {
     assert.deepEqual([arenaSize(bytes), arenaSizeAbove(bytes)], [below * KIB, above * KIB])
@@ -34,10 +34,26 @@ for (const [bytes, below, above] of [
 test('an arena of the wanted size, or of the largest that credits and ledger allow', () => {
   const { admission, budget } = pool(4 * MIB)
   const [a, b] = [{}, {}]
-  assert.equal(admission.take(a, 3 * MIB, MIB)?.byteLength, 3 * MIB)
-  assert.equal(admission.take(b, 3 * MIB, 256 * KIB)?.byteLength, MIB)
+  assert.equal(admission.take(a, 3 * MIB, MIB)?.byteLength, 2 * MIB)
+  assert.equal(admission.take(b, 4 * MIB, 256 * KIB)?.byteLength, 2 * MIB)
   assert.equal(admission.usedBytes, 4 * MIB)
   assert.equal(budget.usedBytes, 4 * MIB + 2 * SMALLEST_ARENA_BYTES)
+})
+
+test('an arena that lies free is taken if it is nearly as large as the wanted one; a much smaller one is dropped for it', () => {
+  const { admission } = pool(2 * MIB)
+  const dropped: number[] = []
+  admission.arenas.onDropped = bytes => { dropped.push(bytes) }
+  const held = [1, 2, 3, 4].map(() => admission.take({}, 512 * KIB, 512 * KIB)!)
+  for (const buffer of held) admission.give(buffer)
+  const again = admission.take({}, 2 * MIB, 256 * KIB)!
+  assert.ok(held.includes(again))
+  admission.give(again)
+  const tiny = [1, 2, 3, 4, 5, 6, 7, 8].map(() => admission.take({}, 256 * KIB, 256 * KIB)!)
+  for (const buffer of tiny) admission.give(buffer)
+  assert.deepEqual(dropped, [512 * KIB, 512 * KIB, 512 * KIB, 512 * KIB])
+  assert.equal(admission.take({}, 2 * MIB, 256 * KIB)!.byteLength, 2 * MIB)
+  assert.equal(dropped.length, 12)
 })
 
 test('stores get their arenas in the order in which they began to wait, whoever asks first afterwards', () => {
@@ -60,8 +76,8 @@ test('stores get their arenas in the order in which they began to wait, whoever 
 test('a small request does not pass a large one that waits', () => {
   const { admission } = pool(MIB)
   const [a, b, c, d] = [{ a: 1 }, { b: 1 }, { c: 1 }, { d: 1 }]
-  const small = admission.take(a, 256 * KIB, 256 * KIB)!
-  const rest = admission.take(b, 768 * KIB, 768 * KIB)!
+  const small = admission.take(a, 512 * KIB, 512 * KIB)!
+  const rest = admission.take(b, 512 * KIB, 512 * KIB)!
   assert.equal(admission.take(c, MIB, MIB), undefined)
   admission.give(small)
   assert.equal(admission.take(d, 256 * KIB, 256 * KIB), undefined, 'there is room for it, but not its turn')
@@ -135,7 +151,7 @@ test(`whatever stores do, credits are arenas in use and turns, and the ledger en
         const least = Math.min(one.want, one.least)
         const buffer = admission.take(stores[one.store]!, one.want, least)
         if (buffer === undefined) continue
-        assert.ok(buffer.byteLength >= least && buffer.byteLength <= Math.max(arenaSizeAbove(least), one.want), `${buffer.byteLength}`)
+        assert.ok(buffer.byteLength >= least && buffer.byteLength <= Math.max(arenaSizeAbove(least), arenaSize(one.want)), `${buffer.byteLength}`)
         stores[one.store]!.held.push(buffer)
       }
       const held = stores.flatMap(store => store.held).reduce((sum, buffer) => sum + buffer.byteLength, 0)

@@ -18,6 +18,9 @@ import type { Account } from '../memory/budget.ts'
 import { Credits } from '../memory/credits.ts'
 import { Arenas, arenaSize, arenaSizeAbove } from './arenas.ts'
 
+/** An arena so many times smaller than the wanted one will do, if it is there. */
+const NEAR = 4
+
 interface Turn {
   /** Credits that are this store's; 0: it still waits. */
   grantedBytes: number
@@ -67,22 +70,29 @@ export class Admission {
     const grantedBytes = turn?.grantedBytes ?? 0
     const credits = this.#credits
     const reach = Math.max(least, arenaSize(Math.min(wantBytes, grantedBytes + credits.freeBytes)))
-    for (let size = reach; size >= least; size = size > least ? Math.max(least, arenaSize(size / 2)) : 0) {
-      const extraBytes = size - grantedBytes
-      if (extraBytes > 0 && !credits.tryAcquire(extraBytes)) continue
-      const buffer = this.arenas.take(size)
-      if (buffer === undefined) {
-        if (extraBytes > 0) credits.release(extraBytes)
-        continue
+    // What lies free in nearly the right size first: a dropped arena is garbage until it is collected.
+    const near = Math.max(least, reach / NEAR)
+    for (const drops of [false, true]) {
+      for (let size = reach; size >= (drops ? least : near); size /= 2) {
+        const buffer = this.#takeSize(size, grantedBytes, drops)
+        if (buffer === undefined) continue
+        this.#turns.delete(store)
+        if (size < grantedBytes) credits.release(grantedBytes - size)
+        return buffer
       }
-      this.#turns.delete(store)
-      if (extraBytes < 0) credits.release(-extraBytes)
-      return buffer
     }
     if (turn !== undefined || credits.used === 0) return undefined
     this.#wait(store, least)
     // The wait itself may have made somebody give an empty arena back.
     return this.#turns.get(store)?.grantedBytes === least ? this.take(store, least, least) : undefined
+  }
+
+  #takeSize(size: number, grantedBytes: number, drops: boolean): SharedArrayBuffer | undefined {
+    const extraBytes = Math.max(0, size - grantedBytes)
+    if (!this.#credits.tryAcquire(extraBytes)) return undefined
+    const buffer = this.arenas.take(size, drops)
+    if (buffer === undefined) this.#credits.release(extraBytes)
+    return buffer
   }
 
   /** What was in the arena is in a table, or it was empty. */

@@ -64,9 +64,12 @@ export class Arenas {
     while (this.#bytes > this.#limitBytes && this.#free.length > 0) this.#drop(this.#free.shift()!)
   }
 
-  /** An arena of exactly this size, one of `arenaSize`; undefined: the ledger has no room for it. */
-  take(size: number): SharedArrayBuffer | undefined {
-    const arena = this.#takeFree(size) ?? this.#make(size)
+  /**
+   * An arena of exactly this size, one of `arenaSize`; undefined: there is no room for it. `drops`: free ones of other sizes may
+   * be dropped for it.
+   */
+  take(size: number, drops: boolean): SharedArrayBuffer | undefined {
+    const arena = this.#takeFree(size) ?? this.#make(size, drops)
     if (arena === undefined) return undefined
     this.#out.set(arena.buffer, arena)
     return arena.buffer
@@ -108,8 +111,8 @@ export class Arenas {
     return at < 0 ? undefined : this.#free.splice(at, 1)[0]
   }
 
-  #make(size: number): Arena | undefined {
-    // Free ones of other sizes are in the way.
+  #make(size: number, drops: boolean): Arena | undefined {
+    if (!drops && this.#free.length > 0 && this.#bytes + size > this.#limitBytes) return undefined
     while (this.#bytes + size > this.#limitBytes && this.#free.length > 0) this.#drop(this.#free.shift()!)
     const lease = this.#account.tryLeaseLeaving(size, HEADROOM_BYTES)
     if (lease === undefined) {
@@ -128,20 +131,12 @@ export class Arenas {
   }
 }
 
-/** The largest size of an arena that is at most `bytes`, but for the smallest: four sizes from each power of two to the next. */
+/** The largest size of an arena that is at most `bytes`, but for the smallest: powers of two. */
 export function arenaSize(bytes: number): number {
-  if (bytes <= SMALLEST_ARENA_BYTES) return SMALLEST_ARENA_BYTES
-  const step = stepBelow(bytes)
-  return Math.floor(bytes / step) * step
+  return Math.max(SMALLEST_ARENA_BYTES, 2 ** Math.floor(Math.log2(Math.max(1, bytes))))
 }
 
 /** The smallest size of an arena that is at least `bytes`. */
 export function arenaSizeAbove(bytes: number): number {
-  if (bytes <= SMALLEST_ARENA_BYTES) return SMALLEST_ARENA_BYTES
-  const step = stepBelow(bytes)
-  return Math.ceil(bytes / step) * step
-}
-
-function stepBelow(bytes: number): number {
-  return Math.max(SMALLEST_ARENA_BYTES, 2 ** Math.floor(Math.log2(bytes)) / 4)
+  return Math.max(SMALLEST_ARENA_BYTES, 2 ** Math.ceil(Math.log2(Math.max(1, bytes))))
 }

@@ -50,6 +50,8 @@ export interface MergeMemory {
 }
 
 const FLUSH_PRIORITY = 0
+/** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
+const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
 
 export class Engine {
@@ -380,7 +382,9 @@ export class Engine {
 
   #arenasDropped(bytes: number): void {
     this.#droppedBytes += bytes
-    if (this.#droppedBytes < 4 * 1024 * 1024) return
+    // Both threads know the memory under objects of their own.
+    this.runner.collectGarbage()
+    if (this.#droppedBytes < Math.max(LEAST_DROPPED_BYTES, this.budget.totalBytes / 16)) return
     this.#droppedBytes = 0
     this.host.collectGarbage()
   }

@@ -26,9 +26,10 @@ export interface WorkerData {
   moduleUrl: string
 }
 
+/** Without a request: collect garbage. */
 export interface RequestMessage {
   id: number
-  request: JobRequest
+  request: JobRequest | undefined
 }
 
 export interface ResultMessage {

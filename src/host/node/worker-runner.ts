@@ -45,6 +45,10 @@ export class WorkerRunner implements JobRunner {
 
   help(): void {}
 
+  collectGarbage(): void {
+    this.#thread?.collectGarbage()
+  }
+
   pump(block: boolean): boolean {
     let delivered = this.#deliverNotStarted()
     const thread = this.#thread

@@ -104,6 +104,12 @@ export class WorkerThread {
     }
   }
 
+  collectGarbage(): void {
+    if (this.#dead) return
+    this.#port.postMessage({ id: 0, request: undefined } satisfies RequestMessage)
+    Atomics.add(this.#words, WORK, 1)
+  }
+
   /** Deliver one finished job, if there is one. */
   receive(): boolean {
     this.#doneSeen = Atomics.load(this.#words, DONE)

@@ -12,6 +12,7 @@ import { plainError } from '../../base/errors.ts'
 import type { JobModule } from '../host.ts'
 import { JobList } from '../job-list.ts'
 import { nodeClock } from './clock.ts'
+import { collectGarbage } from './garbage.ts'
 import { NodeFiles } from './files.ts'
 import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORK } from './worker-protocol.ts'
 import type { RequestMessage, ResultMessage, WorkerData } from './worker-protocol.ts'
@@ -34,11 +35,13 @@ try {
   loadError = error instanceof Error ? error : new Error(String(error))
 }
 Atomics.add(words, HEARTBEAT, 1)
-port.on('message', (message: RequestMessage) => {
-  if (list === undefined) {
-    report(message.id, loadError, undefined)
+port.on('message', ({ id, request }: RequestMessage) => {
+  if (request === undefined) {
+    collectGarbage()
+  } else if (list === undefined) {
+    report(id, loadError, undefined)
   } else {
-    list.add(message.id, message.request)
+    list.add(id, request)
     work(list)
   }
 })
@@ -59,7 +62,8 @@ function work(list: JobList): void {
 function takeRequests(list: JobList): void {
   for (let envelope = receiveMessageOnPort(port); envelope !== undefined; envelope = receiveMessageOnPort(port)) {
     const { id, request } = envelope.message as RequestMessage
-    list.add(id, request)
+    if (request === undefined) collectGarbage()
+    else list.add(id, request)
   }
 }
 
