@@ -29,6 +29,8 @@ const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 10_000
 /** So many failures in a row that are not for want of space, and the store stops taking writes. */
 const MOST_FAILURES = 5
+/** So many times in a row a job that found no room for its tables' metadata is tried again before anybody hears of it. */
+const MOST_DENIALS = 24
 
 export class Background {
   readonly #core: Core
@@ -40,6 +42,8 @@ export class Background {
   #mergesRunning = 0
   #flushRunning = false
   #failures = 0
+  /** Flushes in a row that found no room. */
+  #denials = 0
   /** Grows when merges find their windows too small for the blocks they meet. */
   #windowFactor = 1
   #paused = 0
@@ -111,6 +115,7 @@ export class Background {
   async compact(first: Uint8Array | undefined, last: Uint8Array | undefined): Promise<void> {
     const core = this.#core
     this.#paused++
+    let denials = 0
     try {
       for (;;) {
         while (this.#mergesRunning > 0 || !core.engine.hasMergePlace) {
@@ -132,8 +137,9 @@ export class Background {
         }
         const { error, whole } = await merged
         if (error === undefined && whole) return
-        // With wider windows it is tried again.
-        if (error !== undefined && this.#windowFactor === factor) throw error
+        // With wider windows it is tried again, and when there was no room for the new tables' metadata.
+        const isHopeful = this.#windowFactor !== factor || (isDenied(error) && ++denials <= MOST_DENIALS)
+        if (error !== undefined && !isHopeful) throw error
       }
     } finally {
       this.#paused--
@@ -199,12 +205,20 @@ export class Background {
     core.counters.flushBytes += output.bytesWritten
     this.flushError = undefined
     this.#failures = 0
+    this.#denials = 0
     this.onFlushed(next.logNumber)
   }
 
   #flushFailed(cause: Error): void {
     const core = this.#core
     const error = this.#failed(cause, 'flushing a memtable')
+    if (isDenied(cause) && ++this.#denials <= MOST_DENIALS) {
+      // Room may be there the next moment; writers that wait for this flush wait on.
+      core.host.scheduler.soon(() => {
+        if (!core.closed) this.retryNow()
+      })
+      return
+    }
     this.flushError = error
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10))
     this.#cancelRetry = core.host.scheduler.later(delayMs, () => {
@@ -374,6 +388,11 @@ export class Background {
       targetTableBytes: strategy.parameters['targetTableBytes']!, reason: 'asked for',
     }
   }
+}
+
+/** For want of memory, which comes and goes. */
+function isDenied(error: Error | undefined): boolean {
+  return (error as { code?: unknown } | undefined)?.code === 'SPILLWAY_BUDGET_TOO_SMALL'
 }
 
 function firstKeyOf(core: Core, fileNumber: number, added: readonly TableProperties[]): Uint8Array {
