@@ -44,6 +44,7 @@ export class Background {
   #failures = 0
   /** Flushes in a row that found no room. */
   #denials = 0
+  #flushDenied = false
   /** Grows when merges find their windows too small for the blocks they meet. */
   #windowFactor = 1
   #paused = 0
@@ -104,6 +105,10 @@ export class Background {
   /** Start the merges the strategy asks for, as many as may run at once. */
   schedule(): void {
     const core = this.#core
+    if (this.#flushDenied) {
+      this.#flushDenied = false
+      if (!core.closed) this.retryNow()
+    }
     while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined) {
       if (core.host.clock.nowMs() < this.#mergeRetryAt) return
       const pick = core.strategy.pick(core.tree.view(this.#hidden))
@@ -213,10 +218,9 @@ export class Background {
     const core = this.#core
     const error = this.#failed(cause, 'flushing a memtable')
     if (isDenied(cause) && ++this.#denials <= MOST_DENIALS) {
-      // Room may be there the next moment; writers that wait for this flush wait on.
-      core.host.scheduler.soon(() => {
-        if (!core.closed) this.retryNow()
-      })
+      // Room may be there the next moment: it begins again before the engine tells anybody that a job has ended, so that
+      // whoever waits for this flush, in whatever store, waits on.
+      this.#flushDenied = true
       return
     }
     this.flushError = error

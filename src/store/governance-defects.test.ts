@@ -48,14 +48,14 @@ test('each large value of a batch is leased before it is kept', { todo: 'ValueFi
   }
 })
 
-test('a batch that fits the largest memtable waits for one', { todo: 'Committer.#makeRoom takes an arena that was denied for one that cannot be' }, async () => {
+test('a batch that fits the largest memtable waits for one', { todo: 'a larger arena that is denied while no job runs is taken for one that cannot be' }, async () => {
   const host = simHost()
   const budget = new Budget('7.5 MiB')
   const db = await openSim(host, { budget })
   try {
     await within(host, db.put('a', 'v'))
     let denied = 0
-    budget.denies = account => account === 'memtables' && denied++ < 3
+    budget.denies = account => account === 'memtables' && denied++ < 20
     const operations: BatchOperation<string, string>[] = Array.from({ length: 80 }, (_, i) => ({ type: 'put', key: `b${i}`, value: VALUE }))
     await within(host, db.batch(operations))
   } finally {
@@ -63,7 +63,7 @@ test('a batch that fits the largest memtable waits for one', { todo: 'Committer.
   }
 })
 
-test('a flush that is asked for when the disk is well again is tried, not answered with the old error', { todo: 'Committer.flush throws flushError before a retry' }, async () => {
+test('a flush that is asked for when the disk is well again is tried, not answered with the old error', { todo: 'flush throws the last flushError before it has tried again' }, async () => {
   const host = simHost()
   const { disk } = host
   const db = await openSim(host)
@@ -74,6 +74,67 @@ test('a flush that is asked for when the disk is well again is tried, not answer
     await assert.rejects(within(host, db.flush()), { code: 'SPILLWAY_NO_SPACE' })
     disk.faults.clear()
     await within(host, db.flush())
+  } finally {
+    await within(host, db.close())
+  }
+})
+
+test('a store writes when the disk is well again though others had all memtables', { todo: 'a writer that is stuck does not retry the flushes of other stores' }, async () => {
+  const host = simHost()
+  const { disk } = host
+  const budget = new Budget('7.2 MiB')
+  // Only the two memtables of the reserve.
+  budget.denies = account => account === 'memtables' && budget.usedBytes > 5 * 2 ** 20
+  const stores: Spillway[] = []
+  for (const name of ['/a', '/b', '/c']) stores.push(await within(host, Spillway.open(name, { budget, host })))
+  const [a, b, c] = stores as [Spillway, Spillway, Spillway]
+  try {
+    a.putSync('a', VALUE)
+    b.putSync('b', VALUE)
+    disk.faults.capacityBytes = disk.usedBytes + 500
+    await assert.rejects(within(host, a.flush()), { code: 'SPILLWAY_NO_SPACE' })
+    await assert.rejects(within(host, b.flush()), { code: 'SPILLWAY_NO_SPACE' })
+    disk.faults.clear()
+    c.putSync('c', VALUE)
+  } finally {
+    for (const db of stores) await within(host, db.close())
+  }
+})
+
+test('a budget that was lowered leaves room for the metadata of tables', { todo: 'free arenas are leased still when Engine.#comeDown is done, and used again without leaving the headroom' }, async () => {
+  const host = simHost()
+  const budget = new Budget('7.5 MiB')
+  const stores: Spillway[] = []
+  for (const name of ['/a', '/b']) stores.push(await within(host, Spillway.open(name, { budget, host, blockBytes: 1024 })))
+  const flood = async (): Promise<void> => {
+    const writes: Promise<void>[] = []
+    for (let i = 0; i < 300; i++) for (const db of stores) writes.push(db.put(`k${i % 50}`, 'v'.repeat(8000)))
+    await within(host, Promise.all(writes))
+  }
+  try {
+    await flood()
+    for (const db of stores) await within(host, db.flush())
+    await host.idle()
+    const cacheBytes = budget.report().accounts['block cache']!.bytes
+    stores[0]!.setBudget(budget.usedBytes - cacheBytes + 1024)
+    await flood()
+  } finally {
+    for (const db of stores) await within(host, db.close())
+  }
+})
+
+test('a scan of many runs with large values needs no more windows than its reserve has', { todo: 'WindowPool.take throws when the reserve is used up' }, async () => {
+  const host = simHost()
+  const budget = new Budget('8 MiB')
+  const db = await openSim(host, { budget, compaction: { strategy: 'tiered', minMergeWidth: 32, maxMergeWidth: 32, maxRuns: 40, maxSpaceAmplificationPercent: 100_000 } })
+  try {
+    for (let run = 0; run < 20; run++) {
+      for (let i = 0; i < 3; i++) db.putSync(`${i}-${run}`, 'v'.repeat(16_000))
+      await within(host, db.flush())
+    }
+    assert.ok(db.stats().runs.length >= 16, `${db.stats().runs.length} runs`)
+    budget.denies = account => account === 'iterators'
+    assert.equal([...db.entriesSync()].length, 60)
   } finally {
     await within(host, db.close())
   }

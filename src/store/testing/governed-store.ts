@@ -139,7 +139,10 @@ export class GovernedStore {
   /** End the wait of some writes, if they still wait. */
   abort(count: number): void {
     for (let i = 0; i < count && this.#aborts.length > 0; i++) {
-      const [aborted] = this.#aborts.splice(this.#world.random.below(this.#aborts.length), 1)
+      // The last ones are those most likely to wait.
+      const { random } = this.#world
+      const last = this.#aborts.length - 1
+      const [aborted] = this.#aborts.splice(random.below(2) === 0 ? last : random.below(last + 1), 1)
       this.#world.log(`${this.name} abort ${aborted!.name}`)
       aborted!.controller.abort(new Error(aborted!.name))
     }
@@ -200,15 +203,17 @@ export class GovernedStore {
     })
   }
 
-  openIterator(): void {
-    if (this.#iterators.length >= 6) return
+  /** `started`: it has read its first entries, so that it holds windows. */
+  openIterator(started = false): void {
+    if (this.#iterators.length >= 16) return
     this.#reading('iterator', () => this.#iterators.push(this.#openIterator(this.#db!)))
+    if (started) this.#advance(this.#iterators.at(-1))
   }
 
   /** Take a few entries of an open iterator, or close it. */
   advance(): void {
     const { random } = this.#world
-    const at = random.below(6)
+    const at = random.below(Math.max(1, this.#iterators.length))
     const open = this.#iterators[at]
     if (open === undefined) return
     if (random.below(8) === 0) {
@@ -216,8 +221,13 @@ export class GovernedStore {
       void open.iterator.close()
       return
     }
+    this.#advance(open)
+  }
+
+  #advance(open: OpenIterator | undefined): void {
+    if (open === undefined) return
     this.#reading('advance', () => {
-      const found = open.iterator.nextvSync(random.between(1, 7))
+      const found = open.iterator.nextvSync(this.#world.random.between(1, 7))
       sameEntries(found, open.rest.slice(0, found.length))
       assert.ok(found.length > 0 || open.rest.length === 0, `an iterator has ended ${open.rest.length} entries early`)
       open.rest = open.rest.slice(found.length)
@@ -379,7 +389,7 @@ export class GovernedStore {
       read()
       this.#world.log(`${this.name} ${what}`)
     } catch (error) {
-      assertTyped(error, this.#troubles()())
+      assertTyped(error, this.#world.faults > this.#faultsAtOpen ? ['SPILLWAY_UNAVAILABLE'] : [])
       this.#world.log(`${this.name} ${what} ${(error as SpillwayError).code}`)
     }
   }
