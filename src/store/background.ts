@@ -125,7 +125,7 @@ export class Background {
       for (;;) {
         while (this.#mergesRunning > 0 || !core.engine.hasMergePlace) {
           await this.changed()
-          core.checkOpen()
+          core.checkWritable()
         }
         const pick = this.#pickRange(first, last)
         if (pick === undefined) return
@@ -134,7 +134,7 @@ export class Background {
         if (merged === undefined && core.engine.isBusy) {
           // Others' jobs hold the memory.
           await this.changed()
-          core.checkOpen()
+          core.checkWritable()
           continue
         }
         if (merged === undefined) {
@@ -334,6 +334,11 @@ export class Background {
   /** Commit an edit that brings these tables; when it cannot be, they are removed again. */
   #install(added: readonly TableProperties[], edit: VersionEdit): void {
     const core = this.#core
+    // The manifest of this number may be there already, and it would be taken for that of another process.
+    if (core.readOnlyReason !== undefined) {
+      for (const properties of added) core.discard(core.tablePath(properties.fileNumber))
+      throw core.readOnlyReason
+    }
     const opened: number[] = []
     const version = applyEdit(core.version, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables =>
       tables.sort((a, b) => compareKeys(firstKeyOf(core, a.fileNumber, added), firstKeyOf(core, b.fileNumber, added))))
