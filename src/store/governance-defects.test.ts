@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Budget } from '../memory/budget.ts'
 import { Spillway } from './spillway.ts'
+import { floorBytes } from './testing/governance.ts'
 import { openSim, simHost, within } from './testing/sim.ts'
 import type { BatchOperation } from './types.ts'
 
@@ -50,7 +51,7 @@ test('each large value of a batch is leased before it is kept', { todo: 'ValueFi
 
 test('a batch that fits the largest memtable waits for one', { todo: 'a larger arena that is denied while no job runs is taken for one that cannot be' }, async () => {
   const host = simHost()
-  const budget = new Budget('7.5 MiB')
+  const budget = new Budget(floorBytes(1) + 1_600_000)
   const db = await openSim(host, { budget })
   try {
     await within(host, db.put('a', 'v'))
@@ -82,9 +83,9 @@ test('a flush that is asked for when the disk is well again is tried, not answer
 test('a store writes when the disk is well again though others had all memtables', { todo: 'a writer that is stuck does not retry the flushes of other stores' }, async () => {
   const host = simHost()
   const { disk } = host
-  const budget = new Budget('7.2 MiB')
+  const budget = new Budget(floorBytes(3) + 300_000)
   // Only the two memtables of the reserve.
-  budget.denies = account => account === 'memtables' && budget.usedBytes > 5 * 2 ** 20
+  budget.denies = account => account === 'memtables' && stores.length > 0
   const stores: Spillway[] = []
   for (const name of ['/a', '/b', '/c']) stores.push(await within(host, Spillway.open(name, { budget, host })))
   const [a, b, c] = stores as [Spillway, Spillway, Spillway]
@@ -103,7 +104,7 @@ test('a store writes when the disk is well again though others had all memtables
 
 test('a budget that was lowered leaves room for the metadata of tables', { todo: 'free arenas are leased still when Engine.#comeDown is done, and used again without leaving the headroom' }, async () => {
   const host = simHost()
-  const budget = new Budget('7.5 MiB')
+  const budget = new Budget(floorBytes(2) + 1_340_000)
   const stores: Spillway[] = []
   for (const name of ['/a', '/b']) stores.push(await within(host, Spillway.open(name, { budget, host, blockBytes: 1024 })))
   const flood = async (): Promise<void> => {

@@ -9,10 +9,7 @@ import { seedCount } from './testing/sim.ts'
 const STRIDE = seedCount(1) >= 100 ? 1 : 3
 
 /** Scripts that meet a defect that has a test of its own in governance-defects.test.ts. */
-const KNOWN_SINGLE: readonly string[] = ['opening a new store and an old one', 'large values']
-const KNOWN_SEVERAL: readonly string[] = [
-  ...KNOWN_SINGLE, 'a batch that needs the largest memtable', 'a store that closes while another one writes',
-]
+const KNOWN: readonly string[] = ['opening a new store and an old one', 'large values']
 
 /** Until the script asks for fewer leases than are let through. */
 async function denyEach(script: Script, denial: Denial, stride: number): Promise<number> {
@@ -23,12 +20,12 @@ async function denyEach(script: Script, denial: Denial, stride: number): Promise
 }
 
 for (const script of SCRIPTS) {
-  const todo = (known: readonly string[]): { todo?: string } => (known.includes(script.name) ? { todo: 'a known defect' } : {})
-  test(`${script.name}: any one lease may be denied`, { timeout: 600_000, ...todo(KNOWN_SINGLE) }, async () => {
+  const options = { timeout: 600_000, ...(KNOWN.includes(script.name) ? { todo: 'see governance-defects.test.ts' } : {}) }
+  test(`${script.name}: any one lease may be denied`, options, async () => {
     const leases = await denyEach(script, 1, 1)
     assert.ok(leases >= 5, `the script asks for ${leases} leases only`)
   })
-  test(`${script.name}: leases may be denied for a while`, { timeout: 600_000, ...todo(KNOWN_SEVERAL) }, async () => {
+  test(`${script.name}: leases may be denied for a while`, options, async () => {
     for (const denial of [3, 20, 'job'] as const) await denyEach(script, denial, STRIDE)
   })
 }

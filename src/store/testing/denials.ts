@@ -11,7 +11,7 @@ import { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
 import { Spillway } from '../spillway.ts'
 import type { BatchOperation, OpenOptions } from '../types.ts'
-import { checkBudget } from './governance.ts'
+import { checkBudget, floorBytes } from './governance.ts'
 import { Model } from './model.ts'
 import type { ModelRange } from './model.ts'
 import { sameEntries, valueOf } from './run-commands.ts'
@@ -44,6 +44,7 @@ class WatchedHost extends SimHost {
 export class Stage {
   readonly host = new WatchedHost({ seed: 5 })
   readonly budget: Budget
+  readonly floorBytes: number
   /** Leases asked for while they may be denied. */
   asked = 0
   denied = 0
@@ -56,11 +57,12 @@ export class Stage {
   #isOver = false
 
   /** `from`: the first lease that is denied, counted from 0. */
-  constructor(from: number, denial: Denial, budgetBytes = 6_900_000) {
+  constructor(from: number, denial: Denial, stores: number, aboveBytes: number) {
     this.#from = from
     this.#denial = denial
-    this.#largestBytes = budgetBytes
-    this.budget = new Budget(budgetBytes)
+    this.floorBytes = floorBytes(stores)
+    this.#largestBytes = this.floorBytes + aboveBytes
+    this.budget = new Budget(this.#largestBytes)
     this.host.disk.isLogging = false
     this.host.onJobEnd = () => { if (this.#denial === 'job' && this.denied > 0) this.#isOver = true }
     this.deny(true)
@@ -207,7 +209,10 @@ export class Stage {
 
 export interface Script {
   name: string
-  budgetBytes?: number
+  /** Open at the same time; default 1. */
+  stores?: number
+  /** What the budget has above the floor; default 640 KiB. */
+  aboveBytes?: number
   run(stage: Stage): Promise<void>
 }
 
@@ -223,6 +228,7 @@ export const SCRIPTS: readonly Script[] = [
   },
   {
     name: 'opening beside another store, with a log to replay and tables',
+    stores: 2,
     async run(stage) {
       await stage.open('/other')
       stage.deny(false)
@@ -380,7 +386,7 @@ export const SCRIPTS: readonly Script[] = [
   },
   {
     name: 'two stores that take turns',
-    budgetBytes: 7_200_000,
+    stores: 2,
     async run(stage) {
       const a = await stage.open('/a')
       const b = await stage.open('/b')
@@ -394,7 +400,7 @@ export const SCRIPTS: readonly Script[] = [
   },
   {
     name: 'a store that closes while another one writes',
-    budgetBytes: 7_200_000,
+    stores: 2,
     async run(stage) {
       const a = await stage.open('/a')
       const b = await stage.open('/b')
@@ -408,12 +414,12 @@ export const SCRIPTS: readonly Script[] = [
   },
   {
     name: 'a budget that moves',
-    budgetBytes: 10_000_000,
+    aboveBytes: 4_000_000,
     async run(stage) {
       const db = await stage.open()
-      for (const bytes of [6_900_000, 12_000_000, 7_000_000, 8_000_000]) {
+      for (const aboveBytes of [640_000, 6_000_000, 700_000, 1_800_000]) {
         stage.fill(db, 'k', 150, 6000)
-        stage.setBudget(db, bytes)
+        stage.setBudget(db, stage.floorBytes + aboveBytes)
         stage.check()
         await stage.settle()
         stage.read(db, { gte: 'k100' })
@@ -422,7 +428,7 @@ export const SCRIPTS: readonly Script[] = [
   },
   {
     name: 'a batch that needs the largest memtable',
-    budgetBytes: 7_500_000,
+    aboveBytes: 1_300_000,
     async run(stage) {
       const db = await stage.open()
       for (let round = 0; round < 3; round++) {
@@ -436,7 +442,7 @@ export const SCRIPTS: readonly Script[] = [
 
 /** Returns how many leases the script asked for. */
 export async function play(script: Script, from: number, denial: Denial): Promise<number> {
-  const stage = new Stage(from, denial, script.budgetBytes)
+  const stage = new Stage(from, denial, script.stores ?? 1, script.aboveBytes ?? 640 * 1024)
   try {
     await script.run(stage)
     await stage.finish()

@@ -11,6 +11,7 @@ import { SpillwayError } from '../../base/errors.ts'
 import { Random } from '../../host/sim/random.ts'
 import type { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
+import { floorParts, makePlan } from '../plan.ts'
 import type { Spillway } from '../spillway.ts'
 import type { CompactionOption, Durability } from '../types.ts'
 import { GovernedStore } from './governed-store.ts'
@@ -18,9 +19,8 @@ import type { World } from './governed-store.ts'
 import { simHost, turns } from './sim.ts'
 
 const MIB = 1024 * 1024
-/** Of one empty store, and what each further one needs (its scratch and the metadata of its tables). */
-const FLOOR_BYTES = 6.2 * MIB
-const FURTHER_BYTES = 0.6 * MIB
+/** What a store needs above the floor of an empty one, for the metadata of its tables. */
+const STORE_BYTES = 0.25 * MIB
 const MOST_BYTES = 12 * MIB
 
 const COMPACTIONS: CompactionOption[] = [
@@ -64,7 +64,7 @@ export class Governance implements World {
     this.#steps = options.steps ?? random.between(30, 150)
     this.#wrap = options.wrap ?? (db => db)
     const count = random.between(1, 4)
-    this.#leastBytes = FLOOR_BYTES + FURTHER_BYTES * (count - 1)
+    this.#leastBytes = floorBytes(count) + STORE_BYTES * count
     const bytes = this.#someBytes()
     this.budget = options.makeBudget?.(bytes) ?? new Budget(bytes)
     this.#largestBytes = bytes
@@ -277,6 +277,11 @@ export class Governance implements World {
     if (this.#failure !== undefined) throw this.#failure
     checkBudget(this.budget, this.#largestBytes)
   }
+}
+
+/** The least budget of so many empty stores. */
+export function floorBytes(stores: number): number {
+  return Object.values(floorParts(makePlan(MIB, 1024), 0, stores)).reduce((total, bytes) => total + bytes, 0)
 }
 
 /** The accounts add up, within the total, and never was more in use than the largest total allowed. */
