@@ -32,6 +32,8 @@ const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 10_000
 /** So many failures in a row that are not for want of space, and the store stops taking writes. */
 const MOST_FAILURES = 5
+/** So many times in a row a job that found no room for its tables' metadata is tried again before anybody hears of it. */
+const MOST_DENIALS = 24
 
 export class Background {
   readonly #core: Core
@@ -43,6 +45,9 @@ export class Background {
   #mergesRunning = 0
   #flushRunning = false
   #failures = 0
+  /** Flushes in a row that found no room. */
+  #denials = 0
+  #flushDenied = false
   /** Grows when merges find their windows too small for the blocks they meet. */
   #windowFactor = 1
   #paused = 0
@@ -103,6 +108,10 @@ export class Background {
   /** Start the merges the strategy asks for, as many as may run at once. */
   schedule(): void {
     const core = this.#core
+    if (this.#flushDenied) {
+      this.#flushDenied = false
+      if (!core.closed) this.retryNow()
+    }
     while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined) {
       if (core.host.clock.nowMs() < this.#mergeRetryAt) return
       const pick = core.strategy.pick(core.tree.view(this.#hidden))
@@ -114,11 +123,12 @@ export class Background {
   async compact(first: Uint8Array | undefined, last: Uint8Array | undefined): Promise<void> {
     const core = this.#core
     this.#paused++
+    let denials = 0
     try {
       for (;;) {
         while (this.#mergesRunning > 0 || !core.engine.hasMergePlace) {
           await this.changed()
-          core.checkOpen()
+          core.checkWritable()
         }
         const pick = this.#pickRange(first, last)
         if (pick === undefined) return
@@ -127,7 +137,7 @@ export class Background {
         if (merged === undefined && core.engine.isBusy) {
           // Others' jobs hold the memory.
           await this.changed()
-          core.checkOpen()
+          core.checkWritable()
           continue
         }
         if (merged === undefined) {
@@ -135,8 +145,9 @@ export class Background {
         }
         const { error, whole } = await merged
         if (error === undefined && whole) return
-        // With wider windows it is tried again.
-        if (error !== undefined && this.#windowFactor === factor) throw error
+        // With wider windows it is tried again, and when there was no room for the new tables' metadata.
+        const isHopeful = this.#windowFactor !== factor || (isDenied(error) && ++denials <= MOST_DENIALS)
+        if (error !== undefined && !isHopeful) throw error
       }
     } finally {
       this.#paused--
@@ -205,12 +216,19 @@ export class Background {
     tellFlush({ directory: core.directory, entries: output.entriesOut, bytesWritten: output.bytesWritten, tables: output.tables.length })
     this.flushError = undefined
     this.#failures = 0
+    this.#denials = 0
     this.onFlushed(next.logNumber)
   }
 
   #flushFailed(cause: Error): void {
     const core = this.#core
     const error = this.#failed(cause, 'flushing a memtable')
+    if (isDenied(cause) && ++this.#denials <= MOST_DENIALS) {
+      // Room may be there the next moment: it begins again before the engine tells anybody that a job has ended, so that
+      // whoever waits for this flush, in whatever store, waits on.
+      this.#flushDenied = true
+      return
+    }
     this.flushError = error
     tellFlush({ directory: core.directory, entries: 0, bytesWritten: 0, tables: 0, error })
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10))
@@ -331,6 +349,11 @@ export class Background {
   /** Commit an edit that brings these tables; when it cannot be, they are removed again. */
   #install(added: readonly TableProperties[], edit: VersionEdit): void {
     const core = this.#core
+    // The manifest of this number may be there already, and it would be taken for that of another process.
+    if (core.readOnlyReason !== undefined) {
+      for (const properties of added) core.discard(core.tablePath(properties.fileNumber))
+      throw core.readOnlyReason
+    }
     const opened: number[] = []
     const version = applyEdit(core.version, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables => sortedByKey(core, tables, added))
     try {
@@ -401,4 +424,9 @@ function sortedByKey(core: Core, tables: readonly TableRecord[], added: readonly
     return { table, key: (properties.firstKey ?? properties.rangeStart)! }
   })
   return keyed.sort((a, b) => compareKeys(a.key, b.key)).map(({ table }) => table)
+}
+
+/** For want of memory, which comes and goes. */
+function isDenied(error: Error | undefined): boolean {
+  return (error as { code?: unknown } | undefined)?.code === 'SPILLWAY_BUDGET_TOO_SMALL'
 }
