@@ -60,6 +60,7 @@ export class Background {
   }
 
   get mergesRunning(): number { return this.#mergesRunning }
+  get isFlushing(): boolean { return this.#flushRunning }
   /** No job of this store runs. */
   get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 }
 
@@ -96,13 +97,14 @@ export class Background {
     })
   }
 
-  /** A flush that failed and waits for its retry begins again now. */
-  retryNow(): void {
+  /** A flush that failed and waits for its retry begins again now: true if there is one. */
+  retryNow(): boolean {
     const slot = this.#core.sealed[0]
-    if (slot === undefined || this.#flushRunning || this.#core.closing || this.#core.readOnlyReason !== undefined) return
+    if (slot === undefined || this.#flushRunning || this.#core.closing || this.#core.readOnlyReason !== undefined) return false
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
     this.flush(slot)
+    return true
   }
 
   /** Start the merges the strategy asks for, as many as may run at once. */

@@ -32,6 +32,9 @@ interface Group {
   synced: Deferred | undefined
 }
 
+/** What is short: the memtable's room, the log buffer's, or memory for the books of large values. */
+type Problem = 'none' | 'memtable' | 'log' | 'memory'
+
 const DONE = Promise.resolve()
 const MOST_REPLAYED_LOGS = 8
 export class Committer implements PendingGroup {
@@ -179,11 +182,10 @@ export class Committer implements PendingGroup {
           this.commitPending()
         } else if (problem === 'log' && this.#logs.current.hasUnwritten) {
           this.#logs.writeOut()
-        } else if (problem === 'log') {
-          if (this.#appendLarge(operations, durability)) return true
-          if (!this.exchange.makeRoom(operations.count)) break
-        } else if (!this.exchange.makeRoom(operations.count)) {
-          break
+        } else {
+          const left = problem === 'log' ? this.#appendLarge(operations, durability) : problem
+          if (left === 'none') return true
+          if (left === 'memory' || !this.exchange.makeRoom(operations.count)) break
         }
       }
     } catch (error) {
@@ -194,8 +196,8 @@ export class Committer implements PendingGroup {
     return false
   }
 
-  /** What keeps the operations out of the group: nothing, the memtable's room or the log buffer's. Then nothing has changed. */
-  #append(operations: Operations, durability: Durability): 'none' | 'memtable' | 'log' {
+  /** What keeps the operations out of the group: if it is not nothing, nothing has changed. */
+  #append(operations: Operations, durability: Durability): Problem {
     const writes = durability !== 'none'
     if (this.#core.active.isPlaceholder || this.exchange.isTimeToSeal) return 'memtable'
     this.#core.engine.logBuffer.claim(this)
@@ -206,7 +208,7 @@ export class Committer implements PendingGroup {
     let entries = this.#groupEntries
     let recordBytes = this.#groupRecordBytes
     let ranges = this.#groupRanges
-    let problem: 'none' | 'memtable' | 'log' = 'none'
+    let problem: Problem = 'none'
     try {
       for (let i = 0; i < operations.count && problem === 'none'; i++) {
         operations.load(i)
@@ -217,7 +219,10 @@ export class Committer implements PendingGroup {
           problem = 'memtable'
           break
         }
-        this.#values.replace(operations, i, durability === 'disk')
+        if (!this.#values.replace(operations, i, durability === 'disk')) {
+          problem = 'memory'
+          break
+        }
         const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
         if (!log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) problem = 'log'
       }
@@ -238,8 +243,8 @@ export class Committer implements PendingGroup {
     return 'none'
   }
 
-  /** A batch larger than the log buffer: written in several frames, applied when the last one is out. False: no room in the memtable. */
-  #appendLarge(operations: Operations, durability: Durability): boolean {
+  /** A batch larger than the log buffer: written in several frames, applied when the last one is out. */
+  #appendLarge(operations: Operations, durability: Durability): Problem {
     const core = this.#core
     const log = this.#logs.current
     const startBytes = log.writtenBytes
@@ -251,9 +256,12 @@ export class Committer implements PendingGroup {
         recordBytes += recordBytesOf(operations.kind, operations.keyEnd - operations.keyStart, this.#values.storedBytes(operations))
         if (!core.active.memtable.fitsBatch(i + 1, recordBytes)) {
           log.abandon(startBytes, firstSeq)
-          return false
+          return 'memtable'
         }
-        this.#values.replace(operations, i, durability === 'disk')
+        if (!this.#values.replace(operations, i, durability === 'disk')) {
+          log.abandon(startBytes, firstSeq)
+          return 'memory'
+        }
         const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
         if (log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) continue
         log.spill()
@@ -275,7 +283,7 @@ export class Committer implements PendingGroup {
     core.counters.logBytes += log.writtenBytes - startBytes
     this.#values.keep()
     this.#group = { writes: true, written: undefined, synced: undefined }
-    return true
+    return 'none'
   }
 
   /** Of what was appended last. Writes that only go to memory are told at once, unless writers are to be slowed. */

@@ -33,6 +33,10 @@ export interface Tenant {
   reclaimableBytes(): number
   /** Flush the active memtable for others, or give its arena back if it is empty. False: it cannot now. Never throws. */
   yieldMemtable(): boolean
+  /** Begin a flush that failed again now; false: there is none. */
+  retryFlush(): boolean
+  /** Why its latest flush failed; undefined after one that succeeded. */
+  flushError(): Error | undefined
   /** Some job has ended: go on with what waits. */
   onProgress(): void
   /** Start merges, if there is a place and something to merge. */
@@ -78,8 +82,7 @@ export class Engine {
   readonly #jobsAccount: Account
   readonly #scratchAccount: Account
   readonly #objectsAccount: Account
-  readonly #leases: Lease[] = []
-  readonly #removals: (() => void)[] = []
+  readonly #closers: (() => void)[] = []
   readonly #tenants = new Set<Tenant>()
   readonly #writeShare: number | undefined
   #plan: Plan
@@ -119,66 +122,88 @@ export class Engine {
     this.budget = budget
     this.#targetBytes = budget.totalBytes
     this.#plan = plan
-    this.metadata = budget.account('table metadata', 'grows with tables: top index, range tombstones, key ranges')
-    this.#jobsAccount = budget.account('flush and merge', 'one flush and one smallest merge are reserved; wider merges lease more')
-    this.#scratchAccount = budget.account('encoding', 'fixed per store: scratch for keys and values')
-    this.#objectsAccount = budget.account('objects', 'an allowance: JavaScript objects, 384 KiB and 32 KiB a store')
-    this.#leases.push(this.#objectsAccount.lease(plan.objectBytes))
-    const reserve = (name: string, bound: string, bytes: number): Account => {
-      const account = budget.account(name, bound)
-      this.#leases.push(account.lease(bytes))
-      return account
+    try {
+      this.metadata = budget.account('table metadata', 'grows with tables: top index, range tombstones, key ranges')
+      this.#jobsAccount = budget.account('flush and merge', 'one flush and one smallest merge are reserved; wider merges lease more')
+      this.#scratchAccount = budget.account('encoding', 'fixed per store: scratch for keys and values')
+      this.#objectsAccount = budget.account('objects', 'an allowance: JavaScript objects, 384 KiB and 32 KiB a store')
+      const hold = (account: Account, bytes: number): Account => {
+        const lease = account.lease(bytes)
+        this.#closers.push(() => {
+          account.measure = undefined
+          lease.release()
+        })
+        return account
+      }
+      const reserve = (name: string, bound: string, bytes: number): Account => hold(budget.account(name, bound), bytes)
+      hold(this.#objectsAccount, plan.objectBytes)
+      const kernelsAccount = reserve('kernels', 'fixed: wasm memory for checksums and compression', plan.kernelBytes)
+      reserve('worker', plan.mode === 'worker' ? 'fixed: one isolate with a small heap' : 'fixed: wasm memory of background jobs', plan.workerBytes)
+      const logAccount = reserve('log', 'fixed: one buffer', plan.logBufferBytes)
+      const queueAccount = reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
+      hold(this.#jobsAccount, plan.flushBytes + plan.mergeReserveBytes)
+      this.tableMemory = new SpareLease(this.metadata, METADATA_SPARE_BYTES)
+      this.#closers.push(() => this.tableMemory.close())
+      const memtablesAccount = budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved')
+      this.admission = new Admission(memtablesAccount, plan.writeBytes, {
+        onStarved: () => this.makeRoom(),
+        onGranted: () => this.#progressSoon(),
+        onAccountingError: error => tellError({ error, readOnly: false }),
+      })
+      this.#closers.push(() => {
+        this.admission.close()
+        memtablesAccount.measure = undefined
+      })
+      this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
+      this.kernels = new Kernels(KERNEL_REGION_BYTES)
+      this.logBuffer = new LogBuffer(plan.logBufferBytes)
+      let ghosts: Ghosts | undefined
+      if (plan.ghostBytes > 0) {
+        reserve('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth', plan.ghostBytes)
+        ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), GHOST_SHARE * plan.budgetBytes)
+      }
+      const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
+      this.cache = new BlockCache(cacheAccount, ghosts === undefined ? {} : { ghosts })
+      this.#closers.push(() => {
+        this.cache.close()
+        cacheAccount.measure = undefined
+      })
+      this.governor = new Governor({
+        host, budget, cache: this.cache, ghosts, admission: this.admission,
+        tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
+      }, plan)
+      this.#closers.push(() => this.governor.close())
+      const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
+      this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2)
+      this.#closers.push(() => this.windows.close())
+      this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
+      this.#closers.push(() => this.iteratorObjects.close())
+      // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
+      // iterators the larger gives first, so that neither starves the other.
+      this.#closers.push(
+        budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
+        budget.addReclaimer(bytes => this.admission.arenas.releaseFree(bytes)),
+        budget.addReclaimer(bytes => cacheAccount.bytes > iterators.bytes ? this.cache.shrink(bytes) : 0),
+        budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
+        budget.addReclaimer(bytes => this.cache.shrink(bytes)),
+      )
+      kernelsAccount.measure = () => this.kernels.memory.buffer.byteLength
+      logAccount.measure = () => this.logBuffer.bytes.buffer.byteLength
+      queueAccount.measure = () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.waitingBytes(), 0)
+      cacheAccount.measure = () => this.cache.measure()
+      memtablesAccount.measure = () => this.admission.arenas.measure()
+      this.blocks = new CachedBlocks(this.cache, this.kernels)
+      this.runner = host.runner({
+        moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
+        module: { jobs },
+        mode: plan.mode,
+        heapBytes: plan.workerHeapBytes,
+      })
+    } catch (error) {
+      // What could be leased must not stay leased: the next store that is opened begins anew.
+      this.#close()
+      throw error
     }
-    const kernelsAccount = reserve('kernels', 'fixed: wasm memory for checksums and compression', plan.kernelBytes)
-    reserve('worker', plan.mode === 'worker' ? 'fixed: one isolate with a small heap' : 'fixed: wasm memory of background jobs', plan.workerBytes)
-    const logAccount = reserve('log', 'fixed: one buffer', plan.logBufferBytes)
-    const queueAccount = reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
-    this.#leases.push(this.#jobsAccount.lease(plan.flushBytes + plan.mergeReserveBytes))
-    this.tableMemory = new SpareLease(this.metadata, METADATA_SPARE_BYTES)
-    const memtablesAccount = budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved')
-    this.admission = new Admission(memtablesAccount, plan.writeBytes, {
-      onStarved: () => this.makeRoom(),
-      onGranted: () => this.#progressSoon(),
-      onAccountingError: error => tellError({ error, readOnly: false }),
-    })
-    this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
-    this.kernels = new Kernels(KERNEL_REGION_BYTES)
-    this.logBuffer = new LogBuffer(plan.logBufferBytes)
-    let ghosts: Ghosts | undefined
-    if (plan.ghostBytes > 0) {
-      reserve('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth', plan.ghostBytes)
-      ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), GHOST_SHARE * plan.budgetBytes)
-    }
-    const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
-    this.cache = new BlockCache(cacheAccount, ghosts === undefined ? {} : { ghosts })
-    this.governor = new Governor({
-      host, budget, cache: this.cache, ghosts, admission: this.admission,
-      tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
-    }, plan)
-    const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
-    this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2)
-    this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
-    // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
-    // iterators the larger gives first, so that neither starves the other.
-    this.#removals.push(
-      budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
-      budget.addReclaimer(bytes => this.admission.arenas.releaseFree(bytes)),
-      budget.addReclaimer(bytes => cacheAccount.bytes > iterators.bytes ? this.cache.shrink(bytes) : 0),
-      budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
-      budget.addReclaimer(bytes => this.cache.shrink(bytes)),
-    )
-    kernelsAccount.measure = () => this.kernels.memory.buffer.byteLength
-    logAccount.measure = () => this.logBuffer.bytes.buffer.byteLength
-    queueAccount.measure = () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.waitingBytes(), 0)
-    cacheAccount.measure = () => this.cache.measure()
-    memtablesAccount.measure = () => this.admission.arenas.measure()
-    this.blocks = new CachedBlocks(this.cache, this.kernels)
-    this.runner = host.runner({
-      moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
-      module: { jobs },
-      mode: plan.mode,
-      heapBytes: plan.workerHeapBytes,
-    })
   }
 
   get plan(): Plan { return this.#plan }
@@ -210,17 +235,13 @@ export class Engine {
     engines.delete(this.budget)
     this.governor.close()
     await this.runner.close()
-    for (const remove of this.#removals) remove()
-    this.cache.close()
-    this.windows.close()
-    this.iteratorObjects.close()
-    this.admission.close()
-    this.tableMemory.close()
-    for (const lease of this.#leases.splice(0)) {
-      lease.account.measure = undefined
-      lease.release()
-    }
+    this.#close()
     this.budget.setTotal(this.#targetBytes)
+  }
+
+  /** Give everything back, what came last first. */
+  #close(): void {
+    for (const close of this.#closers.splice(0).reverse()) close()
   }
 
   /**
@@ -260,6 +281,22 @@ export class Engine {
       if (victim === undefined || victim.yieldMemtable()) return
       refused.add(victim)
     }
+  }
+
+  /** Flushes that failed begin again now: true if there are any. */
+  retryFlushes(): boolean {
+    let any = false
+    for (const tenant of this.#tenants) if (tenant.retryFlush()) any = true
+    return any
+  }
+
+  /** Why a store cannot flush, if there is one. */
+  flushError(): Error | undefined {
+    for (const tenant of this.#tenants) {
+      const error = tenant.flushError()
+      if (error !== undefined) return error
+    }
+    return undefined
   }
 
   /** Flushes of all stores, one after the other. */
@@ -345,7 +382,7 @@ export class Engine {
     if (beforeBytes === this.#targetBytes) return
     // Asks for all that can be given back without a flush.
     budget.setTotal(this.#targetBytes)
-    if (budget.usedBytes + HEADROOM_BYTES <= this.#targetBytes || (budget.usedBytes <= this.#targetBytes && !this.admission.arenas.holdsLeased)) {
+    if (budget.makeRoom(HEADROOM_BYTES) || (budget.usedBytes <= this.#targetBytes && !this.admission.arenas.holdsLeased)) {
       tellBudget({ budgetBytes: budget.totalBytes, targetBytes: this.#targetBytes, usedBytes: budget.usedBytes })
       return
     }

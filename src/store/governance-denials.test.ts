@@ -8,10 +8,6 @@ import { seedCount } from './testing/sim.ts'
 /** In the normal run several denials begin at every third lease only. */
 const STRIDE = seedCount(1) >= 100 ? 1 : 3
 
-/** Scripts that meet a defect that has a test of its own in governance-defects.test.ts. */
-const KNOWN: readonly string[] = ['opening a new store and an old one', 'large values']
-const KNOWN_SEVERAL: readonly string[] = [...KNOWN, 'a batch that needs the largest memtable']
-
 /** Until the script asks for fewer leases than are let through. */
 async function denyEach(script: Script, denial: Denial, stride: number): Promise<number> {
   for (let from = 0; ; from += stride) {
@@ -21,13 +17,11 @@ async function denyEach(script: Script, denial: Denial, stride: number): Promise
 }
 
 for (const script of SCRIPTS) {
-  const options = (known: readonly string[]): { timeout: number, todo?: string } =>
-    ({ timeout: 600_000, ...(known.includes(script.name) ? { todo: 'see governance-defects.test.ts' } : {}) })
-  test(`${script.name}: any one lease may be denied`, options(KNOWN), async () => {
+  test(`${script.name}: any one lease may be denied`, { timeout: 600_000 }, async () => {
     const leases = await denyEach(script, 1, 1)
     assert.ok(leases >= 5, `the script asks for ${leases} leases only`)
   })
-  test(`${script.name}: leases may be denied for a while`, options(KNOWN_SEVERAL), async () => {
+  test(`${script.name}: leases may be denied for a while`, { timeout: 600_000 }, async () => {
     for (const denial of [3, 20, 'job'] as const) await denyEach(script, denial, STRIDE)
   })
 }

@@ -41,13 +41,17 @@ export class LargeValues {
     return this.#isLarge(operations) ? VALUE_REFERENCE_BYTES : operations.valueEnd - operations.valueStart
   }
 
-  /** Put a reference in the place of a large value of operation i, the current one; its file is written the first time. */
-  replace(operations: Operations, i: number, durable: boolean): void {
-    if (operations.kind !== KIND_PUT) return
+  /**
+   * Put a reference in the place of a large value of operation i, the current one; its file is written the first time. False:
+   * there is no room in the books for a further file now.
+   */
+  replace(operations: Operations, i: number, durable: boolean): boolean {
+    if (operations.kind !== KIND_PUT) return true
     // What a codec makes of the same value may be larger the one time than the other: what was written counts.
     let file = this.#written.size === 0 ? undefined : this.#written.get(i)
     if (file === undefined) {
-      if (!this.#isLarge(operations)) return
+      if (!this.#isLarge(operations)) return true
+      if (!this.#core.valueFiles.reserve(this.#pending.length + this.#written.size + 1)) return false
       file = this.#write(operations, durable)
       this.#written.set(i, file)
     }
@@ -58,6 +62,7 @@ export class LargeValues {
     operations.value = this.#reference
     operations.valueStart = 0
     operations.valueEnd = encodeValueReference(this.#reference, 0, file.fileNumber, file.lengthBytes)
+    return true
   }
 
   /** The call is in the pending group: so are its files. */
@@ -105,8 +110,7 @@ export class LargeValues {
   }
 
   #write({ value, valueStart, valueEnd, longText }: Operations, durable: boolean): WrittenFile {
-    const { host, kernels, valueFiles, unsyncedValues, counters, directory } = this.#core
-    valueFiles.reserve(this.#pending.length + this.#written.size + 1)
+    const { host, kernels, unsyncedValues, counters, directory } = this.#core
     const fileNumber = this.#core.takeFileNumber()
     const path = this.#core.valuePath(fileNumber)
     let lengthBytes = valueEnd - valueStart

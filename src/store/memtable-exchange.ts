@@ -85,10 +85,7 @@ export class MemtableExchange {
       if (capacityBytes < plan.largestArenaBytes) {
         this.#replaceActive(undefined)
         engine.admission.give(active.buffer)
-        if (this.#takeArena(Math.min(plan.largestArenaBytes, 2 * capacityBytes))) return true
-        // Others may give back what is missing; if nobody is about to, it is not to be had.
-        if (engine.isBusy) return false
-        engine.admission.leave(this)
+        return this.#takeArena(Math.min(plan.largestArenaBytes, 2 * capacityBytes))
       }
       throw invalidArgument(
         `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most an eighth of it)`,

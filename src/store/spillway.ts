@@ -75,6 +75,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     this.#tenant = {
       reclaimableBytes: () => committer.exchange.reclaimableBytes,
       yieldMemtable: () => committer.exchange.yield(),
+      retryFlush: () => background.retryNow(),
+      flushError: () => background.flushError,
       tableBytes: () => core.tree.tableBytes,
       waitingBytes: () => writer.waitingBytes,
       schedule: () => background.schedule(),

@@ -21,14 +21,12 @@ export class ValueFiles {
     this.#lease = account.lease(0)
   }
 
-  /**
-   * Keep room for so many more than there are, from before their files are written until they are referred to. Throws
-   * BUDGET_TOO_SMALL.
-   */
-  reserve(count: number): void {
+  /** Keep room for so many more than there are, from before their files are written until they are referred to. False: no room now. */
+  reserve(count: number): boolean {
     const files = this.#references.size + count
-    if (!this.#lease.resize(files * BYTES_PER_FILE)) throw this.#noRoom()
+    if (!this.#lease.resize(files * BYTES_PER_FILE)) return false
     this.#reserved = count
+    return true
   }
 
   get count(): number { return this.#references.size }

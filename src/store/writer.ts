@@ -20,7 +20,7 @@ import type { Durability } from './types.ts'
 import { WriteQueue, abortedError } from './write-queue.ts'
 
 /** Waits in a row that nobody could end, before a write is told so. */
-const MOST_FRUITLESS = 4
+const MOST_FRUITLESS = 24
 
 export class Writer {
   readonly #core: Core
@@ -30,7 +30,10 @@ export class Writer {
   readonly #stalls: Stalls
   readonly #queue: WriteQueue
   #commitScheduled = false
+  #checkScheduled = false
   #fruitless = 0
+  /** The last fruitless wait made other stores retry their flushes: that they end is no progress by itself. */
+  #retried = false
 
   constructor(core: Core, background: Background, committer: Committer) {
     this.#core = core
@@ -86,9 +89,11 @@ export class Writer {
     const core = this.#core
     this.#committer.commitPending()
     const target = core.lastSeq
+    // What failed before may succeed now: only an attempt made from now on counts.
+    this.#background.retryNow()
     while (core.version.lastSeq < target) {
       if (this.#queue.length === 0 && this.#exchange.canSeal) this.#exchange.seal()
-      const error = this.#background.flushError
+      const error = this.#flushError
       if (error !== undefined) throw error
       if (core.sealed.length === 0 && core.active.isEmpty) break
       await this.#background.changed()
@@ -131,7 +136,7 @@ export class Writer {
       }
       this.#drain()
     }
-    if (queue.length > 0 && !core.engine.isBusy) core.host.scheduler.soon(this.#checkQueue)
+    this.#checkSoon()
     return promise
   }
 
@@ -139,7 +144,7 @@ export class Writer {
     if (this.#core.closed) return
     const queue = this.#queue
     const committer = this.#committer
-    const failed = this.#background.flushError
+    const failed = this.#flushError
     for (let write = queue.first; write !== undefined; write = queue.first) {
       let appended: boolean
       committer.isDraining = true
@@ -160,6 +165,7 @@ export class Writer {
     }
     committer.commitGroup()
     this.#endIfNobodyWaits()
+    this.#checkSoon()
   }
 
   #fail(error: Error): void {
@@ -169,6 +175,8 @@ export class Writer {
 
   #endIfNobodyWaits(): void {
     if (this.#queue.length > 0) return
+    this.#fruitless = 0
+    this.#retried = false
     this.#exchange.leave()
     this.#stalls.end()
   }
@@ -177,7 +185,7 @@ export class Writer {
   #waiterLeft(): void {
     this.#endIfNobodyWaits()
     // It may have been the one that kept smaller ones waiting.
-    if (this.#queue.length > 0) this.#core.host.scheduler.soon(this.#checkQueue)
+    this.#checkSoon()
   }
 
   /** Wait in this call until some background job has ended. Throws when none runs that could make room. */
@@ -187,11 +195,12 @@ export class Writer {
     this.#stalls.begin(this.#exchange.stallCause)
     background.retryNow()
     const waited = background.waitInside()
-    const error = background.flushError
+    const error = this.#flushError
     if (error !== undefined && core.sealed.length > 0) throw error
-    if (waited) this.#fruitless = 0
+    if (waited) this.#fruitless = this.#retried ? this.#fruitless : 0
     else if (!core.engine.isBusy && this.#isStuck()) {
-      throw core.readOnlyReason ?? new SpillwayError(
+      // Other stores may be unable to give back what they hold: then that is the reason.
+      throw core.readOnlyReason ?? core.engine.flushError() ?? new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL', 'a write waits for memory that nobody is about to give back. Close iterators, or raise the budget')
     }
     core.checkWritable()
@@ -204,11 +213,27 @@ export class Writer {
     if (engine.isBusy) return false
     // What was given back at once is found by the next attempt, or by the other store whose turn it is.
     engine.progress()
-    return !engine.isBusy && ++this.#fruitless > MOST_FRUITLESS
+    if (engine.isBusy) return false
+    // Others whose flushes failed hold what is missing: they need not wait for their next try.
+    this.#retried = engine.retryFlushes()
+    return ++this.#fruitless > MOST_FRUITLESS
   }
 
-  /** Nobody runs whose end would wake those that wait: try again, or tell them. */
+  /** Why the latest attempt to flush failed; undefined while another one runs. */
+  get #flushError(): Error | undefined {
+    return this.#background.isFlushing ? undefined : this.#background.flushError
+  }
+
+  /** If nobody runs whose end would wake those that wait: try again soon, or tell them. */
+  #checkSoon(): void {
+    const { engine, host } = this.#core
+    if (this.#checkScheduled || this.#queue.length === 0 || engine.isBusy) return
+    this.#checkScheduled = true
+    host.scheduler.soon(this.#checkQueue)
+  }
+
   readonly #checkQueue = (): void => {
+    this.#checkScheduled = false
     if (this.#core.closing || this.#queue.length === 0 || this.#core.engine.isBusy) return
     try {
       this.#drain()
@@ -219,7 +244,7 @@ export class Writer {
     } catch (error) {
       this.#fail(error as Error)
     }
-    if (this.#queue.length > 0 && !this.#core.engine.isBusy) this.#core.host.scheduler.soon(this.#checkQueue)
+    this.#checkSoon()
   }
 
   /** Jobs on this thread keep pace with the writer; not from inside an append, since what they end goes on with other writes. */

@@ -30,9 +30,6 @@ const COMPACTIONS: CompactionOption[] = [
   { strategy: 'leveled', level0Runs: 2, baseLevelBytes: 64 * 1024, multiplier: 3, targetTableBytes: 32 * 1024 },
 ]
 
-/** Leases may be denied while a store opens as well. Not yet: what an engine took before the denied lease is never given back. */
-const DENIES_OPENING: boolean = false
-
 export interface GovernanceOptions {
   /** Calls and pauses; default by the seed. */
   steps?: number
@@ -232,7 +229,7 @@ export class Governance implements World {
   }
 
   async #open(store: GovernedStore): Promise<void> {
-    this.#deny(DENIES_OPENING)
+    this.#deny(true)
     for (let tries = 0; ; tries++) {
       try {
         await store.open()

@@ -21,8 +21,6 @@ import { isInside } from './model.ts'
 import { sameEntries, valueOf } from './run-commands.ts'
 import { assertTyped, checkFiles, within } from './sim.ts'
 
-/** Whether writes take a `signal` that ends their wait. */
-const ABORTS: boolean = false
 const KEYS = 48
 const DISK_ERRORS = ['SPILLWAY_UNAVAILABLE', 'SPILLWAY_NO_SPACE', 'SPILLWAY_READ_ONLY']
 
@@ -316,7 +314,7 @@ export class GovernedStore {
       log(`${this.name} ${name} ${attempt.outcome}`)
       return
     }
-    const controller = ABORTS && random.below(4) === 0 ? new AbortController() : undefined
+    const controller = random.below(4) === 0 ? new AbortController() : undefined
     const aborted = controller === undefined ? undefined : { controller, name }
     if (aborted !== undefined) this.#aborts.push(aborted)
     const signal = controller?.signal
