@@ -82,13 +82,13 @@ export class MemtableExchange {
     if (!active.isPlaceholder && active.isEmpty) {
       // Not even an empty one has room: only a larger arena helps.
       const capacityBytes = active.buffer.byteLength
-      if (capacityBytes < plan.largestArenaBytes) {
+      if (capacityBytes < plan.batchArenaBytes) {
         this.#replaceActive(undefined)
         engine.admission.give(active.buffer)
-        return this.#takeArena(Math.min(plan.largestArenaBytes, 2 * capacityBytes))
+        return this.#takeArena(Math.min(plan.batchArenaBytes, 2 * capacityBytes))
       }
       throw invalidArgument(
-        `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most an eighth of it)`,
+        `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most a quarter of it)`,
         { operations: count, capacityBytes },
       )
     }

@@ -21,8 +21,8 @@ const MIB = 1024 * KIB
 
 export interface Plan {
   budgetBytes: number
-  /** Every store can have a memtable of this size: what a batch may take. */
-  largestArenaBytes: number
+  /** What a batch may take: an arena of this size can be had when those before it have been flushed. */
+  batchArenaBytes: number
   /** All arenas together, to begin with. */
   writeBytes: number
   /** Bounds of what the tuner may make of it, and what it leaves to the cache. */
@@ -74,6 +74,8 @@ const ISOLATE_BYTES = 5 * MIB
 /** Windows and cache that merges and memtables leave to readers. */
 export const READING_BYTES: number = 512 * KIB
 const LEAST_READING_BYTES = 64 * KIB
+/** The floor of a store, and room for the metadata of tables: what is not for memtables. */
+const LEAST_FLOOR_BYTES = 8 * MIB
 /** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
 export const METADATA_SPARE_BYTES: number = 64 * KIB
 
@@ -83,11 +85,12 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   const readAheadBytes = 64 * KIB
   const windowBytesPerRun = 32 * KIB
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
-  const largestArenaBytes = clamp(2 ** Math.floor(Math.log2(Math.max(1, budgetBytes / 8))), 512 * KIB, 64 * MIB)
-  const writeBytes = writeShare === undefined ? Math.max(2 * largestArenaBytes, Math.floor(budgetBytes / 4)) : Math.floor(writeShare * budgetBytes)
+  const memtableBytes = clamp(powerOfTwoBelow(budgetBytes / 8), 512 * KIB, 64 * MIB)
+  const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(budgetBytes / 4)) : Math.floor(writeShare * budgetBytes)
   const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
   return {
-    budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, largestArenaBytes, writeBytes,
+    budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, writeBytes,
+    batchArenaBytes: clamp(powerOfTwoBelow(Math.min(budgetBytes / 4, budgetBytes - LEAST_FLOOR_BYTES)), 512 * KIB, 64 * MIB),
     minWriteBytes: Math.min(writeBytes, Math.max(4 * SMALLEST_ARENA_BYTES, Math.floor(budgetBytes / 16))),
     maxWriteBytes: Math.max(writeBytes, Math.floor(0.6 * budgetBytes)),
     minCacheBytes: Math.max(512 * KIB, Math.floor(budgetBytes / 16)),
@@ -95,7 +98,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     tunes,
     ghostBytes: tunes ? Ghosts.memoryBytes(2 ** Math.ceil(Math.log2(GHOST_SHARE * budgetBytes / blockBytes))) : 0,
     // So that a memtable holds many, and the windows of merges and iterators have room for a block of one.
-    inlineValueBytes: clamp(largestArenaBytes / 128, 16 * KIB, 64 * KIB),
+    inlineValueBytes: clamp(memtableBytes / 128, 16 * KIB, 64 * KIB),
     logBufferBytes: 512 * KIB,
     queueBytes: 256 * KIB,
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
@@ -142,6 +145,10 @@ export function checkFloor(plan: Plan, tableMetadataBytes: number, stores = 1): 
 
 function clamp(value: number, least: number, most: number): number {
   return Math.min(most, Math.max(least, Math.floor(value)))
+}
+
+function powerOfTwoBelow(bytes: number): number {
+  return 2 ** Math.floor(Math.log2(Math.max(1, bytes)))
 }
 
 /** To what is shown of a size, so that the size shown is enough. */
