@@ -75,7 +75,7 @@ const ISOLATE_BYTES = 5 * MIB
 export const READING_BYTES: number = 512 * KIB
 const LEAST_READING_BYTES = 64 * KIB
 /** The floor of a store, and room for the metadata of tables: what is not for memtables. */
-const LEAST_FLOOR_BYTES = 8 * MIB
+const LEAST_FLOOR_BYTES = 7 * MIB
 /** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
 export const METADATA_SPARE_BYTES: number = 64 * KIB
 
@@ -90,7 +90,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
   return {
     budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, writeBytes,
-    batchArenaBytes: clamp(powerOfTwoBelow(Math.min(budgetBytes / 4, budgetBytes - LEAST_FLOOR_BYTES)), 512 * KIB, 64 * MIB),
+    batchArenaBytes: clamp(powerOfTwoBelow(Math.min(budgetBytes / 4, budgetBytes - LEAST_FLOOR_BYTES)), SMALLEST_ARENA_BYTES, 64 * MIB),
     minWriteBytes: Math.min(writeBytes, Math.max(4 * SMALLEST_ARENA_BYTES, Math.floor(budgetBytes / 16))),
     maxWriteBytes: Math.max(writeBytes, Math.floor(0.6 * budgetBytes)),
     minCacheBytes: Math.max(512 * KIB, Math.floor(budgetBytes / 16)),
