@@ -8,6 +8,7 @@
  * 3. One flush runs at a time and comes before all merges; merges of all stores share a number of places.
  */
 import { invalidArgument } from '../base/errors.ts'
+import type { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import { BlockCache } from '../cache/block-cache.ts'
 import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
@@ -35,8 +36,8 @@ export interface Tenant {
   yieldMemtable(): boolean
   /** Begin a flush that failed again now; false: there is none. */
   retryFlush(): boolean
-  /** Why its latest flush failed; undefined after one that succeeded. */
-  flushError(): Error | undefined
+  /** Why it cannot give back the memory it holds; undefined: it can. */
+  heldBy(): SpillwayError | undefined
   /** Some job has ended: go on with what waits. */
   onProgress(): void
   /** Start merges, if there is a place and something to merge. */
@@ -290,10 +291,10 @@ export class Engine {
     return any
   }
 
-  /** Why a store cannot flush, if there is one. */
-  flushError(): Error | undefined {
+  /** Why a store cannot give back what it holds, if there is one. */
+  heldBy(): SpillwayError | undefined {
     for (const tenant of this.#tenants) {
-      const error = tenant.flushError()
+      const error = tenant.heldBy()
       if (error !== undefined) return error
     }
     return undefined

@@ -6,7 +6,7 @@
  * 2. While the tree is so far behind that writers must stop, none is sealed before a merge has ended.
  * 3. A store that has nothing in memory holds no arena that somebody else asks for.
  */
-import { invalidArgument } from '../base/errors.ts'
+import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { STEP_BYTES } from '../compaction/jobs.ts'
 import { SMALLEST_ARENA_BYTES } from './arenas.ts'
 import type { Background } from './background.ts'
@@ -36,6 +36,8 @@ export class MemtableExchange {
   readonly #logs: LogSegments
   readonly #stalls: Stalls
   readonly #group: PendingGroup
+  /** Why it could not be sealed for others, the last time. */
+  #yieldError: Error | undefined
   /** Steps of jobs that a writer owes for the memtable it filled. */
   owedSteps = 0
 
@@ -57,6 +59,19 @@ export class MemtableExchange {
   /** Bytes of arena that `yield` would bring back, now or after a flush. */
   get reclaimableBytes(): number {
     return this.canSeal || this.#holdsEmptyArena ? this.#core.active.buffer.byteLength : 0
+  }
+
+  /** Why what this store holds in memory cannot be flushed now: for others who wait for it. */
+  get heldBy(): SpillwayError | undefined {
+    const { active, sealed, readOnlyReason, directory } = this.#core
+    const cause = readOnlyReason ?? this.#background.flushError ?? this.#yieldError
+    if (cause === undefined || (sealed.length === 0 && active.isPlaceholder)) return undefined
+    const { code } = cause as Partial<SpillwayError>
+    return new SpillwayError(
+      code ?? 'SPILLWAY_UNAVAILABLE',
+      `a write waits for memory that the store in ${directory} cannot give back: ${cause.message}. Mend that or close it, or raise the budget`,
+      { cause, details: { directory } },
+    )
   }
 
   /** What a write that finds no room waits for. */
@@ -117,6 +132,7 @@ export class MemtableExchange {
   /** Flush the active memtable because somebody else needs its arena. False: it cannot now. Never throws. */
   yield(): boolean {
     const core = this.#core
+    this.#yieldError = undefined
     try {
       this.#group.commitPending()
       if (this.#holdsEmptyArena) {
@@ -130,6 +146,7 @@ export class MemtableExchange {
       return true
     } catch (error) {
       // This store's trouble, not that of the one that needs the room.
+      this.#yieldError = error as Error
       core.lastBackgroundError = error as Error
       core.counters.backgroundErrors++
       tellError({ directory: core.directory, error: error as Error, readOnly: core.readOnlyReason !== undefined })

@@ -76,7 +76,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       reclaimableBytes: () => committer.exchange.reclaimableBytes,
       yieldMemtable: () => committer.exchange.yield(),
       retryFlush: () => background.retryNow(),
-      flushError: () => background.flushError,
+      heldBy: () => committer.exchange.heldBy,
       tableBytes: () => core.tree.tableBytes,
       waitingBytes: () => writer.waitingBytes,
       schedule: () => background.schedule(),
