@@ -3,7 +3,11 @@
 //   node child.mjs '{ "program", "subject", "budgetBytes", "volume", "directory" }'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { Watch } from './watch.mjs'
+
+// The flag is for this thread: one that a store starts takes its sizes from what the flag says then.
+setFlagsFromString('--min-semi-space-size=0')
 
 const { program, subject: subjectName, budgetBytes, volume, directory } = JSON.parse(process.argv[2])
 const subject = await import(`./subjects/${subjectName}.mjs`)
