@@ -8,8 +8,8 @@
 //
 // V8 grows its young generation (two semi-spaces of up to 16 MiB) with what survives in it: beside a store it would often be of
 // full size, beside one that does nothing small. It is the program's own, so both programs have it in full size from the start
-// (`--min-semi-space-size=16`, which is the default maximum); the child clears the flag before a store is opened, so that the
-// store's worker thread is what it is in any program. The code of the store, which the other run does not load, counts as its own.
+// (`--min-semi-space-size=16`, which is the default maximum) and touch all of it before they begin. The child clears the flag before
+// a store is opened, so that the store's worker thread is what it is in any program. The code of the store, which the other run does not load, counts as its own.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
