@@ -156,7 +156,7 @@ export class Engine {
       tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
     }, plan)
     const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
-    this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2)
+    this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2, true)
     this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
     // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
     // iterators the larger gives first, so that neither starves the other.
