@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { Worker } from 'node:worker_threads'
+import type * as Garbage from './garbage.ts'
 
 const MODULES = 100
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
@@ -17,7 +18,7 @@ test('garbage is collected on request, also while another thread clears the flag
     const registry = new FinalizationRegistry(() => { freed++ })
     for (let i = 0; i < MODULES; i++) {
       // One of its own each time: it finds the function once.
-      const { collectGarbage } = await import(`./garbage.${extension}?${i}`) as typeof import('./garbage.ts')
+      const { collectGarbage } = await import(`./garbage.${extension}?${i}`) as typeof Garbage
       registry.register({}, 0)
       collectGarbage()
       await new Promise(setImmediate)
