@@ -73,12 +73,13 @@ export function checkValue(i, value, valueBytes) {
   if (!valueOf(i, valueBytes).equals(value)) throw new Error(`row ${i} has a wrong value of ${value.length} bytes`)
 }
 
-/** The cheaper check for scans: throws when key and value are not of one and the same row. */
+/** The cheaper check for scans: the number of the row; throws when key and value are not of one and the same row. */
 export function checkPair(key, value, valueBytes) {
   const i = key.readUInt32BE(8)
   if (key.readUInt32BE(0) !== mix(i ^ 0x9e3779b9) || value.length !== valueBytes || value.readUInt32LE(0) !== i) {
     throw new Error(`key ${key.toString('hex')} came with a value of ${value.length} bytes that is not its own`)
   }
+  return i
 }
 
 /** Gets some of the first `rows` rows and checks them; a store that holds nothing is only asked. */

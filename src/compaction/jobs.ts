@@ -16,6 +16,7 @@ import { WindowPool } from '../memory/windows.ts'
 import { Memtable } from '../memtable/memtable.ts'
 import type { TableProperties } from '../table/properties.ts'
 import { TableWriter } from '../table/table-writer.ts'
+import { WriterBuffers } from '../table/writer-buffers.ts'
 import { MergeCursor } from './merge-cursor.ts'
 import { MergeRun } from './merge-run.ts'
 import type { OutsideTables } from './outside.ts'
@@ -78,6 +79,20 @@ export function threadKernels(): Kernels {
   return shared ??= new Kernels(KERNEL_REGION_BYTES)
 }
 
+/** Buffers of writers, free, one set for each job that the reserve is for: what the thread keeps stays within its lease. */
+const freeBuffers: WriterBuffers[] = []
+const MOST_FREE_BUFFERS = 2
+
+function takeBuffers(blockBytes: number, filterBitsPerKey: number): WriterBuffers {
+  const at = freeBuffers.findIndex(buffers => buffers.blockBytes === blockBytes && buffers.filterBitsPerKey === filterBitsPerKey)
+  return at < 0 ? new WriterBuffers(blockBytes, filterBitsPerKey) : freeBuffers.splice(at, 1)[0]!
+}
+
+function giveBuffers(buffers: WriterBuffers): void {
+  freeBuffers.push(buffers)
+  if (freeBuffers.length > MOST_FREE_BUFFERS) freeBuffers.shift()
+}
+
 export function flushWorkingBytes(options: { blockBytes: number }): number {
   return TableWriter.workingBytes(options)
 }
@@ -96,6 +111,7 @@ class Output {
   readonly #files: HostFiles
   readonly #options: OutputOptions
   readonly #created: string[] = []
+  readonly #buffers: WriterBuffers
   #writer: TableWriter | undefined
   #file: HostFile | undefined
   /** Called with the first key of the next table: range tombstones before it still belong to this one. */
@@ -104,6 +120,7 @@ class Output {
   constructor(files: HostFiles, options: OutputOptions) {
     this.#files = files
     this.#options = options
+    this.#buffers = takeBuffers(options.blockBytes, options.filterBitsPerKey)
   }
 
   add(entry: Cursor, startsKey: boolean): void {
@@ -121,6 +138,11 @@ class Output {
 
   finish(): void {
     if (this.#writer !== undefined) this.#finishTable()
+  }
+
+  /** Whatever became of it: nothing is added any more. */
+  close(): void {
+    giveBuffers(this.#buffers)
   }
 
   #finishTable(): void {
@@ -144,7 +166,7 @@ class Output {
     const path = directoryPrefix + tableName(fileNumber)
     this.#file = this.#files.create(path)
     this.#created.push(path)
-    this.#writer = new TableWriter(this.#file, { fileNumber, kernels: threadKernels(), compression, blockBytes, filterBitsPerKey })
+    this.#writer = new TableWriter(this.#file, { fileNumber, kernels: threadKernels(), compression, blockBytes, filterBitsPerKey, buffers: this.#buffers })
     return this.#writer
   }
 }
@@ -200,6 +222,7 @@ function* writeTables(
   } finally {
     // Also when the job is put down at a yield: what no manifest names is not left behind.
     if (!finished) output.abandon()
+    output.close()
   }
   const bytesWritten = output.tables.reduce((sum, table) => sum + table.fileBytes, 0)
   return { tables: output.tables, entriesIn, entriesOut: output.entriesOut, bytesWritten }
@@ -255,7 +278,7 @@ function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput
 function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput, void> {
   const { files } = context
   const budget = new Budget(args.windowBytes)
-  const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), 0)
+  const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), args.windowBytes)
   const openFile = (fileNumber: number): HostFile => files.openRead(args.directoryPrefix + tableName(fileNumber))
   const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots))
   try {

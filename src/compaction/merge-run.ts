@@ -60,7 +60,6 @@ export class MergeRun implements Cursor {
   }
 
   seekToFirst(): void {
-    this.close()
     this.#forward()
   }
 
@@ -77,6 +76,7 @@ export class MergeRun implements Cursor {
   close(): void {
     this.#closeTable()
     this.ranges.close()
+    this.#source.close()
     this.#at = -1
     this.valid = false
   }

@@ -57,6 +57,27 @@ test('a window given back twice, or to another pool, is refused', () => {
   assert.throws(() => pool.give(window), { code: 'SPILLWAY_INVALID_ARGUMENT' })
 })
 
+test('a mapped window has no bytes once it was let go, and is used again', () => {
+  const account = new Budget('1 MiB').account('windows', 'test')
+  const pool = new WindowPool(account, 8192, 8192, true)
+  const [reserved, kept, beyond] = [pool.take(1), pool.take(1), pool.take(1)] as const
+  for (const window of [reserved, kept, beyond]) {
+    window.fill(1)
+    pool.give(window)
+  }
+  // Of the reserve none is kept, of the others as much as `keepBytes`.
+  assert.deepEqual([reserved, kept, beyond].map(window => window.length), [0, 8192, 0])
+  assert.equal(pool.releaseFree(1), 8192)
+  assert.equal(kept.length, 0)
+  const again = [pool.take(1), pool.take(1), pool.take(1), pool.take(1)]
+  assert.deepEqual(again.map(window => window.length), [8192, 8192, 8192, 8192])
+  assert.ok([reserved, kept, beyond].every(window => again.includes(window)))
+  for (const window of again) pool.give(window)
+  pool.close()
+  assert.equal(account.bytes, 0)
+  assert.ok(again.every(window => window.length === 0))
+})
+
 test(`the account holds what is out and free at every step, and nothing at the end (seed ${SEED})`, () => {
   const step = fc.oneof(
     fc.record({ take: fc.integer({ min: 1, max: 100_000 }) }),

@@ -7,13 +7,18 @@
  * 2. Free windows add up to at most `keepBytes`; what comes back beyond that is let go and its lease released.
  * 3. A window is given back once, to the pool it came from.
  * 4. The reserve carries one taker at a time: what others of its windows they merely keep is called back (`holders`) for it.
+ * 5. Mapped windows give their memory back to the system in the moment they are let go, and have no bytes from then on. Others
+ *    are garbage then, which comes back when it is collected, or not at all: small buffers leave holes in the heap of malloc.
  *
- * Cost: sizes are powers of two from 8 KiB, so at most half of a window is unused.
+ * Cost: sizes are powers of two from 8 KiB, so at most half of a window is unused. A mapped window takes about 10 us to make and
+ * to let go, and reading single bytes of it takes up to twice as long.
  */
 import { SpillwayError } from '../base/errors.ts'
 import type { Account, Lease } from './budget.ts'
 
 export const SMALLEST_WINDOW_BYTES = 8 * 1024
+/** Mapped windows without memory that are kept to be used again. */
+const MOST_EMPTY = 256
 
 export class WindowPool {
   readonly account: Account
@@ -29,10 +34,17 @@ export class WindowPool {
   readonly #reserve: Lease
   #reserveUsed = 0
   #closed = false
+  readonly #isMapped: boolean
+  /** Mapped windows that were let go. */
+  readonly #empty: Uint8Array<ArrayBuffer>[] = []
 
-  /** `keepBytes`: how much to keep free for the next taker. `reserveBytes`: how much can be out whatever else is leased. */
-  constructor(account: Account, keepBytes: number, reserveBytes = 0) {
+  /**
+   * `keepBytes`: how much to keep free for the next taker. `reserveBytes`: how much can be out whatever else is leased. `mapped`:
+   * windows come and go often, and their memory has to come back at once.
+   */
+  constructor(account: Account, keepBytes: number, reserveBytes = 0, mapped = false) {
     this.account = account
+    this.#isMapped = mapped
     this.#keepBytes = keepBytes
     this.#reserve = account.lease(reserveBytes)
   }
@@ -63,7 +75,15 @@ export class WindowPool {
         if (!this.#takeReserve(size)) lease = this.account.lease(size)
       }
     }
-    const window = new Uint8Array(size)
+    let window: Uint8Array<ArrayBuffer>
+    try {
+      window = this.#isMapped ? this.#map(size) : new Uint8Array(size)
+    } catch (error) {
+      // The system has less memory than the budget promises.
+      if (lease === undefined) this.#reserveUsed -= size
+      else lease.release()
+      throw error
+    }
     this.#out.set(window, lease)
     return window
   }
@@ -77,10 +97,12 @@ export class WindowPool {
     this.#out.delete(window)
     if (lease === undefined) {
       this.#reserveUsed -= window.length
+      this.#letGo(window)
       this.#endReserve()
       return
     }
     if (this.#closed || this.#freeBytes + window.length > this.#keepBytes) {
+      this.#letGo(window)
       lease.release()
       return
     }
@@ -95,6 +117,7 @@ export class WindowPool {
       const { window, lease } = this.#free.shift()!
       this.#freeBytes -= window.length
       released += window.length
+      this.#letGo(window)
       lease.release()
     }
     return released
@@ -104,7 +127,26 @@ export class WindowPool {
   close(): void {
     this.#closed = true
     this.releaseFree(this.#freeBytes)
+    this.#empty.length = 0
     this.#endReserve()
+  }
+
+  #map(size: number): Uint8Array<ArrayBuffer> {
+    for (let i = this.#empty.length - 1; i >= 0; i--) {
+      const window = this.#empty[i]!
+      if (window.buffer.maxByteLength !== size) continue
+      window.buffer.resize(size)
+      this.#empty.splice(i, 1)
+      return window
+    }
+    // Of fixed length: while its buffer has no bytes, it has none either.
+    return new Uint8Array(new ArrayBuffer(size, { maxByteLength: size }), 0, size)
+  }
+
+  #letGo(window: Uint8Array<ArrayBuffer>): void {
+    if (!this.#isMapped) return
+    window.buffer.resize(0)
+    if (!this.#closed && this.#empty.length < MOST_EMPTY) this.#empty.push(window)
   }
 
   /** Ask those that keep windows of the reserve, until it has room for `bytes`. */

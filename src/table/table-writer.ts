@@ -26,11 +26,12 @@ import {
   BLOCK_RANGES, BLOCK_VALUE_FILES, DEFAULT_BLOCK_BYTES, DEFAULT_FILTER_BITS_PER_KEY, KERNEL_REGION_BYTES,
   MAX_BLOCK_BYTES, MAX_FILE_NUMBER, MAX_KEY_BYTES, MAX_VALUE_BYTES, MIN_BLOCK_BYTES,
 } from './format.ts'
-import { IndexWriter, PARTITION_KEYS } from './index/index-writer.ts'
+import { IndexWriter, maxPartitionKeys } from './index/index-writer.ts'
 import { RANGE_HEADER_BYTES, VALUE_FILE_BYTES } from './list-reader.ts'
 import { ListWriter } from './list-writer.ts'
 import { readU48, writeU32, writeU48, writeU64 } from './little-endian.ts'
 import { encodeProperties, type TableProperties } from './properties.ts'
+import { WriterBuffers } from './writer-buffers.ts'
 
 export interface TableWriterOptions {
   /** Bound into every checksum; 0 to 2^48 - 1. */
@@ -42,6 +43,8 @@ export interface TableWriterOptions {
   blockBytes?: number
   /** Default 10; 0 = no filters. */
   filterBitsPerKey?: number
+  /** Used until `finish`, for the same blockBytes and filterBitsPerKey; default: its own. */
+  buffers?: WriterBuffers
 }
 
 export interface WorkingBytesOptions {
@@ -106,10 +109,13 @@ export class TableWriter {
     this.#file = file
     this.#fileNumber = fileNumber
     this.#kernels = kernels
-    this.#stored = new StoredBlockWriter(file, fileNumber, kernels, compression === 'lz4')
-    this.#block = new DataBlockWriter(blockBytes)
-    this.#filter = new FilterWriter(maxPartitionKeys(blockBytes), filterBitsPerKey)
-    this.#index = new IndexWriter(this.#stored, this.#filter)
+    const { buffers = new WriterBuffers(blockBytes, filterBitsPerKey) } = options
+    if (buffers.blockBytes !== blockBytes || buffers.filterBitsPerKey !== filterBitsPerKey) throw invalidArgument('buffers of a writer with other options')
+    buffers.reset()
+    this.#stored = new StoredBlockWriter(file, fileNumber, kernels, compression === 'lz4', buffers.written)
+    this.#block = buffers.block
+    this.#filter = buffers.filter
+    this.#index = new IndexWriter(this.#stored, this.#filter, buffers.nodes)
     this.#ranges = new ListWriter(this.#stored, BLOCK_RANGES)
   }
 
@@ -318,9 +324,4 @@ export class TableWriter {
       ? `entry ${this.#entries} is out of order: sequence number ${cursor.seq} follows ${this.#lastSeq} of the same key`
       : `entry ${this.#entries} is out of order: its key is smaller than the one before`)
   }
-}
-
-/** A partition is cut when it has PARTITION_KEYS, after the block that brings them. */
-function maxPartitionKeys(blockBytes: number): number {
-  return PARTITION_KEYS + Math.ceil(blockBytes / 8)
 }

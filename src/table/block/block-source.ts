@@ -63,14 +63,14 @@ const RUN_GAP_BYTES = 64 * 1024
 /**
  * Blocks read ahead in large pieces, without the cache. Only a load that goes on where a run or the last load ended
  * moves the read-ahead; the jumps to index partitions (which lie behind their data) are read by themselves.
- * Holds `readAheadBytes` besides the kernels.
+ * Holds `readAheadBytes` besides the kernels, given back to the system at once by `close`.
  */
 export class StreamedBlocks implements BlockSource {
   bytes: Uint8Array
   start = 0
   end = 0
   readonly #loader: StoredBlockReader
-  readonly #ahead: Uint8Array
+  readonly #ahead: Uint8Array<ArrayBuffer>
   #table: TableReader | undefined
   /** What `ahead` holds: [from, to) of the table's file. */
   #from = 0
@@ -82,8 +82,15 @@ export class StreamedBlocks implements BlockSource {
 
   constructor(kernels: Kernels, readAheadBytes: number) {
     this.#loader = new StoredBlockReader(kernels)
-    this.#ahead = new Uint8Array(readAheadBytes)
+    // Resizable, because only resize(0) gives memory back at once.
+    this.#ahead = new Uint8Array(new ArrayBuffer(readAheadBytes, { maxByteLength: readAheadBytes }), 0, readAheadBytes)
     this.bytes = kernels.memory
+  }
+
+  /** Nothing is read ahead any more: what is loaded after this comes by itself. */
+  close(): void {
+    this.#from = this.#to = 0
+    this.#ahead.buffer.resize(0)
   }
 
   load(table: TableReader, offset: number, storedBytes: number): void {

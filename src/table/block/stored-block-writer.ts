@@ -7,7 +7,7 @@
  * 2. Blocks go to ascending offsets without gaps; `offset` is where the next one goes.
  * 3. A payload is kept compressed only if that saves at least an eighth.
  *
- * Cost: the write buffer, WRITE_BUFFER_BYTES.
+ * Cost: the write buffer, WRITE_BUFFER_BYTES, which the caller gives.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Kernels } from '../../base/kernels/kernels.ts'
@@ -16,7 +16,7 @@ import type { HostFile } from '../../host/host.ts'
 import { CODEC_LZ4, CODEC_NONE, MAX_TABLE_BYTES, RAW_LENGTH_BYTES, seedOf } from '../format.ts'
 import { writeU32 } from '../little-endian.ts'
 
-const WRITE_BUFFER_BYTES = 32 * 1024
+export const WRITE_BUFFER_BYTES: number = 32 * 1024
 
 export class StoredBlockWriter {
   /** Handle of the block stored last. */
@@ -26,11 +26,12 @@ export class StoredBlockWriter {
   readonly #file: HostFile
   readonly #fileNumber: number
   readonly #compress: boolean
-  readonly #buffer = new Uint8Array(WRITE_BUFFER_BYTES)
+  readonly #buffer: Uint8Array
   #buffered = 0
   #written = 0
 
-  constructor(file: HostFile, fileNumber: number, kernels: Kernels, compress: boolean) {
+  constructor(file: HostFile, fileNumber: number, kernels: Kernels, compress: boolean, buffer: Uint8Array) {
+    this.#buffer = buffer
     this.kernels = kernels
     this.#file = file
     this.#fileNumber = fileNumber

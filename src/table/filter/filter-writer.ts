@@ -27,6 +27,12 @@ export class FilterWriter {
     if (this.#bitsPerKey > 0) this.#hashes[this.#count++] = hash
   }
 
+  /** Forget all keys. */
+  reset(): void {
+    this.#count = 0
+    this.#marked = 0
+  }
+
   /** All keys so far are in blocks that are written. */
   mark(): void {
     this.#marked = this.#count

@@ -19,7 +19,7 @@ const PARTITION_BYTES = 4096
 const NODE_BYTES = 32 * 1024
 const MAX_NODE_CHILDREN = 1024
 /** Keys of one filter partition, give or take a block. */
-export const PARTITION_KEYS = 8192
+const PARTITION_KEYS = 8192
 
 export class IndexWriter {
   /** Handle of the root, after `finish`; 0 bytes when the table has no entries. */
@@ -27,13 +27,18 @@ export class IndexWriter {
   rootBytes = 0
   readonly #blocks: StoredBlockWriter
   readonly #filter: FilterWriter
-  readonly #partition = new IndexNodeWriter(0, MAX_PARTITION_BLOCKS, PARTITION_BYTES)
+  readonly #partition: IndexNodeWriter
   /** Nodes above the partitions: level 1 first. */
   readonly #nodes: IndexNodeWriter[] = []
+  /** Those there are, by level, in use or not. */
+  readonly #kept: IndexNodeWriter[]
 
-  constructor(blocks: StoredBlockWriter, filter: FilterWriter) {
+  /** `kept`: node writers by level, empty ones, to be used; what is missing is made and added. */
+  constructor(blocks: StoredBlockWriter, filter: FilterWriter, kept: IndexNodeWriter[]) {
     this.#blocks = blocks
     this.#filter = filter
+    this.#kept = kept
+    this.#partition = kept[0] ??= new IndexNodeWriter(0, MAX_PARTITION_BLOCKS, PARTITION_BYTES)
   }
 
   /** Most bytes allocated for an index of so many levels. */
@@ -100,7 +105,7 @@ export class IndexWriter {
   #addChild(i: number, child: IndexNodeWriter, filterOffset: number, filterBytes: number): void {
     const offset = this.#blocks.lastOffset
     const storedBytes = this.#blocks.lastBytes
-    if (i === this.#nodes.length) this.#nodes.push(new IndexNodeWriter(i + 1, MAX_NODE_CHILDREN, NODE_BYTES))
+    if (i === this.#nodes.length) this.#nodes.push(this.#kept[i + 1] ??= new IndexNodeWriter(i + 1, MAX_NODE_CHILDREN, NODE_BYTES))
     const node = this.#nodes[i]!
     if (!node.hasRoom(child.last, 0, child.lastLength)) this.#cutNode(i)
     node.add(child.last, 0, child.lastLength, offset, storedBytes, filterOffset, filterBytes)
@@ -111,4 +116,9 @@ export class IndexWriter {
     const { memory, a } = this.#blocks.kernels
     this.#blocks.store(node.encode(memory, a) - a)
   }
+}
+
+/** A partition is cut when it has PARTITION_KEYS, after the block that brings them. */
+export function maxPartitionKeys(blockBytes: number): number {
+  return PARTITION_KEYS + Math.ceil(blockBytes / 8)
 }
