@@ -9,9 +9,14 @@
  * What it costs the other side is the same taken the other way; for the cache this is a lower bound, because what
  * its last bytes are worth nobody has measured. So a move to write memory may prove wrong: then ghosts are found and it is undone.
  *
+ * A side that nobody uses is worth nothing as long as that lasts, and this shows at once: then no estimate of it is waited for,
+ * and every sample may move another step. What it is about: what one phase leaves to the next is a cache to be filled again, which
+ * costs as many bytes as were moved, or a memtable flushed early; a phase of seconds saves several times that.
+ *
  * Invariants
  * 1. It only decides: the caller moves, and reports the sizes as they are. Bounds are never crossed, and a move is a few percent.
- * 2. No move without evidence: so many reads, or so many memtables' worth of writes, since the last move.
+ * 2. No move without evidence: so many reads, or so many memtables' worth of writes, since the last move; a side that is idle
+ *    needs none, but the other must be in use, and profit by more than nothing.
  * 3. No move for less than a thousandth of the I/O, nor unless it is worth clearly more than it costs.
  * 4. A move that is undone soon is regretted: the next of its direction is half as large and comes twice as late, down
  *    to a smallest step at long intervals. So where the estimates mislead, the boundary settles instead of swinging.
@@ -97,10 +102,19 @@ const DEFAULTS: Required<TunerOptions> = {
   patience: 5, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
 }
 
+/** Before the first judgement of merges so many times `minMemtables` must be written. */
+const FIRST_JUDGEMENT = 4
+/** A side is idle after so many samples in a row in which hardly anybody used it. */
+const IDLE_SAMPLES = 2
+/** Hardly: less than this share of `minReads`, or of a memtable written. */
+const HARDLY = 1 / 512
+/** In use: `minReads` reads in one sample, or this share of a memtable written. */
+const IN_USE = 1 / 64
 /** Evidence of a side that says too little is gathered for so many times the patience. */
 const PATIENCES_REMEMBERED = 8
-/** A move undone within so many samples is regretted. */
+/** A move undone within so many samples is regretted; within fewer when the other side was idle: phases are no mistakes. */
 const REGRET_SAMPLES = 16
+const IDLE_REGRET_SAMPLES = 4
 /** Half of what a direction once regretted waits, in samples; doubled with every regret. */
 const FIRST_WAIT_SAMPLES = 4
 const MAX_REGRETS = 6
@@ -108,6 +122,8 @@ const MAX_REGRETS = 6
 const OTHER_WORKLOAD = Math.log(3)
 /** The writes that merge amplification is measured over. */
 const HORIZON_MEMTABLES = 64
+/** Sizes of runs grow by about this factor from one merge to the next: for merges nobody has seen yet. */
+const USUAL_FANOUT = 4
 /** How much held back demand may add to the weight of merges. */
 const MAX_DEMAND_FACTOR = 4
 
@@ -156,6 +172,11 @@ export class MemoryTuner {
   #standing = 'no sample yet'
   #last: { to: TunerDirection; bytes: number; isUndo: boolean } | undefined
   #samplesSinceMove = 0
+  /** Samples in a row in which hardly anybody read, or wrote. */
+  #unreadSamples = 0
+  #unwrittenSamples = 0
+  /** The side that is in use while the other is idle. */
+  #only: TunerDirection | undefined
   /** How often moves of a direction were regretted, less the times one was followed by another. */
   readonly #regrets: Record<TunerDirection, number> = { cache: 0, write: 0 }
   /** `#mix` at the last move of a direction that was no undoing. */
@@ -178,6 +199,8 @@ export class MemoryTuner {
 
   /** The latest decisions to move, oldest first. */
   get decisions(): readonly TunerDecision[] { return this.#decisions }
+  /** The side that alone is in use, for some samples by now. */
+  get only(): TunerDirection | undefined { return this.#only }
   /** What the latest sample led to, in words: the move, or why there was none. */
   get standing(): string { return this.#standing }
 
@@ -186,19 +209,22 @@ export class MemoryTuner {
     checkSample(sample)
     const { minReads, minMemtables, patience, memtables } = this.#options
     const memtableBytes = Math.max(1, sample.writeBytes / memtables)
-    const amplification = this.#amplification
-    amplification.add(sample.writtenBytes, sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
+    this.#amplification.add(sample.writtenBytes, sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
     this.#samplesSinceMove++
-    // What comes right after a move is still of the old sizes.
-    if (this.#last !== undefined && this.#samplesSinceMove === 1) return this.#stay('settling after a move')
+    const only = this.#onlyUsed(sample, memtableBytes)
+    // What was before says nothing of a side that is idle now.
+    if (only !== undefined && only !== this.#only && this.#evidence.samples >= IDLE_SAMPLES) this.#evidence = new Evidence()
+    this.#only = only
+    // What comes right after a move is still of the old sizes: that matters where one side is weighed against the other.
+    if (this.#last !== undefined && this.#samplesSinceMove === 1 && this.#last.to !== only) return this.#stay('settling after a move')
 
     const evidence = this.#evidence
     addTo(evidence, sample)
-    const readsKnown = evidence.reads >= minReads
     const leastBytes = minMemtables * memtableBytes
-    const writesKnown = evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
-      amplification.writtenBytes >= 4 * leastBytes
-    if (!(readsKnown && writesKnown) && evidence.samples < patience) {
+    const readsKnown = only === 'cache' || (only === undefined && evidence.reads >= minReads)
+    const writesKnown = only === 'write' || (only === undefined && evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
+      this.#isAmplificationKnown(sample))
+    if (only === undefined && !(readsKnown && writesKnown) && evidence.samples < patience) {
       return this.#stay(`gathering: ${Math.round(evidence.reads)} reads, ${sizeOf(evidence.writtenBytes)} written so far`)
     }
     const decision = readsKnown || writesKnown
@@ -210,13 +236,25 @@ export class MemoryTuner {
     return decision
   }
 
+  /** The side that is in use while the other has been idle for a moment. */
+  #onlyUsed(sample: TunerSample, memtableBytes: number): TunerDirection | undefined {
+    const { minReads } = this.#options
+    const reads = sample.hits + sample.misses
+    this.#unreadSamples = reads <= HARDLY * minReads ? this.#unreadSamples + 1 : 0
+    this.#unwrittenSamples = sample.writtenBytes <= HARDLY * memtableBytes ? this.#unwrittenSamples + 1 : 0
+    if (this.#unreadSamples >= IDLE_SAMPLES && sample.writtenBytes >= IN_USE * memtableBytes) return 'write'
+    if (this.#unwrittenSamples >= IDLE_SAMPLES && reads >= minReads) return 'cache'
+    return undefined
+  }
+
   #weigh(sample: TunerSample, readsKnown: boolean, writesKnown: boolean): TunerDecision | undefined {
     const { stepShare, hysteresis, minSavedShare, minGhostHits } = this.#options
     const evidence = this.#evidence
     const stepBytes = stepShare * (sample.writeBytes + sample.cacheBytes)
     const cacheWorth = ghostWorth(evidence, stepBytes)
     const merges = this.#mergeIo()
-    const toCache: Worth = { saved: cacheWorth, lost: merges * mergeShare(sample, -stepBytes, this.#options.memtables) }
+    const costly = this.#isAmplificationKnown(sample) ? merges : Math.max(merges, usualMergeIo(sample, evidence, this.#options.memtables))
+    const toCache: Worth = { saved: cacheWorth, lost: costly * mergeShare(sample, -stepBytes, this.#options.memtables) }
     const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, this.#options.memtables), lost: cacheWorth }
     const least = minSavedShare * (evidence.missBytes + evidence.flushedBytes + merges)
     const pays = ({ saved, lost }: Worth): boolean => saved > lost * (1 + hysteresis) && saved - lost > least
@@ -236,10 +274,13 @@ export class MemoryTuner {
   #move(sample: TunerSample, to: TunerDirection, why: string): TunerDecision | undefined {
     const { stepShare, smallestStepShare, grainBytes } = this.#options
     const last = this.#last
-    const isUndo = last !== undefined && !last.isUndo && last.to !== to && this.#samplesSinceMove <= REGRET_SAMPLES
+    const only = this.#only
+    const isUndo = last !== undefined && !last.isUndo && last.to !== to &&
+      this.#samplesSinceMove <= (only === undefined ? REGRET_SAMPLES : IDLE_REGRET_SAMPLES)
     const mix = this.#mix()
-    // Regrets are of a workload: under another one they say nothing.
-    if (Math.abs(mix - this.#mixAt[to]) > OTHER_WORKLOAD) this.#regrets[to] = 0
+    // Regrets are of a workload: under another one, or when one side has been idle for long, they say nothing.
+    const idleSamples = to === 'write' ? this.#unreadSamples : this.#unwrittenSamples
+    if (Math.abs(mix - this.#mixAt[to]) > OTHER_WORKLOAD || idleSamples >= REGRET_SAMPLES) this.#regrets[to] = 0
     const regrets = this.#regrets[to]
     if (regrets > 0 && !isUndo) {
       const wait = FIRST_WAIT_SAMPLES * 2 ** regrets
@@ -273,6 +314,12 @@ export class MemoryTuner {
     return decision
   }
 
+  /** Enough was written to say how much merges make of it. */
+  #isAmplificationKnown(sample: TunerSample): boolean {
+    const { minMemtables, memtables } = this.#options
+    return this.#amplification.writtenBytes >= FIRST_JUDGEMENT * minMemtables * sample.writeBytes / memtables
+  }
+
   /** Merge I/O that the writes of this evidence lead to, weighted up when writers wanted to write more than they could. */
   #mergeIo(): number {
     const { demandBytes, writtenBytes } = this.#evidence
@@ -297,13 +344,21 @@ function ghostWorth(evidence: Evidence, stepBytes: number): number {
   return evidence.ghostHitBytes * Math.min(1, stepBytes / Math.max(1, extent))
 }
 
+/** Merges that these writes lead to as a rule: as often as sizes of runs lie between a memtable and all data, compressed to half. */
+function usualMergeIo(sample: TunerSample, evidence: Evidence, memtables: number): number {
+  return evidence.writtenBytes * depthOf(sample, memtables) / Math.log(USUAL_FANOUT)
+}
+
 /** The share of merge I/O that `stepBytes` more write memory saves (fewer: costs), from 0 to 1. */
 function mergeShare(sample: TunerSample, stepBytes: number, memtables: number): number {
   const smaller = Math.max(1, Math.min(sample.writeBytes, sample.writeBytes + stepBytes))
   const larger = Math.max(1, sample.writeBytes, sample.writeBytes + stepBytes)
-  // With little more data than a memtable there is hardly anything to merge, and the logarithm would say anything.
-  const depth = Math.max(1, Math.log(Math.max(1, sample.dataBytes) * memtables / Math.max(1, sample.writeBytes)))
-  return Math.min(1, Math.log(larger / smaller) / depth)
+  return Math.min(1, Math.log(larger / smaller) / depthOf(sample, memtables))
+}
+
+/** The logarithm of data / memtable. With little more data than that there is hardly anything to merge, and it would say anything. */
+function depthOf(sample: TunerSample, memtables: number): number {
+  return Math.max(1, Math.log(Math.max(1, sample.dataBytes) * memtables / Math.max(1, sample.writeBytes)))
 }
 
 function sizeOf(bytes: number): string {

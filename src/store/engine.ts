@@ -134,6 +134,7 @@ export class Engine {
     this.governor = new Governor({
       host, budget, cache: this.cache, ghosts, admission: this.admission,
       tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
+      makeRoom: () => this.makeRoom(),
     }, plan)
     this.windows = new WindowPool(budget.account('iterators', 'one window per run and open iterator, given back when idle; a reserve for one read'), plan.keepWindowBytes, READING_BYTES / 2)
     // In the order of what giving back costs: nothing, a look-up, reading blocks again.

@@ -24,7 +24,8 @@ function governed(budgetBytes: number) {
   const cache = new BlockCache(budget.account('block cache', ''), { ghosts })
   budget.addReclaimer(bytes => admission.arenas.releaseFree(bytes))
   budget.addReclaimer(bytes => cache.shrink(bytes))
-  const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes }, plan)
+  const asked = { count: 0 }
+  const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes, makeRoom: () => { asked.count++ } }, plan)
   // Write memory is in use, as far as the limit goes.
   const arenas: SharedArrayBuffer[] = []
   const fill = (): void => {
@@ -53,7 +54,7 @@ function governed(budgetBytes: number) {
     }
     fill()
   }
-  return { host, budget, plan, floor, admission, cache, governor, read, write, second, fill }
+  return { asked, host, budget, plan, floor, admission, cache, governor, read, write, second, fill }
 }
 
 test('reading more than fits moves memory to the cache, step by step down to the bound; writing moves it back', () => {
@@ -112,7 +113,7 @@ test('a budget that is nearly all floor is not tuned', () => {
   const plan = makePlan(7 * MIB, 4096)
   const admission = new Admission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError() {} })
   const cache = new BlockCache(budget.account('block cache', ''))
-  const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0 }, plan)
+  const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0, makeRoom() {} }, plan)
   assert.equal(governor.report().tuner.enabled, false)
   governor.close()
 })
