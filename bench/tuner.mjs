@@ -1,15 +1,19 @@
 // Is the boundary between write memory and read cache better moved than fixed? npm run bench:tuner
 //
 //   node bench/tuner.mjs [--quick] [--loads phases,writes,reads,mixed] [--splits 0.08,0.15,0.25,0.4,0.6,tuned] [--rounds 3]
-//                        [--rows 5500000] [--scale 1] [--budget "64 MiB"] [--dir PARENT] [--template PATH] [--module ../dist/index.js] [--json]
+//                        [--rows 5500000] [--scale 1] [--budget "64 MiB"] [--compaction tiered|leveled]
+//                        [--dir PARENT] [--template PATH] [--module ../dist/index.js] [--json]
 //
 // Every load is a fixed number of operations from a fixed seed, so the time it takes is the measure. Every run is a process of
 // its own on a copy of the same store; rounds go through the splits in alternating order, and medians are printed.
 //
-// Two times are taken. Seconds of the clock hold what else the machine did meanwhile. Seconds of CPU, of all threads of the
-// process, hold flushes and merges in full, also where a second core would have hidden them. Files are in the page cache: a
-// block that is missed costs its decompression and checks (about 10 us), so CPU stands for I/O, and a device would make
-// more of every miss and every merge.
+// Seconds of the clock hold what else the machine did meanwhile. Seconds of CPU, of all threads of the process, hold flushes
+// and merges in full, also where a second core would have hidden them. Files are in the page cache: a block that is missed
+// costs its decompression and checks (about 10 us), so CPU stands for I/O, and a device would make more of every miss and every
+// merge. So I/O is counted too, as the tuner does: bytes flushed, merged (read and written) and missed (4 KiB a block); it
+// depends least on the machine.
+//
+// Phases here last some 10 seconds, which is short: those of real loads last minutes, and what a move costs is paid once a phase.
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -30,6 +34,7 @@ const { values: options } = parseArgs({
     // A store with these rows, made there if it is not there yet and then kept.
     template: { type: 'string' },
     module: { type: 'string', default: '../dist/index.js' },
+    compaction: { type: 'string', default: 'tiered' },
     json: { type: 'boolean', default: false },
     // Of one run, given by the process that starts it.
     load: { type: 'string' },
@@ -102,7 +107,8 @@ const turn = () => new Promise(resolve => { setImmediate(resolve) })
 async function open(directory, split) {
   const { Spillway } = await import(options.module)
   return Spillway.open(directory, {
-    budget: options.budget, keyEncoding: 'buffer', valueEncoding: 'buffer', ...(split === 'tuned' ? {} : { writeShare: Number(split) }),
+    budget: options.budget, keyEncoding: 'buffer', valueEncoding: 'buffer', compaction: options.compaction,
+    ...(split === 'tuned' ? {} : { writeShare: Number(split) }),
   })
 }
 
@@ -148,7 +154,7 @@ async function run() {
     const after = db.stats().cache
     phases.push({
       name: phase.name, seconds: (performance.now() - clock) / 1000, cpu: cpuSeconds() - cpu, writeBytes: boundary().writeBytes,
-      misses: after.misses - misses, hits: after.hits - hits, cacheBytes: after.bytes,
+      misses: after.misses - misses, hits: after.hits - hits, cacheBytes: after.bytes, runs: db.stats().runs.length,
     })
     moved.push(boundary().writeBytes)
   }
@@ -160,8 +166,11 @@ async function run() {
     }
   }
   const stats = db.stats()
+  const { flushBytes, mergeBytes } = stats.written
   console.log(JSON.stringify({
-    load: options.load, split: options.split, phases, moves, moved, seconds: phases.reduce((sum, one) => sum + one.seconds, 0),
+    load: options.load, split: options.split, phases, moves, moved, compaction: options.compaction,
+    ioBytes: flushBytes + 2 * mergeBytes + 4096 * phases.reduce((sum, one) => sum + one.misses, 0),
+    seconds: phases.reduce((sum, one) => sum + one.seconds, 0),
     cpu: phases.reduce((sum, one) => sum + one.cpu, 0), amplification: stats.written.amplification, stalls: stats.stalls.totalMs, flushes: stats.flushes, merges: stats.merges,
     standing: stats.governor.tuner.standing, decisions: stats.governor.tuner.decisions,
   }))
@@ -170,7 +179,7 @@ async function run() {
 
 const median = values => [...values].sort((a, b) => a - b)[values.length >> 1]
 const child = (...more) => {
-  const passed = ['--rows', String(rows), '--scale', String(scale), '--budget', options.budget, '--module', options.module]
+  const passed = ['--rows', String(rows), '--scale', String(scale), '--budget', options.budget, '--compaction', options.compaction, '--module', options.module]
   const { stdout, status } = spawnSync(process.execPath, [fileURLToPath(import.meta.url), ...passed, ...more], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
   if (status !== 0) throw new Error(`a run ended with ${status}`)
   return stdout
@@ -198,21 +207,23 @@ function compare() {
         runs.get(split).push(JSON.parse(line))
       }
     }
-    if (!options.json) print(load, runs)
+    print(load, runs)
   }
 }
 
 function print(load, runs) {
-  const figures = [...runs].map(([split, list]) => ({ split, list, cpu: median(list.map(one => one.cpu)), seconds: median(list.map(one => one.seconds)) }))
+  const NAMES = ['cpu', 'seconds', 'ioBytes']
+  const figures = [...runs].map(([split, list]) => ({ split, list, ...Object.fromEntries(NAMES.map(name => [name, median(list.map(one => one[name]))])) }))
   const best = name => Math.min(...figures.filter(({ split }) => split !== 'tuned').map(one => one[name]))
-  console.log(`\n${load}: ${LOADS[load].text}; ${rows} rows of ${KEY_BYTES + VALUE_BYTES} bytes, ${options.budget}, median of ${figures[0].list.length}`)
-  console.log('split     CPU s  ratio   clock s  ratio   CPU s of each phase; where the boundary was at its end (MiB of write memory)')
-  for (const { split, list, cpu, seconds } of figures) {
+  const number = (value, digits, width) => value.toFixed(digits).padStart(width)
+  console.log(`\n${load}: ${LOADS[load].text}; ${rows} rows of ${KEY_BYTES + VALUE_BYTES} bytes, ${options.budget}, ${options.compaction}, median of ${figures[0].list.length}`)
+  console.log('split     CPU s ratio   clock s ratio   I/O GiB ratio   of each phase CPU s (k misses); boundary at their ends (MiB of write memory)')
+  for (const { split, list, ...values } of figures) {
     const one = [...list].sort((a, b) => a.cpu - b.cpu)[list.length >> 1]
-    const number = (value, digits, width) => value.toFixed(digits).padStart(width)
-    const each = one.phases.map(phase => phase.cpu.toFixed(1)).join(' ')
+    const cells = NAMES.map(name => number(name === 'ioBytes' ? values[name] / 2 ** 30 : values[name], 1, 7) + number(values[name] / best(name), 2, 6))
+    const each = one.phases.map(phase => `${phase.cpu.toFixed(1)}${phase.misses > 0 ? ` (${Math.round(phase.misses / 1000)})` : ''}`).join(' ')
     const where = split === 'tuned' ? `; ${one.moved.map(bytes => (bytes / MIB).toFixed(0)).join(' > ')} in ${one.moves} moves` : ''
-    console.log(`${split.padEnd(7)} ${number(cpu, 1, 7)} ${number(cpu / best('cpu'), 2, 6)} ${number(seconds, 1, 9)} ${number(seconds / best('seconds'), 2, 6)}   ${each}${where}`)
+    console.log(`${split.padEnd(7)} ${cells.join('   ')}   ${each}${where}`)
   }
 }
 

@@ -5,7 +5,7 @@
  * What a step of s bytes is worth, in bytes of I/O over the time observed:
  * - to the cache: the misses that found their ghost, s / (extent of the ghosts) of them.
  * - to write memory: a byte is merged about log(data / memtable) times, so M bytes of merge I/O become
- *   M x ln(data / larger memtable) / ln(data / memtable).
+ *   M x ln(data / larger memtable) / ln(data / memtable). A byte merged may count as several bytes read (`mergeCost`).
  * What it costs the other side is the same taken the other way; for the cache this is a lower bound, because what
  * its last bytes are worth nobody has measured. So a move to write memory may prove wrong: then ghosts are found and it is undone.
  *
@@ -75,6 +75,8 @@ export interface TunerOptions {
   minMemtables?: number
   /** After so many samples a side that still says too little is taken for idle. Default 5. */
   patience?: number
+  /** What a byte merged costs, in bytes of missed blocks. Default 1. */
+  mergeCost?: number
   /** Memtables that share the write memory. Default 2. */
   memtables?: number
   /** Moves are whole multiples of this. Default 64 KiB. */
@@ -99,7 +101,7 @@ export interface TunerDecision {
 
 const DEFAULTS: Required<TunerOptions> = {
   stepShare: 0.05, smallestStepShare: 0.005, hysteresis: 0.3, minSavedShare: 0.001, minReads: 1000, minGhostHits: 16, minMemtables: 4,
-  patience: 5, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
+  patience: 5, mergeCost: 1, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
 }
 
 /** Before the first judgement of merges so many times `minMemtables` must be written. */
@@ -159,7 +161,7 @@ class MergeAmplification {
 }
 
 interface Worth {
-  /** I/O bytes that a full step to this side saves there, and what it costs the other. */
+  /** I/O bytes, merges times their cost, that a full step to this side saves there, and what it costs the other. */
   saved: number
   lost: number
 }
@@ -189,11 +191,11 @@ export class MemoryTuner {
       if (value >= 0 && value < Infinity) continue
       throw invalidArgument(`${name} of the memory tuner must be a number from 0, not ${String(value)}`)
     }
-    const { stepShare, smallestStepShare, memtables, grainBytes } = this.#options
-    if (!(stepShare > 0 && stepShare <= 0.5 && smallestStepShare <= stepShare && memtables >= 1 && grainBytes >= 1)) {
+    const { stepShare, smallestStepShare, mergeCost, memtables, grainBytes } = this.#options
+    if (!(stepShare > 0 && stepShare <= 0.5 && smallestStepShare <= stepShare && memtables >= 1 && grainBytes >= 1 && mergeCost > 0)) {
       throw invalidArgument(
-        'the memory tuner needs 0 <= smallestStepShare <= stepShare, 0 < stepShare <= 0.5, memtables >= 1 and grainBytes >= 1, not ' +
-        `${smallestStepShare}, ${stepShare}, ${memtables}, ${grainBytes}`, { ...this.#options })
+        'the memory tuner needs 0 <= smallestStepShare <= stepShare, 0 < stepShare <= 0.5, memtables >= 1, grainBytes >= 1 and mergeCost > 0, not ' +
+        `${smallestStepShare}, ${stepShare}, ${memtables}, ${grainBytes}, ${mergeCost}`, { ...this.#options })
     }
   }
 
@@ -207,9 +209,9 @@ export class MemoryTuner {
   /** Take a sample in; a decision when memory should move now. Throws INVALID_ARGUMENT for a number that is none or below 0. */
   decide(sample: TunerSample): TunerDecision | undefined {
     checkSample(sample)
-    const { minReads, minMemtables, patience, memtables } = this.#options
+    const { minReads, minMemtables, patience, mergeCost, memtables } = this.#options
     const memtableBytes = Math.max(1, sample.writeBytes / memtables)
-    this.#amplification.add(sample.writtenBytes, sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
+    this.#amplification.add(sample.writtenBytes, mergeCost * sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
     this.#samplesSinceMove++
     const only = this.#onlyUsed(sample, memtableBytes)
     // What was before says nothing of a side that is idle now.
@@ -242,33 +244,39 @@ export class MemoryTuner {
     const reads = sample.hits + sample.misses
     this.#unreadSamples = reads <= HARDLY * minReads ? this.#unreadSamples + 1 : 0
     this.#unwrittenSamples = sample.writtenBytes <= HARDLY * memtableBytes ? this.#unwrittenSamples + 1 : 0
-    if (this.#unreadSamples >= IDLE_SAMPLES && sample.writtenBytes >= IN_USE * memtableBytes) return 'write'
-    if (this.#unwrittenSamples >= IDLE_SAMPLES && reads >= minReads) return 'cache'
+    if (this.#unreadSamples >= this.#idleSamples('write') && sample.writtenBytes >= IN_USE * memtableBytes) return 'write'
+    if (this.#unwrittenSamples >= this.#idleSamples('cache') && reads >= minReads) return 'cache'
     return undefined
   }
 
+  /** Samples after which the side that `to` would take from is idle: more, where such moves were undone by the next turn. */
+  #idleSamples(to: TunerDirection): number {
+    return Math.min(REGRET_SAMPLES, IDLE_SAMPLES * 2 ** this.#regrets[to])
+  }
+
   #weigh(sample: TunerSample, readsKnown: boolean, writesKnown: boolean): TunerDecision | undefined {
-    const { stepShare, hysteresis, minSavedShare, minGhostHits } = this.#options
+    const { stepShare, hysteresis, minSavedShare, minGhostHits, mergeCost, memtables } = this.#options
     const evidence = this.#evidence
     const stepBytes = stepShare * (sample.writeBytes + sample.cacheBytes)
     const cacheWorth = ghostWorth(evidence, stepBytes)
     const merges = this.#mergeIo()
-    const costly = this.#isAmplificationKnown(sample) ? merges : Math.max(merges, usualMergeIo(sample, evidence, this.#options.memtables))
-    const toCache: Worth = { saved: cacheWorth, lost: costly * mergeShare(sample, -stepBytes, this.#options.memtables) }
-    const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, this.#options.memtables), lost: cacheWorth }
+    const costly = this.#isAmplificationKnown(sample) ? merges : Math.max(merges, mergeCost * usualMergeIo(sample, evidence, memtables))
+    const toCache: Worth = { saved: cacheWorth, lost: costly * mergeShare(sample, -stepBytes, memtables) }
+    const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, memtables), lost: cacheWorth }
     const least = minSavedShare * (evidence.missBytes + evidence.flushedBytes + merges)
     const pays = ({ saved, lost }: Worth): boolean => saved > lost * (1 + hysteresis) && saved - lost > least
 
-    if (readsKnown && evidence.ghostHits >= minGhostHits && pays(toCache)) {
+    // Nothing moves to a side that nobody uses at this moment.
+    if (readsKnown && this.#unreadSamples === 0 && evidence.ghostHits >= minGhostHits && pays(toCache)) {
       return this.#move(sample, 'cache', `${sizeOf(stepBytes)} more cache would have saved ${sizeOf(toCache.saved)} of reads ` +
-        `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost)} of merges`)
+        `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost / mergeCost)} of merges`)
     }
-    if (writesKnown && pays(toWrite)) {
-      return this.#move(sample, 'write', `${sizeOf(stepBytes)} more write memory would have saved ${sizeOf(toWrite.saved)} of ` +
-        `${sizeOf(merges)} of merges and cost at least ${sizeOf(toWrite.lost)} of reads`)
+    if (writesKnown && this.#unwrittenSamples === 0 && pays(toWrite)) {
+      return this.#move(sample, 'write', `${sizeOf(stepBytes)} more write memory would have saved ${sizeOf(toWrite.saved / mergeCost)} of ` +
+        `${sizeOf(merges / mergeCost)} of merges and cost at least ${sizeOf(toWrite.lost)} of reads`)
     }
     return this.#stay(`balanced: ${sizeOf(stepBytes)} are worth ${sizeOf(cacheWorth)} of reads to the cache, ` +
-      `${sizeOf(toWrite.saved)} of merges to write memory`)
+      `${sizeOf(toWrite.saved / mergeCost)} of merges to write memory`)
   }
 
   #move(sample: TunerSample, to: TunerDirection, why: string): TunerDecision | undefined {
@@ -320,15 +328,16 @@ export class MemoryTuner {
     return this.#amplification.writtenBytes >= FIRST_JUDGEMENT * minMemtables * sample.writeBytes / memtables
   }
 
-  /** Merge I/O that the writes of this evidence lead to, weighted up when writers wanted to write more than they could. */
+  /** What the merges that come of the writes of this evidence cost, weighted up when writers wanted to write more than they could. */
   #mergeIo(): number {
     const { demandBytes, writtenBytes } = this.#evidence
     return this.#amplification.value * Math.max(writtenBytes, Math.min(demandBytes, MAX_DEMAND_FACTOR * writtenBytes))
   }
 
-  /** The logarithm of reads per 4 KiB written: it tells one workload from another, whatever the sizes of cache and memtables. */
+  /** The logarithm of reads per 4 KiB written, by the sample: it tells one workload from another, whatever the sizes of cache and memtables. */
   #mix(): number {
-    return Math.log((1 + this.#evidence.reads) / (1 + this.#evidence.writtenBytes / 4096))
+    const { samples, reads, writtenBytes } = this.#evidence
+    return Math.log((1 + reads / samples) / (1 + writtenBytes / samples / 4096))
   }
 
   #stay(why: string): undefined {

@@ -107,6 +107,66 @@ test('a new budget keeps the share of write memory that was found, within the ne
   governor.close()
 })
 
+test('memory of writers who do not write goes to readers who miss: free arenas at once, those in use later, and later still if that was too early', () => {
+  const { host, asked, plan, admission, cache, governor, read, write } = governed(64 * MIB)
+  const sample = (): void => {
+    read(30_000, Math.floor((cache.bytesHeld + 5 * MIB) / 4096))
+    host.advance(250)
+    governor.tick()
+  }
+  const used = admission.take({}, 4 * MIB, MIB)!
+  admission.give(admission.take({}, 4 * MIB, MIB)!)
+  const samplesUntilAsked = (): number => {
+    asked.count = 0
+    let samples = 0
+    while (asked.count === 0 && samples < 100) {
+      sample()
+      samples++
+    }
+    return samples
+  }
+  // A write in each sample: nobody is asked, and free arenas stay for the next memtable.
+  for (let i = 0; i < 20; i++) {
+    write(MIB)
+    sample()
+  }
+  assert.equal(asked.count, 0)
+  assert.equal(admission.arenas.bytes, used.byteLength + 4 * MIB)
+  for (let i = 0; i < 3; i++) sample()
+  assert.equal(asked.count, 0)
+  assert.equal(admission.arenas.bytes, used.byteLength)
+  const first = samplesUntilAsked()
+  assert.ok(first > 2 && first < 20, `${first}`)
+  // It writes a little, and stops again.
+  write(MIB / 4)
+  sample()
+  const again = samplesUntilAsked()
+  write(MIB / 4)
+  sample()
+  const third = samplesUntilAsked()
+  assert.ok(third > again + 6, `asked after ${first}, ${again} and ${third} samples`)
+  // A whole memtable: another phase.
+  write(plan.maxWriteBytes)
+  sample()
+  samplesUntilAsked()
+  write(plan.maxWriteBytes)
+  sample()
+  assert.ok(samplesUntilAsked() < 20)
+  governor.close()
+})
+
+test('readers who find all they ask for do not have memtables flushed', () => {
+  const { host, asked, admission, governor, read } = governed(64 * MIB)
+  admission.take({}, 4 * MIB, MIB)
+  for (let i = 0; i < 100; i++) {
+    read(30_000, 1000)
+    host.advance(250)
+    governor.tick()
+  }
+  assert.equal(asked.count, 0)
+  governor.close()
+})
+
 test('a budget that is nearly all floor is not tuned', () => {
   const host = simHost()
   const budget = new Budget(7 * MIB)
