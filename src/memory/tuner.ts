@@ -9,9 +9,9 @@
  * What it costs the other side is the same taken the other way; for the cache this is a lower bound, because what
  * its last bytes are worth nobody has measured. So a move to write memory may prove wrong: then ghosts are found and it is undone.
  *
- * A side that nobody uses is worth nothing as long as that lasts, and this shows at once: then no estimate of it is waited for,
- * and every sample may move another step. What it is about: what one phase leaves to the next is a cache to be filled again, which
- * costs as many bytes as were moved, or a memtable flushed early; a phase of seconds saves several times that.
+ * A side that nobody uses is worth nothing as long as that lasts, and traffic shows it at once: then no estimate of it is waited
+ * for, and every sample may move another step. All that a wrong guess leaves behind is a cache to be filled again, as many bytes as
+ * were moved, or a memtable flushed early. Sides that take short turns are not idle in between: pauses are remembered.
  *
  * Invariants
  * 1. It only decides: the caller moves, and reports the sizes as they are. Bounds are never crossed, and a move is a few percent.
@@ -106,8 +106,10 @@ const DEFAULTS: Required<TunerOptions> = {
 
 /** Before the first judgement of merges so many times `minMemtables` must be written. */
 const FIRST_JUDGEMENT = 4
-/** A side is idle after so many samples in a row in which hardly anybody used it. */
+/** A side is idle after so many samples in a row in which hardly anybody used it, or twice as many as it pauses as a rule... */
 const IDLE_SAMPLES = 2
+/** ...but after so many at the latest: such pauses are phases. */
+const PHASE_SAMPLES = 16
 /** Hardly: less than this share of `minReads`, or of a memtable written. */
 const HARDLY = 1 / 512
 /** In use: `minReads` reads in one sample, or this share of a memtable written. */
@@ -160,6 +162,28 @@ class MergeAmplification {
   }
 }
 
+/** How long a side pauses: who writes once a second is not idle in between. */
+class Pauses {
+  /** How long it has not been used, in samples. */
+  samples = 0
+  /** Pauses are about so long, in samples; 0: there are none. */
+  usual = 0
+
+  get isIdle(): boolean { return this.samples >= Math.min(PHASE_SAMPLES, Math.max(IDLE_SAMPLES, 2 * this.usual)) }
+
+  /** It is used now, or pauses no longer than it does as a rule. */
+  get goesOn(): boolean { return this.samples <= this.usual }
+
+  count(isUsed: boolean): void {
+    if (!isUsed) {
+      this.samples++
+      return
+    }
+    if (this.samples > 0 && this.samples < PHASE_SAMPLES) this.usual = Math.max(this.samples, this.usual - 1)
+    this.samples = 0
+  }
+}
+
 interface Worth {
   /** I/O bytes, merges times their cost, that a full step to this side saves there, and what it costs the other. */
   saved: number
@@ -174,9 +198,8 @@ export class MemoryTuner {
   #standing = 'no sample yet'
   #last: { to: TunerDirection; bytes: number; isUndo: boolean } | undefined
   #samplesSinceMove = 0
-  /** Samples in a row in which hardly anybody read, or wrote. */
-  #unreadSamples = 0
-  #unwrittenSamples = 0
+  readonly #reading = new Pauses()
+  readonly #writing = new Pauses()
   /** The side that is in use while the other is idle. */
   #only: TunerDirection | undefined
   /** How often moves of a direction were regretted, less the times one was followed by another. */
@@ -226,7 +249,9 @@ export class MemoryTuner {
     const readsKnown = only === 'cache' || (only === undefined && evidence.reads >= minReads)
     const writesKnown = only === 'write' || (only === undefined && evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
       this.#isAmplificationKnown(sample))
-    if (only === undefined && !(readsKnown && writesKnown) && evidence.samples < patience) {
+    // Less than two turns of the one and the other would tell of one of them.
+    const turnSamples = 2 * (this.#reading.usual + this.#writing.usual)
+    if (only === undefined && evidence.samples < (readsKnown && writesKnown ? turnSamples : Math.max(patience, turnSamples))) {
       return this.#stay(`gathering: ${Math.round(evidence.reads)} reads, ${sizeOf(evidence.writtenBytes)} written so far`)
     }
     const decision = readsKnown || writesKnown
@@ -242,16 +267,11 @@ export class MemoryTuner {
   #onlyUsed(sample: TunerSample, memtableBytes: number): TunerDirection | undefined {
     const { minReads } = this.#options
     const reads = sample.hits + sample.misses
-    this.#unreadSamples = reads <= HARDLY * minReads ? this.#unreadSamples + 1 : 0
-    this.#unwrittenSamples = sample.writtenBytes <= HARDLY * memtableBytes ? this.#unwrittenSamples + 1 : 0
-    if (this.#unreadSamples >= this.#idleSamples('write') && sample.writtenBytes >= IN_USE * memtableBytes) return 'write'
-    if (this.#unwrittenSamples >= this.#idleSamples('cache') && reads >= minReads) return 'cache'
+    this.#reading.count(reads > HARDLY * minReads)
+    this.#writing.count(sample.writtenBytes > HARDLY * memtableBytes)
+    if (this.#reading.isIdle && sample.writtenBytes >= IN_USE * memtableBytes) return 'write'
+    if (this.#writing.isIdle && reads >= minReads) return 'cache'
     return undefined
-  }
-
-  /** Samples after which the side that `to` would take from is idle: more, where such moves were undone by the next turn. */
-  #idleSamples(to: TunerDirection): number {
-    return Math.min(REGRET_SAMPLES, IDLE_SAMPLES * 2 ** this.#regrets[to])
   }
 
   #weigh(sample: TunerSample, readsKnown: boolean, writesKnown: boolean): TunerDecision | undefined {
@@ -266,12 +286,12 @@ export class MemoryTuner {
     const least = minSavedShare * (evidence.missBytes + evidence.flushedBytes + merges)
     const pays = ({ saved, lost }: Worth): boolean => saved > lost * (1 + hysteresis) && saved - lost > least
 
-    // Nothing moves to a side that nobody uses at this moment.
-    if (readsKnown && this.#unreadSamples === 0 && evidence.ghostHits >= minGhostHits && pays(toCache)) {
+    // Nothing moves to a side that has just stopped being used.
+    if (readsKnown && this.#reading.goesOn && evidence.ghostHits >= minGhostHits && pays(toCache)) {
       return this.#move(sample, 'cache', `${sizeOf(stepBytes)} more cache would have saved ${sizeOf(toCache.saved)} of reads ` +
         `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost / mergeCost)} of merges`)
     }
-    if (writesKnown && this.#unwrittenSamples === 0 && pays(toWrite)) {
+    if (writesKnown && this.#writing.goesOn && pays(toWrite)) {
       return this.#move(sample, 'write', `${sizeOf(stepBytes)} more write memory would have saved ${sizeOf(toWrite.saved / mergeCost)} of ` +
         `${sizeOf(merges / mergeCost)} of merges and cost at least ${sizeOf(toWrite.lost)} of reads`)
     }
@@ -287,7 +307,7 @@ export class MemoryTuner {
       this.#samplesSinceMove <= (only === undefined ? REGRET_SAMPLES : IDLE_REGRET_SAMPLES)
     const mix = this.#mix()
     // Regrets are of a workload: under another one, or when one side has been idle for long, they say nothing.
-    const idleSamples = to === 'write' ? this.#unreadSamples : this.#unwrittenSamples
+    const idleSamples = to === 'write' ? this.#reading.samples : this.#writing.samples
     if (Math.abs(mix - this.#mixAt[to]) > OTHER_WORKLOAD || idleSamples >= REGRET_SAMPLES) this.#regrets[to] = 0
     const regrets = this.#regrets[to]
     if (regrets > 0 && !isUndo) {

@@ -107,7 +107,7 @@ test('a new budget keeps the share of write memory that was found, within the ne
   governor.close()
 })
 
-test('memory of writers who do not write goes to readers who miss: free arenas at once, those in use later, and later still if that was too early', () => {
+test('memory of writers who do not write goes to readers who miss, and later if that was too early', () => {
   const { host, asked, plan, admission, cache, governor, read, write } = governed(64 * MIB)
   const sample = (): void => {
     read(30_000, Math.floor((cache.bytesHeld + 5 * MIB) / 4096))
@@ -132,11 +132,9 @@ test('memory of writers who do not write goes to readers who miss: free arenas a
   }
   assert.equal(asked.count, 0)
   assert.equal(admission.arenas.bytes, used.byteLength + 4 * MIB)
-  for (let i = 0; i < 3; i++) sample()
-  assert.equal(asked.count, 0)
-  assert.equal(admission.arenas.bytes, used.byteLength)
   const first = samplesUntilAsked()
-  assert.ok(first > 2 && first < 20, `${first}`)
+  assert.ok(first > 4 && first < 20, `${first}`)
+  assert.equal(admission.arenas.bytes, used.byteLength)
   // It writes a little, and stops again.
   write(MIB / 4)
   sample()
@@ -151,7 +149,8 @@ test('memory of writers who do not write goes to readers who miss: free arenas a
   samplesUntilAsked()
   write(plan.maxWriteBytes)
   sample()
-  assert.ok(samplesUntilAsked() < 20)
+  const fifth = samplesUntilAsked()
+  assert.ok(fifth < 30, `${fifth}`)
   governor.close()
 })
 

@@ -7,8 +7,8 @@
  * 2. The host's pressure shrinks the cache and the memtables to come, down to nothing and to the smallest; writers always keep
  *    the two smallest arenas.
  * 3. What cannot be read is unknown: then the last known value stays in force.
- * 4. Where nobody writes and readers would profit, the cache gets what memtables hold: free arenas at once, arenas in use by a
- *    flush after a while, ever later when writes go on soon after it. A flush of little is what the next merge pays for.
+ * 4. Where nobody writes for a while and readers would profit, the cache gets what memtables hold: free arenas, and those in use
+ *    by a flush; ever later when writes go on soon after it. A flush of little is what the next merge pays for.
  *
  * Cost: a few additions for each write and each job; a look every quarter of a second while the stores are used, seldom when
  * they are not.
@@ -53,11 +53,11 @@ const SIZER_STEP_MS = 1000
 const LONGEST_TICK_MS = 8000
 /**
  * A byte of table that is merged is decompressed, compared, written and compressed again, and with smaller memtables there are
- * more runs to look at in between; a byte of a block that is missed is decompressed. Measured (CPU seconds of the mixed load of
- * `npm run bench:tuner`, 8 % and 60 % of write memory): 11 ns and 2.4 ns.
+ * more runs to look at in between; a byte of a block that is missed is decompressed. Roughly 11 and 2.4 ns: the difference in CPU
+ * seconds between 8 % and 60 % of write memory under the mixed load of `npm run bench:tuner`, and the cost of a miss.
  */
 const MERGE_COST = 4
-/** Samples without writes after which memtables are flushed for the sake of the cache: the first time, and at most. */
+/** Samples without writes after which arenas are given back for the sake of the cache: the first time, and at most. */
 const FIRST_LENDING = 8
 const LATEST_LENDING = 1024
 /** Ghosts to be found in a sample for the cache to profit. */
@@ -204,10 +204,10 @@ export class Governor {
       return
     }
     this.#readingSamples++
-    if (ghostHits < GHOSTS_TO_LEND) return
+    if (ghostHits < GHOSTS_TO_LEND || this.#readingSamples < this.#lendingSamples) return
     const { admission, makeRoom } = this.#governed
     admission.arenas.releaseFree(Infinity)
-    if (this.#readingSamples < this.#lendingSamples || admission.usedBytes < LEAST_LENT_BYTES) return
+    if (admission.usedBytes < LEAST_LENT_BYTES) return
     if (!this.#hasLent) {
       const { writtenBytes } = this.traffic
       // Less than a memtable since the last time: that flush came too early.
