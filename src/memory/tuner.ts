@@ -25,6 +25,7 @@
  */
 import { invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
+import { Evidence, IDLE_SAMPLES, MergeAmplification, Pauses } from './tuner-evidence.ts'
 
 /** What was seen since the last sample, and how things are now. All numbers are finite and >= 0. */
 export interface TunerSample {
@@ -106,10 +107,6 @@ const DEFAULTS: Required<TunerOptions> = {
 
 /** Before the first judgement of merges so many times `minMemtables` must be written. */
 const FIRST_JUDGEMENT = 4
-/** A side is idle after so many samples in a row in which hardly anybody used it, or twice as many as it pauses as a rule... */
-const IDLE_SAMPLES = 2
-/** ...but after so many at the latest: such pauses are phases. */
-const PHASE_SAMPLES = 16
 /** Hardly: less than this share of `minReads`, or of a memtable written. */
 const HARDLY = 1 / 512
 /** In use: `minReads` reads in one sample, or this share of a memtable written. */
@@ -130,59 +127,6 @@ const HORIZON_MEMTABLES = 64
 const USUAL_FANOUT = 4
 /** How much held back demand may add to the weight of merges. */
 const MAX_DEMAND_FACTOR = 4
-
-/** Sums over the samples a decision rests on. */
-class Evidence {
-  samples = 0
-  reads = 0
-  missBytes = 0
-  ghostHits = 0
-  ghostHitBytes = 0
-  /** Summed over the samples, for its mean. */
-  ghostBytes = 0
-  demandBytes = 0
-  writtenBytes = 0
-  flushedBytes = 0
-}
-
-/**
- * Bytes merged per byte written, over a horizon of writes much longer than a decision's: merges come in bursts, and how often a
- * byte is merged is the tree's nature, not the moment's.
- */
-class MergeAmplification {
-  writtenBytes = 0
-  mergeBytes = 0
-
-  get value(): number { return this.writtenBytes > 0 ? this.mergeBytes / this.writtenBytes : 0 }
-
-  add(writtenBytes: number, mergeBytes: number, horizonBytes: number): void {
-    const keep = Math.exp(-writtenBytes / horizonBytes)
-    this.writtenBytes = this.writtenBytes * keep + writtenBytes
-    this.mergeBytes = this.mergeBytes * keep + mergeBytes
-  }
-}
-
-/** How long a side pauses: who writes once a second is not idle in between. */
-class Pauses {
-  /** How long it has not been used, in samples. */
-  samples = 0
-  /** Pauses are about so long, in samples; 0: there are none. */
-  usual = 0
-
-  get isIdle(): boolean { return this.samples >= Math.min(PHASE_SAMPLES, Math.max(IDLE_SAMPLES, 2 * this.usual)) }
-
-  /** It is used now, or pauses no longer than it does as a rule. */
-  get goesOn(): boolean { return this.samples <= this.usual }
-
-  count(isUsed: boolean): void {
-    if (!isUsed) {
-      this.samples++
-      return
-    }
-    if (this.samples > 0 && this.samples < PHASE_SAMPLES) this.usual = Math.max(this.samples, this.usual - 1)
-    this.samples = 0
-  }
-}
 
 interface Worth {
   /** I/O bytes, merges times their cost, that a full step to this side saves there, and what it costs the other. */
@@ -244,7 +188,7 @@ export class MemoryTuner {
     if (this.#last !== undefined && this.#samplesSinceMove === 1 && this.#last.to !== only) return this.#stay('settling after a move')
 
     const evidence = this.#evidence
-    addTo(evidence, sample)
+    evidence.add(sample)
     const leastBytes = minMemtables * memtableBytes
     const readsKnown = only === 'cache' || (only === undefined && evidence.reads >= minReads)
     const writesKnown = only === 'write' || (only === undefined && evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
@@ -259,7 +203,7 @@ export class MemoryTuner {
       : this.#stay('too few reads and writes to judge')
     if (decision !== undefined) this.#evidence = new Evidence()
     // A side that says little may take its time to say enough.
-    else if ((readsKnown && writesKnown) || evidence.samples >= PATIENCES_REMEMBERED * patience) halve(evidence)
+    else if ((readsKnown && writesKnown) || evidence.samples >= PATIENCES_REMEMBERED * patience) evidence.halve()
     return decision
   }
 
@@ -392,23 +336,6 @@ function depthOf(sample: TunerSample, memtables: number): number {
 
 function sizeOf(bytes: number): string {
   return formatSize(Math.round(bytes))
-}
-
-function addTo(evidence: Evidence, sample: TunerSample): void {
-  evidence.samples++
-  evidence.reads += sample.hits + sample.misses
-  evidence.missBytes += sample.missBytes
-  evidence.ghostHits += sample.ghostHits
-  evidence.ghostHitBytes += sample.ghostHitBytes
-  evidence.ghostBytes += sample.ghostBytes
-  evidence.demandBytes += sample.demandBytes
-  evidence.writtenBytes += sample.writtenBytes
-  evidence.flushedBytes += sample.flushedBytes
-}
-
-/** What is older counts less. */
-function halve(evidence: Evidence): void {
-  for (const name of Object.keys(evidence) as (keyof Evidence)[]) evidence[name] /= 2
 }
 
 function checkSample(sample: TunerSample): void {
