@@ -29,6 +29,14 @@ test('a pause of sixteen samples is a phase: it is idle then, and not remembered
   assert.equal(pausesOf(`x${'.'.repeat(16)}x..`).isIdle, true)
 })
 
+test('a sample of a store at rest covers many', () => {
+  const pauses = pausesOf('x')
+  for (const intervals of [1, 2, 4, 8, 16]) pauses.count(false, intervals)
+  assert.equal(pauses.samples, 31)
+  pauses.count(true)
+  assert.equal(pauses.usual, 0)
+})
+
 test('pauses are forgotten in use', () => {
   const pauses = pausesOf('x..........x')
   assert.equal(pauses.usual, 10)

@@ -85,12 +85,12 @@ export class Pauses {
   /** It is used now, or pauses no longer than it does as a rule. */
   get goesOn(): boolean { return this.samples <= Math.ceil(this.usual) }
 
-  count(isUsed: boolean): void {
+  count(isUsed: boolean, intervals = 1): void {
     if (!isUsed) {
-      this.samples++
+      this.samples += intervals
       return
     }
-    if (this.samples === 0) this.usual = Math.max(0, this.usual - FORGOTTEN)
+    if (this.samples === 0) this.usual = Math.max(0, this.usual - FORGOTTEN * intervals)
     else if (this.samples < PHASE_SAMPLES) this.usual = Math.max(this.samples, this.usual - 1)
     this.samples = 0
   }

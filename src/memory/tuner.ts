@@ -31,6 +31,8 @@ import { Evidence, IDLE_SAMPLES, MergeAmplification, Pauses } from './tuner-evid
 export interface TunerSample {
   /** For the list of decisions only. */
   nowMs: number
+  /** Usual intervals that this sample covers, from 1: a store at rest is sampled seldom. Default 1. */
+  intervals?: number
   /** Memory of all memtables, the one being filled and those being flushed. */
   writeBytes: number
   /** Memory of the read cache. */
@@ -211,8 +213,9 @@ export class MemoryTuner {
   #onlyUsed(sample: TunerSample, memtableBytes: number): TunerDirection | undefined {
     const { minReads } = this.#options
     const reads = sample.hits + sample.misses
-    this.#reading.count(reads > HARDLY * minReads)
-    this.#writing.count(sample.writtenBytes > HARDLY * memtableBytes)
+    const { intervals = 1 } = sample
+    this.#reading.count(reads > HARDLY * minReads * intervals, intervals)
+    this.#writing.count(sample.writtenBytes > HARDLY * memtableBytes * intervals, intervals)
     if (this.#reading.isIdle && sample.writtenBytes >= IN_USE * memtableBytes) return 'write'
     if (this.#writing.isIdle && reads >= minReads) return 'cache'
     return undefined

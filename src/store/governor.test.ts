@@ -226,3 +226,16 @@ test('a store at rest is looked at seldom', () => {
   assert.ok(timers < 90, `${timers} timers in ten minutes`)
   governor.close()
 })
+
+test('after a rest the first block that is missed because it was dropped wakes it, not the next of its seldom looks', () => {
+  const { host, cache, governor, read, fill } = governed(64 * MIB)
+  fill()
+  const working = Math.floor((cache.bytesHeld + 45 * MIB) / 4096)
+  read(30_000, working)
+  host.advance(60_000)
+  const { standing } = governor.report().tuner
+  read(30_000, working)
+  host.advance(300)
+  assert.notEqual(governor.report().tuner.standing, standing)
+  governor.close()
+})

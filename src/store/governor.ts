@@ -11,7 +11,7 @@
  *    by a flush; ever later when writes go on soon after it. A flush of little is what the next merge pays for.
  *
  * Cost: a few additions for each write and each job; a look every quarter of a second while the stores are used, seldom when
- * they are not.
+ * they are not, until the first miss of a block that was dropped lately.
  */
 import type { BlockCache } from '../cache/block-cache.ts'
 import type { Ghosts } from '../cache/ghosts.ts'
@@ -127,12 +127,14 @@ export class Governor {
       this.sizer.update()
       this.#yieldToHost()
     }
-    if (nowMs - this.#tickedMs < TICK_MS) return
+    const elapsedMs = nowMs - this.#tickedMs
+    if (elapsedMs < TICK_MS) return
     this.#tickedMs = nowMs
-    this.#sample(nowMs)
+    this.#sample(nowMs, Math.round(elapsedMs / TICK_MS))
   }
 
   close(): void {
+    if (this.#governed.ghosts !== undefined) this.#governed.ghosts.onFound = undefined
     this.#cancel?.()
   }
 
@@ -165,9 +167,19 @@ export class Governor {
       this.tick()
       this.#arm()
     }, true)
+    // Writers look by themselves. Readers who miss nothing need nothing.
+    const { ghosts } = this.#governed
+    if (ghosts !== undefined && this.#tunes) ghosts.onFound = this.#tickMs > TICK_MS ? this.#wake : undefined
   }
 
-  #sample(nowMs: number): void {
+  /** Somebody reads again. */
+  readonly #wake = (): void => {
+    this.#cancel?.()
+    this.#tickMs = TICK_MS
+    this.#arm()
+  }
+
+  #sample(nowMs: number, intervals: number): void {
     const { cache, ghosts, admission, tableBytes } = this.#governed
     const { hits, misses, missBytes } = cache.stats()
     const ghostHits = ghosts?.hits ?? 0
@@ -177,7 +189,7 @@ export class Governor {
     const last = this.#sampled
     const { minWriteBytes, maxWriteBytes, minCacheBytes } = this.#plan
     const decision = !this.#tunes || this.#pressed ? undefined : this.#tuner.decide({
-      nowMs, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, minWriteBytes, maxWriteBytes, minCacheBytes,
+      nowMs, intervals, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, minWriteBytes, maxWriteBytes, minCacheBytes,
       dataBytes: tableBytes(),
       hits: hits - this.#hits, misses: misses - this.#misses, missBytes: missBytes - this.#missBytes,
       ghostHits: newGhostHits, ghostHitBytes: ghostHitBytes - this.#ghostHitBytes, ghostBytes: ghosts?.bytes ?? 0,
