@@ -45,6 +45,8 @@ export interface GhostStats {
 
 export class Ghosts {
   readonly capacity: number
+  /** Called, inside `hit`, whenever a ghost is found: for whoever sleeps as long as nobody misses what was dropped. */
+  onFound: (() => void) | undefined
   readonly #ring: Int32Array
   /** By hash: the first place of the chain + 1, or 0. */
   readonly #chains: Int32Array
@@ -130,6 +132,7 @@ export class Ghosts {
     if (bytes < 0) return false
     this.#hits++
     this.#hitBytes += bytes
+    this.onFound?.()
     return true
   }
 

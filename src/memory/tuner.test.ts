@@ -208,6 +208,90 @@ test('a phase is followed within so many intervals', () => {
   assert.ok(intervals <= 80, String(intervals))
 })
 
+const ONLY_READING: Workload = { reads: 20_000, writes: 0, hitShare: smooth(40 * MIB) }
+const ONLY_WRITING: Workload = { reads: 0, writes: 10 * MIB, hitShare: smooth(40 * MIB) }
+
+test('when only one side is in use, memory moves to it with every sample, up to the bound', () => {
+  const store = new Store()
+  for (let phase = 0; phase < 3; phase++) {
+    const before = store.writeBytes
+    const writing = store.run(ONLY_WRITING, 24)
+    assert.equal(store.writeBytes, MOST_WRITE)
+    assert.ok(writing.length >= Math.ceil((MOST_WRITE - before) / (0.05 * TOTAL)) && writing.every(decision => decision.to === 'write'))
+    assert.equal(store.tuner.only, 'write')
+    const reading = store.run(ONLY_READING, 24)
+    assert.equal(store.writeBytes, LEAST_WRITE)
+    assert.ok(reading.every(decision => decision.to === 'cache'))
+    assert.equal(store.tuner.only, 'cache')
+  }
+})
+
+test('a trickle is idle, a side that pauses for one sample is not', () => {
+  const trickle = new Store()
+  trickle.run({ ...ONLY_WRITING, reads: 1 }, 18)
+  assert.equal(trickle.writeBytes, MOST_WRITE)
+  const paused = new Store()
+  for (let i = 0; i < 20; i++) {
+    paused.run(ONLY_WRITING, 1)
+    assert.equal(paused.tuner.only, undefined)
+    paused.run({ ...ONLY_READING, writes: 10 * MIB }, 1)
+    assert.equal(paused.tuner.only, undefined)
+  }
+})
+
+test('a phase is not begun twice: what was gathered before it does not count', () => {
+  const tuner = new MemoryTuner()
+  const mixed = {
+    hits: 1000, misses: 1000, missBytes: 1000 * BLOCK, ghostHits: 900, ghostHitBytes: 900 * BLOCK, ghostBytes: 8 * MIB, writtenBytes: 100_000, demandBytes: 100_000,
+  }
+  for (let i = 0; i < 4; i++) tuner.decide(sampleOf(mixed))
+  // Reads end; what they found is no reason to move to a cache that nobody reads.
+  for (let i = 0; i < 40; i++) {
+    const decision = tuner.decide(sampleOf({ writtenBytes: 10 * MIB, demandBytes: 10 * MIB, flushedBytes: 10 * MIB, mergeBytes: i === 0 ? 0 : 30 * MIB }))
+    assert.notEqual(decision?.to, 'cache')
+  }
+  assert.ok(tuner.decisions.length > 5)
+})
+
+test('sides that take turns are not idle in between, so short turns do not swing the boundary', () => {
+  for (const [reading, writing] of [[4, 4], [3, 1], [1, 3], [6, 2]] as const) {
+    const store = new Store()
+    const turns = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        store.run(ONLY_READING, reading)
+        store.run(ONLY_WRITING, writing)
+      }
+    }
+    turns(30)
+    store.moved = []
+    turns(100)
+    const travel = store.moved.reduce((sum, bytes) => sum + Math.abs(bytes), 0)
+    const what = `${reading} and ${writing} samples: ${travel / MIB} MiB moved, write memory ${store.writeBytes / MIB} MiB`
+    assert.ok(travel / store.moved.length <= 0.003 * TOTAL, what)
+    // Both are in use: neither loses all to the other.
+    assert.ok(store.writeBytes > 2 * LEAST_WRITE && store.writeBytes < MOST_WRITE, what)
+  }
+})
+
+test('before merges are known they are taken for what a tree of that depth does', () => {
+  const tuner = new MemoryTuner()
+  for (let i = 0; i < 40; i++) {
+    tuner.decide(sampleOf({
+      hits: 10_000, misses: 10_000, missBytes: 10_000 * BLOCK, ghostHits: 150, ghostHitBytes: 150 * BLOCK, ghostBytes: 8 * MIB,
+      writtenBytes: 2 * MIB, demandBytes: 2 * MIB, flushedBytes: 2 * MIB,
+    }))
+    assert.deepEqual(tuner.decisions, [])
+  }
+})
+
+test('merges that cost more than reads by the byte weigh more', () => {
+  const load: Workload = { reads: 20_000, writes: 8 * MIB, hitShare: smooth(20 * MIB) }
+  const [cheap, dear] = [new Store(), new Store({ mergeCost: 4 })]
+  cheap.run(load, 400)
+  dear.run(load, 400)
+  assert.ok(dear.writeBytes > 1.5 * cheap.writeBytes, `${dear.writeBytes / MIB} MiB, ${cheap.writeBytes / MIB}`)
+})
+
 for (const noise of [0, 0.2]) {
   test(`a mixed load settles near the cheapest split and stays there, noise ${noise}`, () => {
     for (const [reads, writes] of [[20_000, 8 * MIB], [5_000, 8 * MIB], [40_000, 4 * MIB], [2_000, 16 * MIB]] as const) {
@@ -312,7 +396,7 @@ test('the list of decisions is bounded, the latest last', () => {
 
 test('options and samples that are no sensible numbers are refused', () => {
   const wrong: TunerOptions[] = [
-    { stepShare: 0 }, { stepShare: 0.6 }, { smallestStepShare: 0.1 }, { hysteresis: -1 }, { minReads: NaN }, { memtables: 0 }, { grainBytes: 0 },
+    { stepShare: 0 }, { stepShare: 0.6 }, { smallestStepShare: 0.1 }, { hysteresis: -1 }, { minReads: NaN }, { memtables: 0 }, { grainBytes: 0 }, { mergeCost: 0 },
   ]
   for (const options of wrong) {
     assert.throws(() => new MemoryTuner(options), { code: 'SPILLWAY_INVALID_ARGUMENT' }, JSON.stringify(options))

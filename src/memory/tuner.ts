@@ -5,13 +5,18 @@
  * What a step of s bytes is worth, in bytes of I/O over the time observed:
  * - to the cache: the misses that found their ghost, s / (extent of the ghosts) of them.
  * - to write memory: a byte is merged about log(data / memtable) times, so M bytes of merge I/O become
- *   M x ln(data / larger memtable) / ln(data / memtable).
+ *   M x ln(data / larger memtable) / ln(data / memtable). A byte merged may count as several bytes read (`mergeCost`).
  * What it costs the other side is the same taken the other way; for the cache this is a lower bound, because what
  * its last bytes are worth nobody has measured. So a move to write memory may prove wrong: then ghosts are found and it is undone.
  *
+ * A side that nobody uses is worth nothing as long as that lasts, and traffic shows it at once: then no estimate of it is waited
+ * for, and every sample may move another step. All that a wrong guess leaves behind is a cache to be filled again, as many bytes as
+ * were moved, or a memtable flushed early. Sides that take short turns are not idle in between: pauses are remembered.
+ *
  * Invariants
  * 1. It only decides: the caller moves, and reports the sizes as they are. Bounds are never crossed, and a move is a few percent.
- * 2. No move without evidence: so many reads, or so many memtables' worth of writes, since the last move.
+ * 2. No move without evidence: so many reads, or so many memtables' worth of writes, since the last move; a side that is idle
+ *    needs none, but the other must be in use, and profit by more than nothing.
  * 3. No move for less than a thousandth of the I/O, nor unless it is worth clearly more than it costs.
  * 4. A move that is undone soon is regretted: the next of its direction is half as large and comes twice as late, down
  *    to a smallest step at long intervals. So where the estimates mislead, the boundary settles instead of swinging.
@@ -20,11 +25,14 @@
  */
 import { invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
+import { Evidence, IDLE_SAMPLES, MergeAmplification, Pauses } from './tuner-evidence.ts'
 
 /** What was seen since the last sample, and how things are now. All numbers are finite and >= 0. */
 export interface TunerSample {
   /** For the list of decisions only. */
   nowMs: number
+  /** Usual intervals that this sample covers, from 1: a store at rest is sampled seldom. Default 1. */
+  intervals?: number
   /** Memory of all memtables, the one being filled and those being flushed. */
   writeBytes: number
   /** Memory of the read cache. */
@@ -70,6 +78,8 @@ export interface TunerOptions {
   minMemtables?: number
   /** After so many samples a side that still says too little is taken for idle. Default 5. */
   patience?: number
+  /** What a byte merged costs, in bytes of missed blocks. Default 1. */
+  mergeCost?: number
   /** Memtables that share the write memory. Default 2. */
   memtables?: number
   /** Moves are whole multiples of this. Default 64 KiB. */
@@ -94,13 +104,20 @@ export interface TunerDecision {
 
 const DEFAULTS: Required<TunerOptions> = {
   stepShare: 0.05, smallestStepShare: 0.005, hysteresis: 0.3, minSavedShare: 0.001, minReads: 1000, minGhostHits: 16, minMemtables: 4,
-  patience: 5, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
+  patience: 5, mergeCost: 1, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
 }
 
+/** Before the first judgement of merges so many times `minMemtables` must be written. */
+const FIRST_JUDGEMENT = 4
+/** Hardly: less than this share of `minReads`, or of a memtable written. */
+const HARDLY = 1 / 512
+/** In use: `minReads` reads in one sample, or this share of a memtable written. */
+const IN_USE = 1 / 64
 /** Evidence of a side that says too little is gathered for so many times the patience. */
 const PATIENCES_REMEMBERED = 8
-/** A move undone within so many samples is regretted. */
+/** A move undone within so many samples is regretted; within fewer when the other side was idle: phases are no mistakes. */
 const REGRET_SAMPLES = 16
+const IDLE_REGRET_SAMPLES = 4
 /** Half of what a direction once regretted waits, in samples; doubled with every regret. */
 const FIRST_WAIT_SAMPLES = 4
 const MAX_REGRETS = 6
@@ -108,42 +125,13 @@ const MAX_REGRETS = 6
 const OTHER_WORKLOAD = Math.log(3)
 /** The writes that merge amplification is measured over. */
 const HORIZON_MEMTABLES = 64
+/** Sizes of runs grow by about this factor from one merge to the next: for merges nobody has seen yet. */
+const USUAL_FANOUT = 4
 /** How much held back demand may add to the weight of merges. */
 const MAX_DEMAND_FACTOR = 4
 
-/** Sums over the samples a decision rests on. */
-class Evidence {
-  samples = 0
-  reads = 0
-  missBytes = 0
-  ghostHits = 0
-  ghostHitBytes = 0
-  /** Summed over the samples, for its mean. */
-  ghostBytes = 0
-  demandBytes = 0
-  writtenBytes = 0
-  flushedBytes = 0
-}
-
-/**
- * Bytes merged per byte written, over a horizon of writes much longer than a decision's: merges come in bursts, and how often a
- * byte is merged is the tree's nature, not the moment's.
- */
-class MergeAmplification {
-  writtenBytes = 0
-  mergeBytes = 0
-
-  get value(): number { return this.writtenBytes > 0 ? this.mergeBytes / this.writtenBytes : 0 }
-
-  add(writtenBytes: number, mergeBytes: number, horizonBytes: number): void {
-    const keep = Math.exp(-writtenBytes / horizonBytes)
-    this.writtenBytes = this.writtenBytes * keep + writtenBytes
-    this.mergeBytes = this.mergeBytes * keep + mergeBytes
-  }
-}
-
 interface Worth {
-  /** I/O bytes that a full step to this side saves there, and what it costs the other. */
+  /** I/O bytes, merges times their cost, that a full step to this side saves there, and what it costs the other. */
   saved: number
   lost: number
 }
@@ -156,6 +144,10 @@ export class MemoryTuner {
   #standing = 'no sample yet'
   #last: { to: TunerDirection; bytes: number; isUndo: boolean } | undefined
   #samplesSinceMove = 0
+  readonly #reading = new Pauses()
+  readonly #writing = new Pauses()
+  /** The side that is in use while the other is idle. */
+  #only: TunerDirection | undefined
   /** How often moves of a direction were regretted, less the times one was followed by another. */
   readonly #regrets: Record<TunerDirection, number> = { cache: 0, write: 0 }
   /** `#mix` at the last move of a direction that was no undoing. */
@@ -168,37 +160,44 @@ export class MemoryTuner {
       if (value >= 0 && value < Infinity) continue
       throw invalidArgument(`${name} of the memory tuner must be a number from 0, not ${String(value)}`)
     }
-    const { stepShare, smallestStepShare, memtables, grainBytes } = this.#options
-    if (!(stepShare > 0 && stepShare <= 0.5 && smallestStepShare <= stepShare && memtables >= 1 && grainBytes >= 1)) {
+    const { stepShare, smallestStepShare, mergeCost, memtables, grainBytes } = this.#options
+    if (!(stepShare > 0 && stepShare <= 0.5 && smallestStepShare <= stepShare && memtables >= 1 && grainBytes >= 1 && mergeCost > 0)) {
       throw invalidArgument(
-        'the memory tuner needs 0 <= smallestStepShare <= stepShare, 0 < stepShare <= 0.5, memtables >= 1 and grainBytes >= 1, not ' +
-        `${smallestStepShare}, ${stepShare}, ${memtables}, ${grainBytes}`, { ...this.#options })
+        'the memory tuner needs 0 <= smallestStepShare <= stepShare, 0 < stepShare <= 0.5, memtables >= 1, grainBytes >= 1 and mergeCost > 0, not ' +
+        `${smallestStepShare}, ${stepShare}, ${memtables}, ${grainBytes}, ${mergeCost}`, { ...this.#options })
     }
   }
 
   /** The latest decisions to move, oldest first. */
   get decisions(): readonly TunerDecision[] { return this.#decisions }
+  /** The side that alone is in use, for some samples by now. */
+  get only(): TunerDirection | undefined { return this.#only }
   /** What the latest sample led to, in words: the move, or why there was none. */
   get standing(): string { return this.#standing }
 
   /** Take a sample in; a decision when memory should move now. Throws INVALID_ARGUMENT for a number that is none or below 0. */
   decide(sample: TunerSample): TunerDecision | undefined {
     checkSample(sample)
-    const { minReads, minMemtables, patience, memtables } = this.#options
+    const { minReads, minMemtables, patience, mergeCost, memtables } = this.#options
     const memtableBytes = Math.max(1, sample.writeBytes / memtables)
-    const amplification = this.#amplification
-    amplification.add(sample.writtenBytes, sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
+    this.#amplification.add(sample.writtenBytes, mergeCost * sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
     this.#samplesSinceMove++
-    // What comes right after a move is still of the old sizes.
-    if (this.#last !== undefined && this.#samplesSinceMove === 1) return this.#stay('settling after a move')
+    const only = this.#onlyUsed(sample, memtableBytes)
+    // What was before says nothing of a side that is idle now.
+    if (only !== undefined && only !== this.#only && this.#evidence.samples >= IDLE_SAMPLES) this.#evidence = new Evidence()
+    this.#only = only
+    // What comes right after a move is still of the old sizes: that matters where one side is weighed against the other.
+    if (this.#last !== undefined && this.#samplesSinceMove === 1 && this.#last.to !== only) return this.#stay('settling after a move')
 
     const evidence = this.#evidence
-    addTo(evidence, sample)
-    const readsKnown = evidence.reads >= minReads
+    evidence.add(sample)
     const leastBytes = minMemtables * memtableBytes
-    const writesKnown = evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
-      amplification.writtenBytes >= 4 * leastBytes
-    if (!(readsKnown && writesKnown) && evidence.samples < patience) {
+    const readsKnown = only === 'cache' || (only === undefined && evidence.reads >= minReads)
+    const writesKnown = only === 'write' || (only === undefined && evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
+      this.#isAmplificationKnown(sample))
+    // Less than two turns of the one and the other would tell of one of them.
+    const turnSamples = 2 * (this.#reading.usual + this.#writing.usual)
+    if (only === undefined && evidence.samples < (readsKnown && writesKnown ? turnSamples : Math.max(patience, turnSamples))) {
       return this.#stay(`gathering: ${Math.round(evidence.reads)} reads, ${sizeOf(evidence.writtenBytes)} written so far`)
     }
     const decision = readsKnown || writesKnown
@@ -206,40 +205,57 @@ export class MemoryTuner {
       : this.#stay('too few reads and writes to judge')
     if (decision !== undefined) this.#evidence = new Evidence()
     // A side that says little may take its time to say enough.
-    else if ((readsKnown && writesKnown) || evidence.samples >= PATIENCES_REMEMBERED * patience) halve(evidence)
+    else if ((readsKnown && writesKnown) || evidence.samples >= PATIENCES_REMEMBERED * patience) evidence.halve()
     return decision
   }
 
+  /** The side that is in use while the other has been idle for a moment. */
+  #onlyUsed(sample: TunerSample, memtableBytes: number): TunerDirection | undefined {
+    const { minReads } = this.#options
+    const reads = sample.hits + sample.misses
+    const { intervals = 1 } = sample
+    this.#reading.count(reads > HARDLY * minReads * intervals, intervals)
+    this.#writing.count(sample.writtenBytes > HARDLY * memtableBytes * intervals, intervals)
+    if (this.#reading.isIdle && sample.writtenBytes >= IN_USE * memtableBytes) return 'write'
+    if (this.#writing.isIdle && reads >= minReads) return 'cache'
+    return undefined
+  }
+
   #weigh(sample: TunerSample, readsKnown: boolean, writesKnown: boolean): TunerDecision | undefined {
-    const { stepShare, hysteresis, minSavedShare, minGhostHits } = this.#options
+    const { stepShare, hysteresis, minSavedShare, minGhostHits, mergeCost, memtables } = this.#options
     const evidence = this.#evidence
     const stepBytes = stepShare * (sample.writeBytes + sample.cacheBytes)
     const cacheWorth = ghostWorth(evidence, stepBytes)
     const merges = this.#mergeIo()
-    const toCache: Worth = { saved: cacheWorth, lost: merges * mergeShare(sample, -stepBytes, this.#options.memtables) }
-    const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, this.#options.memtables), lost: cacheWorth }
+    const costly = this.#isAmplificationKnown(sample) ? merges : Math.max(merges, mergeCost * usualMergeIo(sample, evidence, memtables))
+    const toCache: Worth = { saved: cacheWorth, lost: costly * mergeShare(sample, -stepBytes, memtables) }
+    const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, memtables), lost: cacheWorth }
     const least = minSavedShare * (evidence.missBytes + evidence.flushedBytes + merges)
     const pays = ({ saved, lost }: Worth): boolean => saved > lost * (1 + hysteresis) && saved - lost > least
 
-    if (readsKnown && evidence.ghostHits >= minGhostHits && pays(toCache)) {
+    // Nothing moves to a side that has just stopped being used.
+    if (readsKnown && this.#reading.goesOn && evidence.ghostHits >= minGhostHits && pays(toCache)) {
       return this.#move(sample, 'cache', `${sizeOf(stepBytes)} more cache would have saved ${sizeOf(toCache.saved)} of reads ` +
-        `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost)} of merges`)
+        `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost / mergeCost)} of merges`)
     }
-    if (writesKnown && pays(toWrite)) {
-      return this.#move(sample, 'write', `${sizeOf(stepBytes)} more write memory would have saved ${sizeOf(toWrite.saved)} of ` +
-        `${sizeOf(merges)} of merges and cost at least ${sizeOf(toWrite.lost)} of reads`)
+    if (writesKnown && this.#writing.goesOn && pays(toWrite)) {
+      return this.#move(sample, 'write', `${sizeOf(stepBytes)} more write memory would have saved ${sizeOf(toWrite.saved / mergeCost)} of ` +
+        `${sizeOf(merges / mergeCost)} of merges and cost at least ${sizeOf(toWrite.lost)} of reads`)
     }
     return this.#stay(`balanced: ${sizeOf(stepBytes)} are worth ${sizeOf(cacheWorth)} of reads to the cache, ` +
-      `${sizeOf(toWrite.saved)} of merges to write memory`)
+      `${sizeOf(toWrite.saved / mergeCost)} of merges to write memory`)
   }
 
   #move(sample: TunerSample, to: TunerDirection, why: string): TunerDecision | undefined {
     const { stepShare, smallestStepShare, grainBytes } = this.#options
     const last = this.#last
-    const isUndo = last !== undefined && !last.isUndo && last.to !== to && this.#samplesSinceMove <= REGRET_SAMPLES
+    const only = this.#only
+    const isUndo = last !== undefined && !last.isUndo && last.to !== to &&
+      this.#samplesSinceMove <= (only === undefined ? REGRET_SAMPLES : IDLE_REGRET_SAMPLES)
     const mix = this.#mix()
-    // Regrets are of a workload: under another one they say nothing.
-    if (Math.abs(mix - this.#mixAt[to]) > OTHER_WORKLOAD) this.#regrets[to] = 0
+    // Regrets are of a workload: under another one, or when one side has been idle for long, they say nothing.
+    const idleSamples = to === 'write' ? this.#reading.samples : this.#writing.samples
+    if (Math.abs(mix - this.#mixAt[to]) > OTHER_WORKLOAD || idleSamples >= REGRET_SAMPLES) this.#regrets[to] = 0
     const regrets = this.#regrets[to]
     if (regrets > 0 && !isUndo) {
       const wait = FIRST_WAIT_SAMPLES * 2 ** regrets
@@ -273,15 +289,22 @@ export class MemoryTuner {
     return decision
   }
 
-  /** Merge I/O that the writes of this evidence lead to, weighted up when writers wanted to write more than they could. */
+  /** Enough was written to say how much merges make of it. */
+  #isAmplificationKnown(sample: TunerSample): boolean {
+    const { minMemtables, memtables } = this.#options
+    return this.#amplification.writtenBytes >= FIRST_JUDGEMENT * minMemtables * sample.writeBytes / memtables
+  }
+
+  /** What the merges that come of the writes of this evidence cost, weighted up when writers wanted to write more than they could. */
   #mergeIo(): number {
     const { demandBytes, writtenBytes } = this.#evidence
     return this.#amplification.value * Math.max(writtenBytes, Math.min(demandBytes, MAX_DEMAND_FACTOR * writtenBytes))
   }
 
-  /** The logarithm of reads per 4 KiB written: it tells one workload from another, whatever the sizes of cache and memtables. */
+  /** The logarithm of reads per 4 KiB written, by the sample: it tells one workload from another, whatever the sizes of cache and memtables. */
   #mix(): number {
-    return Math.log((1 + this.#evidence.reads) / (1 + this.#evidence.writtenBytes / 4096))
+    const { samples, reads, writtenBytes } = this.#evidence
+    return Math.log((1 + reads / samples) / (1 + writtenBytes / samples / 4096))
   }
 
   #stay(why: string): undefined {
@@ -297,34 +320,25 @@ function ghostWorth(evidence: Evidence, stepBytes: number): number {
   return evidence.ghostHitBytes * Math.min(1, stepBytes / Math.max(1, extent))
 }
 
+/** Merges that these writes lead to as a rule: as often as sizes of runs lie between a memtable and all data, compressed to half. */
+function usualMergeIo(sample: TunerSample, evidence: Evidence, memtables: number): number {
+  return evidence.writtenBytes * depthOf(sample, memtables) / Math.log(USUAL_FANOUT)
+}
+
 /** The share of merge I/O that `stepBytes` more write memory saves (fewer: costs), from 0 to 1. */
 function mergeShare(sample: TunerSample, stepBytes: number, memtables: number): number {
   const smaller = Math.max(1, Math.min(sample.writeBytes, sample.writeBytes + stepBytes))
   const larger = Math.max(1, sample.writeBytes, sample.writeBytes + stepBytes)
-  // With little more data than a memtable there is hardly anything to merge, and the logarithm would say anything.
-  const depth = Math.max(1, Math.log(Math.max(1, sample.dataBytes) * memtables / Math.max(1, sample.writeBytes)))
-  return Math.min(1, Math.log(larger / smaller) / depth)
+  return Math.min(1, Math.log(larger / smaller) / depthOf(sample, memtables))
+}
+
+/** The logarithm of data / memtable. With little more data than that there is hardly anything to merge, and it would say anything. */
+function depthOf(sample: TunerSample, memtables: number): number {
+  return Math.max(1, Math.log(Math.max(1, sample.dataBytes) * memtables / Math.max(1, sample.writeBytes)))
 }
 
 function sizeOf(bytes: number): string {
   return formatSize(Math.round(bytes))
-}
-
-function addTo(evidence: Evidence, sample: TunerSample): void {
-  evidence.samples++
-  evidence.reads += sample.hits + sample.misses
-  evidence.missBytes += sample.missBytes
-  evidence.ghostHits += sample.ghostHits
-  evidence.ghostHitBytes += sample.ghostHitBytes
-  evidence.ghostBytes += sample.ghostBytes
-  evidence.demandBytes += sample.demandBytes
-  evidence.writtenBytes += sample.writtenBytes
-  evidence.flushedBytes += sample.flushedBytes
-}
-
-/** What is older counts less. */
-function halve(evidence: Evidence): void {
-  for (const name of Object.keys(evidence) as (keyof Evidence)[]) evidence[name] /= 2
 }
 
 function checkSample(sample: TunerSample): void {

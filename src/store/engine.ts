@@ -172,10 +172,11 @@ export class Engine {
       this.governor = new Governor({
         host, budget, cache: this.cache, ghosts, admission: this.admission,
         tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
+        makeRoom: () => this.makeRoom(),
       }, plan)
       this.#closers.push(() => this.governor.close())
       const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
-      this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2)
+      this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2, true)
       this.#closers.push(() => this.windows.close())
       this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
       this.#closers.push(() => this.iteratorObjects.close())

@@ -24,7 +24,8 @@ function governed(budgetBytes: number) {
   const cache = new BlockCache(budget.account('block cache', ''), { ghosts })
   budget.addReclaimer(bytes => admission.arenas.releaseFree(bytes))
   budget.addReclaimer(bytes => cache.shrink(bytes))
-  const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes }, plan)
+  const asked = { count: 0 }
+  const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes, makeRoom: () => { asked.count++ } }, plan)
   // Write memory is in use, as far as the limit goes.
   const arenas: SharedArrayBuffer[] = []
   const fill = (): void => {
@@ -53,7 +54,7 @@ function governed(budgetBytes: number) {
     }
     fill()
   }
-  return { host, budget, plan, floor, admission, cache, governor, read, write, second, fill }
+  return { asked, host, budget, plan, floor, admission, cache, governor, read, write, second, fill }
 }
 
 test('reading more than fits moves memory to the cache, step by step down to the bound; writing moves it back', () => {
@@ -106,13 +107,72 @@ test('a new budget keeps the share of write memory that was found, within the ne
   governor.close()
 })
 
+test('memory of writers who do not write goes to readers who miss, and later if that was too early', () => {
+  const { host, asked, plan, admission, cache, governor, read, write } = governed(64 * MIB)
+  const sample = (): void => {
+    read(30_000, Math.floor((cache.bytesHeld + 5 * MIB) / 4096))
+    host.advance(250)
+    governor.tick()
+  }
+  const used = admission.take({}, 4 * MIB, MIB)!
+  admission.give(admission.take({}, 4 * MIB, MIB)!)
+  const samplesUntilAsked = (): number => {
+    asked.count = 0
+    let samples = 0
+    while (asked.count === 0 && samples < 100) {
+      sample()
+      samples++
+    }
+    return samples
+  }
+  // A write in each sample: nobody is asked, and free arenas stay for the next memtable.
+  for (let i = 0; i < 20; i++) {
+    write(MIB)
+    sample()
+  }
+  assert.equal(asked.count, 0)
+  assert.equal(admission.arenas.bytes, used.byteLength + 4 * MIB)
+  const first = samplesUntilAsked()
+  assert.ok(first > 4 && first < 20, `${first}`)
+  assert.equal(admission.arenas.bytes, used.byteLength)
+  // It writes a little, and stops again.
+  write(MIB / 4)
+  sample()
+  const again = samplesUntilAsked()
+  write(MIB / 4)
+  sample()
+  const third = samplesUntilAsked()
+  assert.ok(third > again + 6, `asked after ${first}, ${again} and ${third} samples`)
+  // A whole memtable: another phase.
+  write(plan.maxWriteBytes)
+  sample()
+  samplesUntilAsked()
+  write(plan.maxWriteBytes)
+  sample()
+  const fifth = samplesUntilAsked()
+  assert.ok(fifth < 30, `${fifth}`)
+  governor.close()
+})
+
+test('readers who find all they ask for do not have memtables flushed', () => {
+  const { host, asked, admission, governor, read } = governed(64 * MIB)
+  admission.take({}, 4 * MIB, MIB)
+  for (let i = 0; i < 100; i++) {
+    read(30_000, 1000)
+    host.advance(250)
+    governor.tick()
+  }
+  assert.equal(asked.count, 0)
+  governor.close()
+})
+
 test('a budget that is nearly all floor is not tuned', () => {
   const host = simHost()
   const budget = new Budget(7 * MIB)
   const plan = makePlan(7 * MIB, 4096)
   const admission = new Admission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError() {} })
   const cache = new BlockCache(budget.account('block cache', ''))
-  const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0 }, plan)
+  const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0, makeRoom() {} }, plan)
   assert.equal(governor.report().tuner.enabled, false)
   governor.close()
 })
@@ -164,5 +224,18 @@ test('a store at rest is looked at seldom', () => {
   }
   host.advance(600_000)
   assert.ok(timers < 90, `${timers} timers in ten minutes`)
+  governor.close()
+})
+
+test('after a rest the first block that is missed because it was dropped wakes it, not the next of its seldom looks', () => {
+  const { host, cache, governor, read, fill } = governed(64 * MIB)
+  fill()
+  const working = Math.floor((cache.bytesHeld + 45 * MIB) / 4096)
+  read(30_000, working)
+  host.advance(60_000)
+  const { standing } = governor.report().tuner
+  read(30_000, working)
+  host.advance(300)
+  assert.notEqual(governor.report().tuner.standing, standing)
   governor.close()
 })

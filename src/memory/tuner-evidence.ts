@@ -1,0 +1,97 @@
+/**
+ * What the memory tuner (`tuner.ts`) has seen: sums since its last decision, how much merges make of a write, and whether a side
+ * is idle or only pauses.
+ *
+ * Invariants
+ * 1. All numbers stay finite and >= 0 when the samples are.
+ * 2. A side that has not been used for `PHASE_SAMPLES` is idle, whatever it did before; one in use is not.
+ *
+ * Cost: some additions a sample; a few numbers.
+ */
+import type { TunerSample } from './tuner.ts'
+
+/** A side is idle after so many samples in a row in which hardly anybody used it, or twice as many as it pauses as a rule... */
+export const IDLE_SAMPLES = 2
+/** ...but after so many at the latest: such pauses are phases. */
+const PHASE_SAMPLES = 16
+/** What a sample of use takes off the usual length of a pause. */
+const FORGOTTEN = 1 / 8
+
+/** Sums over the samples a decision rests on. */
+export class Evidence {
+  samples = 0
+  reads = 0
+  missBytes = 0
+  ghostHits = 0
+  ghostHitBytes = 0
+  /** Summed over the samples, for its mean. */
+  ghostBytes = 0
+  demandBytes = 0
+  writtenBytes = 0
+  flushedBytes = 0
+
+  add(sample: TunerSample): void {
+    this.samples++
+    this.reads += sample.hits + sample.misses
+    this.missBytes += sample.missBytes
+    this.ghostHits += sample.ghostHits
+    this.ghostHitBytes += sample.ghostHitBytes
+    this.ghostBytes += sample.ghostBytes
+    this.demandBytes += sample.demandBytes
+    this.writtenBytes += sample.writtenBytes
+    this.flushedBytes += sample.flushedBytes
+  }
+
+  /** What is older counts less. */
+  halve(): void {
+    this.samples /= 2
+    this.reads /= 2
+    this.missBytes /= 2
+    this.ghostHits /= 2
+    this.ghostHitBytes /= 2
+    this.ghostBytes /= 2
+    this.demandBytes /= 2
+    this.writtenBytes /= 2
+    this.flushedBytes /= 2
+  }
+}
+
+/**
+ * Bytes merged per byte written, over a horizon of writes much longer than a decision's: merges come in bursts, and how often a
+ * byte is merged is the tree's nature, not the moment's.
+ */
+export class MergeAmplification {
+  writtenBytes = 0
+  mergeBytes = 0
+
+  get value(): number { return this.writtenBytes > 0 ? this.mergeBytes / this.writtenBytes : 0 }
+
+  add(writtenBytes: number, mergeBytes: number, horizonBytes: number): void {
+    const keep = Math.exp(-writtenBytes / horizonBytes)
+    this.writtenBytes = this.writtenBytes * keep + writtenBytes
+    this.mergeBytes = this.mergeBytes * keep + mergeBytes
+  }
+}
+
+/** How long a side pauses: who writes once a second is not idle in between. */
+export class Pauses {
+  /** How long it has not been used, in samples. */
+  samples = 0
+  /** Pauses are about so long, in samples; 0: there are none. */
+  usual = 0
+
+  get isIdle(): boolean { return this.samples >= Math.min(PHASE_SAMPLES, Math.max(IDLE_SAMPLES, 2 * this.usual)) }
+
+  /** It is used now, or pauses no longer than it does as a rule. */
+  get goesOn(): boolean { return this.samples <= Math.ceil(this.usual) }
+
+  count(isUsed: boolean, intervals = 1): void {
+    if (!isUsed) {
+      this.samples += intervals
+      return
+    }
+    if (this.samples === 0) this.usual = Math.max(0, this.usual - FORGOTTEN * intervals)
+    else if (this.samples < PHASE_SAMPLES) this.usual = Math.max(this.samples, this.usual - 1)
+    this.samples = 0
+  }
+}
