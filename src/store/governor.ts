@@ -155,8 +155,11 @@ export class Governor {
     }
   }
 
-  /** What the cache holds, or could. */
-  get #cacheRoom(): number { return this.#governed.cache.bytesHeld + this.#governed.budget.freeBytes }
+  /** What the cache holds, or could if writers used all that is theirs. */
+  get #cacheRoom(): number {
+    const { cache, budget, admission } = this.#governed
+    return Math.max(0, cache.bytesHeld + budget.freeBytes - Math.max(0, admission.limitBytes - admission.arenas.bytes))
+  }
 
   #arm(): void {
     this.#cancel = this.#governed.host.scheduler.later(this.#tickMs, () => {
