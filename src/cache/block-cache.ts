@@ -71,7 +71,7 @@ export class BlockCache {
 
   readonly #account: Account
   readonly #slotBytes: number
-  readonly #ghosts: Ghosts | undefined
+  #ghosts: Ghosts | undefined
   #limitBytes = Infinity
   #missBytes = 0
   #directory: BlockDirectory
@@ -103,6 +103,11 @@ export class BlockCache {
   }
 
   get bytesHeld(): number { return this.#held * this.#slotBytes + this.#directory.bytes }
+
+  /** Other ghosts, or none: what the old ones remember is forgotten. */
+  setGhosts(ghosts: Ghosts | undefined): void {
+    this.#ghosts = ghosts
+  }
 
   /** The buffers that are there, counted one by one. */
   measure(): number {

@@ -5,7 +5,8 @@
  * The rules, first match wins, over the runs that no running merge reads:
  * 1. Space amplification, total / largest - 1, at or above the maximum: merge all.
  * 2. The smallest runs, sorted by size, as long as neighbours are similar (larger / smaller <= 1 + sizeRatio; size 0 is
- *    similar to anything): if at least minMergeWidth, merge the smallest maxMergeWidth of them.
+ *    similar to anything): if at least minMergeWidth, merge the smallest maxMergeWidth of them. Too few: the same from the first
+ *    run that is not similar, so that one small run does not keep all larger ones apart for ever.
  * 3. More than maxRuns runs: merge the smallest ones, just enough to be at maxRuns (in steps of maxMergeWidth). A reader needs
  *    memory per run, so this is how a small budget bounds it. Off unless set.
  * 4. A run (the newest such) of mostly tombstones, with older runs that it overlaps: merge it with those. Without an older
@@ -120,11 +121,11 @@ class Tiered implements Strategy {
     const { sizeRatio, minMergeWidth, maxMergeWidth, maxRuns } = this.parameters
     // Of equal sizes the oldest first: the older the data, the more of its tombstones can go.
     const bySize = runs.toReversed().sort((a, b) => a.bytes - b.bytes)
-    let similar = 1
-    while (similar < bySize.length && isSimilar(bySize[similar - 1]!.bytes, bySize[similar]!.bytes, sizeRatio)) similar++
-    if (similar >= minMergeWidth) {
-      const width = Math.min(similar, maxMergeWidth)
-      return this.#merge(runs, bySize.slice(0, width), `${similar} runs of similar size >= ${minMergeWidth}`)
+    for (let first = 0, end = 1; first < bySize.length; first = end++) {
+      while (end < bySize.length && isSimilar(bySize[end - 1]!.bytes, bySize[end]!.bytes, sizeRatio)) end++
+      const similar = end - first
+      if (similar < minMergeWidth) continue
+      return this.#merge(runs, bySize.slice(first, first + Math.min(similar, maxMergeWidth)), `${similar} runs of similar size >= ${minMergeWidth}`)
     }
     if (runs.length > maxRuns) {
       const width = Math.min(runs.length - maxRuns + 1, maxMergeWidth)

@@ -17,6 +17,8 @@ export class SpareLease {
   readonly #wantedBytes: number
   readonly #lease: Lease
   #usedBytes = 0
+  /** Of the spare, what those who take now must leave for others. */
+  keptBytes = 0
 
   /** Leases the spare; throws BUDGET_TOO_SMALL when there is no room for it. */
   constructor(account: Account, spareBytes: number) {
@@ -32,7 +34,7 @@ export class SpareLease {
   /** Take so many. Throws BUDGET_TOO_SMALL when neither the budget nor the spare has them. */
   take(bytes: number): void {
     const usedBytes = this.#usedBytes + bytes
-    if (!this.#fill(usedBytes) && usedBytes > this.#lease.bytes) throw this.#denied(bytes)
+    if (!this.#fill(usedBytes) && usedBytes + this.keptBytes > this.#lease.bytes) throw this.#denied(bytes)
     this.#usedBytes = usedBytes
   }
 

@@ -24,14 +24,19 @@ import type { Core } from './core.ts'
 import { tellError, tellFlush, tellMerge } from './events.ts'
 import { ioError } from './io-error.ts'
 import type { MemtableSlot } from './memtables.ts'
+import { MERGE_SPARE_BYTES } from './plan.ts'
 import { Tree, recordOf } from './tree.ts'
 
+/** Runs merged at once because metadata is short. */
+const SHORT_MERGE_RUNS = 8
 /** Merges come after flushes, the smaller before the larger. */
 const MERGE_PRIORITY = 1
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 10_000
 /** So many failures in a row that are not for want of space, and the store stops taking writes. */
 const MOST_FAILURES = 5
+/** And for so long: writers that wait have a failed flush tried again at once. */
+const LEAST_FAILING_MS = 1500
 /** So many times in a row a job that found no room for its tables' metadata is tried again before anybody hears of it. */
 const MOST_DENIALS = 24
 
@@ -45,9 +50,11 @@ export class Background {
   #mergesRunning = 0
   #flushRunning = false
   #failures = 0
+  #failingSinceMs = 0
   /** Flushes in a row that found no room. */
   #denials = 0
   #flushDenied = false
+  #deniedAfterMerges = 0
   /** Grows when merges find their windows too small for the blocks they meet. */
   #windowFactor = 1
   #paused = 0
@@ -110,14 +117,31 @@ export class Background {
   /** Start the merges the strategy asks for, as many as may run at once. */
   schedule(): void {
     const core = this.#core
-    if (this.#flushDenied) {
-      this.#flushDenied = false
-      if (!core.closed) this.retryNow()
-    }
+    this.#scheduleMerges()
+    // A flush that found no room for its tables' metadata waits for a merge, which gives some back, if one runs.
+    if (!this.#flushDenied || (core.engine.mergesRunning > 0 && core.engine.mergesEnded === this.#deniedAfterMerges)) return
+    this.#flushDenied = false
+    if (!core.closed) this.retryNow()
+  }
+
+  #scheduleMerges(): void {
+    const core = this.#core
     while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined) {
       if (core.host.clock.nowMs() < this.#mergeRetryAt) return
-      const pick = core.strategy.pick(core.tree.view(this.#hidden))
+      const pick = core.strategy.pick(core.tree.view(this.#hidden)) ?? this.#pickForMetadata()
       if (pick === undefined || !this.#merge(pick, () => {})) return
+    }
+  }
+
+  /** When metadata is short: the smallest runs, whatever the strategy thinks of it. Fewer tables take less memory. */
+  #pickForMetadata(): Pick | undefined {
+    const { engine, tree, strategy } = this.#core
+    if (!engine.isMetadataShort || strategy.name !== 'tiered') return undefined
+    const runs = tree.runs.filter(run => !run.tables.some(table => this.#hidden.has(table.id))).sort((a, b) => a.bytes - b.bytes).slice(0, SHORT_MERGE_RUNS)
+    if (runs.length < 2) return undefined
+    return {
+      tables: runs.flatMap(run => run.tables.map(table => table.id)), outputLevel: 0, joinsRun: false,
+      targetTableBytes: strategy.parameters['targetTableBytes']!, reason: 'table metadata is short of memory',
     }
   }
 
@@ -225,7 +249,8 @@ export class Background {
   #flushFailed(cause: Error): void {
     const core = this.#core
     const error = this.#failed(cause, 'flushing a memtable')
-    if (isDenied(cause) && ++this.#denials <= MOST_DENIALS) {
+    if (isDenied(cause)) this.#deniedAfterMerges = core.engine.mergesEnded
+    if (isDenied(cause) && (core.engine.mergesRunning > 0 || ++this.#denials <= MOST_DENIALS)) {
       // Room may be there the next moment: it begins again before the engine tells anybody that a job has ended, so that
       // whoever waits for this flush, in whatever store, waits on.
       this.#flushDenied = true
@@ -341,9 +366,11 @@ export class Background {
     const error = ioError(cause, doing)
     core.lastBackgroundError = error
     core.counters.backgroundErrors++
-    this.#failures++
+    const nowMs = core.host.clock.nowMs()
+    if (this.#failures++ === 0) this.#failingSinceMs = nowMs
+    const lasts = this.#failures >= MOST_FAILURES && nowMs - this.#failingSinceMs >= LEAST_FAILING_MS
     const { code } = error as { code?: unknown }
-    if (code === 'SPILLWAY_FENCED' || isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && this.#failures >= MOST_FAILURES)) core.readOnlyReason ??= error
+    if (code === 'SPILLWAY_FENCED' || isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error
     tellError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
     return error
   }
@@ -357,6 +384,8 @@ export class Background {
       throw core.readOnlyReason
     }
     const opened: number[] = []
+    // A flush leaves a merge what it needs: that is what gives memory back.
+    core.engine.tableMemory.keptBytes = edit.remove === undefined ? MERGE_SPARE_BYTES : 0
     const version = applyEdit(core.version, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables => sortedByKey(core, tables, added))
     try {
       for (const properties of added) {
@@ -365,8 +394,10 @@ export class Background {
       }
       // One that goes is there until the new version counts.
       core.tables.holdRuns(Math.max(version.runs.length, core.version.runs.length))
+      core.engine.tableMemory.keptBytes = 0
       core.manifests.commit(version)
     } catch (error) {
+      core.engine.tableMemory.keptBytes = 0
       if (core.host.files.exists(core.host.join(core.directory, manifestName(version.number)))) {
         // The manifest may or may not be durable, or is another writer's: nothing it names may be removed.
         core.readOnlyReason ??= error as Error

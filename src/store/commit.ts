@@ -9,6 +9,7 @@
  */
 import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import { applyEdit } from '../manifest/version.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { applyOperation, recordBytesOf } from './apply.ts'
 import type { Background } from './background.ts'
 import type { Core } from './core.ts'
@@ -46,6 +47,7 @@ export class Committer implements PendingGroup {
   readonly #logs: LogSegments
   readonly #sync: LogSync
   readonly #values: LargeValues
+  readonly #acknowledgements: Acknowledgements
   #group: Group | undefined
   #groupEntries = 0
   #groupRecordBytes = 0
@@ -56,6 +58,7 @@ export class Committer implements PendingGroup {
     this.#logs = new LogSegments(core)
     this.#sync = new LogSync(core, this.#logs)
     this.#values = new LargeValues(core)
+    this.#acknowledgements = new Acknowledgements(core.host.clock, core.host.scheduler)
     this.exchange = new MemtableExchange(core, background, this.#logs, this.stalls, this)
     background.onFlushed = floor => this.#logs.drop(floor)
   }
@@ -99,8 +102,8 @@ export class Committer implements PendingGroup {
     const { written, synced } = group
     if (written === undefined && synced === undefined) return undefined
     const delayMs = this.stalls.owes ? this.stalls.takeOwed() : 0
-    if (synced !== undefined) this.#sync.add({ resolve: this.#delayed(synced.resolve, delayMs), reject: synced.reject })
-    if (written !== undefined) this.#delayed(written.resolve, delayMs)()
+    if (synced !== undefined) this.#sync.add({ resolve: () => this.#acknowledgements.add(synced.resolve, delayMs), reject: synced.reject })
+    if (written !== undefined) this.#acknowledgements.add(written.resolve, delayMs)
     return undefined
   }
 
@@ -297,9 +300,5 @@ export class Committer implements PendingGroup {
   /** Make everything written durable, blocking. */
   syncNow(): void {
     this.#sync.now()
-  }
-
-  #delayed(resolve: () => void, delayMs: number): () => void {
-    return delayMs === 0 ? resolve : () => { this.#core.host.scheduler.later(delayMs, resolve) }
   }
 }

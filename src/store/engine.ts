@@ -32,6 +32,8 @@ import type { Plan } from './plan.ts'
 export interface Tenant {
   /** Bytes of arena that a flush of its active memtable would give back; 0: none, or one is being flushed already. */
   reclaimableBytes(): number
+  /** Bytes in its active memtable. */
+  unflushedBytes(): number
   /** Flush the active memtable for others, or give its arena back if it is empty. False: it cannot now. Never throws. */
   yieldMemtable(): boolean
   /** Begin a flush that failed again now; false: there is none. */
@@ -83,14 +85,14 @@ export class Engine {
   readonly #jobsAccount: Account
   readonly #scratchAccount: Account
   readonly #objectsAccount: Account
+  readonly #ghostsAccount: Account
+  #ghostLease: Lease | undefined
   readonly #closers: (() => void)[] = []
   readonly #tenants = new Set<Tenant>()
   readonly #writeShare: number | undefined
   #plan: Plan
   #holders = 0
   #flushRunning = false
-  /** Somebody got less than its share while a flush ran: when that has ended, the store with the most is asked. */
-  #roomWanted = false
   readonly #flushes: { args: FlushArgs, done: (error: Error | undefined, output: unknown) => void }[] = []
   #mergesRunning = 0
   #reserveInUse = false
@@ -99,6 +101,8 @@ export class Engine {
   /** What the budget's total is, or comes down to. */
   #targetBytes: number
   #progressScheduled = false
+  /** What the waiting writes of all stores hold. */
+  queuedBytes = 0
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
   static acquire(budget: Budget, host: Host, blockBytes: number, writeShare?: number): Engine {
@@ -158,23 +162,21 @@ export class Engine {
       this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
       this.kernels = new Kernels(KERNEL_REGION_BYTES)
       this.logBuffer = new LogBuffer(plan.logBufferBytes)
-      let ghosts: Ghosts | undefined
-      if (plan.ghostBytes > 0) {
-        reserve('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth', plan.ghostBytes)
-        ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), GHOST_SHARE * plan.budgetBytes)
-      }
+      this.#ghostsAccount = budget.account('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth')
       const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
-      this.cache = new BlockCache(cacheAccount, ghosts === undefined ? {} : { ghosts })
+      this.cache = new BlockCache(cacheAccount)
       this.#closers.push(() => {
         this.cache.close()
         cacheAccount.measure = undefined
       })
       this.governor = new Governor({
-        host, budget, cache: this.cache, ghosts, admission: this.admission,
+        host, budget, cache: this.cache, ghosts: undefined, admission: this.admission,
         tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
         makeRoom: () => this.makeRoom(),
       }, plan)
       this.#closers.push(() => this.governor.close())
+      this.#closers.push(() => this.#ghostLease?.release())
+      this.#makeGhosts()
       const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
       this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2, true)
       this.#closers.push(() => this.windows.close())
@@ -213,6 +215,11 @@ export class Engine {
   get metadataBytes(): number { return this.metadata.bytes - this.tableMemory.spareBytes }
   /** Some job runs that will give memory back. */
   get isBusy(): boolean { return this.runner.pending > 0 }
+  /** Merges that ended, of all stores. */
+  mergesEnded = 0
+  get mergesRunning(): number { return this.#mergesRunning }
+  /** What is kept for the metadata of new tables is used up: runs must be merged, whether or not a strategy would. */
+  get isMetadataShort(): boolean { return this.tableMemory.spareBytes < METADATA_SPARE_BYTES }
   get hasMergePlace(): boolean { return this.#mergesRunning < this.#plan.maxMerges }
 
   takeTableId(): number { return this.#nextTableId++ }
@@ -266,14 +273,15 @@ export class Engine {
 
   /** Ask the store with the most to give to flush, unless a flush is on its way already. */
   makeRoom(): void {
-    this.#roomWanted = this.#flushRunning
+    // Whoever still waits when it has ended asks again.
     if (this.#flushRunning) return
     const refused = new Set<Tenant>()
     for (;;) {
       let victim: Tenant | undefined
       let most = 0
       for (const tenant of this.#tenants) {
-        const bytes = refused.has(tenant) ? 0 : tenant.reclaimableBytes()
+        // Of arenas that are equally large the fullest makes the best table.
+        const bytes = refused.has(tenant) ? 0 : tenant.reclaimableBytes() + tenant.unflushedBytes()
         if (bytes > most) {
           most = bytes
           victim = tenant
@@ -325,6 +333,7 @@ export class Engine {
         readAheadBytes, windowBytes,
         release: () => {
           this.#mergesRunning--
+          this.mergesEnded++
           lease.release()
           if (usesReserve) this.#reserveInUse = false
         },
@@ -356,12 +365,27 @@ export class Engine {
     checkFloor(plan, this.metadataBytes, this.#holders)
     this.#plan = plan
     this.governor.configure(plan)
+    this.#makeGhosts()
     this.#targetBytes = budgetBytes
     if (budgetBytes > this.budget.totalBytes) this.budget.setTotal(budgetBytes)
     tellBudget({ budgetBytes: this.budget.totalBytes, targetBytes: budgetBytes, usedBytes: this.budget.usedBytes })
     // Arenas larger than the new share come back by being flushed.
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > this.admission.limitBytes / 2) tenant.yieldMemtable()
     this.progress()
+  }
+
+  /** Ghosts for the plan's budget. What was remembered is forgotten when their number changes; without room for them there are none. */
+  #makeGhosts(): void {
+    const { ghostBytes, budgetBytes } = this.#plan
+    if (ghostBytes === (this.#ghostLease?.bytes ?? 0)) return
+    this.cache.setGhosts(undefined)
+    this.governor.setGhosts(undefined)
+    this.#ghostLease?.release()
+    this.#ghostLease = ghostBytes === 0 ? undefined : this.#ghostsAccount.tryLease(ghostBytes)
+    if (this.#ghostLease === undefined) return
+    const ghosts = new Ghosts(Ghosts.capacityFor(ghostBytes), GHOST_SHARE * budgetBytes)
+    this.cache.setGhosts(ghosts)
+    this.governor.setGhosts(ghosts)
   }
 
   /** Not from inside the call that made room: whose turn it is may be in the middle of something. */
@@ -400,7 +424,6 @@ export class Engine {
     this.runner.submit({ name: 'flush', args: next.args, priority: FLUSH_PRIORITY }, (error, output) => {
       this.#flushRunning = false
       next.done(error, output)
-      if (this.#roomWanted) this.makeRoom()
       this.#nextFlush()
       this.progress()
     })

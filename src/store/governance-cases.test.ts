@@ -118,7 +118,7 @@ test('a budget that was lowered leaves room for the metadata of tables', async (
     for (const db of stores) await within(host, db.flush())
     await host.idle()
     const cacheBytes = budget.report().accounts['block cache']!.bytes
-    stores[0]!.setBudget(budget.usedBytes - cacheBytes + 1024)
+    stores[0]!.setBudget(Math.max(floorBytes(2) + 16 * 1024, budget.usedBytes - cacheBytes + 1024))
     await flood()
   } finally {
     for (const db of stores) await within(host, db.close())

@@ -76,6 +76,11 @@ export class Governor {
   #tunes: boolean
   #pressed = false
   #pressureBytes = Infinity
+  /** What the cache held when the host began to be short of memory. */
+  #pressedFromBytes = 0
+  /** Of each part of the host that was ever known, the last value. */
+  readonly #lastKnown = new Map<string, number>()
+  #isStale = false
   #tickedMs: number
   #sizedMs: number
   #tickMs = TICK_MS
@@ -110,6 +115,14 @@ export class Governor {
     this.traffic.demandBytes += bytes
   }
 
+  /** Other ghosts, or none. */
+  setGhosts(ghosts: Ghosts | undefined): void {
+    if (this.#governed.ghosts !== undefined) this.#governed.ghosts.onFound = undefined
+    this.#governed.ghosts = ghosts
+    this.#ghostHits = 0
+    this.#ghostHitBytes = 0
+  }
+
   /** The plan has changed: the share of write memory stays what it was found to be, within the new bounds. */
   configure(plan: Plan): void {
     const { admission } = this.#governed
@@ -142,7 +155,7 @@ export class Governor {
     const { admission, host } = this.#governed
     const { sizeBytes, rateBytesPerSecond, pressure, pressureKnown } = this.sizer.stats()
     return {
-      memtable: { sizeBytes, rateBytesPerSecond, ...(pressure === undefined ? {} : { pressure }), pressureKnown },
+      memtable: { sizeBytes, rateBytesPerSecond, ...(pressure === undefined ? {} : { pressure }), pressureKnown: pressureKnown && !this.#isStale },
       credits: { limitBytes: admission.limitBytes, usedBytes: admission.usedBytes, waiting: admission.waiting },
       tuner: {
         enabled: this.#tunes, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, standing: this.#tuner.standing,
@@ -243,11 +256,12 @@ export class Governor {
 
   /** When the machine or the container runs out of memory, the cache is what can be done without. */
   #yieldToHost(): void {
-    const { host, cache, admission, budget } = this.#governed
+    const { host, cache, admission } = this.#governed
     const { pressure } = host.pressure()
     if (pressure === undefined) return
     const factor = pressureFactor(pressure, PRESSURE_THRESHOLD)
-    const limitBytes = factor === 1 ? Infinity : Math.floor(factor * budget.totalBytes)
+    if (factor < 1 && !this.#pressed) this.#pressedFromBytes = cache.bytesHeld
+    const limitBytes = factor === 1 ? Infinity : Math.floor(factor * this.#pressedFromBytes)
     if (limitBytes === this.#pressureBytes) return
     const before = cache.bytesHeld
     this.#pressed = factor < 1
@@ -267,7 +281,13 @@ export class Governor {
     const { host, budget, cache, admission } = this.#governed
     const { totalBytes, usedBytes } = budget
     const value = totalBytes === 0 ? undefined : (usedBytes - cache.bytesHeld - admission.arenas.bytes) / totalBytes
-    return combinePressure([...host.pressure().parts, { name: 'budget', value }]).pressure
+    this.#isStale = false
+    const parts = host.pressure().parts.map(part => {
+      if (part.value === undefined) this.#isStale = true
+      else this.#lastKnown.set(part.name, part.value)
+      return { name: part.name, value: this.#lastKnown.get(part.name) }
+    })
+    return combinePressure([...parts, { name: 'budget', value }]).pressure
   }
 }
 

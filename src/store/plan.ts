@@ -71,6 +71,10 @@ const TUNES_FROM_BYTES = 12 * MIB
 const WORKER_FROM_BYTES = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
+/** Tables of each further store that shares a budget. */
+const STORE_METADATA_BYTES = 128 * KIB
+/** Of the spare for new tables, what flushes leave to merges. */
+export const MERGE_SPARE_BYTES: number = 32 * KIB
 /** Windows and cache that merges and memtables leave to readers. */
 export const READING_BYTES: number = 512 * KIB
 const LEAST_READING_BYTES = 64 * KIB
@@ -127,6 +131,7 @@ export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): 
     'checksum and compression kernels': plan.kernelBytes,
     [plan.mode === 'worker' ? 'worker' : 'background kernels']: plan.workerBytes,
     // Tables written with this budget may have taken some of it: the store must open again.
+    ...(stores > 1 ? { 'metadata of further stores': (stores - 1) * STORE_METADATA_BYTES } : {}),
     'reading': Math.max(LEAST_READING_BYTES, READING_BYTES - tableMetadataBytes),
   }
 }

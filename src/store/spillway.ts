@@ -74,6 +74,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     this.#recovery = recovery
     this.#tenant = {
       reclaimableBytes: () => committer.exchange.reclaimableBytes,
+      unflushedBytes: () => core.active.memtable.liveBytes,
       yieldMemtable: () => committer.exchange.yield(),
       retryFlush: () => background.retryNow(),
       heldBy: () => committer.exchange.heldBy,

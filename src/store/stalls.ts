@@ -15,6 +15,8 @@ import type { StallCause, StallReport } from './types.ts'
 /** The delay of a verdict is for so many bytes; smaller writes owe their share of it. */
 const QUANTUM_BYTES = 64 * 1024
 const REMEMBERED = 16
+/** Less work inside a call is no stall. */
+const LEAST_WORK_MS = 1
 
 class Tally {
   count = 0
@@ -28,8 +30,12 @@ export class Stalls {
   #cause: StallCause = 'memory'
   #owedMs = 0
   #owedFor: StallCause = 'runs'
+  /** Delays that go on, since when, and for what. */
+  #delays = 0
+  #delayedMs = 0
+  #delayedFor: StallCause = 'runs'
   readonly #all = new Tally()
-  readonly #byCause: Record<StallCause, Tally> = { flush: new Tally(), merge: new Tally(), memory: new Tally(), runs: new Tally(), debt: new Tally() }
+  readonly #byCause: Record<StallCause, Tally> = { flush: new Tally(), merge: new Tally(), memory: new Tally(), runs: new Tally(), debt: new Tally(), work: new Tally() }
   readonly #recent: { cause: StallCause, endedMs: number, durationMs: number }[] = []
 
   constructor(core: Core) {
@@ -41,9 +47,10 @@ export class Stalls {
   /** True when writers owe a delay that a timer can measure. */
   get owes(): boolean { return this.#owedMs >= 1 }
 
-  /** Writers wait for `cause` from now on; nothing if they do already. */
+  /** Writers wait for `cause` from now on. What they waited for before, if it was something else, has ended. */
   begin(cause: StallCause): void {
-    if (this.#sinceMs !== undefined) return
+    if (this.#sinceMs !== undefined && this.#cause === cause) return
+    this.end()
     this.#sinceMs = this.#core.host.clock.nowMs()
     this.#cause = cause
     tellStall({ directory: this.#core.directory, phase: 'begin', cause })
@@ -72,8 +79,25 @@ export class Stalls {
     const delayMs = Math.min(this.#owedMs, 10 * plan.stall.maxDelayMs)
     this.#owedMs = 0
     this.#count(this.#owedFor, delayMs)
-    tellStall({ directory, phase: 'begin', cause: this.#owedFor, durationMs: delayMs })
+    const cause = this.#owedFor
+    tellStall({ directory, phase: 'begin', cause, durationMs: delayMs })
+    if (this.#delays++ === 0) this.#delayedMs = this.#core.host.clock.nowMs()
+    this.#delayedFor = cause
+    this.#core.host.scheduler.later(delayMs, () => {
+      this.#delays--
+      tellStall({ directory, phase: 'end', cause, durationMs: delayMs })
+    }, true)
     return delayMs
+  }
+
+  /** Jobs without a thread of their own were helped inside a write, since so many ms of the clock. */
+  helped(sinceMs: number): void {
+    const durationMs = this.#core.host.clock.nowMs() - sinceMs
+    if (durationMs < LEAST_WORK_MS) return
+    const { directory } = this.#core
+    this.#count('work', durationMs)
+    tellStall({ directory, phase: 'begin', cause: 'work' })
+    tellStall({ directory, phase: 'end', cause: 'work', durationMs })
   }
 
   report(): StallReport {
@@ -83,7 +107,9 @@ export class Stalls {
       ...this.#all,
       byCause: Object.fromEntries(Object.entries(this.#byCause).map(([name, tally]) => [name, { ...tally }])) as StallReport['byCause'],
       verdict: { delayMs, stop, ...(cause === undefined ? {} : { cause }) },
-      ...(this.#sinceMs === undefined ? {} : { current: { cause: this.#cause, ageMs: nowMs - this.#sinceMs } }),
+      ...(this.#sinceMs !== undefined
+        ? { current: { cause: this.#cause, ageMs: nowMs - this.#sinceMs } }
+        : this.#delays > 0 ? { current: { cause: this.#delayedFor, ageMs: nowMs - this.#delayedMs } } : {}),
       recent: this.#recent.map(({ cause, endedMs, durationMs }) => ({ cause, agoMs: nowMs - endedMs, durationMs })),
     }
   }

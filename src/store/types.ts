@@ -88,8 +88,9 @@ export type BatchOperation<K, V> =
 /**
  * Why writers are slowed. Waits: 'flush' = the memtable before is still being written, 'merge' = so many runs that a merge must
  * end first, 'memory' = the memory is in use elsewhere, by other stores or merges. Delays: 'runs' and 'debt' = merges fall behind.
+ * 'work' = a small budget has no worker, and the write did a share of flushing and merging itself.
  */
-export type StallCause = 'flush' | 'merge' | 'memory' | 'runs' | 'debt'
+export type StallCause = 'flush' | 'merge' | 'memory' | 'runs' | 'debt' | 'work'
 
 export interface StallTally {
   count: number

@@ -21,17 +21,20 @@ export interface QueuedWrite {
   readonly bytes: number
   readonly deferred: Deferred
   readonly signal: AbortSignal | undefined
-  onAbort: (() => void) | undefined
 }
 
 export class WriteQueue {
   readonly #onAborted: () => void
+  readonly #onBytes: (bytes: number) => void
+  /** One listener a signal, however many writes share it. */
+  readonly #signals = new Map<AbortSignal, { writes: Set<QueuedWrite>, listener: () => void }>()
   readonly #waiting: QueuedWrite[] = []
   #bytes = 0
 
-  /** `onAborted`: a waiter has left; it may have been the first. */
-  constructor(onAborted: () => void) {
+  /** `onAborted`: waiters have left; the first may be among them. `onBytes`: so many more bytes are held, or fewer. */
+  constructor(onAborted: () => void, onBytes: (bytes: number) => void) {
     this.#onAborted = onAborted
+    this.#onBytes = onBytes
   }
 
   get length(): number { return this.#waiting.length }
@@ -39,13 +42,11 @@ export class WriteQueue {
   get first(): QueuedWrite | undefined { return this.#waiting[0] }
 
   push(operations: Operations, durability: Durability, bytes: number, signal: AbortSignal | undefined): QueuedWrite {
-    const write: QueuedWrite = { operations, durability, bytes, deferred: deferred(), signal, onAbort: undefined }
-    if (signal !== undefined) {
-      write.onAbort = () => this.#abort(write)
-      signal.addEventListener('abort', write.onAbort, { once: true })
-    }
+    const write: QueuedWrite = { operations, durability, bytes, deferred: deferred(), signal }
+    if (signal !== undefined) this.#listen(write, signal)
     this.#waiting.push(write)
     this.#bytes += bytes
+    this.#onBytes(bytes)
     return write
   }
 
@@ -61,16 +62,35 @@ export class WriteQueue {
     while (this.#waiting.length > 0) this.shift().deferred.reject(error)
   }
 
-  #abort(write: QueuedWrite): void {
-    this.#waiting.splice(this.#waiting.indexOf(write), 1)
-    this.#left(write)
-    write.deferred.reject(abortedError(write.signal!, write.bytes))
-    this.#onAborted()
+  #listen(write: QueuedWrite, signal: AbortSignal): void {
+    const known = this.#signals.get(signal)
+    if (known !== undefined) {
+      known.writes.add(write)
+      return
+    }
+    const writes = new Set([write])
+    const listener = (): void => {
+      for (const aborted of [...writes]) {
+        this.#waiting.splice(this.#waiting.indexOf(aborted), 1)
+        this.#left(aborted)
+        aborted.deferred.reject(abortedError(signal, aborted.bytes))
+      }
+      this.#onAborted()
+    }
+    this.#signals.set(signal, { writes, listener })
+    signal.addEventListener('abort', listener, { once: true })
   }
 
   #left(write: QueuedWrite): void {
     this.#bytes -= write.bytes
-    if (write.onAbort !== undefined) write.signal!.removeEventListener('abort', write.onAbort)
+    this.#onBytes(-write.bytes)
+    const { signal } = write
+    const known = signal === undefined ? undefined : this.#signals.get(signal)
+    if (known === undefined) return
+    known.writes.delete(write)
+    if (known.writes.size > 0) return
+    this.#signals.delete(signal!)
+    signal!.removeEventListener('abort', known.listener)
   }
 }
 

@@ -41,7 +41,7 @@ export class Writer {
     this.#committer = committer
     this.#exchange = committer.exchange
     this.#stalls = committer.stalls
-    this.#queue = new WriteQueue(() => this.#waiterLeft())
+    this.#queue = new WriteQueue(() => this.#waiterLeft(), bytes => { core.engine.queuedBytes += bytes })
   }
 
   /** Writes that wait for room. */
@@ -124,11 +124,12 @@ export class Writer {
     const { bytes } = operations
     const kept = bytes > core.plan.queueBytes ? operations : operations.keep()
     const { promise } = queue.push(kept, durability, bytes, signal).deferred
+    const { engine } = core
     core.engine.governor.recordDemand(bytes)
     this.#stalls.begin(this.#exchange.stallCause)
     this.#background.retryNow()
     // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
-    while (queue.bytes > core.plan.queueBytes && queue.length > 0) {
+    while (engine.queuedBytes > core.plan.queueBytes && queue.length > 0) {
       try {
         this.#waitInside()
       } catch (error) {
@@ -251,6 +252,9 @@ export class Writer {
   #helpJobs(): void {
     const steps = this.#exchange.owedSteps
     this.#exchange.owedSteps = 0
-    this.#core.engine.runner.help(steps)
+    const { engine, host } = this.#core
+    const sinceMs = host.clock.nowMs()
+    engine.runner.help(steps)
+    if (engine.runner.mode === 'inline') this.#stalls.helped(sinceMs)
   }
 }

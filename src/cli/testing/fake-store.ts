@@ -83,7 +83,7 @@ export class FakeStore implements Store {
       memtables: [{ entries: 1, bytes: 10, capacityBytes: 100, sealed: false }],
       written: { userBytes: 100, operations: 3, logBytes: 120, flushBytes: 80, mergeBytes: 40, valueFileBytes: 0, manifestBytes: 10, amplification: 2.5 },
       flushes: 1, merges: 0, backgroundErrors: 0, 
-      stalls: { ...none, byCause: { flush: none, merge: none, memory: none, runs: none, debt: none }, verdict: { delayMs: 0, stop: false }, recent: [] },
+      stalls: { ...none, byCause: { flush: none, merge: none, memory: none, runs: none, debt: none, work: none }, verdict: { delayMs: 0, stop: false }, recent: [] },
       waiting: { writes: 0, bytes: 0 }, unflushedBytes: 10,
       governor: {
         memtable: { sizeBytes: 1 << 16, rateBytesPerSecond: 1000, pressureKnown: false }, credits: { limitBytes: 1 << 18, usedBytes: 1 << 16, waiting: 0 },
