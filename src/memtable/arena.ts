@@ -55,6 +55,14 @@ function freeList(block: number): number {
   return H_FREE_LISTS + EXACT_WORDS + (exponent - 7) * 16 + ((block >>> (exponent - 4)) - 16)
 }
 
+/**
+ * Memory for an arena that two threads share. A growable buffer (this one never grows) is mapped by itself and unmapped whole;
+ * others come from malloc, leave holes in its heap, and by their size make it keep what it would give back otherwise.
+ */
+export function arenaBuffer(bytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(bytes, { maxByteLength: bytes })
+}
+
 export class Arena {
   readonly words: Int32Array
   readonly bytes: Uint8Array

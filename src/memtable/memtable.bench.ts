@@ -1,5 +1,6 @@
 /** By hand: `node dist/memtable/memtable.bench.js [entries]`. Speed of the memtable, and its overhead per entry. */
 import { Hit, MAX_SEQ, KIND_PUT } from '../base/cursor.ts'
+import { arenaBuffer } from './arena.ts'
 import { Memtable } from './memtable.ts'
 
 const ENTRIES = Number(process.argv[2] ?? 300_000)
@@ -50,7 +51,7 @@ for (const [name, make] of Object.entries(shapes)) {
     absent[i * KEY + 13]! ^= 0x80
   }
   const value = new Uint8Array(VALUE).fill(120)
-  const table = new Memtable(new SharedArrayBuffer(Math.ceil((ENTRIES * 200) / 4096) * 4096 + 65536))
+  const table = new Memtable(arenaBuffer(Math.ceil((ENTRIES * 200) / 4096) * 4096 + 65536))
   const hit = new Hit()
   const best = { insert: Infinity, hit: Infinity, miss: Infinity, iterate: Infinity, back: Infinity, seek: Infinity }
   let sum = 0

@@ -12,6 +12,7 @@
  * dropped seldom: when the budget shrinks or somebody else needs the memory.
  */
 import type { Account, Lease } from '../memory/budget.ts'
+import { arenaBuffer } from '../memtable/arena.ts'
 
 export const RESERVED_ARENAS = 2
 export const SMALLEST_ARENA_BYTES: number = 256 * 1024
@@ -120,7 +121,7 @@ export class Arenas {
       this.#reserveUsed++
     }
     this.#bytes += size
-    return { buffer: new SharedArrayBuffer(size), lease }
+    return { buffer: arenaBuffer(size), lease }
   }
 
   #drop(arena: Arena): void {

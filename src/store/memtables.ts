@@ -3,6 +3,7 @@
  * flush holds a placeholder of a few KiB instead of an arena.
  */
 import type { Account } from '../memory/budget.ts'
+import { arenaBuffer } from '../memtable/arena.ts'
 import { Memtable } from '../memtable/memtable.ts'
 import { MemtableRanges } from './memtable-ranges.ts'
 
@@ -22,7 +23,7 @@ export class MemtableSlot {
   /** `account`: for what reading its range tombstones takes. */
   constructor(buffer: SharedArrayBuffer | undefined, logNumber: number, account: Account) {
     this.isPlaceholder = buffer === undefined
-    buffer ??= new SharedArrayBuffer(Memtable.MIN_BYTES)
+    buffer ??= arenaBuffer(Memtable.MIN_BYTES)
     this.buffer = buffer
     this.logNumber = logNumber
     this.memtable = new Memtable(buffer)
