@@ -414,6 +414,8 @@ test('a batch of several large values that has to wait is written before its cal
     for (let i = 0; i < 6; i++) assert.ok(db.getSync(`${round} ${i}`)!.every(byte => byte === 10 * round + i), `${round} ${i}`)
   }
   checkLedger(db)
+  // A flush may be under way.
+  await host.idle()
   checkFiles(host, db)
   await closeEmpty(host, db)
 })
