@@ -9,6 +9,7 @@ export type { AccountReport, MemoryReport } from './memory/budget.ts'
 export type { Codec, Encoding, EncodingName } from './store/encoding.ts'
 export type {
   BatchOperation, CompactionOption, CompressionOption, Durability, GovernorReport, IteratorOptions, OpenOptions, RangeOptions, ReadOptions,
-  StallCause, StallReport, StoreStats, VerifyReport, WriteOptions,
+  StallCause, StallReport, StallTally, StoreStats, VerifyReport, WriteOptions,
 } from './store/types.ts'
 export type { BudgetEvent, ErrorEvent, FlushEvent, MemoryEvent, MergeEvent, StallEvent } from './store/events.ts'
+export type { TunerDecision } from './memory/tuner.ts'

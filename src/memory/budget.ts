@@ -22,7 +22,7 @@ export interface AccountReport {
   highWaterBytes: number
   /** What bounds it, in words. */
   bound: string
-  /** Bytes of the buffers that are there now, where they can be counted: never more than `bytes`, less where a reserve waits. */
+  /** Bytes of the buffers that are there now, where they can be counted: not more than `bytes`, but for one write that waits inside its call; less where a reserve waits. */
   heldBytes?: number
 }
 

@@ -103,7 +103,7 @@ export class MemtableExchange {
         return this.#takeArena(Math.min(plan.batchArenaBytes, 2 * capacityBytes))
       }
       throw invalidArgument(
-        `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most a quarter of it)`,
+        `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most the power of two below a quarter of it)`,
         { operations: count, capacityBytes },
       )
     }
