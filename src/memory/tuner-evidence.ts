@@ -29,6 +29,7 @@ export class Evidence {
   demandBytes = 0
   writtenBytes = 0
   flushedBytes = 0
+  gets = 0
 
   add(sample: TunerSample): void {
     this.samples++
@@ -40,6 +41,7 @@ export class Evidence {
     this.demandBytes += sample.demandBytes
     this.writtenBytes += sample.writtenBytes
     this.flushedBytes += sample.flushedBytes
+    this.gets += sample.gets ?? 0
   }
 
   /** What is older counts less. */
@@ -53,6 +55,7 @@ export class Evidence {
     this.demandBytes /= 2
     this.writtenBytes /= 2
     this.flushedBytes /= 2
+    this.gets /= 2
   }
 }
 

@@ -292,6 +292,23 @@ test('merges that cost more than reads by the byte weigh more', () => {
   assert.ok(dear.writeBytes > 1.5 * cheap.writeBytes, `${dear.writeBytes / MIB} MiB, ${cheap.writeBytes / MIB}`)
 })
 
+test('what gets pay for the runs that smaller memtables leave counts against the cache', () => {
+  const ends = [0, 4000].map(gets => {
+    const tuner = new MemoryTuner({ mergeCost: 4, runCostBytes: 128 })
+    let writeBytes = 16 * MIB
+    for (let i = 0; i < 200; i++) {
+      const decision = tuner.decide(sampleOf({
+        nowMs: i, writeBytes, cacheBytes: 64 * MIB - writeBytes, hits: 16_000, misses: 2000, missBytes: 2000 * BLOCK, ghostHits: 60, ghostHitBytes: 60 * BLOCK,
+        ghostBytes: 8 * MIB, writtenBytes: MIB / 64, demandBytes: MIB / 64, flushedBytes: MIB / 64, mergeBytes: MIB / 64, gets,
+      }))
+      if (decision !== undefined) writeBytes = decision.toWriteBytes
+    }
+    return writeBytes
+  })
+  assert.ok(ends[0]! < 4 * MIB, `without gets the cache takes what it may: ${ends[0]! / MIB} MiB are left`)
+  assert.ok(ends[1]! >= 8 * MIB, `${ends[1]! / MIB} MiB`)
+})
+
 for (const noise of [0, 0.2]) {
   test(`a mixed load settles near the cheapest split and stays there, noise ${noise}`, () => {
     for (const [reads, writes] of [[20_000, 8 * MIB], [5_000, 8 * MIB], [40_000, 4 * MIB], [2_000, 16 * MIB]] as const) {

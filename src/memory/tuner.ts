@@ -6,6 +6,7 @@
  * - to the cache: the misses that found their ghost, s / (extent of the ghosts) of them.
  * - to write memory: a byte is merged about log(data / memtable) times, so M bytes of merge I/O become
  *   M x ln(data / larger memtable) / ln(data / memtable). A byte merged may count as several bytes read (`mergeCost`).
+ *   And larger memtables leave fewer runs: each is something for a get to look into (`runCostBytes`).
  * What it costs the other side is the same taken the other way; for the cache this is a lower bound, because what
  * its last bytes are worth nobody has measured. So a move to write memory may prove wrong: then ghosts are found and it is undone.
  *
@@ -59,6 +60,8 @@ export interface TunerSample {
   flushedBytes: number
   /** Bytes read and written by merges. */
   mergeBytes: number
+  /** Gets that looked into tables. Default 0. */
+  gets?: number
 }
 
 export interface TunerOptions {
@@ -80,6 +83,8 @@ export interface TunerOptions {
   patience?: number
   /** What a byte merged costs, in bytes of missed blocks. Default 1. */
   mergeCost?: number
+  /** What one more run costs a get, in bytes of missed blocks. Default 0. */
+  runCostBytes?: number
   /** Memtables that share the write memory. Default 2. */
   memtables?: number
   /** Moves are whole multiples of this. Default 64 KiB. */
@@ -104,7 +109,7 @@ export interface TunerDecision {
 
 const DEFAULTS: Required<TunerOptions> = {
   stepShare: 0.05, smallestStepShare: 0.005, hysteresis: 0.3, minSavedShare: 0.001, minReads: 1000, minGhostHits: 16, minMemtables: 4,
-  patience: 5, mergeCost: 1, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
+  patience: 5, mergeCost: 1, runCostBytes: 0, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
 }
 
 /** Before the first judgement of merges so many times `minMemtables` must be written. */
@@ -127,6 +132,8 @@ const OTHER_WORKLOAD = Math.log(3)
 const HORIZON_MEMTABLES = 64
 /** Sizes of runs grow by about this factor from one merge to the next: for merges nobody has seen yet. */
 const USUAL_FANOUT = 4
+/** Runs of one size: none after a merge, USUAL_FANOUT - 1 before the next. */
+const RUNS_A_SIZE = (USUAL_FANOUT - 1) / 2
 /** How much held back demand may add to the weight of merges. */
 const MAX_DEMAND_FACTOR = 4
 
@@ -228,15 +235,15 @@ export class MemoryTuner {
     const cacheWorth = ghostWorth(evidence, stepBytes)
     const merges = this.#mergeIo()
     const costly = this.#isAmplificationKnown(sample) ? merges : Math.max(merges, mergeCost * usualMergeIo(sample, evidence, memtables))
-    const toCache: Worth = { saved: cacheWorth, lost: costly * mergeShare(sample, -stepBytes, memtables) }
-    const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, memtables), lost: cacheWorth }
+    const toCache: Worth = { saved: cacheWorth, lost: costly * mergeShare(sample, -stepBytes, memtables) + this.#runIo(sample, -stepBytes) }
+    const toWrite: Worth = { saved: merges * mergeShare(sample, stepBytes, memtables) + this.#runIo(sample, stepBytes), lost: cacheWorth }
     const least = minSavedShare * (evidence.missBytes + evidence.flushedBytes + merges)
     const pays = ({ saved, lost }: Worth): boolean => saved > lost * (1 + hysteresis) && saved - lost > least
 
     // Nothing moves to a side that has just stopped being used.
     if (readsKnown && this.#reading.goesOn && evidence.ghostHits >= minGhostHits && pays(toCache)) {
       return this.#move(sample, 'cache', `${sizeOf(stepBytes)} more cache would have saved ${sizeOf(toCache.saved)} of reads ` +
-        `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost / mergeCost)} of merges`)
+        `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost / mergeCost)} of merges and of runs to look through`)
     }
     if (writesKnown && this.#writing.goesOn && pays(toWrite)) {
       return this.#move(sample, 'write', `${sizeOf(stepBytes)} more write memory would have saved ${sizeOf(toWrite.saved / mergeCost)} of ` +
@@ -299,6 +306,17 @@ export class MemoryTuner {
   #mergeIo(): number {
     const { demandBytes, writtenBytes } = this.#evidence
     return this.#amplification.value * Math.max(writtenBytes, Math.min(demandBytes, MAX_DEMAND_FACTOR * writtenBytes))
+  }
+
+  /**
+   * What gets save (or pay) for the runs that memtables larger (smaller) by the step leave less (more): where runs of one size
+   * become one of the next, there are RUNS_A_SIZE of each on average, and ln(data / memtable) / ln(USUAL_FANOUT) sizes.
+   */
+  #runIo(sample: TunerSample, stepBytes: number): number {
+    if (!this.#writing.goesOn) return 0
+    const smaller = Math.max(1, Math.min(sample.writeBytes, sample.writeBytes + stepBytes))
+    const larger = Math.max(sample.writeBytes, sample.writeBytes + stepBytes)
+    return this.#evidence.gets * this.#options.runCostBytes * RUNS_A_SIZE * Math.log(larger / smaller) / Math.log(USUAL_FANOUT)
   }
 
   /** The logarithm of reads per 4 KiB written, by the sample: it tells one workload from another, whatever the sizes of cache and memtables. */

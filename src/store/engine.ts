@@ -172,6 +172,7 @@ export class Engine {
       this.governor = new Governor({
         host, budget, cache: this.cache, ghosts: undefined, admission: this.admission,
         tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
+        gets: () => this.blocks.gets,
         makeRoom: () => this.makeRoom(),
       }, plan)
       this.#closers.push(() => this.governor.close())

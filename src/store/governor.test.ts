@@ -25,7 +25,7 @@ function governed(budgetBytes: number) {
   budget.addReclaimer(bytes => admission.arenas.releaseFree(bytes))
   budget.addReclaimer(bytes => cache.shrink(bytes))
   const asked = { count: 0 }
-  const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes, makeRoom: () => { asked.count++ } }, plan)
+  const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes, gets: () => 0, makeRoom: () => { asked.count++ } }, plan)
   // Write memory is in use, as far as the limit goes.
   const arenas: SharedArrayBuffer[] = []
   const fill = (): void => {
@@ -172,7 +172,7 @@ test('a budget that is nearly all floor is not tuned', () => {
   const plan = makePlan(7 * MIB, 4096)
   const admission = new Admission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError() {} })
   const cache = new BlockCache(budget.account('block cache', ''))
-  const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0, makeRoom() {} }, plan)
+  const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0, gets: () => 0, makeRoom() {} }, plan)
   assert.equal(governor.report().tuner.enabled, false)
   governor.close()
 })

@@ -32,7 +32,10 @@ export class Reader {
     if (!this.#inMemtable(core.active, key, start, end, snapshotSeq)) {
       let done = false
       for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
-      if (!done) this.#cover = core.tree.get(core.blocks, key, start, end, hashKey(key, start, end), snapshotSeq, this.#cover, hit)
+      if (!done) {
+        core.blocks.gets++
+        this.#cover = core.tree.get(core.blocks, key, start, end, hashKey(key, start, end), snapshotSeq, this.#cover, hit)
+      }
     }
     return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
   }

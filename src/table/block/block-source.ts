@@ -30,6 +30,8 @@ export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
   start = 0
   end = 0
+  /** Point reads that looked into tables: each pays for every run there is. */
+  gets = 0
   readonly #cache: BlockCache
   readonly #loader: StoredBlockReader
 
