@@ -179,6 +179,7 @@ export class Committer implements PendingGroup {
         const problem = this.#append(operations, durability)
         if (problem === 'none') {
           this.#values.keep()
+          this.exchange.settle()
           return true
         }
         if (this.#group !== undefined) {
@@ -187,7 +188,10 @@ export class Committer implements PendingGroup {
           this.#logs.writeOut()
         } else {
           const left = problem === 'log' ? this.#appendLarge(operations, durability) : problem
-          if (left === 'none') return true
+          if (left === 'none') {
+            this.exchange.settle()
+            return true
+          }
           if (left === 'memory' || !this.exchange.makeRoom(operations.count)) break
         }
       }

@@ -38,6 +38,8 @@ export class MemtableExchange {
   readonly #group: PendingGroup
   /** Why it could not be sealed for others, the last time. */
   #yieldError: Error | undefined
+  /** An arena that the operations which wait fit into, as far as is known: smaller ones are of no use to them. */
+  #neededBytes = SMALLEST_ARENA_BYTES
   /** Steps of jobs that a writer owes for the memtable it filled. */
   owedSteps = 0
 
@@ -99,8 +101,9 @@ export class MemtableExchange {
       const capacityBytes = active.buffer.byteLength
       if (capacityBytes < plan.batchArenaBytes) {
         this.#replaceActive(undefined)
+        this.#neededBytes = Math.min(plan.batchArenaBytes, 2 * capacityBytes)
         engine.admission.give(active.buffer)
-        return this.#takeArena(Math.min(plan.batchArenaBytes, 2 * capacityBytes))
+        return this.#takeArena(this.#neededBytes)
       }
       throw invalidArgument(
         `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most the power of two below a quarter of it)`,
@@ -111,7 +114,12 @@ export class MemtableExchange {
       if (!this.canSeal) return false
       this.seal()
     }
-    return this.#takeArena(SMALLEST_ARENA_BYTES)
+    return this.#takeArena(this.#neededBytes)
+  }
+
+  /** What waited for room has it, or waits no longer. */
+  settle(): void {
+    this.#neededBytes = SMALLEST_ARENA_BYTES
   }
 
   /** Hand the active memtable to a flush, its log segment with it. */
@@ -156,6 +164,7 @@ export class MemtableExchange {
 
   /** Nobody waits for an arena any more. */
   leave(): void {
+    this.settle()
     this.#core.engine.admission.leave(this)
   }
 

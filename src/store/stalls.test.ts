@@ -187,3 +187,23 @@ test('ten thousand overwrites of one key leave one key and one value accounted',
   assert.equal(db.stats().unflushedBytes, unflushedBytes)
   await closeEmpty(host, db)
 })
+
+test('a batch that does not fit the smallest memtable waits for a larger one, and does not take and drop small ones meanwhile', async () => {
+  const host = slowHost()
+  const budget = new Budget('8 MiB')
+  const db = await within(host, Spillway.open('/db', { budget, host }))
+  let looks = 0
+  // No room but for the smallest. (So many looks end what would have no end.)
+  budget.denies = (account, bytes) => account === 'memtables' && bytes > 256 * 1024 && ++looks < 5000
+  const batch = db.batch(Array.from({ length: 700 }, (_, i) => ({ type: 'put' as const, key: `batch:${i}`, value: VALUE })))
+  const settled = batch.then(() => 'written', (error: { code: string }) => error.code)
+  for (let i = 0; i < 200 && looks < 5000; i++) await turns(1)
+  assert.ok(looks < 500, `${looks} looks for a larger arena`)
+  budget.denies = undefined
+  await within(host, db.put('other', VALUE).catch(() => {}))
+  const outcome = await within(host, settled)
+  if (outcome === 'written') assert.equal(db.getSync('batch:699'), VALUE)
+  else assert.equal(outcome, 'SPILLWAY_BUDGET_TOO_SMALL')
+  checkLedger(db)
+  await closeEmpty(host, db)
+})

@@ -60,11 +60,14 @@ function work(list: JobList): void {
 }
 
 function takeRequests(list: JobList): void {
+  let collects = false
   for (let envelope = receiveMessageOnPort(port); envelope !== undefined; envelope = receiveMessageOnPort(port)) {
     const { id, request } = envelope.message as RequestMessage
-    if (request === undefined) collectGarbage()
+    if (request === undefined) collects = true
     else list.add(id, request)
   }
+  // Asked for many times, done once.
+  if (collects) collectGarbage()
 }
 
 function report(id: number, error: Error | undefined, result: unknown): void {
