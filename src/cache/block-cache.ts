@@ -24,6 +24,8 @@ export interface BlockCacheOptions {
   ghosts?: Ghosts
   /** Size of a slot, and so of the largest block: default 256 KiB. */
   slotBytes?: number
+  /** Asked to make so many bytes free, where nothing is, before a slot is taken within the limit. */
+  makeRoom?: (bytes: number) => void
 }
 
 export interface BlockCacheStats {
@@ -71,6 +73,7 @@ export class BlockCache {
 
   readonly #account: Account
   readonly #slotBytes: number
+  readonly #roomMaker: ((bytes: number) => void) | undefined
   #ghosts: Ghosts | undefined
   #limitBytes = Infinity
   #missBytes = 0
@@ -99,6 +102,7 @@ export class BlockCache {
       throw invalidArgument(`slotBytes must be a whole number from 64 to ${2 ** 30}, not ${this.#slotBytes}`)
     }
     this.#ghosts = options.ghosts
+    this.#roomMaker = options.makeRoom
     this.#directory = new BlockDirectory(account)
   }
 
@@ -162,6 +166,14 @@ export class BlockCache {
     this.#inserts++
     this.#point(entry)
     return true
+  }
+
+  /** Forget one block, if it is here. */
+  forget(table: number, offset: number): void {
+    const entry = offset >>> 0 === offset ? this.#directory.find(table, offset) : NONE
+    if (entry === NONE) return
+    this.#ghosts?.add(table, offset, this.#directory.length(entry))
+    this.#forget(entry)
   }
 
   /** Forget all blocks of a deleted table. Slots left empty are the next to be used again. */
@@ -243,7 +255,12 @@ export class BlockCache {
   #makeEntryRoom(): boolean {
     const directory = this.#directory
     while (directory.count === directory.capacity) {
-      if (directory.reserve(Math.max(MIN_CAPACITY, directory.capacity * 2))) return true
+      const capacity = Math.max(MIN_CAPACITY, directory.capacity * 2)
+      if (directory.reserve(capacity)) return true
+      if (this.#roomMaker !== undefined && this.bytesHeld < this.#limitBytes) {
+        this.#roomMaker(BlockDirectory.bytesFor(capacity))
+        if (directory.reserve(capacity)) return true
+      }
       if (this.#oldest === undefined) return false
       this.#releaseOldest()
     }
@@ -331,6 +348,7 @@ export class BlockCache {
 
   #takeSlot(): Slot | undefined {
     if (this.bytesHeld + this.#slotBytes > this.#limitBytes) return undefined
+    if (this.#account.budget.freeBytes < this.#slotBytes) this.#roomMaker?.(this.#slotBytes)
     // Asked first: a full budget is the cache's normal state, not a denial worth counting.
     if (this.#account.budget.freeBytes < this.#slotBytes) return undefined
     const lease = this.#account.tryLease(this.#slotBytes, false)

@@ -47,6 +47,9 @@ export class BlockDirectory {
     this.#account = account
   }
 
+  /** What entries for so many blocks take. */
+  static bytesFor(capacity: number): number { return capacity * BYTES_PER_ENTRY }
+
   get count(): number { return this.#count }
   get capacity(): number { return this.#capacity }
   get bytes(): number { return this.#capacity * BYTES_PER_ENTRY }

@@ -4,7 +4,7 @@
  */
 import { SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
-import type { BlockCache } from '../cache/block-cache.ts'
+import type { TwoLevelCache } from '../cache/two-level-cache.ts'
 import type { Strategy } from '../compaction/strategy.ts'
 import type { Host, HostLock } from '../host/host.ts'
 import { ManifestStore } from '../manifest/manifest-store.ts'
@@ -42,7 +42,7 @@ export class Core {
   readonly settings: Settings
   readonly engine: Engine
   readonly kernels: Kernels
-  readonly cache: BlockCache
+  readonly cache: TwoLevelCache
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
   readonly snapshots: SnapshotList

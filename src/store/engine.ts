@@ -11,6 +11,7 @@ import { invalidArgument } from '../base/errors.ts'
 import type { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import { BlockCache } from '../cache/block-cache.ts'
+import { TwoLevelCache } from '../cache/two-level-cache.ts'
 import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
 import { Ghosts } from '../cache/ghosts.ts'
@@ -25,7 +26,7 @@ import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.t
 import { tellBudget, tellError } from './events.ts'
 import { Governor } from './governor.ts'
 import { LogBuffer } from './log-buffer.ts'
-import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
+import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, WORKER_ALONE_FROM_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 
 /** What the engine asks of each of its stores. */
@@ -50,6 +51,15 @@ export interface Tenant {
   waitingBytes(): number
 }
 
+export interface EngineOptions {
+  /** Further stores may come. Default true. */
+  isShared?: boolean
+  /** A fixed share of the budget for memtables; undefined: tuned. */
+  writeShare?: number | undefined
+  /** Whether blocks may be kept as they are stored. Default true. */
+  compressedCache?: boolean
+}
+
 export interface MergeMemory {
   readAheadBytes: number
   windowBytes: number
@@ -65,7 +75,7 @@ export class Engine {
   readonly host: Host
   readonly budget: Budget
   readonly kernels: Kernels
-  readonly cache: BlockCache
+  readonly cache: TwoLevelCache
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
   readonly admission: Admission
@@ -105,10 +115,10 @@ export class Engine {
   queuedBytes = 0
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
-  static acquire(budget: Budget, host: Host, blockBytes: number, writeShare?: number): Engine {
+  static acquire(budget: Budget, host: Host, blockBytes: number, options: EngineOptions = {}): Engine {
     let engine = engines.get(budget)
     if (engine === undefined) {
-      engine = new Engine(budget, host, blockBytes, writeShare)
+      engine = new Engine(budget, host, blockBytes, options)
       engines.set(budget, engine)
     } else if (engine.host !== host && engine.host.constructor !== host.constructor) {
       throw invalidArgument('stores that share a budget must share their host too')
@@ -119,8 +129,9 @@ export class Engine {
     return engine
   }
 
-  private constructor(budget: Budget, host: Host, blockBytes: number, writeShare: number | undefined) {
-    const plan = makePlan(budget.totalBytes, blockBytes, undefined, writeShare)
+  private constructor(budget: Budget, host: Host, blockBytes: number, { isShared = true, writeShare, compressedCache = true }: EngineOptions) {
+    const mode = !isShared && budget.totalBytes >= WORKER_ALONE_FROM_BYTES ? 'worker' : undefined
+    const plan = makePlan(budget.totalBytes, blockBytes, mode, writeShare)
     this.#writeShare = writeShare
     checkFloor(plan, 0)
     this.host = host
@@ -164,10 +175,13 @@ export class Engine {
       this.logBuffer = new LogBuffer(plan.logBufferBytes)
       this.#ghostsAccount = budget.account('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth')
       const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
-      this.cache = new BlockCache(cacheAccount)
+      const secondAccount = budget.account('compressed blocks', 'a share of what the block cache would have, where that is cheaper')
+      this.cache = new TwoLevelCache(new BlockCache(cacheAccount), secondAccount, () => host.clock.nowMs())
+      this.cache.isEnabled = compressedCache
       this.#closers.push(() => {
         this.cache.close()
         cacheAccount.measure = undefined
+        secondAccount.measure = undefined
       })
       this.governor = new Governor({
         host, budget, cache: this.cache, ghosts: undefined, admission: this.admission,
@@ -188,16 +202,17 @@ export class Engine {
       this.#closers.push(
         budget.addReclaimer(bytes => this.windows.releaseFree(bytes)),
         budget.addReclaimer(bytes => this.admission.arenas.releaseFree(bytes)),
-        budget.addReclaimer(bytes => cacheAccount.bytes > iterators.bytes ? this.cache.shrink(bytes) : 0),
+        budget.addReclaimer(bytes => this.cache.bytesHeld > iterators.bytes ? this.cache.shrink(bytes) : 0),
         budget.addReclaimer(bytes => this.#releaseIdleScans(bytes)),
         budget.addReclaimer(bytes => this.cache.shrink(bytes)),
       )
       kernelsAccount.measure = () => this.kernels.memory.buffer.byteLength
       logAccount.measure = () => this.logBuffer.bytes.buffer.byteLength
       queueAccount.measure = () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.waitingBytes(), 0)
-      cacheAccount.measure = () => this.cache.measure()
+      cacheAccount.measure = () => this.cache.first.measure()
+      secondAccount.measure = () => this.cache.measureSecond()
       memtablesAccount.measure = () => this.admission.arenas.measure()
-      this.blocks = new CachedBlocks(this.cache, this.kernels)
+      this.blocks = new CachedBlocks(this.cache.first, this.kernels, this.cache)
       this.runner = host.runner({
         moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
         module: { jobs },

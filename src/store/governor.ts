@@ -28,7 +28,7 @@ import type { GovernorReport } from './types.ts'
 export interface Governed {
   host: Host
   budget: Budget
-  cache: BlockCache
+  cache: Pick<BlockCache, 'stats' | 'bytesHeld' | 'setLimit'>
   ghosts: Ghosts | undefined
   admission: Admission
   /** Bytes of all tables. */

@@ -10,6 +10,8 @@ import type { Transcoder } from './encoding.ts'
 import type { CompactionOption, Durability, OpenOptions } from './types.ts'
 
 export interface Settings {
+  /** Further stores may come to share it. */
+  sharesBudget: boolean
   budget: Budget
   durability: Durability
   key: Transcoder
@@ -22,11 +24,12 @@ export interface Settings {
   blockBytes: number
   filterBitsPerKey: number
   writeShare: number | undefined
+  compressedCache: boolean
 }
 
 const OPEN_OPTIONS = [
   'budget', 'durability', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists',
-  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'host',
+  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'host',
 ]
 
 export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
@@ -53,6 +56,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     throw invalidArgument(`compression must be 'lz4', 'none' or a list of them by level, not ${JSON.stringify(compression)}`)
   }
   return {
+    sharesBudget: budget instanceof Budget,
     budget: budget instanceof Budget ? budget : new Budget(budget === undefined ? Math.floor(host.memoryLimitBytes() / 4) : budget),
     durability: checkedDurability(options.durability, 'os'),
     key: transcoder(options.keyEncoding ?? 'utf8', 'keyEncoding'),
@@ -64,6 +68,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     blockBytes: between(options.blockBytes, 4096, 1024, 65536, 'blockBytes'),
     filterBitsPerKey: between(options.filterBitsPerKey, 10, 0, 64, 'filterBitsPerKey'),
     writeShare: checkedShare(options.writeShare),
+    compressedCache: flag(options.compressedCache, true, 'compressedCache'),
   }
 }
 

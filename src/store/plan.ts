@@ -69,6 +69,8 @@ export const GHOST_SHARE = 0.1
 const TUNES_FROM_BYTES = 12 * MIB
 /** Below this a worker thread costs more than it gives. */
 const WORKER_FROM_BYTES = 24 * MIB
+/** The same for a budget that no further store can come to share. */
+export const WORKER_ALONE_FROM_BYTES: number = 16 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
 /** Tables of each further store that shares a budget. */

@@ -43,7 +43,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
     waiting: { writes: writer.waiting, bytes: writer.waitingBytes },
     unflushedBytes: [core.active, ...core.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
     governor: core.engine.governor.report(),
-    cache: { hits, misses, blocks, bytes },
+    cache: { hits, misses, blocks, bytes, compressed: core.cache.secondStats() },
     snapshots: {
       open: snapshots.size,
       ...(oldest === undefined ? {} : { oldestSeq: oldest.seq, oldestAgeMs: core.host.clock.nowMs() - oldest.openedMs }),

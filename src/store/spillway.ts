@@ -99,7 +99,9 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     if (typeof directory !== 'string' || directory === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(directory)}`)
     const host: Host = options?.host ?? nodeHost()
     const settings = checkedSettings(options, host)
-    const engine = Engine.acquire(settings.budget, host, settings.blockBytes, settings.writeShare)
+    const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
+      isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache,
+    })
     let core: Core | undefined
     let background: Background | undefined
     try {

@@ -1,5 +1,6 @@
 /** The shapes of the public API: options, operations, reports. */
 import type { Budget, MemoryReport } from '../memory/budget.ts'
+import type { SecondLevelStats } from '../cache/two-level-cache.ts'
 import type { TunerDecision } from '../memory/tuner.ts'
 import type { Host } from '../host/host.ts'
 import type { LeveledOptions } from '../compaction/leveled.ts'
@@ -47,6 +48,8 @@ export interface OpenOptions<K = string, V = string> {
   filterBitsPerKey?: number
   /** @internal A fixed share of the budget for memtables, instead of one that moves with the load; for comparisons. */
   writeShare?: number
+  /** @internal For benchmarks: false = blocks are never kept as they are stored. */
+  compressedCache?: boolean
   /** @internal The outside world; for tests. Default: this machine. */
   host?: Host
 }
@@ -157,7 +160,8 @@ export interface StoreStats {
   unflushedBytes: number
   /** How the memory of the budget is governed: of all stores that share it. */
   governor: GovernorReport
-  cache: { hits: number, misses: number, blocks: number, bytes: number }
+  /** Blocks in memory; `compressed`: the second level, which holds them as they are stored. */
+  cache: { hits: number, misses: number, blocks: number, bytes: number, compressed: SecondLevelStats }
   snapshots: { open: number, oldestSeq?: number, oldestAgeMs?: number }
   iterators: number
   recovery: { logSegments: number, operations: number, droppedBytes: number, orphansRemoved: number, elapsedMs: number }

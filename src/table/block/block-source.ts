@@ -8,6 +8,7 @@ import { EMPTY } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
 import type { Kernels } from '../../base/kernels/kernels.ts'
 import type { BlockCache } from '../../cache/block-cache.ts'
+import type { TwoLevelCache } from '../../cache/two-level-cache.ts'
 import type { TableReader } from '../table-reader.ts'
 import { StoredBlockReader } from './stored-block-reader.ts'
 
@@ -33,10 +34,13 @@ export class CachedBlocks implements BlockSource {
   /** Point reads that looked into tables: each pays for every run there is. */
   gets = 0
   readonly #cache: BlockCache
+  readonly #levels: TwoLevelCache | undefined
   readonly #loader: StoredBlockReader
 
-  constructor(cache: BlockCache, kernels: Kernels) {
+  /** `levels`: of which `cache` is the first. */
+  constructor(cache: BlockCache, kernels: Kernels, levels?: TwoLevelCache) {
     this.#cache = cache
+    this.#levels = levels
     this.#loader = new StoredBlockReader(kernels)
   }
 
@@ -44,7 +48,8 @@ export class CachedBlocks implements BlockSource {
     const cache = this.#cache
     if (!cache.find(table.id, offset)) {
       const loader = this.#loader
-      loader.load(table, offset, storedBytes)
+      if (this.#levels === undefined) loader.load(table, offset, storedBytes)
+      else this.#loadThrough(this.#levels, table, offset, storedBytes)
       const memory = loader.kernels.memory
       if (!cache.insert(table.id, offset, memory, loader.start, loader.end)) {
         this.bytes = memory
@@ -56,6 +61,25 @@ export class CachedBlocks implements BlockSource {
     this.bytes = cache.bytes
     this.start = cache.start
     this.end = cache.end
+  }
+
+  /** From the second level if it is there, else from the file. */
+  #loadThrough(levels: TwoLevelCache, table: TableReader, offset: number, storedBytes: number): void {
+    const loader = this.#loader
+    let isFound = levels.findStored(table.id, offset) && levels.end - levels.start === storedBytes
+    if (isFound) {
+      try {
+        loader.loadFrom(levels.bytes, levels.start, table, offset, storedBytes)
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error
+        // Damaged in memory: the table has it whole.
+        levels.forgetStored(table.id, offset)
+        isFound = false
+      }
+    }
+    if (!isFound) loader.load(table, offset, storedBytes)
+    const { kernels, start, end } = loader
+    levels.loaded(table.id, offset, isFound, kernels.memory, kernels.a, kernels.a + storedBytes, end - start)
   }
 }
 

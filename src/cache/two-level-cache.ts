@@ -1,0 +1,270 @@
+/**
+ * The block cache with a second level behind it: blocks as they lie in their tables, compressed and with their checksums, so that
+ * the same memory holds two to four times as many. A block that is missed in the first level and found in the second costs its
+ * checks and its decompression, and no read.
+ *
+ * Nothing is compressed for it: a block that is read from a table lies there compressed, and goes into both levels. Blocks that
+ * do not compress stay out. So the second level is of use only when it holds more blocks than the first, and there is either none
+ * or one with SHARE of the memory. Which of them is better is tried: what a lookup costs (reads and loads, by times taken
+ * from every 16th) is measured for a while, then with the other, once that is filled; the cheaper one stays, and the next trial
+ * comes twice as late when one did not pay. It is not tried where blocks that were dropped are hardly asked for again.
+ *
+ * Invariants
+ * 1. Both levels draw on free budget only and give back what is asked for; of the two the one that is over its share gives.
+ * 2. The second level is at most SHARE of both.
+ *
+ * Cost: nothing for what is found in the first level.
+ */
+import { EMPTY } from '../base/cursor.ts'
+import type { Account } from '../memory/budget.ts'
+import { BlockCache } from './block-cache.ts'
+import type { BlockCacheStats } from './block-cache.ts'
+import type { Ghosts } from './ghosts.ts'
+
+/** Of both levels, what the second has where there is one. */
+const SHARE = 0.75
+/** A window of measurement is so many misses of the first level. */
+const WINDOW_MISSES = 1024
+/** The other way must cost less than this share of the present one. */
+const CLEARLY = 0.9
+/** Blocks must be so many times as large as what is stored of them: with SHARE of the memory the second level then holds 1.35 times what the first would. */
+const LEAST_RATIO = 1.8
+/** Stored blocks that compress less are not kept. */
+const WORTH_KEEPING = 1.3
+/** Misses in a window that found their ghost: fewer, and a larger cache would be of no use. */
+const LEAST_GHOSTS = 8
+/** Misses of the first level by lookups: fewer, and there is nothing to gain. */
+const LEAST_MISS_SHARE = 0.02
+/** Windows until the next trial after one that did not pay, at first and at most. */
+const FIRST_WAIT = 16
+const LONGEST_WAIT = 2048
+/** A level that is not full after so many windows is measured as it is. */
+const MOST_FILLING = 64
+const SAMPLED = 16
+/** What the latest sample counts in a mean. */
+const WEIGHT = 1 / 16
+
+export interface SecondLevelStats {
+  /** Bytes leased. */
+  bytes: number
+  blocks: number
+  /** Misses of the first level that were found here. */
+  hits: number
+  /** Those that had to be read. */
+  reads: number
+  /** Of both levels, what this one is meant to have, from 0. */
+  share: number
+  /** Bytes of a block by bytes stored, of what was read lately. */
+  ratio: number
+  /** Mean times of a read and of a load from here, in microseconds; 0: none yet. */
+  readUs: number
+  loadUs: number
+}
+
+export class TwoLevelCache {
+  readonly first: BlockCache
+  /** Where the last `findStored` left the block as it was stored: valid until the next load. */
+  bytes: Uint8Array = EMPTY
+  start = 0
+  end = 0
+  readonly #second: BlockCache
+  readonly #nowMs: () => number
+  #ghosts: Ghosts | undefined
+  #isEnabled = true
+  #share = 0
+  #ratio = 1
+  #readMs = 0
+  #loadMs = 0
+  #hits = 0
+  #reads = 0
+  #startedMs = -1
+  // As of the last window.
+  #windowHits = 0
+  #windowReads = 0
+  #windowLookups = 0
+  #ghostHits = 0
+  /** What a lookup cost the other way, while this one is tried; -1: no trial. */
+  #costBefore = -1
+  /** Windows since the last change, and until the next trial. */
+  #windows = 0
+  #wait = FIRST_WAIT
+  /** Blocks that the second level had dropped at the last change. */
+  #evictions = 0
+
+  /** `nowMs`: a clock, for what loads cost. */
+  constructor(first: BlockCache, secondAccount: Account, nowMs: () => number, slotBytes?: number) {
+    this.first = first
+    this.#nowMs = nowMs
+    // Its share is leased from what is free, or else from what the first level has.
+    this.#second = new BlockCache(secondAccount, { makeRoom: bytes => { first.shrink(bytes) }, ...(slotBytes === undefined ? {} : { slotBytes }) })
+    this.#second.setLimit(0)
+  }
+
+  get bytesHeld(): number { return this.first.bytesHeld + this.#second.bytesHeld }
+  get share(): number { return this.#share }
+
+  /** Ghosts of the first level, or none: then there is no second level any more, and none comes. */
+  setGhosts(ghosts: Ghosts | undefined): void {
+    this.#ghosts = ghosts
+    this.first.setGhosts(ghosts)
+    this.#ghostHits = ghosts?.hits ?? 0
+    if (ghosts === undefined) this.#change(0)
+  }
+
+  /** Switch the second level off or on again. */
+  set isEnabled(isEnabled: boolean) {
+    this.#isEnabled = isEnabled
+    if (!isEnabled) this.#change(0)
+  }
+
+  /** Look for a block that the first level does not have: leaves it as it was stored. Then load it, and call `loaded`. */
+  findStored(table: number, offset: number): boolean {
+    const second = this.#second
+    const isFound = this.#share > 0 && second.find(table, offset)
+    if (isFound) {
+      this.#hits++
+      this.bytes = second.bytes
+      this.start = second.start
+      this.end = second.end
+    } else {
+      this.#reads++
+    }
+    if ((this.#hits + this.#reads) % SAMPLED === 0) this.#startedMs = this.#nowMs()
+    return isFound
+  }
+
+  /** The block that was looked for last is there, from memory[start, end) as stored or from this level. Keep it if it may be needed again. */
+  loaded(table: number, offset: number, isFound: boolean, memory: Uint8Array, start: number, end: number, blockBytes: number): void {
+    if (this.#startedMs >= 0) this.#measure(isFound)
+    if (!isFound) this.#keep(table, offset, memory, start, end, blockBytes)
+    if (this.#hits + this.#reads - this.#windowHits - this.#windowReads >= WINDOW_MISSES) this.#endWindow()
+  }
+
+  #keep(table: number, offset: number, memory: Uint8Array, start: number, end: number, blockBytes: number): void {
+    const ratio = blockBytes / (end - start)
+    this.#ratio += WEIGHT / 4 * (ratio - this.#ratio)
+    if (this.#share > 0 && ratio >= WORTH_KEEPING) {
+      // Where nothing is free the first level gives way.
+      this.#second.setLimit(this.#share * this.bytesHeld)
+      this.#second.insert(table, offset, memory, start, end)
+    }
+  }
+
+  /** What was found here was damaged in memory: it is forgotten, and must be read. */
+  forgetStored(table: number, offset: number): void {
+    this.#second.forget(table, offset)
+    this.#hits--
+    this.#reads++
+  }
+
+  /** Forget all blocks of a deleted table. */
+  dropTable(table: number): void {
+    this.first.dropTable(table)
+    this.#second.dropTable(table)
+  }
+
+  /** Hold at most so many bytes from now on. */
+  setLimit(limitBytes: number): void {
+    this.first.setLimit(limitBytes)
+    const excess = this.bytesHeld - limitBytes
+    if (excess > 0) this.shrink(excess)
+  }
+
+  /** Give back at least `bytes` if possible; returns how many it gave. */
+  shrink(bytes: number): number {
+    let given = 0
+    while (given < bytes) {
+      const second = this.#second.bytesHeld
+      const more = second > this.#share * this.bytesHeld ? this.#second.shrink(1) : this.first.shrink(1) || this.#second.shrink(1)
+      if (more === 0) break
+      given += more
+    }
+    return given
+  }
+
+  /** The buffers of the second level, counted one by one. */
+  measureSecond(): number { return this.#second.measure() }
+
+  /** Of the first level: that is where everybody looks. */
+  stats(): BlockCacheStats { return this.first.stats() }
+
+  secondStats(): SecondLevelStats {
+    const { bytes, blocks } = this.#second.stats()
+    return {
+      bytes, blocks, hits: this.#hits, reads: this.#reads, share: this.#share, ratio: this.#ratio,
+      readUs: this.#readMs * 1000, loadUs: this.#loadMs * 1000,
+    }
+  }
+
+  close(): void {
+    this.first.close()
+    this.#second.close()
+  }
+
+  #measure(isFound: boolean): void {
+    const ms = this.#nowMs() - this.#startedMs
+    this.#startedMs = -1
+    const mean = isFound ? this.#loadMs : this.#readMs
+    // A single load may have met a pause of the whole process.
+    const next = mean === 0 ? ms : mean + WEIGHT * (Math.min(ms, 8 * mean) - mean)
+    if (isFound) this.#loadMs = next
+    else this.#readMs = next
+  }
+
+  #endWindow(): void {
+    const hits = this.#hits - this.#windowHits
+    const reads = this.#reads - this.#windowReads
+    const first = this.first.stats()
+    const lookups = Math.max(1, first.hits + first.misses - this.#windowLookups)
+    this.#windowHits = this.#hits
+    this.#windowReads = this.#reads
+    this.#windowLookups = first.hits + first.misses
+    const ghosts = this.#ghosts
+    if (ghosts === undefined || !this.#isEnabled) return
+    const found = ghosts.hits - this.#ghostHits
+    this.#ghostHits = ghosts.hits
+    this.#windows++
+    if (this.#windows < MOST_FILLING && this.#isFilling) return
+    const cost = (hits * this.#loadMs + reads * this.#readMs) / lookups
+    if (this.#costBefore >= 0) {
+      this.#judge(cost)
+      return
+    }
+    if (this.#windows < this.#wait) return
+    if (this.#share > 0) {
+      this.#try(0, cost)
+    } else if (this.#ratio >= LEAST_RATIO && found >= LEAST_GHOSTS && hits + reads >= LEAST_MISS_SHARE * lookups) {
+      this.#try(SHARE, cost)
+    }
+  }
+
+  /** What was changed last has not taken the memory that it may have. */
+  get #isFilling(): boolean {
+    return this.#share > 0 ? this.#second.stats().evictions === this.#evictions : this.#windows < 2 || this.first.stats().evictions === this.#evictions
+  }
+
+  #try(share: number, cost: number): void {
+    this.#costBefore = cost
+    this.#change(share)
+  }
+
+  #judge(cost: number): void {
+    const before = this.#costBefore
+    this.#costBefore = -1
+    if (cost < CLEARLY * before) {
+      this.#wait = FIRST_WAIT
+      this.#windows = 0
+      return
+    }
+    this.#wait = Math.min(LONGEST_WAIT, 2 * this.#wait)
+    this.#change(this.#share > 0 ? 0 : SHARE)
+  }
+
+  #change(share: number): void {
+    this.#share = share
+    this.#windows = 0
+    this.#second.setLimit(share * this.bytesHeld)
+    if (share === 0) this.bytes = EMPTY
+    this.#evictions = (share > 0 ? this.#second : this.first).stats().evictions
+  }
+}
