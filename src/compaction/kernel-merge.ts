@@ -110,10 +110,10 @@ export class KernelMerge {
     let done = 0
     while (done < bytes) {
       const event = kernel.run()
-      output.absorb()
       this.entriesIn += kernel.takeEntriesIn()
       done += kernel.takeStepBytes()
       if (event === EVENT_ENTRY) {
+        output.absorb()
         kernel.show(kernel.top, this.#entry)
         output.add(this.#entry, kernel.startsKey)
         kernel.startsKey = false
@@ -125,14 +125,14 @@ export class KernelMerge {
         if (input.valid) {
           // A table that begins here may bring range tombstones.
           if (!retention.isQuiet || !input.fillSlot()) {
-            this.#leave(retention, merge, top)
+            this.#leave(retention, output, merge, top)
             break
           }
           input.enter(kernel, top)
         }
         kernel.settleTop(!input.valid)
       } else {
-        this.#leave(retention, merge, -1)
+        this.#leave(retention, output, merge, -1)
         break
       }
     }
@@ -140,8 +140,9 @@ export class KernelMerge {
   }
 
   /** `moved`: an input that is ahead of the kernel. */
-  #leave(retention: Retention, merge: MergeCursor, moved: number): void {
+  #leave(retention: Retention, output: KernelOutput, merge: MergeCursor, moved: number): void {
     this.isRunning = false
+    output.absorb()
     for (let i = 0; i < this.#inputs.length; i++) {
       const input = this.#inputs[i]!
       if (input.valid && i !== moved) input.leave(this.#kernel.positionOf(i))

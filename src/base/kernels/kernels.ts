@@ -94,6 +94,18 @@ export class Kernels {
     return this.exports.decompress(from, length, to, capacity)
   }
 
+  /** Whether memory[start, end) is a data block whose structure holds (`dataBlockProblem`). Safe on any bytes. */
+  isSoundBlock(start: number, end: number): boolean {
+    if (!(start >= this.a && end >= start && end <= this.#end)) throw outside(start, end - start)
+    return this.exports.isSoundBlock(start, end) !== 0
+  }
+
+  /** Set the bits of a filter (table/filter/filter.ts): `lines` lines of 64 bytes at `to`, all zero, and `count` hashes on a multiple of 4. */
+  fillFilter(hashes: number, count: number, to: number, lines: number, probes: number): void {
+    this.#check(hashes, 4 * count, to, 64 * lines)
+    if (lines > 0) this.exports.fillFilter(hashes, count, to, lines, probes)
+  }
+
   /** So many bytes of the arena, on a multiple of 64; -1 when there is no such piece. */
   takeArena(bytes: number): number {
     const size = Math.ceil(bytes / 64) * 64
@@ -130,6 +142,8 @@ export interface KernelExports {
   hash(start: number, length: number, seedHigh: number, seedLow: number): void
   compress(from: number, length: number, to: number, capacity: number): number
   decompress(from: number, length: number, to: number, capacity: number): number
+  isSoundBlock(start: number, end: number): number
+  fillFilter(hashes: number, count: number, to: number, lines: number, probes: number): void
   addEntry(
     state: number, key: number, keyLength: number, value: number, valueLength: number, seq: number, kind: number, shared: number,
     isFirst: boolean, hash: number,

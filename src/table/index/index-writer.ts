@@ -80,10 +80,10 @@ export class IndexWriter {
   }
 
   #cutPartition(): void {
-    const { memory, a } = this.#blocks.kernels
+    const { kernels } = this.#blocks
     let filterOffset = 0
     let filterBytes = 0
-    const filterLength = this.#filter.encode(memory, a) - a
+    const filterLength = this.#filter.encode(kernels) - kernels.a
     if (filterLength > 0) {
       this.#blocks.store(filterLength, false)
       filterOffset = this.#blocks.lastOffset
