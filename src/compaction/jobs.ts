@@ -17,6 +17,7 @@ import { Memtable } from '../memtable/memtable.ts'
 import type { TableProperties } from '../table/properties.ts'
 import type { KernelBlockWriter } from '../table/block/kernel-block-writer.ts'
 import { KERNEL_REGION_BYTES } from '../table/format.ts'
+import { PENDING_KEY_BYTES } from '../table/index/index-writer.ts'
 import { TableWriter } from '../table/table-writer.ts'
 import type { Entry } from '../table/table-writer.ts'
 import { WriterBuffers } from '../table/writer-buffers.ts'
@@ -149,9 +150,11 @@ class Output implements KernelOutput {
     if (this.#writer !== undefined) this.entriesOut += this.#writer.absorb()
   }
 
-  get cutAt(): number {
-    return this.#writer === undefined ? 0 : this.#options.targetTableBytes - this.#writer.estimatedBytesBeforeBlock
+  get roomBytes(): number {
+    return this.#writer === undefined ? 0 : this.#options.targetTableBytes - this.#writer.estimatedBytes
   }
+
+  get keyBytes(): number { return this.#options.filterBitsPerKey === 0 ? 0 : PENDING_KEY_BYTES }
 
   addRange(tombstone: RangeTombstone): void {
     this.#open().addRange(tombstone)

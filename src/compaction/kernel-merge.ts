@@ -35,8 +35,10 @@ export interface KernelOutput {
   add(entry: KernelEntry, startsKey: boolean): void
   /** Take in what the kernel added. */
   absorb(): void
-  /** A block that has got so large ends its table. */
-  readonly cutAt: number
+  /** How much its table grows before it is cut at the next key. */
+  readonly roomBytes: number
+  /** What a key is taken to add to a table besides its part of a block. */
+  readonly keyBytes: number
 }
 
 /** Longest run of entries that go the slow way without another try, and how short a try is that was not worth it. */
@@ -96,7 +98,7 @@ export class KernelMerge {
     }
     const kernel = this.#kernel
     if (!retention.handOver(kernel, next)) return this.#later()
-    kernel.cutAt = output.cutAt
+    this.#setCut(output)
     for (let at = 0; at < count; at++) this.#inputs[this.#order[at]!]!.enter(kernel, this.#order[at]!)
     kernel.begin(this.#order, count)
     this.#entered = this.entriesIn
@@ -117,7 +119,7 @@ export class KernelMerge {
         kernel.show(kernel.top, this.#entry)
         output.add(this.#entry, kernel.startsKey)
         kernel.startsKey = false
-        kernel.cutAt = output.cutAt
+        this.#setCut(output)
       } else if (event === EVENT_INPUT) {
         const top = kernel.top
         const input = this.#inputs[top]!
@@ -137,6 +139,10 @@ export class KernelMerge {
       }
     }
     return done
+  }
+
+  #setCut({ roomBytes, keyBytes }: KernelOutput): void {
+    this.#kernel.cutAt(this.block.pendingBytes + roomBytes + keyBytes * this.#kernel.distinct, keyBytes)
   }
 
   /** `moved`: an input that is ahead of the kernel. */

@@ -149,11 +149,8 @@ export class TableWriter {
   get indexLevels(): number { return this.#index.levels }
 
   /** About the length of the file if it were finished now: written and pending, before compression of the pending part. */
-  get estimatedBytes(): number { return this.estimatedBytesBeforeBlock + this.#block.pendingBytes }
-
-  /** The same without the block being filled: it changes only in calls of this writer. */
-  get estimatedBytesBeforeBlock(): number {
-    return this.#stored.offset + this.#index.pendingBytes + this.#ranges.pendingBytes + FOOTER_BYTES
+  get estimatedBytes(): number {
+    return this.#stored.offset + this.#block.pendingBytes + this.#index.pendingBytes + this.#ranges.pendingBytes + FOOTER_BYTES
   }
 
   /** Entries added, range tombstones not counted. */

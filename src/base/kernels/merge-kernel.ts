@@ -38,8 +38,10 @@ const COUNT = 28
 const PREFIX_LENGTH = 29
 const KEY_BYTES = 30
 const VALUE_BYTES = 33
+const DISTINCT = 34
 const COLUMNS = 40
 const LAST_KEY_LENGTH = 50
+const KEY_COST = 51
 const STATE_BYTES = 208
 
 const INPUT_BYTES = 112
@@ -199,7 +201,11 @@ export class MergeKernel {
 
   // Retention.
 
-  set cutAt(bytes: number) { this.#numbers[this.#f + CUT_AT_F64] = bytes }
+  /** The table ends at the first key before which the block is so large, `keyCost` counted for each of its keys. */
+  cutAt(bytes: number, keyCost: number): void {
+    this.#numbers[this.#f + CUT_AT_F64] = bytes
+    this.#words[this.#w + KEY_COST] = keyCost
+  }
   set outsideMin(seq: number) { this.#numbers[this.#f + OUTSIDE_MIN_F64] = seq }
   get startsKey(): boolean { return this.#words[this.#w + STARTS_KEY] !== 0 }
   set startsKey(starts: boolean) { this.#words[this.#w + STARTS_KEY] = starts ? 1 : 0 }
@@ -250,6 +256,8 @@ export class MergeKernel {
   get count(): number { return this.#words[this.#w + COUNT]! }
   get prefixLength(): number { return this.#words[this.#w + PREFIX_LENGTH]! }
   get keyBytes(): number { return this.#words[this.#w + KEY_BYTES]! }
+  /** Entries that begin a key. */
+  get distinct(): number { return this.#words[this.#w + DISTINCT]! }
   get valueBytes(): number { return this.#words[this.#w + VALUE_BYTES]! }
   hashOf(i: number): number { return this.#words[(this.#hashes >>> 2) + i]! }
   isFirst(i: number): boolean { return this.memory[this.#firsts + i] !== 0 }

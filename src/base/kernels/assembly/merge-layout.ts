@@ -9,7 +9,7 @@ export const HEAP_SIZE: usize = 0
 export const HEAP: usize = 4
 export const SNAPSHOT_COUNT: usize = 8
 export const SNAPSHOTS: usize = 12
-/** A block that has got so large ends its table, at the next key. */
+/** A block that has got so large, with KEY_COST for each of its keys, ends its table, at the next key. */
 export const CUT_AT: usize = 16
 /** Tombstones that nobody reads over stay only when this is below their sequence number. */
 export const OUTSIDE_MIN: usize = 24
@@ -61,6 +61,7 @@ export const FIRSTS: usize = 192
 /** The key added last. */
 export const LAST_KEY: usize = 196
 export const LAST_KEY_LENGTH: usize = 200
+export const KEY_COST: usize = 204
 
 // The record of an input: its current entry, then its block.
 export const I_KEY: usize = 0

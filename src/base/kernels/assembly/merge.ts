@@ -10,9 +10,9 @@ import { compareKeys, copyWide, hashKey, sharedBytes, wordAt } from './bytes'
 import { HEADER_BYTES, addEntry } from './block'
 import { showEntry } from './input'
 import {
-  ADDED, ADDED_DELETES, ADDED_KEY_BYTES, ADDED_MAX_SEQ, ADDED_MIN_SEQ, ADDED_VALUE_BYTES, BLOCK_BYTES, COUNT, CUT_AT, ENTRIES_IN, EVENT_END,
+  ADDED, ADDED_DELETES, ADDED_KEY_BYTES, ADDED_MAX_SEQ, ADDED_MIN_SEQ, ADDED_VALUE_BYTES, BLOCK_BYTES, COUNT, CUT_AT, DISTINCT, ENTRIES_IN, EVENT_END,
   EVENT_ENTRY, EVENT_INPUT, EVENT_WATCH, HEAP, HEAP_SIZE, I_AT, I_COUNT, I_KEY, I_KEY_LENGTH, I_KIND, I_SEQ, I_VALUE, I_VALUE_LENGTH, I_WORD,
-  KEY_BYTES, LAST_KEY, LAST_KEY_LENGTH, LAST_SEQ, OUTSIDE_MIN, PREFIX_LENGTH, SEEN, SEEN_LENGTH, SEEN_STRATUM, SNAPSHOTS, SNAPSHOT_COUNT,
+  KEY_BYTES, KEY_COST, LAST_KEY, LAST_KEY_LENGTH, LAST_SEQ, OUTSIDE_MIN, PREFIX_LENGTH, SEEN, SEEN_LENGTH, SEEN_STRATUM, SNAPSHOTS, SNAPSHOT_COUNT,
   STARTS_KEY, STEP_BYTES, TOP_DONE, VALUE_BYTES, WATCH, WATCH_LENGTH,
 } from './merge-layout'
 
@@ -182,7 +182,8 @@ function tryAdd(state: usize, top: usize, key: usize, keyLength: u32, seq: f64):
   const keyBytes = load<u32>(state, KEY_BYTES)
   const valueBytes = load<u32>(state, VALUE_BYTES)
   const pending = <u32>HEADER_BYTES + prefixBefore + keyBytes - count * prefixBefore + valueBytes + count * ENTRY_OVERHEAD_BYTES
-  if (load<u32>(state, STARTS_KEY) != 0 && <f64>pending >= load<f64>(state, CUT_AT)) return false
+  const keyCost = load<u32>(state, DISTINCT) * load<u32>(state, KEY_COST)
+  if (load<u32>(state, STARTS_KEY) != 0 && <f64>(pending + keyCost) >= load<f64>(state, CUT_AT)) return false
   const prefixLength = min(prefixBefore, shared)
   const bytes = <u32>HEADER_BYTES + prefixLength + keyBytes + keyLength - (count + 1) * prefixLength + valueBytes + valueLength +
     (count + 1) * ENTRY_OVERHEAD_BYTES
