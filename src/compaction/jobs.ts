@@ -317,7 +317,7 @@ function mergeSlotBytes({ blockBytes }: OutputOptions): number {
 function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {
   const memtable = new Memtable(args.buffer)
   const ranges = new ListedFragments(RangeSet.compactFor(memtable.ranges(), args.snapshots))
-  const run = new MemtableRun(memtable.cursor(), args.buffer)
+  const run = new MemtableRun(args.buffer)
   return { ...yield* writeTables(context, args, [run], [ranges], flushSlotBytes(args), true), bytesRead: 0 }
 }
 

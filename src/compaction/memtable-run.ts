@@ -1,22 +1,28 @@
 /**
- * A sealed memtable as the input of a flush: its cursor, and, for a flush in the kernels, records of what follows in a slot.
+ * A sealed memtable as the input of a flush: all versions in order, forward, and, for a flush in the kernels, records of what follows
+ * in a slot.
  *
  * Invariants
- * 1. The slot holds records (layout: base/kernels/assembly/input.ts) of entries that the cursor has gone past; while there are any left,
+ * 1. The slot holds records (layout: base/kernels/assembly/input.ts) of entries that the walk has gone past; while there are any left,
  *    the current entry is the first of them.
- * 2. All versions of a memtable are read once, forward.
+ * 2. The memtable is not written to any more.
  *
- * Cost: one copy of each entry, by words.
+ * Cost: one copy of each entry, by words; leaves and versions of some keys are touched in advance, all at once.
  */
 import { EMPTY } from '../base/cursor.ts'
-import type { Cursor } from '../base/cursor.ts'
-import type { MergeKernel } from '../base/kernels/merge-kernel.ts'
 import { SLOT_ROOM_BYTES } from '../base/kernels/merge-kernel.ts'
+import type { MergeKernel } from '../base/kernels/merge-kernel.ts'
+import { Arena } from '../memtable/arena.ts'
+import { leafKeyLength, leafKeyStart } from '../memtable/art.ts'
+import { LeafWalk } from '../memtable/leaf-walk.ts'
+import { olderVersion, versionHead, versionKind, versionLength, versionSeq } from '../memtable/version.ts'
 import type { KernelInput } from './kernel-merge.ts'
 
 const RECORD_HEADER_BYTES = 24
-/** Longer values are copied by the engine. */
+/** Longer keys and values are copied by the engine. */
 const LONG_WORDS = 64
+/** Keys that are touched in advance. */
+const AHEAD = 64
 
 export class MemtableRun implements KernelInput {
   valid = false
@@ -28,8 +34,19 @@ export class MemtableRun implements KernelInput {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
-  readonly #inner: Cursor
   readonly #source: Int32Array
+  readonly #bytes: Uint8Array
+  readonly #walk: LeafWalk
+  /** The leaves ahead and their newest versions. */
+  readonly #leaves = new Int32Array(AHEAD)
+  readonly #versions = new Int32Array(AHEAD)
+  #ahead = 0
+  #next = 0
+  /** Looked at by nobody: the loads that make it up are what counts. */
+  #touched = 0
+  /** Where the walk is; version 0: at its end. */
+  #leaf = 0
+  #version = 0
   #slot: Uint8Array<ArrayBuffer> = EMPTY
   #words: Int32Array = new Int32Array(0)
   #numbers: Float64Array = new Float64Array(0)
@@ -38,15 +55,18 @@ export class MemtableRun implements KernelInput {
   #at = 0
   #recordAt = 0
 
-  /** `inner`: of a memtable in `buffer`, whose keys and values begin on words. */
-  constructor(inner: Cursor, buffer: SharedArrayBuffer) {
-    this.#inner = inner
-    this.#source = new Int32Array(buffer, 0, buffer.byteLength >>> 2)
+  constructor(buffer: SharedArrayBuffer) {
+    const arena = new Arena(buffer)
+    this.#source = arena.words
+    this.#bytes = arena.bytes
+    this.#walk = new LeafWalk(arena)
   }
 
   seekToFirst(): void {
     this.#count = this.#at = 0
-    this.#inner.seekToFirst()
+    this.#ahead = this.#walk.first(this.#leaves)
+    this.#touch()
+    this.#nextLeaf()
     this.#show()
   }
 
@@ -55,7 +75,7 @@ export class MemtableRun implements KernelInput {
       this.#recordAt = this.#after(this.#recordAt)
       this.#at++
     } else {
-      this.#inner.next()
+      this.#step()
     }
     this.#show()
   }
@@ -68,24 +88,26 @@ export class MemtableRun implements KernelInput {
 
   fillSlot(): boolean {
     if (this.#at < this.#count) return true
-    const inner = this.#inner
     const words = this.#words
+    const source = this.#source
     const limit = this.#slot.length - SLOT_ROOM_BYTES
     let at = 0
     let count = 0
-    for (; inner.valid; inner.next()) {
-      const keyLength = inner.keyEnd - inner.keyStart
-      const valueLength = inner.valueEnd - inner.valueStart
+    for (; this.#version !== 0; this.#step()) {
+      const version = this.#version
+      const info = source[version + 1]!
+      const keyLength = leafKeyLength(source, this.#leaf)
+      const valueLength = versionLength(info)
       const end = recordEnd(at, keyLength, valueLength)
       if (end > limit) break
-      this.#numbers[at >>> 3] = inner.seq
       const w = at >>> 2
+      this.#numbers[at >>> 3] = versionSeq(source, version)
       words[w + 2] = keyLength
       words[w + 3] = valueLength
-      words[w + 4] = inner.kind
+      words[w + 4] = versionKind(info)
       const keyWords = (keyLength + 3) >>> 2
-      this.#copyWords(inner.keyStart >>> 2, keyWords, w + RECORD_HEADER_BYTES / 4)
-      this.#copyWords(inner.valueStart >>> 2, (valueLength + 3) >>> 2, w + RECORD_HEADER_BYTES / 4 + keyWords)
+      this.#copyWords(leafKeyStart(this.#leaf) >>> 2, keyWords, w + RECORD_HEADER_BYTES / 4)
+      this.#copyWords(version + versionHead(info), (valueLength + 3) >>> 2, w + RECORD_HEADER_BYTES / 4 + keyWords)
       at = end
       count++
     }
@@ -133,16 +155,48 @@ export class MemtableRun implements KernelInput {
       this.valueEnd = this.valueStart + this.#words[w + 3]!
       return
     }
-    const inner = this.#inner
-    this.valid = inner.valid
-    this.key = inner.key
-    this.keyStart = inner.keyStart
-    this.keyEnd = inner.keyEnd
-    this.seq = inner.seq
-    this.kind = inner.kind
-    this.value = inner.value
-    this.valueStart = inner.valueStart
-    this.valueEnd = inner.valueEnd
+    const source = this.#source
+    const version = this.#version
+    this.valid = version !== 0
+    if (version === 0) return
+    const info = source[version + 1]!
+    this.key = this.value = this.#bytes
+    this.keyStart = leafKeyStart(this.#leaf)
+    this.keyEnd = this.keyStart + leafKeyLength(source, this.#leaf)
+    this.seq = versionSeq(source, version)
+    this.kind = versionKind(info)
+    this.valueStart = (version + versionHead(info)) << 2
+    this.valueEnd = this.valueStart + versionLength(info)
+  }
+
+  /** To the next version, or key. */
+  #step(): void {
+    this.#version = olderVersion(this.#source, this.#version)
+    if (this.#version === 0) this.#nextLeaf()
+  }
+
+  #nextLeaf(): void {
+    if (this.#next === this.#ahead) {
+      if (this.#ahead === 0) return
+      this.#ahead = this.#walk.next(this.#leaves)
+      this.#touch()
+      if (this.#ahead === 0) return
+    }
+    this.#leaf = this.#leaves[this.#next]!
+    this.#version = this.#versions[this.#next]!
+    this.#next++
+  }
+
+  /** Nothing here waits for anything but memory, so the processor waits for many at once. */
+  #touch(): void {
+    const source = this.#source
+    const versions = this.#versions
+    const count = this.#ahead
+    for (let i = 0; i < count; i++) versions[i] = source[this.#leaves[i]!]!
+    let sum = this.#touched
+    for (let i = 0; i < count; i++) sum ^= source[versions[i]! + 1]!
+    this.#touched = sum
+    this.#next = 0
   }
 
   #copyWords(from: number, count: number, to: number): void {

@@ -115,9 +115,17 @@ export function merge(state: usize): u32 {
       const seq = load<f64>(top, I_SEQ)
       const stratum = stratumOf(state, seq)
       let keep = true
-      if (load<i32>(state, SEEN_LENGTH) == <i32>keyLength && sharedBytes(seen, key, keyLength) == keyLength) {
+      const seenLength = load<i32>(state, SEEN_LENGTH)
+      const limit = min(<i32>keyLength, seenLength)
+      const shared = seenLength < 0 ? 0 : <i32>sharedBytes(seen, key, limit)
+      if (shared == limit && <i32>keyLength == seenLength) {
         keep = stratum != load<u32>(state, SEEN_STRATUM)
       } else {
+        // An input that runs backwards: what is known of the keys behind the last one does not hold for this one.
+        if (shared == limit ? <i32>keyLength < seenLength : seenLength >= 0 && load<u8>(key + shared) < load<u8>(seen + shared)) {
+          event = EVENT_WATCH
+          break
+        }
         copyWide(seen, key, keyLength)
         store<u32>(state, keyLength, SEEN_LENGTH)
         store<u32>(state, 1, STARTS_KEY)
