@@ -20,13 +20,22 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a, 0, a.length, b, 0, b.length)
 }
 
-/** Copy a short range by hand (cheaper than `set(subarray())`), a long one with `set`. */
+/** `set(subarray())` costs about 50 ns whatever the length, a byte by hand about 1. */
+const SHORT_BYTES = 48
+
+/** Copy a short range by hand, a long one with `set`. The ranges may not overlap. */
 export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-  if (end - start > 64) {
+  if (end - start > SHORT_BYTES) {
     to.set(from.subarray(start, end), at)
     return
   }
-  for (let i = start; i < end; i++) to[at++] = from[i]!
+  for (; start + 4 <= end; start += 4, at += 4) {
+    to[at] = from[start]!
+    to[at + 1] = from[start + 1]!
+    to[at + 2] = from[start + 2]!
+    to[at + 3] = from[start + 3]!
+  }
+  for (; start < end; start++, at++) to[at] = from[start]!
 }
 
 /** A key or other bytes for a person: printable ASCII as it is, the rest as \xNN, cut at `limit` bytes. */

@@ -5,7 +5,7 @@
  * Memory: what `flushWorkingBytes` and `mergeWorkingBytes` say, leased by the caller before it submits the job;
  * inside the job a budget of that size bounds the windows.
  */
-import type { Cursor, RangeTombstone } from '../base/cursor.ts'
+import type { RangeTombstone } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
 import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
@@ -15,8 +15,15 @@ import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { Memtable } from '../memtable/memtable.ts'
 import type { TableProperties } from '../table/properties.ts'
+import type { KernelBlockWriter } from '../table/block/kernel-block-writer.ts'
+import { KERNEL_REGION_BYTES } from '../table/format.ts'
+import { PENDING_KEY_BYTES } from '../table/index/index-writer.ts'
 import { TableWriter } from '../table/table-writer.ts'
+import type { Entry } from '../table/table-writer.ts'
 import { WriterBuffers } from '../table/writer-buffers.ts'
+import { KernelMerge } from './kernel-merge.ts'
+import type { KernelInput, KernelOutput } from './kernel-merge.ts'
+import { MemtableRun } from './memtable-run.ts'
 import { MergeCursor } from './merge-cursor.ts'
 import { MergeRun } from './merge-run.ts'
 import type { OutsideTables } from './outside.ts'
@@ -37,6 +44,8 @@ export interface OutputOptions {
   nextFile: Int32Array<SharedArrayBuffer>
   /** Not 0: the store is closing, its jobs end with ABORTED. Shared too. */
   stop: Int32Array<SharedArrayBuffer>
+  /** False: entry by entry in JavaScript, which gives the same tables. Default true. */
+  usesKernel?: boolean
 }
 
 export interface FlushArgs extends OutputOptions {
@@ -62,8 +71,11 @@ export interface JobOutput {
   bytesWritten: number
 }
 
-/** Room for the largest key, the largest inline value and their block. */
-export const KERNEL_REGION_BYTES: number = 384 * 1024
+export { KERNEL_REGION_BYTES }
+/** Wasm memory in which flushes and merges run, of the thread that has them: enough for one of 40 runs and blocks of 4 KiB, or several of fewer. */
+export const MERGE_ARENA_BYTES: number = 288 * 1024
+/** What a flush lays out for the kernel at a time, at least. */
+const FLUSH_SLOT_BYTES = 16 * 1024
 /** A step ends after so many bytes of keys and values, and what an entry costs besides. */
 export const STEP_BYTES: number = 16 * 1024
 const ENTRY_COST_BYTES = 64
@@ -74,9 +86,9 @@ const NO_FILES: ReadonlySet<number> = new Set()
 const NOT_DURABLE = 'notDurable'
 
 let shared: Kernels | undefined
-/** One set of kernels per thread: jobs interleave only between entries, when none of its memory is in use. */
+/** One set of kernels per thread: jobs interleave only between entries, when of its memory only their own pieces of the arena are in use. */
 export function threadKernels(): Kernels {
-  return shared ??= new Kernels(KERNEL_REGION_BYTES)
+  return shared ??= new Kernels(KERNEL_REGION_BYTES, MERGE_ARENA_BYTES)
 }
 
 /** Buffers of writers, free, one set for each job that the reserve is for: what the thread keeps stays within its lease. */
@@ -105,25 +117,27 @@ export function mergeWorkingBytes(options: { blockBytes: number }, runs: number,
  * The tables being written: cut at the target size, never between two versions of a key. Range tombstones are cut in the same
  * places: the hulls of a run's tables touch at most, on which strategies rely that let merges run side by side.
  */
-class Output {
+class Output implements KernelOutput {
   readonly tables: TableProperties[] = []
   entriesOut = 0
   readonly #files: HostFiles
   readonly #options: OutputOptions
   readonly #created: string[] = []
   readonly #buffers: WriterBuffers
+  readonly #kernelBlock: KernelBlockWriter | undefined
   #writer: TableWriter | undefined
   #file: HostFile | undefined
   /** Called with the first key of the next table: range tombstones before it still belong to this one. */
   onCut: (key: Uint8Array) => void = () => {}
 
-  constructor(files: HostFiles, options: OutputOptions) {
+  constructor(files: HostFiles, options: OutputOptions, kernelBlock: KernelBlockWriter | undefined) {
     this.#files = files
+    this.#kernelBlock = kernelBlock
     this.#options = options
     this.#buffers = takeBuffers(options.blockBytes, options.filterBitsPerKey)
   }
 
-  add(entry: Cursor, startsKey: boolean): void {
+  add(entry: Entry, startsKey: boolean): void {
     if (startsKey && this.#writer !== undefined && this.#writer.estimatedBytes >= this.#options.targetTableBytes) {
       this.onCut(entry.key.slice(entry.keyStart, entry.keyEnd))
       this.#finishTable()
@@ -131,6 +145,16 @@ class Output {
     this.#open().add(entry)
     this.entriesOut++
   }
+
+  absorb(): void {
+    if (this.#writer !== undefined) this.entriesOut += this.#writer.absorb()
+  }
+
+  get roomBytes(): number {
+    return this.#writer === undefined ? 0 : this.#options.targetTableBytes - this.#writer.estimatedBytes
+  }
+
+  get keyBytes(): number { return this.#options.filterBitsPerKey === 0 ? 0 : PENDING_KEY_BYTES }
 
   addRange(tombstone: RangeTombstone): void {
     this.#open().addRange(tombstone)
@@ -166,7 +190,10 @@ class Output {
     const path = directoryPrefix + tableName(fileNumber)
     this.#file = this.#files.create(path)
     this.#created.push(path)
-    this.#writer = new TableWriter(this.#file, { fileNumber, kernels: threadKernels(), compression, blockBytes, filterBitsPerKey, buffers: this.#buffers })
+    this.#writer = new TableWriter(this.#file, {
+      fileNumber, kernels: threadKernels(), compression, blockBytes, filterBitsPerKey, buffers: this.#buffers,
+      ...(this.#kernelBlock === undefined ? {} : { kernelBlock: this.#kernelBlock }),
+    })
     return this.#writer
   }
 }
@@ -179,37 +206,45 @@ function quietly(act: () => void): void {
   }
 }
 
+/** `slotBytes`: what of an input the kernel looks at at a time. */
 function* writeTables(
-  context: JobContext, args: FlushArgs | MergeArgs, merge: MergeCursor, ranges: readonly FragmentSource[], syncsValueFiles: boolean,
+  context: JobContext, args: FlushArgs | MergeArgs, inputs: readonly KernelInput[], ranges: readonly FragmentSource[], slotBytes: number,
+  syncsValueFiles: boolean,
 ): Generator<void, Omit<JobOutput, 'bytesRead'>, void> {
-  const output = new Output(context.files, args)
-  const retention = new Retention(args.snapshots, args.outside, ranges, tombstone => output.addRange(tombstone))
-  output.onCut = key => retention.cut(key)
+  const { snapshots, outside, usesKernel = true } = args
+  const kernel = usesKernel ? KernelMerge.open(threadKernels(), inputs, slotBytes, args.blockBytes, snapshots) : undefined
+  const output = new Output(context.files, args, kernel?.block)
+  const merge = new MergeCursor(inputs)
   let entriesIn = 0
   let step = 0
   let finished = false
-  /** No version of the current key is in the output yet, whether or not some were left out. */
-  let startsKey = true
   try {
-    for (merge.seekToFirst(); merge.valid; merge.advance()) {
-      const entry = merge.current
-      while (!retention.approach(entry, STEP_BOUNDS)) {
-        yield
-        checkStop(args)
+    const retention = new Retention(snapshots, outside, ranges, tombstone => output.addRange(tombstone))
+    output.onCut = key => retention.cut(key)
+    for (merge.seekToFirst(); merge.valid;) {
+      if (kernel !== undefined && (kernel.isRunning || kernel.enter(merge.current, retention, output))) {
+        step += kernel.run(STEP_BYTES - step, retention, output, merge)
+      } else {
+        const entry = merge.current
+        while (!retention.approach(entry, STEP_BOUNDS)) {
+          yield
+          checkStop(args)
+        }
+        if (retention.keep(entry)) {
+          output.add(entry, retention.startsKey)
+          retention.startsKey = false
+        }
+        entriesIn++
+        step += ENTRY_COST_BYTES + entry.keyEnd - entry.keyStart + entry.valueEnd - entry.valueStart
+        merge.advance()
       }
-      if (!retention.isCurrentKey(entry.key, entry.keyStart, entry.keyEnd)) startsKey = true
-      if (retention.keep(entry)) {
-        output.add(entry, startsKey)
-        startsKey = false
-      }
-      entriesIn++
-      step += ENTRY_COST_BYTES + entry.keyEnd - entry.keyStart + entry.valueEnd - entry.valueStart
       if (step >= STEP_BYTES) {
         step = 0
         yield
         checkStop(args)
       }
     }
+    entriesIn += kernel?.entriesIn ?? 0
     while (!retention.finish(STEP_BOUNDS)) {
       yield
       checkStop(args)
@@ -223,6 +258,7 @@ function* writeTables(
     // Also when the job is put down at a yield: what no manifest names is not left behind.
     if (!finished) output.abandon()
     output.close()
+    kernel?.close()
   }
   const bytesWritten = output.tables.reduce((sum, table) => sum + table.fileBytes, 0)
   return { tables: output.tables, entriesIn, entriesOut: output.entriesOut, bytesWritten }
@@ -269,10 +305,20 @@ export function isNotDurable(error: Error): boolean {
   return (error as { details?: Record<string, unknown> }).details?.[NOT_DURABLE] === true
 }
 
+function flushSlotBytes({ blockBytes }: OutputOptions): number {
+  return Math.max(FLUSH_SLOT_BYTES, 2 * blockBytes)
+}
+
+/** Room for any block but one of a large entry, or of many that are nearly nothing: what it has besides keys and values, and its longest key. */
+function mergeSlotBytes({ blockBytes }: OutputOptions): number {
+  return Math.ceil((blockBytes + (blockBytes >>> 1) + 128) / 16) * 16
+}
+
 function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {
   const memtable = new Memtable(args.buffer)
   const ranges = new ListedFragments(RangeSet.compactFor(memtable.ranges(), args.snapshots))
-  return { ...yield* writeTables(context, args, new MergeCursor([memtable.cursor()]), [ranges], true), bytesRead: 0 }
+  const run = new MemtableRun(args.buffer)
+  return { ...yield* writeTables(context, args, [run], [ranges], flushSlotBytes(args), true), bytesRead: 0 }
 }
 
 function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput, void> {
@@ -282,7 +328,7 @@ function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput
   const openFile = (fileNumber: number): HostFile => files.openRead(args.directoryPrefix + tableName(fileNumber))
   const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots))
   try {
-    const output = yield* writeTables(context, args, new MergeCursor(runs), runs.map(run => run.ranges), false)
+    const output = yield* writeTables(context, args, runs, runs.map(run => run.ranges), mergeSlotBytes(args), false)
     return { ...output, bytesRead: runs.reduce((bytes, run) => bytes + run.bytesRead, 0) }
   } finally {
     for (const run of runs) run.close()

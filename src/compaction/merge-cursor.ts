@@ -60,6 +60,11 @@ export class MergeCursor {
     this.#siftDown(0)
   }
 
+  /** The cursors were moved: begin anew with the entries they are at, forward. */
+  rebuild(): void {
+    this.#build(1)
+  }
+
   #build(direction: number): void {
     this.#direction = direction
     const heap = this.#heap

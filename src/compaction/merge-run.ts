@@ -6,24 +6,27 @@
  * 2. Range tombstones are shown no later than the entries of their table: of tables behind the one that the cursor stands in
  *    nothing is needed yet, because the hulls of a run's tables touch at most.
  *
+ * 3. In a merge that runs in the kernels a block that fits the run's slot is there (see `KernelInput`).
+ *
  * Account: windows of the merge's own pool, one for entries and one for range tombstones.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
-import type { Cursor } from '../base/cursor.ts'
 import { CorruptionError } from '../base/errors.ts'
 import { RangeSet } from '../base/ranges.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
+import type { MergeKernel } from '../base/kernels/merge-kernel.ts'
 import type { HostFile } from '../host/host.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import { StreamedBlocks } from '../table/block/block-source.ts'
 import { RangeRecords } from '../table/range-records.ts'
 import type { TableCursor } from '../table/table-cursor.ts'
 import { TableReader } from '../table/table-reader.ts'
+import type { KernelInput } from './kernel-merge.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { Fragment, FragmentSource } from './range-sweep.ts'
 
-export class MergeRun implements Cursor {
+export class MergeRun implements KernelInput {
   valid = false
   key: Uint8Array = EMPTY
   keyStart = 0
@@ -45,6 +48,7 @@ export class MergeRun implements Cursor {
   #at = -1
   #file: HostFile | undefined
   #inner: TableCursor | undefined
+  #slot: Uint8Array<ArrayBuffer> | undefined
 
   /** `tables`: numbers, in key order. `snapshots`: for range tombstones that are not stored as fragments. */
   constructor(
@@ -65,6 +69,29 @@ export class MergeRun implements Cursor {
 
   next(): void {
     this.#inner!.next()
+    this.#forward()
+  }
+
+  useSlot(slot: Uint8Array<ArrayBuffer>): void {
+    this.#slot = slot
+  }
+
+  fillSlot(): boolean {
+    return this.#inner!.isInSlot
+  }
+
+  enter(kernel: MergeKernel, i: number): void {
+    const slotAt = kernel.slotAt(i)
+    kernel.openBlock(i, slotAt, slotAt + this.#inner!.blockAt, this.#inner!.position)
+  }
+
+  leave(position: number): void {
+    this.#inner!.stepTo(position)
+    this.#show()
+  }
+
+  emptySlot(): void {
+    this.#inner!.skipBlock()
     this.#forward()
   }
 
@@ -90,7 +117,11 @@ export class MergeRun implements Cursor {
       }
       this.#openTable(this.#tables[++this.#at]!)
     }
-    const inner = this.#inner
+    this.#show()
+  }
+
+  #show(): void {
+    const inner = this.#inner!
     this.valid = true
     this.key = inner.key
     this.keyStart = inner.keyStart
@@ -107,7 +138,7 @@ export class MergeRun implements Cursor {
     const table = TableReader.open(this.#file, fileNumber, this.#kernels, { holdsRanges: false })
     this.bytesRead += table.properties.fileBytes
     if (table.properties.rangeDeletes > 0) this.ranges.push(fileNumber)
-    this.#inner = table.cursor(this.#source, this.#windows)
+    this.#inner = table.cursor(this.#source, this.#windows, this.#slot)
     this.#inner.seekToFirst()
   }
 

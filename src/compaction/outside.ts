@@ -43,7 +43,10 @@ export function packOutside(tables: readonly OutsideTable[]): OutsideTables {
 }
 
 export class OutsideIndex {
-  readonly #keys: Uint8Array
+  /** Of all tables; `findNext` says which one. */
+  readonly keys: Uint8Array
+  nextStart = 0
+  nextEnd = 0
   readonly #ends: Uint32Array
   /** Numbers of keys, sorted: even ones begin an interval with their key, odd ones right behind it. */
   readonly #bounds: Uint32Array
@@ -51,7 +54,7 @@ export class OutsideIndex {
   readonly #minSeqs: Float64Array
 
   constructor({ keys, ends, minSeqs }: OutsideTables) {
-    this.#keys = keys
+    this.keys = keys
     this.#ends = ends
     const bounds = Uint32Array.from(ends, (_, i) => i)
     bounds.sort((a, b) => compareBytes(keys, this.#startOf(a), ends[a]!, keys, this.#startOf(b), ends[b]!) || (a & 1) - (b & 1))
@@ -76,14 +79,24 @@ export class OutsideIndex {
     return at < 0 ? Infinity : this.#minSeqs[at]!
   }
 
-  /** The same for the keys of [start, end). */
+  /** Find the first key beyond which `minSeqAt` may say something else than for this one; false: there is none. */
+  findNext(key: Uint8Array, start: number, end: number): boolean {
+    const at = this.#intervalOf(key, start, end) + 1
+    if (at >= this.#bounds.length) return false
+    const bound = this.#bounds[at]!
+    this.nextStart = this.#startOf(bound)
+    this.nextEnd = this.#ends[bound]!
+    return true
+  }
+
+  /** `minSeqAt` for all keys of [start, end). */
   minSeqOver(start: Uint8Array, end: Uint8Array): number {
     const bounds = this.#bounds
     let at = this.#intervalOf(start, 0, start.length)
     let smallest = at < 0 ? Infinity : this.#minSeqs[at]!
     for (at++; at < bounds.length; at++) {
       const bound = bounds[at]!
-      if (compareBytes(this.#keys, this.#startOf(bound), this.#ends[bound]!, end, 0, end.length) >= 0) break
+      if (compareBytes(this.keys, this.#startOf(bound), this.#ends[bound]!, end, 0, end.length) >= 0) break
       if (this.#minSeqs[at]! < smallest) smallest = this.#minSeqs[at]!
     }
     return smallest
@@ -97,7 +110,7 @@ export class OutsideIndex {
     while (low < high) {
       const middle = (low + high) >>> 1
       const bound = bounds[middle]!
-      const order = compareBytes(this.#keys, this.#startOf(bound), this.#ends[bound]!, key, start, end)
+      const order = compareBytes(this.keys, this.#startOf(bound), this.#ends[bound]!, key, start, end)
       if ((bound & 1) === 0 ? order <= 0 : order < 0) low = middle + 1
       else high = middle
     }

@@ -79,6 +79,13 @@ export class RangeSweep {
     this.#sink = sink
   }
 
+  /** Nothing covers the key in hand, and `next` is what comes next, undefined if nothing does. */
+  get isQuiet(): boolean {
+    if (this.#open.length > 0 || this.#kept.length > 0) return false
+    return this.#inputs.every(({ source, fragment }) => fragment !== undefined || !source.hasMore)
+  }
+  get next(): Uint8Array | undefined { return this.#next }
+
   /** Go on towards a key, at most so many starts and ends; true when it is reached. A source that had none before is asked again. */
   advance(key: Uint8Array, start: number, end: number, steps = Infinity): boolean {
     if (this.#refill()) this.#findNext()

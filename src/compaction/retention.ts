@@ -13,6 +13,7 @@
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, MAX_SEQ } from '../base/cursor.ts'
 import type { Cursor, RangeTombstone } from '../base/cursor.ts'
+import type { MergeKernel } from '../base/kernels/merge-kernel.ts'
 import { OutsideIndex } from './outside.ts'
 import type { OutsideTables } from './outside.ts'
 import { RangeSweep } from './range-sweep.ts'
@@ -26,6 +27,8 @@ export class Retention {
   #key = new Uint8Array(256)
   #keyLength = -1
   #stratum = -1
+  /** Set with every new key, for the caller to clear when a version of it has been kept: outputs are cut only between keys. */
+  startsKey = true
 
   /**
    * `snapshots`: sequence numbers that open snapshots read at, ascending.
@@ -56,6 +59,7 @@ export class Retention {
       if (stratum === this.#stratum) return false
     } else {
       this.#rememberKey(key, keyStart, keyEnd)
+      this.startsKey = true
       this.#ranges.advance(key, keyStart, keyEnd)
     }
     this.#stratum = stratum
@@ -65,9 +69,38 @@ export class Retention {
     return this.#outside.minSeqAt(key, keyStart, keyEnd) < seq
   }
 
-  /** True when the entry last asked about has the same key as the given one: outputs are not cut between them. */
-  isCurrentKey(key: Uint8Array, start: number, end: number): boolean {
-    return this.#keyLength >= 0 && compareBytes(this.#key, 0, this.#keyLength, key, start, end) === 0
+  /** No range tombstone is over the key in hand, and what comes of them is known: `watch` says where. */
+  get isQuiet(): boolean { return this.#ranges.isQuiet }
+
+  /**
+   * Have a merge in the kernels go on from here, with `entry` as the next one: keys that range tombstones touch, or where other
+   * tables lie outside, are watched. False when it cannot: the last key is too long. Only while quiet.
+   */
+  handOver(merge: MergeKernel, { key, keyStart, keyEnd }: Cursor): boolean {
+    if (this.#keyLength > merge.slotBytes) return false
+    if (this.#keyLength > 0) merge.memory.set(this.#key.subarray(0, this.#keyLength), merge.seenAt)
+    merge.setSeen(this.#keyLength, this.#stratum)
+    merge.startsKey = this.startsKey
+    const outside = this.#outside
+    merge.outsideMin = outside === undefined ? -Infinity : outside.minSeqAt(key, keyStart, keyEnd)
+    const next = this.#ranges.next
+    const isNearer = outside !== undefined && outside.findNext(key, keyStart, keyEnd) && (
+      next === undefined || compareBytes(outside.keys, outside.nextStart, outside.nextEnd, next, 0, next.length) < 0
+    )
+    if (isNearer) merge.watch(outside.keys, outside.nextStart, outside.nextEnd)
+    else if (next !== undefined) merge.watch(next, 0, next.length)
+    else merge.watchNothing()
+    return true
+  }
+
+  /** The merge in the kernels has stopped: go on where it is. */
+  takeBack(merge: MergeKernel): void {
+    const { seenAt, seenLength } = merge
+    this.startsKey = merge.startsKey
+    this.#keyLength = -1
+    if (seenLength < 0) return
+    this.#rememberKey(merge.memory, seenAt, seenAt + seenLength)
+    this.#stratum = merge.seenStratum
   }
 
   /** A table ends and another one begins with this key, that of the entry asked about last: cut the range tombstones here. */

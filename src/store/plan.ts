@@ -12,7 +12,7 @@ import { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import { Ghosts } from '../cache/ghosts.ts'
 import { formatSize } from '../base/sizes.ts'
-import { KERNEL_REGION_BYTES, flushWorkingBytes, mergeWorkingBytes } from '../compaction/jobs.ts'
+import { KERNEL_REGION_BYTES, MERGE_ARENA_BYTES, flushWorkingBytes, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { StallLimits } from '../compaction/stall.ts'
 import { RESERVED_ARENAS, SMALLEST_ARENA_BYTES } from './arenas.ts'
 
@@ -91,6 +91,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   const readAheadBytes = 64 * KIB
   const windowBytesPerRun = 32 * KIB
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
+  const jobKernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES, MERGE_ARENA_BYTES)
   const memtableBytes = clamp(powerOfTwoBelow(budgetBytes / 8), 512 * KIB, 64 * MIB)
   const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(budgetBytes / 4)) : Math.floor(writeShare * budgetBytes)
   const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
@@ -110,7 +111,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
     objectBytes: 384 * KIB,
     storeObjectBytes: 32 * KIB,
-    workerBytes: chosen === 'worker' ? ISOLATE_BYTES + kernelBytes : kernelBytes,
+    workerBytes: chosen === 'worker' ? ISOLATE_BYTES + jobKernelBytes : jobKernelBytes,
     workerHeapBytes: 48 * MIB,
     flushBytes: flushWorkingBytes({ blockBytes }),
     mergeReserveBytes: mergeWorkingBytes({ blockBytes }, 4, 32 * KIB, 4 * windowBytesPerRun),

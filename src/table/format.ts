@@ -26,12 +26,12 @@ export const TRAILER_BYTES = 9
 export const RAW_LENGTH_BYTES = 4
 
 export const MAX_KEY_BYTES = 64 * 1024
-export const MAX_VALUE_BYTES = 256 * 1024
+export const MAX_VALUE_BYTES = 192 * 1024
 export const MAX_FILE_NUMBER = 2 ** 48 - 1
 /** Offsets are u32; the writer stops well before. */
 export const MAX_TABLE_BYTES = 3.5 * 2 ** 30
 /** A Kernels region that holds any block there is: the largest key and value in one entry, or four largest keys in the properties. */
-export const KERNEL_REGION_BYTES = 384 * 1024
+export const KERNEL_REGION_BYTES = 260 * 1024
 
 export const DEFAULT_BLOCK_BYTES = 4096
 export const MIN_BLOCK_BYTES = 256

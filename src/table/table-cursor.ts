@@ -5,13 +5,15 @@
  * 1. The current block is copied into a window of the cursor's own, so key and value stay whatever others load or evict.
  * 2. A window holds room for the block's longest key, then the block: keys are put together there when the block has a common prefix.
  * 3. A key to seek must not be a view into this cursor's own window: positioning overwrites it.
- * 4. After an error the cursor is not valid and may be positioned anew; a step on a cursor that is not valid does nothing.
+ * 4. With a slot: a block that fits it is there, with SLOT_ROOM_BYTES free behind its longest key and at the end of the slot.
+ * 5. After an error the cursor is not valid and may be positioned anew; a step on a cursor that is not valid does nothing.
  *
  * Cost: per block one copy; per entry one copy of the key's suffix, none if the block has no common prefix.
  */
 import { copyBytes } from '../base/bytes.ts'
 import { EMPTY, type Cursor } from '../base/cursor.ts'
 import { CorruptionError } from '../base/errors.ts'
+import { SLOT_ROOM_BYTES } from '../base/kernels/merge-kernel.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import type { BlockSource } from './block/block-source.ts'
 import { DataBlock } from './block/data-block.ts'
@@ -34,12 +36,14 @@ export class TableCursor implements Cursor {
   readonly #windows: WindowPool
   readonly #path: IndexPath
   readonly #block = new DataBlock()
+  readonly #slot: Uint8Array<ArrayBuffer> | undefined
   #window: Uint8Array<ArrayBuffer> | undefined
   /** Offset of the block in the window; -1 = none. */
   #windowOffset = -1
   #i = 0
 
-  constructor(table: TableReader, source: BlockSource, windows: WindowPool) {
+  constructor(table: TableReader, source: BlockSource, windows: WindowPool, slot: Uint8Array<ArrayBuffer> | undefined) {
+    this.#slot = slot
     this.#table = table
     this.#source = source
     this.#windows = windows
@@ -94,15 +98,36 @@ export class TableCursor implements Cursor {
     else this.#prevBlock()
   }
 
+  /** The current block is in the slot, */
+  get isInSlot(): boolean { return this.#slot !== undefined && this.#window === this.#slot }
+  /** this far from its start, */
+  blockAt = 0
+  /** and this is the number of the current entry in it. */
+  get position(): number { return this.#i }
+
+  /** To another entry of the current block. */
+  stepTo(position: number): void {
+    this.#show(position)
+  }
+
+  /** To the first entry of the next block. */
+  skipBlock(): void {
+    this.#nextBlock()
+  }
+
   /** Give the window back. The cursor may be positioned again, and then has to be closed again. */
   close(): void {
     this.valid = false
     this.key = this.value = EMPTY
     this.keyStart = this.keyEnd = this.valueStart = this.valueEnd = 0
+    this.#giveWindow()
+  }
+
+  #giveWindow(): void {
     const window = this.#window
     this.#window = undefined
     this.#windowOffset = -1
-    if (window !== undefined) this.#windows.give(window)
+    if (window !== undefined && window !== this.#slot) this.#windows.give(window)
   }
 
   #nextBlock(): void {
@@ -125,9 +150,13 @@ export class TableCursor implements Cursor {
     if (blockOffset === this.#windowOffset) return
     this.#windowOffset = -1
     this.#loadBlock(blockOffset, blockBytes)
-    const keyRoom = DataBlock.longestKey(source.bytes, source.start)
+    const slot = this.#slot
+    const keyRoom = DataBlock.longestKey(source.bytes, source.start) + (slot === undefined ? 0 : SLOT_ROOM_BYTES)
     const needed = keyRoom + source.end - source.start
-    if (!this.#fitsWindow(needed)) {
+    if (slot !== undefined && needed + SLOT_ROOM_BYTES <= slot.length) {
+      if (this.#window !== slot) this.#giveWindow()
+      this.#window = slot
+    } else if (this.#window === slot || !this.#fitsWindow(needed)) {
       this.close()
       this.#window = this.#windows.take(needed)
       // Making room for the window may have evicted the block from the cache.
@@ -139,6 +168,7 @@ export class TableCursor implements Cursor {
     copyBytes(window, this.#block.prefixAt, this.#block.prefixAt + this.#block.prefixLength, window, 0)
     this.key = window
     this.value = window
+    this.blockAt = keyRoom
     this.#windowOffset = blockOffset
   }
 

@@ -197,9 +197,12 @@ export class TableReader implements BlockFile {
     return false
   }
 
-  /** All entries, forward and backward. Takes a window when first positioned; close it to give that back. */
-  cursor(source: BlockSource, windows: WindowPool): TableCursor {
-    return new TableCursor(this, source, windows)
+  /**
+   * All entries, forward and backward. Takes a window when first positioned; close it to give that back. Blocks that fit `slot`,
+   * if there is one, go there instead.
+   */
+  cursor(source: BlockSource, windows: WindowPool, slot?: Uint8Array<ArrayBuffer>): TableCursor {
+    return new TableCursor(this, source, windows, slot)
   }
 
   /** About how many bytes of the file lie before that key: 0 to the file's length, exact to a block. */

@@ -7,7 +7,7 @@
  * 3. No allocation per entry. Buffers stay within `workingBytes`, whatever the entries; only the numbers of value files
  *    (one per reference to a large value) come on top, since the properties name them all.
  *
- * The kernels are scratch between calls, so entries must not be views into their memory.
+ * The kernels' regions are scratch between calls, so entries must not be views of them; views of their arena may be.
  * After an error the file is unfinished and has to be removed by the caller.
  *
  * Cost: per entry one copy in, one out and a hash; per block LZ4 and a checksum.
@@ -19,6 +19,8 @@ import { hashKey } from '../base/hash.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import { DataBlockWriter, encodeSingle } from './block/data-block-writer.ts'
+import type { BlockWriter } from './block/data-block-writer.ts'
+import type { KernelBlockWriter } from './block/kernel-block-writer.ts'
 import { StoredBlockWriter } from './block/stored-block-writer.ts'
 import { FilterWriter } from './filter/filter-writer.ts'
 import { FOOTER_BODY_BYTES, FOOTER_BYTES, encodeFooter } from './footer.ts'
@@ -45,7 +47,12 @@ export interface TableWriterOptions {
   filterBitsPerKey?: number
   /** Used until `finish`, for the same blockBytes and filterBitsPerKey; default: its own. */
   buffers?: WriterBuffers
+  /** Where its data blocks are filled, for the same blockBytes; default: in the buffers. */
+  kernelBlock?: KernelBlockWriter
 }
+
+/** What a cursor shows of the entry it is at. */
+export type Entry = Pick<Cursor, 'key' | 'keyStart' | 'keyEnd' | 'seq' | 'kind' | 'value' | 'valueStart' | 'valueEnd'>
 
 export interface WorkingBytesOptions {
   blockBytes?: number
@@ -60,7 +67,8 @@ export class TableWriter {
   readonly #fileNumber: number
   readonly #kernels: Kernels
   readonly #stored: StoredBlockWriter
-  readonly #block: DataBlockWriter
+  readonly #block: BlockWriter
+  readonly #kernelBlock: KernelBlockWriter | undefined
   readonly #filter: FilterWriter
   readonly #index: IndexWriter
   readonly #ranges: ListWriter
@@ -113,7 +121,9 @@ export class TableWriter {
     if (buffers.blockBytes !== blockBytes || buffers.filterBitsPerKey !== filterBitsPerKey) throw invalidArgument('buffers of a writer with other options')
     buffers.reset()
     this.#stored = new StoredBlockWriter(file, fileNumber, kernels, compression === 'lz4', buffers.written)
-    this.#block = buffers.block
+    this.#kernelBlock = options.kernelBlock
+    this.#kernelBlock?.reset()
+    this.#block = this.#kernelBlock ?? buffers.block
     this.#filter = buffers.filter
     this.#index = new IndexWriter(this.#stored, this.#filter, buffers.nodes)
     this.#ranges = new ListWriter(this.#stored, BLOCK_RANGES)
@@ -147,7 +157,7 @@ export class TableWriter {
   get entries(): number { return this.#entries }
 
   /** Add the entry the cursor is at. Throws INVALID_ARGUMENT when it is out of order or larger than a table takes. */
-  add(cursor: Cursor): void {
+  add(cursor: Entry): void {
     const { key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd } = cursor
     const keyLength = keyEnd - keyStart
     const valueLength = valueEnd - valueStart
@@ -197,6 +207,26 @@ export class TableWriter {
     this.#rawValueBytes += valueLength
     if (seq < this.#minSeq) this.#minSeq = seq
     if (seq > this.#maxSeq) this.#maxSeq = seq
+  }
+
+  /** Take in what a merge in the kernels has added to the block by itself, before anything else is called; returns how many entries. */
+  absorb(): number {
+    const merge = this.#kernelBlock!.merge
+    if (merge.added === 0) return 0
+    this.#deletes += merge.takeDeletes()
+    this.#rawKeyBytes += merge.takeKeyBytes()
+    this.#rawValueBytes += merge.takeValueBytes()
+    if (merge.addedMinSeq < this.#minSeq) this.#minSeq = merge.addedMinSeq
+    if (merge.addedMaxSeq > this.#maxSeq) this.#maxSeq = merge.addedMaxSeq
+    const added = merge.takeAdded()
+    this.#entries += added
+    const { count, lastKeyAt, lastKeyLength } = merge
+    for (let i = count - added; i < count; i++) if (merge.isFirst(i)) this.#filter.add(merge.hashOf(i))
+    if (lastKeyLength > this.#lastKey.length) this.#growLastKey(lastKeyLength, 0)
+    copyBytes(merge.memory, lastKeyAt, lastKeyAt + lastKeyLength, this.#lastKey, 0)
+    this.#lastKeyLength = lastKeyLength
+    this.#lastSeq = merge.lastSeq
+    return added
   }
 
   /** Add a range tombstone, in any order. An empty one (start >= end) covers nothing and is left out. */
@@ -311,14 +341,14 @@ export class TableWriter {
     this.#lastKey = larger
   }
 
-  #refusal(cursor: Cursor): Error {
+  #refusal(cursor: Entry): Error {
     return invalidArgument(
       `an entry of kind ${cursor.kind}, sequence number ${cursor.seq}, ` +
       `key of ${cursor.keyEnd - cursor.keyStart} and value of ${cursor.valueEnd - cursor.valueStart} bytes: ` +
       `a table takes keys up to ${MAX_KEY_BYTES} and values up to ${MAX_VALUE_BYTES} bytes. Put larger values into value files`)
   }
 
-  #disorder(cursor: Cursor): Error {
+  #disorder(cursor: Entry): Error {
     const order = compareBytes(this.#lastKey, 0, this.#lastKeyLength, cursor.key, cursor.keyStart, cursor.keyEnd)
     return invalidArgument(order === 0
       ? `entry ${this.#entries} is out of order: sequence number ${cursor.seq} follows ${this.#lastSeq} of the same key`

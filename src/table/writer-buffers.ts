@@ -15,21 +15,23 @@ import { maxPartitionKeys } from './index/index-writer.ts'
 export class WriterBuffers {
   readonly blockBytes: number
   readonly filterBitsPerKey: number
-  readonly block: DataBlockWriter
   readonly filter: FilterWriter
   readonly written: Uint8Array = new Uint8Array(WRITE_BUFFER_BYTES)
   /** By level; made when an index first has that level. */
   readonly nodes: IndexNodeWriter[] = []
+  #block: DataBlockWriter | undefined
 
   constructor(blockBytes: number, filterBitsPerKey: number) {
     this.blockBytes = blockBytes
     this.filterBitsPerKey = filterBitsPerKey
-    this.block = new DataBlockWriter(blockBytes)
     this.filter = new FilterWriter(maxPartitionKeys(blockBytes), filterBitsPerKey)
   }
 
+  /** Made when it is first wanted: merges in the kernels have columns of their own. */
+  get block(): DataBlockWriter { return this.#block ??= new DataBlockWriter(this.blockBytes) }
+
   reset(): void {
-    this.block.reset()
+    this.#block?.reset()
     this.filter.reset()
     for (const node of this.nodes) node.reset()
   }

@@ -331,3 +331,18 @@ test('an instance holds the memory it says, with room for the worst case in both
     assert.deepEqual(Buffer.from(instance.memory.subarray(instance.a, instance.a + regionBytes)), Buffer.from(bytes))
   }
 })
+
+test('the arena gives pieces that do not overlap, and takes them back in any order', () => {
+  const instance = new Kernels(4096, 10_000)
+  const size = 10_000 - 10_000 % 64
+  const begin = instance.takeArena(1)
+  instance.giveArena(begin)
+  assert.ok(begin >= instance.b + compressBound(4096))
+  const pieces = [1000, 2000, 3000].map(bytes => instance.takeArena(bytes))
+  assert.deepEqual(pieces, [begin, begin + 1024, begin + 1024 + 2048])
+  instance.giveArena(pieces[1]!)
+  assert.equal(instance.takeArena(1025), begin + 1024)
+  assert.equal(instance.takeArena(instance.memory.length), -1)
+  assert.ok(instance.takeArena(size - 1024 - 2048 - 3008) > pieces[2]!)
+  assert.throws(() => instance.giveArena(begin + 64), RangeError)
+})

@@ -5,6 +5,7 @@
  *    WebAssembly memory is given back only when the instance is collected, so make few and keep them.
  * 2. Every range is checked before wasm sees it, and wasm stays inside the ranges given, whatever the bytes.
  * 3. Output depends on the input alone, not on earlier calls.
+ * 4. Behind the regions lies the arena, from which merges take what they hold from one call to the next (`merge-kernel.ts`).
  *
  * Cost: a call takes 3 to 5 ns plus its work. The module is compiled once per thread.
  */
@@ -29,9 +30,9 @@ function regionStride(regionBytes: number): number {
 }
 
 export class Kernels {
-  /** Bytes of wasm memory an instance with this region size holds: regions, a 16 KiB table, rounded up to 64 KiB pages. */
-  static bytesFor(regionBytes: number): number {
-    return Math.ceil((REGIONS + 2 * regionStride(regionBytes)) / PAGE_BYTES) * PAGE_BYTES
+  /** Bytes of wasm memory an instance with these sizes holds: regions, a 16 KiB table and the arena, rounded up to 64 KiB pages. */
+  static bytesFor(regionBytes: number, arenaBytes = 0): number {
+    return Math.ceil((REGIONS + 2 * regionStride(regionBytes) + arenaBytes) / PAGE_BYTES) * PAGE_BYTES
   }
 
   /** The whole wasm memory. */
@@ -46,18 +47,21 @@ export class Kernels {
 
   readonly #end: number
   readonly #result: Uint32Array
-  readonly #exports: KernelExports
+  /** Taken from the arena: [from, to), ascending. */
+  readonly #taken: { from: number, to: number }[] = []
+  /** @internal What merges call; whoever does vouches for the addresses. */
+  readonly exports: KernelExports
 
-  /** `regionBytes`: 1 to 512 MiB; the largest input to compress at once. */
-  constructor(regionBytes: number) {
+  /** `regionBytes`: 1 to 512 MiB; the largest input to compress at once. `arenaBytes`: what merges may hold, all together. */
+  constructor(regionBytes: number, arenaBytes = 0) {
     if (!(Number.isInteger(regionBytes) && regionBytes > 0 && regionBytes <= MAX_REGION_BYTES)) {
       throw new RangeError(`a kernel region of ${regionBytes} bytes: must be a whole number from 1 to ${MAX_REGION_BYTES}`)
     }
-    const pages = Kernels.bytesFor(regionBytes) / PAGE_BYTES
+    const pages = Kernels.bytesFor(regionBytes, arenaBytes) / PAGE_BYTES
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     this.memory = new Uint8Array(memory.buffer)
     this.#result = new Uint32Array(memory.buffer, RESULT, 2)
-    this.#exports = new WebAssembly.Instance(compiledModule(), { env: { memory } }).exports
+    this.exports = new WebAssembly.Instance(compiledModule(), { env: { memory } }).exports
     this.regionBytes = regionBytes
     this.a = REGIONS
     this.b = REGIONS + regionStride(regionBytes)
@@ -67,7 +71,7 @@ export class Kernels {
   /** XXH64 of memory[start, start + length), left in `hashHigh` and `hashLow`. */
   hash(start: number, length: number, seedHigh: number, seedLow: number): void {
     if (!(start >= this.a && length >= 0 && start + length <= this.#end)) throw outside(start, length)
-    this.#exports.hash(start, length, seedHigh, seedLow)
+    this.exports.hash(start, length, seedHigh, seedLow)
     this.hashHigh = this.#result[1]!
     this.hashLow = this.#result[0]!
   }
@@ -78,7 +82,7 @@ export class Kernels {
    */
   compress(from: number, length: number, to: number, capacity: number): number {
     this.#check(from, length, to, capacity)
-    return this.#exports.compress(from, length, to, capacity)
+    return this.exports.compress(from, length, to, capacity)
   }
 
   /**
@@ -87,7 +91,37 @@ export class Kernels {
    */
   decompress(from: number, length: number, to: number, capacity: number): number {
     this.#check(from, length, to, capacity)
-    return this.#exports.decompress(from, length, to, capacity)
+    return this.exports.decompress(from, length, to, capacity)
+  }
+
+  /** Whether memory[start, end) is a data block whose structure holds (`dataBlockProblem`). Safe on any bytes. */
+  isSoundBlock(start: number, end: number): boolean {
+    if (!(start >= this.a && end >= start && end <= this.#end)) throw outside(start, end - start)
+    return this.exports.isSoundBlock(start, end) !== 0
+  }
+
+  /** Set the bits of a filter (table/filter/filter.ts): `lines` lines of 64 bytes at `to`, all zero, and `count` hashes on a multiple of 4. */
+  fillFilter(hashes: number, count: number, to: number, lines: number, probes: number): void {
+    this.#check(hashes, 4 * count, to, 64 * lines)
+    if (lines > 0) this.exports.fillFilter(hashes, count, to, lines, probes)
+  }
+
+  /** So many bytes of the arena, on a multiple of 64; -1 when there is no such piece. */
+  takeArena(bytes: number): number {
+    const size = Math.ceil(bytes / 64) * 64
+    let from = this.#end
+    let i = 0
+    for (; i < this.#taken.length && this.#taken[i]!.from - from < size; i++) from = this.#taken[i]!.to
+    if (from + size > this.memory.length) return -1
+    this.#taken.splice(i, 0, { from, to: from + size })
+    return from
+  }
+
+  /** Give back what `takeArena` returned. */
+  giveArena(from: number): void {
+    const i = this.#taken.findIndex(piece => piece.from === from)
+    if (i < 0) throw new RangeError(`nothing of the kernel arena was taken at ${from}`)
+    this.#taken.splice(i, 1)
   }
 
   // Written so that NaN fails too.
@@ -104,10 +138,23 @@ function outside(start: number, length: number): RangeError {
   return new RangeError(`${length} bytes at ${start} are not within the kernel regions`)
 }
 
-interface KernelExports {
+export interface KernelExports {
   hash(start: number, length: number, seedHigh: number, seedLow: number): void
   compress(from: number, length: number, to: number, capacity: number): number
   decompress(from: number, length: number, to: number, capacity: number): number
+  isSoundBlock(start: number, end: number): number
+  fillFilter(hashes: number, count: number, to: number, lines: number, probes: number): void
+  addEntry(
+    state: number, key: number, keyLength: number, value: number, valueLength: number, seq: number, kind: number, shared: number,
+    isFirst: boolean, hash: number,
+  ): void
+  encodeBlock(state: number, at: number): number
+  resetBlock(state: number): void
+  openBlock(input: number, keyRoom: number, block: number, at: number): void
+  openRecords(input: number, at: number, count: number): void
+  buildHeap(state: number, size: number): void
+  settleTop(state: number, isOver: boolean): void
+  merge(state: number): number
 }
 
 let compiled: object | undefined

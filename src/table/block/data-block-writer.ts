@@ -34,9 +34,24 @@ export const FLAG_KINDS = 16
 export const SEQ_WIDTHS: readonly number[] = [0, 1, 2, 4, 7]
 
 /** What an entry is taken to cost besides its key and value: two offsets, two bytes each for sequence and hash. */
-const ENTRY_OVERHEAD_BYTES = 8
+export const ENTRY_OVERHEAD_BYTES = 8
 
-export class DataBlockWriter {
+/** Fills one block after the other. */
+export interface BlockWriter {
+  readonly bufferBytes: number
+  readonly count: number
+  readonly pendingBytes: number
+  isOversize(keyLength: number, valueLength: number): boolean
+  hasRoom(keyLength: number, valueLength: number, shared: number): boolean
+  add(
+    key: Uint8Array, keyStart: number, keyEnd: number, shared: number, isFirst: boolean, hash: number,
+    seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
+  ): void
+  encode(target: Uint8Array, at: number): number
+  reset(): void
+}
+
+export class DataBlockWriter implements BlockWriter {
   readonly #blockBytes: number
   readonly #keys: KeyColumn
   readonly #values: Uint8Array

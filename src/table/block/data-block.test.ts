@@ -4,12 +4,22 @@ import fc from 'fast-check'
 import { compareKeys } from '../../base/bytes.ts'
 import { KIND_DELETE, KIND_VALUE_FILE, MAX_SEQ } from '../../base/cursor.ts'
 import { hashKey } from '../../base/hash.ts'
-import { bytesOf, put, sortEntries, textOf, type Entry } from '../testing/model.ts'
-import { DataBlock, dataBlockProblem } from './data-block.ts'
+import { bytesOf, put, randomNumbers, sortEntries, testKernels, textOf, type Entry } from '../testing/model.ts'
+import { DataBlock, dataBlockProblem as problemOf } from './data-block.ts'
 import { DataBlockWriter, encodeSingle } from './data-block-writer.ts'
 
 const SEED = 20250302
 const AT = 13
+
+/** What is wrong, and the kernel says whether anything is. */
+function dataBlockProblem(bytes: Uint8Array, start: number, end: number): string | undefined {
+  const problem = problemOf(bytes, start, end)
+  const kernels = testKernels()
+  kernels.memory.fill(0xff, kernels.a, kernels.a + end - start + 64)
+  kernels.memory.set(bytes.subarray(start, end), kernels.a)
+  assert.equal(kernels.isSoundBlock(kernels.a, kernels.a + end - start), problem === undefined, problem)
+  return problem
+}
 
 function sharedPrefixLength(a: Uint8Array, b: Uint8Array): number {
   let length = 0
@@ -150,4 +160,25 @@ test('any changed byte of a block is either refused or readable within the block
   }
   assert.ok(refused > 100)
   for (let cut = AT; cut < end; cut++) assert.notEqual(dataBlockProblem(exact, AT, cut), undefined)
+})
+
+test('the kernel finds the same blocks sound, whatever is changed in one', () => {
+  const random = randomNumbers(5)
+  let sound = 0
+  for (let round = 0; round < 60; round++) {
+    const firstSeq = [1, 200, 2 ** 40, MAX_SEQ - 300][round % 4]!
+    const entries = sortEntries(Array.from({ length: 1 + random() % 40 }, (_, i) => {
+      const kind = round % 3 === 0 ? random() % 3 : 1
+      return put(`key ${random() % 50}`, firstSeq + (round % 5) * i, 'v'.repeat(random() % 9), kind)
+    }))
+    const { bytes, end } = encode(entries)
+    for (let change = 0; change < 60; change++) {
+      const damaged = bytes.slice()
+      const inHeader = change % 2 === 0
+      damaged[AT + random() % (inHeader ? 24 : end - AT)] = random() % 4 === 0 ? random() : random() % 4
+      if (dataBlockProblem(damaged, AT, end) === undefined) sound++
+      dataBlockProblem(bytes, AT, AT + random() % (end - AT))
+    }
+  }
+  assert.ok(sound > 100 && sound < 3500, `${sound}`)
 })

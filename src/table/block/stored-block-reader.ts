@@ -83,7 +83,7 @@ export class StoredBlockReader {
     } else if (codec !== CODEC_NONE) {
       throw new CorruptionError(table.file.path, offset, `codec ${codec} is unknown`)
     }
-    const problem = blockProblem(memory, start, end, offset)
+    const problem = blockProblem(kernels, start, end, offset)
     if (problem !== undefined) throw new CorruptionError(table.file.path, offset, problem)
     this.start = start
     this.end = end
@@ -91,9 +91,10 @@ export class StoredBlockReader {
 }
 
 /** Lists and properties are parsed once, where they are used, and checked there. */
-function blockProblem(bytes: Uint8Array, start: number, end: number, offset: number): string | undefined {
+function blockProblem(kernels: Kernels, start: number, end: number, offset: number): string | undefined {
+  const bytes = kernels.memory
   switch (bytes[start]) {
-    case BLOCK_DATA: return dataBlockProblem(bytes, start, end)
+    case BLOCK_DATA: return kernels.isSoundBlock(start, end) ? undefined : dataBlockProblem(bytes, start, end) ?? 'a data block is damaged'
     case BLOCK_INDEX: return indexNodeProblem(bytes, start, end, offset)
     case BLOCK_FILTER: return filterProblem(bytes, start, end)
     case BLOCK_RANGES:

@@ -4,6 +4,7 @@
  * Invariant: a partition is cut at a block, so only the hashes before the last `mark` belong to it; later ones stay for the next.
  * Cost: 4 bytes a key, at most maxKeys.
  */
+import type { Kernels } from '../../base/kernels/kernels.ts'
 import { encodeFilter } from './filter.ts'
 
 export class FilterWriter {
@@ -38,10 +39,10 @@ export class FilterWriter {
     this.#marked = this.#count
   }
 
-  /** Encode the filter of the marked keys at `at` and forget them; returns where it ends, `at` if filters are off. */
-  encode(target: Uint8Array, at: number): number {
-    if (this.#bitsPerKey === 0) return at
-    const end = encodeFilter(target, at, this.#hashes, this.#marked, this.#bitsPerKey)
+  /** Encode the filter of the marked keys in region a and forget them; returns where it ends, `a` if filters are off. */
+  encode(kernels: Kernels): number {
+    if (this.#bitsPerKey === 0) return kernels.a
+    const end = encodeFilter(kernels, this.#hashes, this.#marked, this.#bitsPerKey)
     this.#hashes.copyWithin(0, this.#marked, this.#count)
     this.#count -= this.#marked
     this.#marked = 0

@@ -1,17 +1,51 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hashKey } from '../../base/hash.ts'
-import { bytesOf, randomNumbers } from '../testing/model.ts'
-import { encodeFilter, filterMayContain, filterProblem } from './filter.ts'
+import { bytesOf, randomNumbers, testKernels } from '../testing/model.ts'
+import { BLOCK_FILTER } from '../format.ts'
+import { encodeFilter, filterLines, filterMayContain, filterProbes, filterProblem } from './filter.ts'
 import { FilterWriter } from './filter-writer.ts'
 
 const hashOf = (text: string) => hashKey(bytesOf(text), 0, text.length)
 
+function encoded(hashes: Uint32Array, bitsPerKey: number): Uint8Array {
+  const { memory, a } = testKernels()
+  memory.fill(0xff, a, a + 65536)
+  return memory.slice(a, encodeFilter(testKernels(), hashes, hashes.length, bitsPerKey))
+}
+
+/** By the description in filter.ts, bit by bit. */
+function slowFilter(hashes: Uint32Array, bitsPerKey: number): Uint8Array {
+  const lines = filterLines(hashes.length, bitsPerKey)
+  const target = new Uint8Array(8 + 64 * lines)
+  target.set([BLOCK_FILTER, filterProbes(bitsPerKey), 0, 0, lines & 255, lines >>> 8])
+  for (const hash of hashes) {
+    const line = 8 + 64 * Number((BigInt(hash) * BigInt(lines)) >> 32n)
+    let mix = BigInt(hash)
+    for (let i = 0; i < filterProbes(bitsPerKey); i += 3) {
+      mix = ((mix ^ (mix >> 16n)) * 0x85ebca6bn) & 0xffffffffn
+      mix = ((mix ^ (mix >> 13n)) * 0xc2b2ae35n) & 0xffffffffn
+      for (const shift of [23n, 14n, 5n]) {
+        const bit = Number((mix >> shift) & 511n)
+        target[line + (bit >>> 3)]! |= 1 << (bit & 7)
+      }
+    }
+  }
+  return target
+}
+
+test('a filter has the bits that its description says', () => {
+  const random = randomNumbers(3)
+  for (const [keys, bitsPerKey] of [[0, 10], [1, 1], [3, 32], [60, 10], [1000, 6], [2500, 14]] as const) {
+    const hashes = Uint32Array.from({ length: keys }, () => random())
+    assert.deepEqual(encoded(hashes, bitsPerKey), slowFilter(hashes, bitsPerKey))
+  }
+})
+
 function falsePositives(keys: number, bitsPerKey: number, name: (i: number) => string): number {
   const hashes = Uint32Array.from({ length: keys }, (_, i) => hashOf(name(i)))
-  const target = new Uint8Array(keys * 4 + 200)
-  const end = encodeFilter(target, 0, hashes, keys, bitsPerKey)
-  assert.equal(filterProblem(target, 0, end), undefined)
+  const target = encoded(hashes, bitsPerKey)
+  assert.equal(filterProblem(target, 0, target.length), undefined)
   for (const hash of hashes) assert.ok(filterMayContain(target, 0, hash))
   let positives = 0
   const probes = 200_000
@@ -37,30 +71,27 @@ test('more bits a key let fewer absent keys pass', () => {
 })
 
 test('a filter of no keys denies every key', () => {
-  const target = new Uint8Array(200)
-  encodeFilter(target, 0, new Uint32Array(0), 0, 10)
+  const target = encoded(new Uint32Array(0), 10)
   for (let i = 0; i < 1000; i++) assert.ok(!filterMayContain(target, 0, hashOf(`k${i}`)))
 })
 
 test('hashes after the mark belong to the next filter', () => {
+  const kernels = testKernels()
+  const mayContain = (key: string): boolean => filterMayContain(kernels.memory, kernels.a, hashOf(key))
   const writer = new FilterWriter(100, 10)
-  const target = new Uint8Array(400)
   writer.add(hashOf('first'))
   writer.mark()
   writer.add(hashOf('second'))
-  writer.encode(target, 0)
-  assert.ok(filterMayContain(target, 0, hashOf('first')))
-  assert.ok(!filterMayContain(target, 0, hashOf('second')))
-  assert.equal(writer.count, 1)
+  writer.encode(kernels)
+  assert.deepEqual([mayContain('first'), mayContain('second'), writer.count], [true, false, 1])
   writer.mark()
-  writer.encode(target, 0)
-  assert.ok(filterMayContain(target, 0, hashOf('second')))
-  assert.ok(!filterMayContain(target, 0, hashOf('first')))
+  writer.encode(kernels)
+  assert.deepEqual([mayContain('first'), mayContain('second'), writer.count], [false, true, 0])
 })
 
 test('a filter with another number of lines than bytes is refused', () => {
-  const target = new Uint8Array(400)
-  const end = encodeFilter(target, 0, new Uint32Array(60), 60, 10)
+  const target = encoded(new Uint32Array(60), 10)
+  const end = target.length
   assert.equal(filterProblem(target, 0, end), undefined)
   assert.match(filterProblem(target, 0, end - 64)!, /lines/)
   assert.match(filterProblem(target, 0, 4)!, /4 bytes/)

@@ -11,6 +11,7 @@
  *
  * Invariant: never says no to a key that was added. Cost: one multiplication per three bits; about 1 % false positives at 10 bits a key.
  */
+import type { Kernels } from '../../base/kernels/kernels.ts'
 import { BLOCK_FILTER } from '../format.ts'
 import { readU32, writeU32 } from '../little-endian.ts'
 
@@ -31,25 +32,18 @@ export function filterMayContain(bytes: Uint8Array, start: number, hash: number)
   return true
 }
 
-/** Writes a filter over hashes[0, count) at `at`; returns where it ends. */
-export function encodeFilter(target: Uint8Array, at: number, hashes: Uint32Array, count: number, bitsPerKey: number): number {
+/** Writes a filter over hashes[0, count) into region a; returns where it ends. The hashes pass through region b. */
+export function encodeFilter(kernels: Kernels, hashes: Uint32Array, count: number, bitsPerKey: number): number {
+  const { memory, a, b } = kernels
   const lines = filterLines(count, bitsPerKey)
   const probes = filterProbes(bitsPerKey)
-  const end = at + FILTER_HEADER_BYTES + lines * LINE_BYTES
-  target.fill(0, at, end)
-  target[at] = BLOCK_FILTER
-  target[at + 1] = probes
-  writeU32(target, at + 4, lines)
-  for (let k = 0; k < count; k++) {
-    const line = lineAt(at, lines, hashes[k]!)
-    let mix = hashes[k]!
-    for (let i = 0; i < probes; i += 3) {
-      mix = remix(mix)
-      target[line + (mix >>> 26)]! |= 1 << ((mix >>> 23) & 7)
-      target[line + ((mix >>> 17) & 63)]! |= 1 << ((mix >>> 14) & 7)
-      target[line + ((mix >>> 8) & 63)]! |= 1 << ((mix >>> 5) & 7)
-    }
-  }
+  const end = a + FILTER_HEADER_BYTES + lines * LINE_BYTES
+  memory.fill(0, a, end)
+  memory[a] = BLOCK_FILTER
+  memory[a + 1] = probes
+  writeU32(memory, a + 4, lines)
+  memory.set(new Uint8Array(hashes.buffer, hashes.byteOffset, 4 * count), b)
+  kernels.fillFilter(b, count, a + FILTER_HEADER_BYTES, lines, probes)
   return end
 }
 
@@ -68,7 +62,7 @@ export function filterLines(count: number, bitsPerKey: number): number {
 }
 
 /** Near ln 2 times the bits a key, in threes. */
-function filterProbes(bitsPerKey: number): number {
+export function filterProbes(bitsPerKey: number): number {
   if (bitsPerKey < 7) return 3
   return bitsPerKey < 14 ? 6 : 9
 }

@@ -20,6 +20,8 @@ const NODE_BYTES = 32 * 1024
 const MAX_NODE_CHILDREN = 1024
 /** Keys of one filter partition, give or take a block. */
 const PARTITION_KEYS = 8192
+/** What a key whose filter is not written yet adds to `pendingBytes`. */
+export const PENDING_KEY_BYTES = 2
 
 export class IndexWriter {
   /** Handle of the root, after `finish`; 0 bytes when the table has no entries. */
@@ -52,7 +54,7 @@ export class IndexWriter {
 
   /** About what the index still to be written takes. */
   get pendingBytes(): number {
-    return this.#nodes.reduce((sum, node) => sum + node.encodedBytes, this.#partition.encodedBytes + this.#filter.count * 2)
+    return this.#nodes.reduce((sum, node) => sum + node.encodedBytes, this.#partition.encodedBytes + this.#filter.count * PENDING_KEY_BYTES)
   }
 
   /** A data block was written; the separator is >= its last key and < the next block's first (or that key, if both share it). */
@@ -80,10 +82,10 @@ export class IndexWriter {
   }
 
   #cutPartition(): void {
-    const { memory, a } = this.#blocks.kernels
+    const { kernels } = this.#blocks
     let filterOffset = 0
     let filterBytes = 0
-    const filterLength = this.#filter.encode(memory, a) - a
+    const filterLength = this.#filter.encode(kernels) - kernels.a
     if (filterLength > 0) {
       this.#blocks.store(filterLength, false)
       filterOffset = this.#blocks.lastOffset

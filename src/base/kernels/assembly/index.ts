@@ -2,6 +2,11 @@
 export { hash } from './xxh64'
 export { compress } from './lz4-compress'
 export { decompress } from './lz4-decompress'
+export { addEntry, encodeBlock, resetBlock } from './block'
+export { isSoundBlock } from './block-check'
+export { fillFilter } from './filter'
+export { openBlock, openRecords } from './input'
+export { buildHeap, merge, settleTop } from './merge'
 
 /** End of the static data: the build fails when it would reach into RESULT. */
 export function staticEnd(): usize {

@@ -20,8 +20,8 @@ let epoch: u32 = 1
 
 // @ts-ignore: decorator
 @inline
-function slotOf(at: usize): usize {
-  return TABLE + (<usize>(((load<u64>(at) << 24) * 889523592379) >> (64 - TABLE_LOG)) << 2)
+function slotOf(word: u64): usize {
+  return TABLE + (<usize>(((word << 24) * 889523592379) >> (64 - TABLE_LOG)) << 2)
 }
 
 /** How many bytes at `a` and `b` agree, `a` (the later one) not passing `limit`. */
@@ -80,20 +80,21 @@ export function compress(from: usize, length: usize, to: usize, capacity: usize)
     const lastStart = end - MATCH_START_LIMIT
     const matchEnd = end - LAST_LITERALS
     let at = from
-    store<u32>(slotOf(at), first)
+    store<u32>(slotOf(load<u64>(at)), first)
     at++
     while (at <= lastStart) {
       let match: usize = 0
       let misses: u32 = 1 << SKIP_LOG
       while (at <= lastStart) {
-        const slot = slotOf(at)
+        const word = load<u64>(at)
+        const slot = slotOf(word)
         const position = <u32>at + shift
         const candidate = load<u32>(slot)
         store<u32>(slot, position)
-        if (candidate >= first && position - candidate <= MAX_DISTANCE) {
-          match = <usize>(candidate - shift)
-          if (load<u32>(match) == load<u32>(at)) break
-        }
+        // One branch, nearly always the same way: whether a slot is stale is as good as random.
+        const isNear = i32(candidate >= first) & i32(position - candidate <= MAX_DISTANCE)
+        match = <usize>(select<u32>(candidate, first, isNear) - shift)
+        if (isNear & i32(load<u32>(match) == <u32>word)) break
         at += <usize>(misses++ >> SKIP_LOG)
       }
       if (at > lastStart) break
@@ -136,14 +137,15 @@ export function compress(from: usize, length: usize, to: usize, capacity: usize)
         anchor = at
         if (at > lastStart) break
 
-        store<u32>(slotOf(at - 2), <u32>(at - 2) + shift)
-        const slot = slotOf(at)
+        store<u32>(slotOf(load<u64>(at - 2)), <u32>(at - 2) + shift)
+        const word = load<u64>(at)
+        const slot = slotOf(word)
         const position = <u32>at + shift
         const candidate = load<u32>(slot)
         store<u32>(slot, position)
-        if (candidate < first || position - candidate > MAX_DISTANCE) break
-        match = <usize>(candidate - shift)
-        if (load<u32>(match) != load<u32>(at)) break
+        const isNear = i32(candidate >= first) & i32(position - candidate <= MAX_DISTANCE)
+        match = <usize>(select<u32>(candidate, first, isNear) - shift)
+        if (!(isNear & i32(load<u32>(match) == <u32>word))) break
       }
       at++
     }

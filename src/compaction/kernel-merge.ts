@@ -1,0 +1,167 @@
+/**
+ * A flush or merge in the kernels, for as long as nothing special comes: the fast way between entries that JavaScript looks at.
+ *
+ * Both ways give the same tables, byte for byte. The kernel orders, drops older versions and tombstones, and fills blocks;
+ * what it cannot do it leaves to `writeTables`, entry by entry:
+ * 1. range tombstones, from their start to their end;
+ * 2. blocks and entries that do not fit a slot, until they are behind;
+ * 3. of each block its first entry, and what goes into a block of its own or names a value file.
+ *
+ * Account: the arena of the thread's kernels. Without room there every entry goes the slow way.
+ */
+import type { Cursor } from '../base/cursor.ts'
+import type { Kernels } from '../base/kernels/kernels.ts'
+import { EVENT_ENTRY, EVENT_INPUT, KernelEntry, MergeKernel } from '../base/kernels/merge-kernel.ts'
+import { KernelBlockWriter } from '../table/block/kernel-block-writer.ts'
+import type { MergeCursor } from './merge-cursor.ts'
+import type { Retention } from './retention.ts'
+
+/** A cursor whose entries can be laid into a slot of the kernel, where they are still the cursor's. */
+export interface KernelInput extends Cursor {
+  useSlot(slot: Uint8Array<ArrayBuffer>): void
+  /** Have the current entry, and some that follow, in the slot; false when it does not fit. */
+  fillSlot(): boolean
+  /** Show input `i` of the kernel the slot, beginning with the current entry. After `fillSlot`. */
+  enter(kernel: MergeKernel, i: number): void
+  /** To the entry that the kernel stands on: its number in what was shown. */
+  leave(position: number): void
+  /** To what comes after the slot. */
+  emptySlot(): void
+}
+
+/** Where entries go that stay. */
+export interface KernelOutput {
+  /** `startsKey`: no version of its key has been added. */
+  add(entry: KernelEntry, startsKey: boolean): void
+  /** Take in what the kernel added. */
+  absorb(): void
+  /** How much its table grows before it is cut at the next key. */
+  readonly roomBytes: number
+  /** What a key is taken to add to a table besides its part of a block. */
+  readonly keyBytes: number
+}
+
+/** Longest run of entries that go the slow way without another try, and how short a try is that was not worth it. */
+const MOST_PATIENCE = 64
+const SHORT_TRY = 64
+
+export class KernelMerge {
+  /** True between `enter` and the return of `run` that leaves it. */
+  isRunning = false
+  entriesIn = 0
+  readonly block: KernelBlockWriter
+  readonly #kernel: MergeKernel
+  readonly #inputs: readonly KernelInput[]
+  readonly #order: Uint32Array
+  readonly #entry = new KernelEntry()
+  /** So many entries more go the slow way. */
+  #wait = 0
+  #patience = 1
+  #entered = 0
+
+  /** Undefined: there is no memory for it. */
+  static open(
+    kernels: Kernels, inputs: readonly KernelInput[], slotBytes: number, blockBytes: number, snapshots: readonly number[],
+  ): KernelMerge | undefined {
+    const kernel = MergeKernel.open(kernels, { inputs: inputs.length, slotBytes, blockBytes, snapshots })
+    return kernel === undefined ? undefined : new KernelMerge(kernel, inputs)
+  }
+
+  private constructor(kernel: MergeKernel, inputs: readonly KernelInput[]) {
+    this.#kernel = kernel
+    this.block = new KernelBlockWriter(kernel)
+    this.#inputs = inputs
+    this.#order = new Uint32Array(inputs.length)
+    inputs.forEach((input, i) => {
+      const at = kernel.slotAt(i)
+      input.useSlot(new Uint8Array(kernel.memory.buffer as ArrayBuffer, at, kernel.slotBytes))
+    })
+  }
+
+  close(): void {
+    this.#kernel.close()
+  }
+
+  /** Before an entry that JavaScript would look at next: whether the kernel goes on with it. */
+  enter(next: Cursor, retention: Retention, output: KernelOutput): boolean {
+    if (this.#wait > 0) {
+      this.#wait--
+      return false
+    }
+    if (!retention.isQuiet) return this.#later()
+    let count = 0
+    for (let i = 0; i < this.#inputs.length; i++) {
+      const input = this.#inputs[i]!
+      if (!input.valid) continue
+      if (!input.fillSlot()) return this.#later()
+      this.#order[count++] = i
+    }
+    const kernel = this.#kernel
+    if (!retention.handOver(kernel, next)) return this.#later()
+    this.#setCut(output)
+    for (let at = 0; at < count; at++) this.#inputs[this.#order[at]!]!.enter(kernel, this.#order[at]!)
+    kernel.begin(this.#order, count)
+    this.#entered = this.entriesIn
+    this.isRunning = true
+    return true
+  }
+
+  /** Go on for about `bytes`, or until JavaScript has to; returns how many were done. At the end `merge` is at what comes next. */
+  run(bytes: number, retention: Retention, output: KernelOutput, merge: MergeCursor): number {
+    const kernel = this.#kernel
+    let done = 0
+    while (done < bytes) {
+      const event = kernel.run()
+      this.entriesIn += kernel.takeEntriesIn()
+      done += kernel.takeStepBytes()
+      if (event === EVENT_ENTRY) {
+        output.absorb()
+        kernel.show(kernel.top, this.#entry)
+        output.add(this.#entry, kernel.startsKey)
+        kernel.startsKey = false
+        this.#setCut(output)
+      } else if (event === EVENT_INPUT) {
+        const top = kernel.top
+        const input = this.#inputs[top]!
+        input.emptySlot()
+        if (input.valid) {
+          // A table that begins here may bring range tombstones.
+          if (!retention.isQuiet || !input.fillSlot()) {
+            this.#leave(retention, output, merge, top)
+            break
+          }
+          input.enter(kernel, top)
+        }
+        kernel.settleTop(!input.valid)
+      } else {
+        this.#leave(retention, output, merge, -1)
+        break
+      }
+    }
+    return done
+  }
+
+  #setCut({ roomBytes, keyBytes }: KernelOutput): void {
+    this.#kernel.cutAt(this.block.pendingBytes + roomBytes + keyBytes * this.#kernel.distinct, keyBytes)
+  }
+
+  /** `moved`: an input that is ahead of the kernel. */
+  #leave(retention: Retention, output: KernelOutput, merge: MergeCursor, moved: number): void {
+    this.isRunning = false
+    output.absorb()
+    for (let i = 0; i < this.#inputs.length; i++) {
+      const input = this.#inputs[i]!
+      if (input.valid && i !== moved) input.leave(this.#kernel.positionOf(i))
+    }
+    retention.takeBack(this.#kernel)
+    merge.rebuild()
+    this.#patience = this.entriesIn - this.#entered < SHORT_TRY ? Math.min(2 * this.#patience, MOST_PATIENCE) : 1
+    this.#wait = this.#patience
+  }
+
+  #later(): false {
+    this.#patience = Math.min(2 * this.#patience, MOST_PATIENCE)
+    this.#wait = this.#patience
+    return false
+  }
+}
