@@ -58,7 +58,11 @@ export class CompressedTier {
   /** The first block of a chain for so many bytes, or NO_BLOCK when the account has no room. */
   alloc(bytes: number): number {
     let slabs = this.growthFor(bytes) / SLAB_LEASE_BYTES
-    while (slabs-- > 0) if (!this.#addSlab()) return NO_BLOCK
+    while (slabs-- > 0) {
+      if (this.#addSlab()) continue
+      this.#dropEmpty()
+      return NO_BLOCK
+    }
     let first = NO_BLOCK
     let last = NO_BLOCK
     for (let count = Math.ceil(bytes / BLOCK_BYTES); count > 0; count--) {
@@ -172,8 +176,11 @@ export class CompressedTier {
     this.#freeBlocks++
     if (number < this.#lowest) this.#lowest = number
     if (slab.freeCount < SLAB_BLOCKS) return
-    this.#freeBlocks -= SLAB_BLOCKS
     this.#dropSlab(number)
+  }
+
+  #dropEmpty(): void {
+    for (let i = 0; i < this.#slabs.length; i++) if (this.#slabs[i]?.freeCount === SLAB_BLOCKS) this.#dropSlab(i)
   }
 
   #addSlab(): boolean {
@@ -199,6 +206,7 @@ export class CompressedTier {
   }
 
   #dropSlab(number: number): void {
+    this.#freeBlocks -= this.#slabs[number]!.freeCount
     this.#slabs[number]!.bytes.buffer.resize(0)
     this.#slabs[number] = undefined
     this.#slabCount--

@@ -1,9 +1,10 @@
 /** Disks that are full, fail, or give back other bytes than were written. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import type { Page } from './page.ts'
-import { KIB, MIB, SCRATCH_PATH, kernels, noise, pageBytes, testPool } from './testing/pools.ts'
+import { KIB, MIB, SCRATCH_PATH, noise, pageBytes, testPool } from './testing/pools.ts'
 import type { TestPool } from './testing/pools.ts'
 
 const SIZE = 64 * KIB
@@ -161,7 +162,10 @@ test('an operation that fails, whichever it is, leaves every page right', () => 
         } catch (error) {
           assert.match((error as { code: string }).code, /NO_SPACE|UNAVAILABLE/)
         }
-        if (i % 6 === 0) right.delete(pages[0]!), made.pool.free(pages.shift()!)
+        if (i % 6 === 0) {
+          right.delete(pages[0]!)
+          made.pool.free(pages.shift()!)
+        }
         made.pool.maintain()
       }
       made.host.disk.faults.clear()
@@ -243,9 +247,17 @@ test('checksums are bound to place and time: swapped extents, lost writes and a 
 })
 
 test('kernels with small regions give the same pages', () => {
-  const made = testPool({ kernels, limitBytes: 0 })
-  const page = made.pool.insert(pageBytes(1, 200_000), 0, 200_000)
-  assert.ok(page.extentBytes < 100_000)
-  assert.throws(() => testPool({ kernels: Object.create(kernels, { regionBytes: { value: 100 } }) }), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+  const made = testPool({ kernels: new Kernels(4096), limitBytes: 0 })
+  for (const length of [1, 4095, 4096, 4097, 200_000]) {
+    for (const bytes of [pageBytes(1, length), noise(2, length)]) {
+      const page = made.pool.insert(bytes, 0, length)
+      const target = new Uint8Array(length)
+      made.pool.read(page, target, 0)
+      assert.deepEqual(target, bytes)
+    }
+  }
+  const tooLong = 5 * MIB
+  assert.throws(() => made.pool.insert(new Uint8Array(tooLong), 0, tooLong), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+  assert.throws(() => testPool({ kernels: new Kernels(2048) }), { code: 'SPILLWAY_INVALID_ARGUMENT' })
   made.close()
 })
