@@ -150,7 +150,11 @@ export class ExtentStore implements ExtentSink, ExtentSource {
 
   /** Move extents of the tier to the file until it takes at most `bytes`; false when they cannot go. */
   shrinkTier(bytes: number): boolean {
-    while (this.#tier.bytes > Math.max(0, bytes)) if (!this.#pageOutOldest()) return false
+    const most = Math.max(0, bytes)
+    while (this.#tier.bytes > most) {
+      this.#tier.releaseSpares(this.#tier.bytes - most)
+      if (this.#tier.bytes > most && !this.#pageOutOldest()) return false
+    }
     return true
   }
 
