@@ -57,3 +57,17 @@ test('an account without room gives no chain, and takes nothing for half of one 
   tier.close()
   assert.equal(budget.usedBytes, 0)
 })
+
+test('at most a sixteenth of the slabs, and 8, are kept empty, and they are given back when asked for', () => {
+  const budget = new Budget(2 ** 27)
+  const tier = new CompressedTier(budget.account('tier', 'test'), false)
+  const chains = Array.from({ length: 64 }, () => tier.alloc(256 * 1024))
+  assert.equal(tier.bytes, 64 * SLAB_LEASE_BYTES)
+  for (const first of chains.splice(32)) tier.free(first)
+  assert.ok(tier.bytes <= 36 * SLAB_LEASE_BYTES && tier.bytes > 32 * SLAB_LEASE_BYTES)
+  tier.releaseSpares(1)
+  tier.releaseSpares(Infinity)
+  assert.equal(tier.bytes, 32 * SLAB_LEASE_BYTES)
+  for (const first of chains) tier.free(first)
+  assert.equal(budget.usedBytes, 0)
+})

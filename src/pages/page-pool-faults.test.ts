@@ -26,7 +26,9 @@ test('disk full: pages stay readable in memory, insert says NO_SPACE when that i
   const { pool, host } = made
   const pages = insert(made, 1, 6)
   host.disk.faults.capacityBytes = host.disk.usedBytes + 30 * KIB
+  const { scratchBytes } = pool.stats()
   assert.throws(() => insert(made, 100, 1), { code: 'SPILLWAY_NO_SPACE' })
+  assert.equal(pool.stats().scratchBytes, scratchBytes, 'the place of what could not be written is free again')
   assert.equal(pool.isSpillBlocked, true)
   assertRight(made, pages)
   assert.deepEqual([pool.stats().pages, pool.stats().residentPages, pool.stats().inserts], [6, 4, 6])

@@ -706,7 +706,7 @@ export class PagePool {
       page.state = BACKED
       if (job.isEager) {
         this.#eagerBacks++
-      } else if (!page.isTouched && page.pins === 0) {
+      } else if (!page.isTouched) {
         this.#evictionsCompressing++
         this.#drop(page)
         return
