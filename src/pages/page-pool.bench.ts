@@ -11,7 +11,7 @@ import { nodeHost } from '../host/node/node-host.ts'
 import { Budget } from '../memory/budget.ts'
 import * as pageJobs from './page-jobs.ts'
 import { PagePool } from './page-pool.ts'
-import type { PagePoolOptions } from './page-pool.ts'
+import type { PageOptions, PagePoolOptions } from './page-pool.ts'
 import type { Page } from './page.ts'
 import { ScratchFile } from './scratch-file.ts'
 import { pageBytes } from './testing/pools.ts'
@@ -45,7 +45,7 @@ function measure(best: Map<string, Figures>, name: string, run: () => void): voi
   best.set(name, known)
 }
 
-function round(best: Map<string, Figures>, name: string, options: Partial<PagePoolOptions>): void {
+function round(best: Map<string, Figures>, name: string, options: Partial<PagePoolOptions>, pageOptions: PageOptions = {}): void {
   const budget = new Budget(4 * 2 ** 30)
   const account = budget.account('pages', 'bench')
   const scratch = new ScratchFile(host.files, join(directory, `pages-${files++}`), account)
@@ -53,7 +53,7 @@ function round(best: Map<string, Figures>, name: string, options: Partial<PagePo
   const pages: Page[] = []
   measure(best, `${name}: insert`, () => {
     for (let i = 0; i < PAGES; i++) {
-      pages.push(pool.insert(sources[i % 16]!, 0, PAGE_BYTES))
+      pages.push(pool.insert(sources[i % 16]!, 0, PAGE_BYTES, pageOptions))
       if (options.runner !== undefined) pool.maintain()
     }
   })
@@ -74,7 +74,10 @@ const variants: Record<string, Partial<PagePoolOptions>> = {
   'to the file by jobs': { runner },
 }
 const best = new Map<string, Figures>()
-for (let i = 0; i < ROUNDS; i++) for (const [name, options] of Object.entries(variants)) round(best, name, options)
+for (let i = 0; i < ROUNDS; i++) {
+  for (const [name, options] of Object.entries(variants)) round(best, name, options)
+  round(best, 'to the file as is', {}, { asIs: true })
+}
 await runner.close()
 rmSync(directory, { recursive: true })
 for (const [name, text] of sizes) console.log(`${name}: ${text}`)

@@ -61,6 +61,20 @@ test('pages that do not compress are stored as they are, and take no more than t
   close()
 })
 
+test('pages said to be not worth compressing go to the file as they are, not to the tier', () => {
+  const { pool, host, close } = testPool({ targetRssBytes: 4 * MIB })
+  const pages = [1, 2, 3, 4, 5, 6].map(seed => insert(pool, seed, { asIs: true }))
+  const long = pool.insert(pageBytes(7, 200_000), 0, 200_000, { asIs: true })
+  pool.setLimit(0)
+  assert.deepEqual([pool.stats().extentBytesResident, pool.stats().extentsWritten], [0, 7])
+  assert.ok(Buffer.from(host.files.readAll(SCRATCH_PATH)).includes(Buffer.from(pageBytes(1))))
+  for (let i = 0; i < 6; i++) assert.ok(isRight(pool, pages[i]!, i + 1))
+  assert.ok(isRight(pool, long, 7))
+  host.disk.corrupt(SCRATCH_PATH, long.extentAt + 1000, 1)
+  assert.throws(() => isRight(pool, long, 7), { code: 'SPILLWAY_CORRUPTION' })
+  close()
+})
+
 test('a page freed before its eviction costs no compression and no write', () => {
   const { pool, host, close } = testPool()
   for (let round = 0; round < 10; round++) {

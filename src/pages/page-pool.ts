@@ -36,6 +36,8 @@ export interface PageOptions {
   depth?: number
   /** Will be freed soon: evicted last, and never by a job. Default false. */
   shortLived?: boolean
+  /** Not worth compressing: stored as it is, in the file. Default false. */
+  asIs?: boolean
 }
 
 export interface PagePoolOptions {
@@ -419,7 +421,7 @@ export class PagePool {
       if (this.#slots.releaseWarm(1) === 0 && !this.#evictOne(false)) throw this.#noSpace(BOOK_PAGES * PAGE_BYTES)
     }
     const depth = Math.min(Math.max(options.depth ?? 0, 0), MAX_DEPTH)
-    return new Page(this, length, depth, options.shortLived === true, reload)
+    return new Page(this, length, depth, options.shortLived === true, options.asIs === true, reload)
   }
 
   #count(page: Page): void {
@@ -668,7 +670,7 @@ export class PagePool {
   #backOne(): void {
     const page = this.#nextUnbacked()
     if (page === undefined || this.#store.isBlocked) return
-    if (this.#jobs !== undefined && this.#schedule(page, true)) return
+    if (this.#jobs !== undefined && !page.isAsIs && this.#schedule(page, true)) return
     if (this.#back(page)) this.#eagerBacks++
   }
 
@@ -680,7 +682,8 @@ export class PagePool {
     while (this.residentBytes - this.#cleanBytes - jobs.liveBytes > most) {
       let page: Page | undefined
       for (let depth = MAX_DEPTH; depth >= 0 && page === undefined; depth--) page = this.#dirty[depth]!.sweep()
-      if (page === undefined || !this.#schedule(page, false)) return
+      // One that is not compressed takes less time to write than to hand over.
+      if (page === undefined || page.isAsIs || !this.#schedule(page, false)) return
       this.#spillsScheduled++
     }
   }

@@ -31,6 +31,8 @@ export class Page {
   readonly depth: number
   /** @internal */
   readonly isShortLived: boolean
+  /** @internal Not worth compressing. */
+  readonly isAsIs: boolean
   /** @internal */
   readonly reload: Reload | undefined
   /** @internal */
@@ -65,11 +67,12 @@ export class Page {
   job: object | undefined = undefined
 
   /** @internal Made by the pool. */
-  constructor(owner: object, length: number, depth: number, isShortLived: boolean, reload: Reload | undefined) {
+  constructor(owner: object, length: number, depth: number, isShortLived: boolean, isAsIs: boolean, reload: Reload | undefined) {
     this.owner = owner
     this.length = length
     this.depth = depth
     this.isShortLived = isShortLived
+    this.isAsIs = isAsIs
     this.reload = reload
   }
 }
