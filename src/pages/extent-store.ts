@@ -176,7 +176,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   // ExtentSink and ExtentSource: for the codec.
 
   reserve(bytes: number): boolean {
-    this.#reserved = bytes
     if (this.#fitsTier(bytes)) {
       this.#at = this.#tier.alloc(bytes)
       if (this.#at !== NO_BLOCK) {
@@ -255,6 +254,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#mayProbe = false
     this.#in = IN_FILE
     this.#at = at
+    this.#reserved = bytes
     return true
   }
 

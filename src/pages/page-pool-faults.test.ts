@@ -97,6 +97,24 @@ test('disk full: lowering the limit evicts what costs nothing, keeps the rest, a
   made.close()
 })
 
+test('disk full: with nothing in memory left to store, a probe of its own finds out when there is space, and leaves no trace', () => {
+  const made = testPool({ limitBytes: 0 })
+  const { pool, host } = made
+  const pages = insert(made, 1, 3)
+  host.disk.faults.capacityBytes = host.disk.usedBytes
+  assert.throws(() => insert(made, 100, 1), { code: 'SPILLWAY_NO_SPACE' })
+  const { scratchBytes } = pool.stats()
+  for (let i = 0; i < 3; i++) {
+    pool.maintain()
+    assert.equal(pool.isSpillBlocked, true)
+  }
+  host.disk.faults.clear()
+  pool.maintain()
+  assert.deepEqual([pool.isSpillBlocked, pool.stats().scratchBytes], [false, scratchBytes])
+  assertRight(made, pages)
+  made.close()
+})
+
 test('disk full: the tier keeps its extents, and the total stays in its bound', () => {
   const made = testPool({ targetRssBytes: 1 * MIB })
   const { pool, host } = made

@@ -488,6 +488,22 @@ test('misuse is told at once: pages of another pool, freed pages, empty pages, a
   other.close()
 })
 
+test('books follow the number of pages', () => {
+  const { pool, account, close } = testPool()
+  const empty = account.bytes
+  const pages = Array.from({ length: 1000 }, (_, i) => pool.insert(pageBytes(i, 10), 0, 10))
+  pool.setLimit(0)
+  assert.ok(account.bytes - empty >= 1000 * 256)
+  for (const page of pages.splice(10)) pool.free(page)
+  assert.ok(account.bytes - empty <= 32 * KIB)
+  for (const [i, page] of pages.entries()) {
+    const target = new Uint8Array(10)
+    pool.read(page, target, 0)
+    assert.deepEqual(target, pageBytes(i, 10))
+  }
+  close()
+})
+
 test('every lease comes back when the pool is closed with pages in every state', () => {
   const { pool, budget, close } = testPool({ targetRssBytes: 1 * MIB })
   const pages = Array.from({ length: 30 }, (_, i) => insert(pool, i + 1))
