@@ -1,0 +1,207 @@
+/**
+ * Extents in memory: chains of 4 KiB blocks in slabs of 256 KiB that give their memory back at once.
+ *
+ * 1. A slab is leased before it is allocated, and released when its last block is freed.
+ * 2. A block belongs to one chain until that is freed.
+ * 3. Blocks are taken from the lowest slab, so that others come empty.
+ *
+ * Account: slabs with 256 bytes of books each, of the pool's `tierAccount`. Cost: a copy; half a block an extent is unused.
+ */
+import type { Account } from '../memory/budget.ts'
+
+export const BLOCK_BYTES = 4096
+export const SLAB_BYTES = 256 * 1024
+const SLAB_BLOCKS = SLAB_BYTES / BLOCK_BYTES
+/** Bytes leased for a slab: its blocks, and for each the number of the next. */
+export const SLAB_LEASE_BYTES = SLAB_BYTES + SLAB_BLOCKS * 4
+/** The end of a chain, and no block. */
+export const NO_BLOCK = -1
+
+interface Slab {
+  bytes: Uint8Array<ArrayBuffer>
+  next: Int32Array
+  /** The first of the chain of free blocks. */
+  free: number
+  freeCount: number
+}
+
+export class CompressedTier {
+  readonly #account: Account
+  readonly #poison: boolean
+  /** By number; undefined = given back. */
+  readonly #slabs: (Slab | undefined)[] = []
+  #slabCount = 0
+  #freeBlocks = 0
+  /** No slab below has a free block. */
+  #lowest = 0
+
+  constructor(account: Account, poison: boolean) {
+    this.#account = account
+    this.#poison = poison
+  }
+
+  /** Bytes leased. */
+  get bytes(): number { return this.#slabCount * SLAB_LEASE_BYTES }
+
+  measure(): number {
+    let bytes = 0
+    for (const slab of this.#slabs) if (slab !== undefined) bytes += slab.bytes.buffer.byteLength + slab.next.byteLength
+    return bytes
+  }
+
+  /** Bytes that would have to be leased before an extent of this size fits. */
+  growthFor(bytes: number): number {
+    const missing = Math.ceil(bytes / BLOCK_BYTES) - this.#freeBlocks
+    return missing <= 0 ? 0 : Math.ceil(missing / SLAB_BLOCKS) * SLAB_LEASE_BYTES
+  }
+
+  /** The first block of a chain for so many bytes, or NO_BLOCK when the account has no room. */
+  alloc(bytes: number): number {
+    let slabs = this.growthFor(bytes) / SLAB_LEASE_BYTES
+    while (slabs-- > 0) if (!this.#addSlab()) return NO_BLOCK
+    let first = NO_BLOCK
+    let last = NO_BLOCK
+    for (let count = Math.ceil(bytes / BLOCK_BYTES); count > 0; count--) {
+      const block = this.#takeBlock()
+      if (last === NO_BLOCK) first = block
+      else this.#setNext(last, block)
+      last = block
+    }
+    return first
+  }
+
+  free(first: number): void {
+    for (let block = first; block !== NO_BLOCK;) {
+      const next = this.#nextOf(block)
+      this.#giveBlock(block)
+      block = next
+    }
+  }
+
+  /** Free what is behind the first `keepBytes` (at least 1) of a chain. */
+  trim(first: number, keepBytes: number): void {
+    const last = this.#blockAt(first, keepBytes - 1)
+    const rest = this.#nextOf(last)
+    this.#setNext(last, NO_BLOCK)
+    this.free(rest)
+  }
+
+  put(first: number, bytes: Uint8Array, start: number, end: number, at: number): void {
+    let block = this.#blockAt(first, at)
+    let within = at % BLOCK_BYTES
+    while (start < end) {
+      const length = Math.min(this.#run(block, within), end - start)
+      this.#slabs[Math.floor(block / SLAB_BLOCKS)]!.bytes.set(bytes.subarray(start, start + length), (block % SLAB_BLOCKS) * BLOCK_BYTES + within)
+      start += length
+      block = this.#after(block, within + length)
+      within = (within + length) % BLOCK_BYTES
+    }
+  }
+
+  get(first: number, target: Uint8Array, at: number, length: number, from: number): void {
+    let block = this.#blockAt(first, from)
+    let within = from % BLOCK_BYTES
+    while (length > 0) {
+      const count = Math.min(this.#run(block, within), length)
+      const start = (block % SLAB_BLOCKS) * BLOCK_BYTES + within
+      target.set(this.#slabs[Math.floor(block / SLAB_BLOCKS)]!.bytes.subarray(start, start + count), at)
+      at += count
+      length -= count
+      block = this.#after(block, within + count)
+      within = (within + count) % BLOCK_BYTES
+    }
+  }
+
+  /** Give everything back. */
+  close(): void {
+    for (let i = 0; i < this.#slabs.length; i++) if (this.#slabs[i] !== undefined) this.#dropSlab(i)
+    this.#slabs.length = 0
+    this.#freeBlocks = 0
+  }
+
+  #blockAt(first: number, offset: number): number {
+    let block = first
+    for (let skip = Math.floor(offset / BLOCK_BYTES); skip > 0; skip--) block = this.#nextOf(block)
+    return block
+  }
+
+  /** Bytes from here on that lie side by side. */
+  #run(block: number, within: number): number {
+    let bytes = BLOCK_BYTES - within
+    for (;;) {
+      const next = this.#nextOf(block)
+      if (next !== block + 1 || next % SLAB_BLOCKS === 0) return bytes
+      bytes += BLOCK_BYTES
+      block = next
+    }
+  }
+
+  /** The block in which the byte `offset` bytes from the beginning of `block` lies. */
+  #after(block: number, offset: number): number {
+    for (; offset >= BLOCK_BYTES && block !== NO_BLOCK; offset -= BLOCK_BYTES) block = this.#nextOf(block)
+    return block
+  }
+
+  #nextOf(block: number): number {
+    return this.#slabs[Math.floor(block / SLAB_BLOCKS)]!.next[block % SLAB_BLOCKS]!
+  }
+
+  #setNext(block: number, next: number): void {
+    this.#slabs[Math.floor(block / SLAB_BLOCKS)]!.next[block % SLAB_BLOCKS] = next
+  }
+
+  #takeBlock(): number {
+    while (this.#slabs[this.#lowest] === undefined || this.#slabs[this.#lowest]!.freeCount === 0) this.#lowest++
+    const slab = this.#slabs[this.#lowest]!
+    const block = slab.free
+    slab.free = slab.next[block % SLAB_BLOCKS]!
+    slab.next[block % SLAB_BLOCKS] = NO_BLOCK
+    slab.freeCount--
+    this.#freeBlocks--
+    return block
+  }
+
+  #giveBlock(block: number): void {
+    const number = Math.floor(block / SLAB_BLOCKS)
+    const slab = this.#slabs[number]!
+    const at = block % SLAB_BLOCKS
+    if (this.#poison) slab.bytes.fill(0xdb, at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES)
+    slab.next[at] = slab.free
+    slab.free = block
+    slab.freeCount++
+    this.#freeBlocks++
+    if (number < this.#lowest) this.#lowest = number
+    if (slab.freeCount < SLAB_BLOCKS) return
+    this.#freeBlocks -= SLAB_BLOCKS
+    this.#dropSlab(number)
+  }
+
+  #addSlab(): boolean {
+    // What is free: asking others would ask the pool that asks here.
+    if (!this.#account.grow(SLAB_LEASE_BYTES, false)) return false
+    let bytes: Uint8Array<ArrayBuffer>
+    try {
+      bytes = new Uint8Array(new ArrayBuffer(SLAB_BYTES, { maxByteLength: SLAB_BYTES }), 0, SLAB_BYTES)
+    } catch {
+      // The system has less memory than the budget promises.
+      this.#account.shrink(SLAB_LEASE_BYTES)
+      return false
+    }
+    let number = 0
+    while (this.#slabs[number] !== undefined) number++
+    const next = new Int32Array(SLAB_BLOCKS)
+    for (let i = 0; i < SLAB_BLOCKS; i++) next[i] = i + 1 < SLAB_BLOCKS ? number * SLAB_BLOCKS + i + 1 : NO_BLOCK
+    this.#slabs[number] = { bytes, next, free: number * SLAB_BLOCKS, freeCount: SLAB_BLOCKS }
+    this.#slabCount++
+    this.#freeBlocks += SLAB_BLOCKS
+    if (number < this.#lowest) this.#lowest = number
+    return true
+  }
+
+  #dropSlab(number: number): void {
+    this.#slabs[number]!.bytes.buffer.resize(0)
+    this.#slabs[number] = undefined
+    this.#slabCount--
+    this.#account.shrink(SLAB_LEASE_BYTES)
+  }
+}
