@@ -29,8 +29,10 @@ export interface SortEngineOptions extends KeyOrder {
   runAccount: Account
   /** The whole buffer; it is leased when the first MiB is full. */
   memoryBytes: number
-  /** Payload of a page. */
+  /** Payload of a page, the window of a run in a merge. */
   pageBytes: number
+  /** Pages stored as one. */
+  groupPages: number
 }
 
 export interface SortReport {
@@ -52,6 +54,8 @@ export class SortEngine {
   readonly #options: SortEngineOptions
   readonly #order: KeyOrder
   readonly #lease: Lease
+  /** Where pages are put together that are written; it lies in front of the arena. */
+  readonly #stagingBytes: number
   #bytes: Uint8Array
   #arena: SortArena
   #runs: PagedRun[] = []
@@ -64,13 +68,14 @@ export class SortEngine {
     this.#order = {
       reverse: options.reverse ?? false, ...(options.compare === undefined ? {} : { compare: options.compare }),
     }
+    this.#stagingBytes = options.pageBytes * options.groupPages
     // Without at least as much again to grow by, all of it at once.
-    const first = Math.max(FIRST_BYTES, options.pageBytes * 4)
+    const first = FIRST_BYTES + this.#stagingBytes
     this.#whole = options.memoryBytes < 4 * first
     const bytes = (this.#whole ? options.memoryBytes : first) & ~3
     this.#lease = options.account.lease(bytes)
     this.#bytes = new Uint8Array(bytes)
-    this.#arena = new SortArena(this.#bytes, options.pageBytes, this.#order)
+    this.#arena = new SortArena(this.#bytes, this.#stagingBytes, this.#order)
   }
 
   /** False when the arena is full: run `spill` to its end, then add again. */
@@ -176,11 +181,11 @@ export class SortEngine {
   /** From the first buffer to the whole; false when it is the whole. */
   #grow(): boolean {
     if (this.#whole) return false
-    const { memoryBytes, pageBytes } = this.#options
+    const { memoryBytes } = this.#options
     if (!this.#lease.resize(memoryBytes)) throw this.#tooSmall(memoryBytes)
     // The first buffer stays leased: it is garbage, but nobody knows for how long.
     const bytes = new Uint8Array((memoryBytes - this.#bytes.length) & ~3)
-    const arena = new SortArena(bytes, pageBytes, this.#order)
+    const arena = new SortArena(bytes, this.#stagingBytes, this.#order)
     arena.adopt(this.#arena)
     this.#bytes = bytes
     this.#arena = arena
@@ -189,9 +194,9 @@ export class SortEngine {
   }
 
   *#write(source: ArenaWalk | PagedMerge, depth: number, shortLived: boolean): Generator<void, PagedRun> {
-    const { runAccount, pageBytes } = this.#options
+    const { runAccount, pageBytes, groupPages } = this.#options
     const builder = new PagedRunBuilder(this.#options.pages(), runAccount, {
-      pageBytes, depth, shortLived, seekable: false, staging: { bytes: this.#bytes, start: 0 },
+      pageBytes, groupPages, depth, shortLived, seekable: false, staging: { bytes: this.#bytes, start: 0 },
     })
     try {
       const bytes = source.bytes
@@ -213,7 +218,7 @@ export class SortEngine {
     const { pageBytes } = this.#options
     let at = 0
     for (;;) {
-      const room = this.#bytes.length - pageBytes
+      const room = this.#bytes.length - this.#stagingBytes
       if (PagedMerge.windowBytes(runs) <= this.#bytes.length) return
       // As many as fit beside a page for what comes of them, but not more than it takes.
       const excess = Math.ceil((PagedMerge.windowBytes(runs) - this.#bytes.length) / pageBytes)
@@ -225,11 +230,11 @@ export class SortEngine {
       }
       if (count < 2) {
         const windows = runs[at]!.largestPageBytes + runs[at + 1]!.largestPageBytes
-        throw this.#tooSmall(windows + pageBytes)
+        throw this.#tooSmall(windows + this.#stagingBytes)
       }
       const group = runs.slice(at, at + count)
       const pages = group.reduce((sum, run) => sum + run.pages, 0)
-      const merge = this.#merge(group, pageBytes)
+      const merge = this.#merge(group, this.#stagingBytes)
       const merged = yield* this.#write(merge, 1, pages < 4)
       runs.splice(at, count, merged)
       for (const run of group) run.free()

@@ -12,6 +12,7 @@
  * 1. encode(a) < encode(b), compared as unsigned bytes, exactly when a sorts before b.
  * 2. Nothing is kept but one buffer, which grows to the largest key.
  */
+import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
 import type { CompareRanges } from '../pages/paged-merge.ts'
 
@@ -46,7 +47,7 @@ export class KeyEncoder {
       case 'bigint': return this.#bigint(key)
       case 'object':
         if (key === null) return this.#byte(KIND.null)
-        if (key instanceof Date) return this.#number(KIND.date, key.getTime())
+        if (types.isDate(key)) return this.#number(KIND.date, key.getTime())
         if (key instanceof Uint8Array) return this.#bytes(key, depth)
         if (Array.isArray(key)) return this.#array(key, depth)
     }
@@ -170,6 +171,7 @@ class KeyDecoder {
       case KIND.false: return false
       case KIND.true: return true
       case KIND.number: return this.#number()
+      // oxlint-disable-next-line no-restricted-globals -- a key that is a date, not the time of day.
       case KIND.date: return new Date(this.#number())
       case KIND.bigint: return this.#bigint()
       case KIND.text: return this.#part(inside).toString('utf8')

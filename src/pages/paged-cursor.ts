@@ -12,7 +12,7 @@
 import { compareBytes } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { Account, Lease } from '../memory/budget.ts'
-import { EntryReader, RESTART_INTERVAL, entriesEnd, readUint32 } from './paged-entry.ts'
+import { EntryReader, RESTART_INTERVAL, entriesEnd, readUint32, restartsCount, restartsStart } from './paged-entry.ts'
 import type { PagedRun } from './paged-run.ts'
 
 const NO_PAGE = -1
@@ -100,15 +100,17 @@ export class PagedCursor implements Disposable {
   #seekWithin(key: Uint8Array, start: number, end: number): boolean {
     const bytes = this.bytes
     const entry = this.#entry
+    const length = this.#run.pageBytes(this.#loaded)
+    const restarts = restartsStart(bytes, 0, length)
     let low = 0
-    let high = readUint32(bytes, this.#run.pageBytes(this.#loaded) - 8) - 1
+    let high = restartsCount(bytes, 0, length) - 1
     while (low < high) {
       const middle = (low + high + 1) >>> 1
-      entry.read(bytes, readUint32(bytes, this.#entriesEnd + 4 * middle))
+      entry.read(bytes, readUint32(bytes, restarts + 4 * middle))
       if (compareBytes(bytes, entry.keyStart, entry.keyEnd, key, start, end) < 0) low = middle
       else high = middle - 1
     }
-    let at = readUint32(bytes, this.#entriesEnd + 4 * low)
+    let at = readUint32(bytes, restarts + 4 * low)
     for (let i = 0; i <= RESTART_INTERVAL && at < this.#entriesEnd; i++) {
       entry.read(bytes, at)
       const order = compareBytes(bytes, entry.keyStart, entry.keyEnd, key, start, end)

@@ -2,7 +2,7 @@
  * How entries lie in a page of a run, and in the arena of a sort.
  *
  * entry = varint(2 x key length + has value) [varint(value length)] key [value]
- * page  = entries, restarts (u32 offset of every 16th entry), u32 restarts, u32 entries; little-endian
+ * page  = entries, padding, restarts (u32 offset of every 16th entry), u32 bytes of entries, u32 restarts, u32 entries; little-endian
  *
  * Lengths come before the bytes, so that walking entries looks at no byte of theirs. An empty value is no value.
  * The bytes are the process's own and never outlive it; the store of pages guards them with checksums.
@@ -13,7 +13,7 @@ export const MAX_HEADER_BYTES = 10
 /** Every so many entries a seek can begin to read. */
 export const RESTART_INTERVAL = 16
 /** What a page without restarts has at its end. */
-export const TAIL_BYTES = 8
+export const TAIL_BYTES = 12
 /** Lengths are 29 bits: a key or value of up to 512 MiB. */
 export const MAX_PART_BYTES: number = 2 ** 29 - 1
 
@@ -70,9 +70,18 @@ export function writeUint32(bytes: Uint8Array, at: number, value: number): void 
   bytes[at + 3] = value >>> 24
 }
 
-/** Where the entries of a page end: pageStart is where it was read to, `length` its length. */
-export function entriesEnd(bytes: Uint8Array, pageStart: number, length: number): number {
-  return pageStart + length - TAIL_BYTES - 4 * readUint32(bytes, pageStart + length - 8)
+/** Where the entries of a page end that lies at `start`. */
+export function entriesEnd(bytes: Uint8Array, start: number, length: number): number {
+  return start + readUint32(bytes, start + length - TAIL_BYTES)
+}
+
+/** How many restarts such a page has; `restartsStart` is where they are. */
+export function restartsCount(bytes: Uint8Array, start: number, length: number): number {
+  return readUint32(bytes, start + length - 8)
+}
+
+export function restartsStart(bytes: Uint8Array, start: number, length: number): number {
+  return start + length - TAIL_BYTES - 4 * restartsCount(bytes, start, length)
 }
 
 /** Bytes at `start` as a big-endian number; beyond `end` they count as zero. */

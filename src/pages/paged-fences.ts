@@ -4,14 +4,14 @@
  * 1. Bytes are leased before they are copied; old and new are both leased while they grow.
  * 2. Keys lie one after the other: 2 x page is a first key, 2 x page + 1 a last key.
  *
- * Account: the one given. Cost: the keys, 8 bytes of offsets and 80 of objects a page; doubled while it grows.
+ * Account: the one given. Cost: the keys, 32 bytes a page; doubled while it grows.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 
-/** A page's object in the store and its place in a list. */
-const PAGE_OBJECT_BYTES = 80
+/** A page's place in lists; its object is the store's to account for. */
+const PAGE_OBJECT_BYTES = 24
 
 export class PagedFences {
   readonly #lease: Lease
@@ -41,9 +41,9 @@ export class PagedFences {
     this.#append(bytes, start, end)
   }
 
-  /** Lease the objects of so many pages. */
-  reserve(pages: number): void {
-    this.#grow(this.#bytes.length, this.#offsets.length, pages)
+  /** Lease the place of one more page in lists. */
+  addPage(): void {
+    this.#grow(this.#bytes.length, this.#offsets.length, this.#pages + 1)
   }
 
   /** Give back what was leased to grow. */

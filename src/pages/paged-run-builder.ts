@@ -2,7 +2,8 @@
  * Builds a paged run from sorted entries.
  *
  * 1. Entries come in order (equal keys in the order they shall keep); nobody checks that but the tests.
- * 2. A page is handed to the store when the next entry does not fit. An entry larger than a page has a page of its own.
+ * 2. A page is full when the next entry does not fit. An entry larger than a page has a page of its own.
+ * 4. Pages may be stored several at a time: a large run then takes fewer objects and larger writes, and is still read page by page.
  * 3. What is held of a page are its fences: its first and last key, leased before they are copied.
  *
  * Account: the one given, for staging (one page, unless the caller lends it) and fences. Cost: one copy of each entry.
@@ -11,7 +12,7 @@ import { SpillwayError } from '../base/errors.ts'
 import { copyBytes } from '../base/bytes.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { Account, Lease } from '../memory/budget.ts'
-import { MAX_HEADER_BYTES, RESTART_INTERVAL, TAIL_BYTES, headerBytes, writeHeader, writeUint32 } from './paged-entry.ts'
+import { RESTART_INTERVAL, TAIL_BYTES, headerBytes, writeHeader, writeUint32 } from './paged-entry.ts'
 import { PagedFences } from './paged-fences.ts'
 import { PagedRun } from './paged-run.ts'
 import type { PageStore, StoredPage, StoreOptions } from './paged-store.ts'
@@ -25,7 +26,9 @@ export interface PagedRunOptions {
   shortLived?: boolean
   /** False: only the run's own first and last key are kept, and it can be merged but not sought in. Default true. */
   seekable?: boolean
-  /** Memory for one page, lent by the caller, at `start` and `pageBytes` long; entries that lie in it are copied without a view. */
+  /** Pages stored as one, each `pageBytes` long: default 1. */
+  groupPages?: number
+  /** Memory for a group of pages, lent by the caller, at `start`; entries that lie in the same array are copied without a view. */
   staging?: { bytes: Uint8Array; start: number }
 }
 
@@ -39,8 +42,12 @@ export class PagedRunBuilder {
   readonly #pageBytes: number
   readonly #ownLease: Lease | undefined
   readonly #bytes: Uint8Array
+  /** Where the group begins. */
   readonly #start: number
+  /** Where the page begins that is being filled, and where its next entry goes. */
+  #pageStart: number
   #at: number
+  readonly #groupPages: number
   /** Offsets in the page of every 16th entry. */
   readonly #restarts: number[] = []
   #pageEntries = 0
@@ -48,7 +55,9 @@ export class PagedRunBuilder {
   #firstEnd = 0
   #lastStart = 0
   #lastEnd = 0
+  /** Of each page, what it is stored in and where it begins there. */
   readonly #pages: StoredPage[] = []
+  readonly #offsets: number[] = []
   readonly #fences: PagedFences
   #count = 0
   #largestPageBytes = 0
@@ -60,16 +69,18 @@ export class PagedRunBuilder {
     this.#pageBytes = options.pageBytes ?? DEFAULT_PAGE_BYTES
     this.#options = { depth: options.depth ?? 0, shortLived: options.shortLived ?? false }
     this.#seekable = options.seekable ?? true
+    this.#groupPages = options.groupPages ?? 1
     this.#fences = new PagedFences(account)
     if (options.staging === undefined) {
-      this.#ownLease = account.lease(this.#pageBytes)
-      this.#bytes = new Uint8Array(this.#pageBytes)
+      const bytes = this.#pageBytes * this.#groupPages
+      this.#ownLease = account.lease(bytes)
+      this.#bytes = new Uint8Array(bytes)
       this.#start = 0
     } else {
       this.#bytes = options.staging.bytes
       this.#start = options.staging.start
     }
-    this.#at = this.#start
+    this.#at = this.#pageStart = this.#start
   }
 
   /** Entries so far. */
@@ -109,21 +120,26 @@ export class PagedRunBuilder {
   /** Seal it. The builder is of no more use. */
   finish(): PagedRun {
     try {
-      if (this.#pageEntries > 0) this.#flush()
+      if (this.#pageEntries > 0) this.#endPage()
+      this.#storeGroup()
       this.#fences.seal()
     } catch (error) {
       this.abort()
       throw error
     }
     this.#end()
-    return new PagedRun(this.#store, this.#pages, this.#fences, this.#count, this.#largestPageBytes, this.#seekable)
+    return new PagedRun(this.#store, this.#pages, this.#offsets, this.#fences, this.#count, this.#largestPageBytes, this.#seekable)
   }
 
   /** Give everything back. */
   abort(): void {
     if (this.#over) return
     this.#end()
-    for (const page of this.#pages) this.#store.free(page)
+    let last: StoredPage | undefined
+    for (const page of this.#pages) {
+      if (page !== last) this.#store.free(page)
+      last = page
+    }
     this.#fences.free()
   }
 
@@ -135,13 +151,13 @@ export class PagedRunBuilder {
   /** Room in the page for `length` bytes and its tail; false when no page has it. */
   #makeRoom(length: number): boolean {
     const tail = TAIL_BYTES + 4 * (this.#restarts.length + 1)
-    if (this.#at + length + tail <= this.#start + this.#pageBytes) return true
-    if (this.#pageEntries > 0) this.#flush()
+    if (this.#at + length + tail <= this.#pageStart + this.#pageBytes) return true
+    if (this.#pageEntries > 0) this.#endPage()
     return length + TAIL_BYTES + 4 <= this.#pageBytes
   }
 
   #added(length: number, keyStart: number, keyEnd: number): void {
-    if (this.#seekable && this.#pageEntries % RESTART_INTERVAL === 0) this.#restarts.push(this.#at - this.#start)
+    if (this.#seekable && this.#pageEntries % RESTART_INTERVAL === 0) this.#restarts.push(this.#at - this.#pageStart)
     if (this.#pageEntries === 0) {
       this.#firstStart = keyStart
       this.#firstEnd = keyEnd
@@ -153,21 +169,39 @@ export class PagedRunBuilder {
     this.#at += length
   }
 
-  #flush(): void {
+  #endPage(): void {
     const bytes = this.#bytes
-    const end = writeTail(bytes, this.#at, this.#restarts, this.#pageEntries)
-    this.#keep(bytes, this.#start, end, this.#firstStart, this.#firstEnd, this.#lastStart, this.#lastEnd)
-    this.#at = this.#start
+    const start = this.#pageStart
+    const entriesBytes = this.#at - start
+    // Pages of a group begin at multiples of their size.
+    const tail = TAIL_BYTES + 4 * this.#restarts.length
+    const end = this.#groupPages === 1 ? this.#at + tail : start + this.#pageBytes
+    if (this.#groupPages > 1) bytes.fill(0, this.#at, end - tail)
+    writeTail(bytes, end - tail, this.#restarts, entriesBytes, this.#pageEntries)
+    this.#fence(bytes, this.#firstStart, this.#firstEnd, this.#lastStart, this.#lastEnd)
     this.#pageEntries = 0
     this.#restarts.length = 0
+    this.#at = this.#pageStart = end
+    if (end - start > this.#largestPageBytes) this.#largestPageBytes = end - start
+    if (this.#groupPages === 1 || end === this.#start + this.#groupPages * this.#pageBytes) this.#storeGroup()
   }
 
-  #keep(bytes: Uint8Array, start: number, end: number, firstStart: number, firstEnd: number, lastStart: number, lastEnd: number): void {
-    if (this.#seekable || this.#pages.length === 0) this.#fences.add(bytes, firstStart, firstEnd, lastStart, lastEnd)
+  /** Hand the full pages over. */
+  #storeGroup(): void {
+    const end = this.#pageStart
+    if (end === this.#start) return
+    const stored = this.#store.insert(this.#bytes, this.#start, end, this.#options)
+    for (let at = this.#start; at < end; at += this.#pageBytes) {
+      this.#pages.push(stored)
+      this.#offsets.push(at - this.#start)
+    }
+    this.#at = this.#pageStart = this.#start
+  }
+
+  #fence(bytes: Uint8Array, firstStart: number, firstEnd: number, lastStart: number, lastEnd: number): void {
+    if (this.#seekable || this.#fences.length === 0) this.#fences.add(bytes, firstStart, firstEnd, lastStart, lastEnd)
     else this.#fences.replaceLast(bytes, lastStart, lastEnd)
-    this.#fences.reserve(this.#pages.length + 1)
-    this.#pages.push(this.#store.insert(bytes, start, end, this.#options))
-    if (end - start > this.#largestPageBytes) this.#largestPageBytes = end - start
+    this.#fences.addPage()
   }
 
   #addLarge(length: number, fill: (bytes: Uint8Array, at: number) => void, keyLength: number, valueLength: number): void {
@@ -181,11 +215,15 @@ export class PagedRunBuilder {
       )
     }
     try {
+      this.#storeGroup()
       const bytes = new Uint8Array(total)
       fill(bytes, 0)
-      const end = writeTail(bytes, length, this.#seekable ? [0] : [], 1)
+      const end = writeTail(bytes, length, this.#seekable ? [0] : [], length, 1)
       const keyStart = length - keyLength - valueLength
-      this.#keep(bytes, 0, end, keyStart, keyStart + keyLength, keyStart, keyStart + keyLength)
+      this.#fence(bytes, keyStart, keyStart + keyLength, keyStart, keyStart + keyLength)
+      this.#pages.push(this.#store.insert(bytes, 0, end, this.#options))
+      this.#offsets.push(0)
+      if (end > this.#largestPageBytes) this.#largestPageBytes = end
       this.#count++
     } finally {
       lease.release()
@@ -193,14 +231,10 @@ export class PagedRunBuilder {
   }
 }
 
-function writeTail(bytes: Uint8Array, at: number, restarts: readonly number[], entries: number): number {
+function writeTail(bytes: Uint8Array, at: number, restarts: readonly number[], entriesBytes: number, entries: number): number {
   for (let i = 0; i < restarts.length; i++, at += 4) writeUint32(bytes, at, restarts[i]!)
-  writeUint32(bytes, at, restarts.length)
-  writeUint32(bytes, at + 4, entries)
+  writeUint32(bytes, at, entriesBytes)
+  writeUint32(bytes, at + 4, restarts.length)
+  writeUint32(bytes, at + 8, entries)
   return at + TAIL_BYTES
-}
-
-/** Bytes of an entry with its header, for those who reserve room. */
-export function encodedBytesBound(keyLength: number, valueLength: number): number {
-  return MAX_HEADER_BYTES + keyLength + valueLength
 }

@@ -20,14 +20,18 @@ export class PagedRun implements Disposable {
   readonly seekable: boolean
   /** @internal */
   readonly fences: PagedFences
-  readonly #pages: (StoredPage | undefined)[]
+  /** What each page is stored in: neighbours may share it. */
+  readonly #stored: (StoredPage | undefined)[]
+  readonly #offsets: readonly number[]
   #freed = false
 
   constructor(
-    store: PageStore, pages: readonly StoredPage[], fences: PagedFences, count: number, largestPageBytes: number, seekable: boolean,
+    store: PageStore, stored: StoredPage[], offsets: readonly number[], fences: PagedFences, count: number, largestPageBytes: number,
+    seekable: boolean,
   ) {
     this.store = store
-    this.#pages = [...pages]
+    this.#stored = stored
+    this.#offsets = offsets
     this.fences = fences
     this.count = count
     this.largestPageBytes = largestPageBytes
@@ -35,31 +39,38 @@ export class PagedRun implements Disposable {
   }
 
   /** Pages, freed ones too. */
-  get pages(): number { return this.#pages.length }
+  get pages(): number { return this.#stored.length }
 
   /** The first key of all; a view. Empty for a run without entries. */
   get firstKey(): Uint8Array { return this.fences.key(0) }
   /** The last key of all. */
   get lastKey(): Uint8Array { return this.fences.key(2 * this.fences.length - 1) }
 
-  pageBytes(page: number): number { return this.#page(page).length }
+  pageBytes(page: number): number {
+    const stored = this.#page(page)
+    const isLast = this.#stored[page + 1] !== stored
+    return (isLast ? stored.length : this.#offsets[page + 1]!) - this.#offsets[page]!
+  }
 
   /** Copy a page, or [from, to) of it, to `target` at `at`. It is not brought into memory by that. */
-  read(page: number, target: Uint8Array, at: number, from = 0, to?: number): void {
-    const stored = this.#page(page)
-    this.store.read(stored, target, at, from, to ?? stored.length)
+  read(page: number, target: Uint8Array, at: number, from = 0, to: number = this.pageBytes(page)): void {
+    const offset = this.#offsets[page]!
+    this.store.read(this.#page(page), target, at, offset + from, offset + to)
   }
 
   /** Ask the store to have a page in memory; false when it has no room, or the page is gone. */
   admit(page: number): boolean {
-    const stored = this.#pages[page]
+    const stored = this.#stored[page]
     return stored !== undefined && this.store.admit(stored)
   }
 
-  /** This page will not be read again. */
+  /** This page will not be read again. What it shares its storage with is freed with the last of them. */
   freePage(page: number): void {
     const stored = this.#page(page)
-    this.#pages[page] = undefined
+    this.#stored[page] = undefined
+    let first = page
+    while (this.#offsets[first]! > 0) first--
+    for (let other = first; other === first || this.#offsets[other]! > 0; other++) if (this.#stored[other] === stored) return
     this.store.free(stored)
   }
 
@@ -67,15 +78,15 @@ export class PagedRun implements Disposable {
   free(): void {
     if (this.#freed) return
     this.#freed = true
-    for (let page = 0; page < this.#pages.length; page++) if (this.#pages[page] !== undefined) this.freePage(page)
+    for (let page = 0; page < this.#stored.length; page++) if (this.#stored[page] !== undefined) this.freePage(page)
     this.fences.free()
   }
 
   [Symbol.dispose](): void { this.free() }
 
   #page(page: number): StoredPage {
-    const stored = this.#pages[page]
-    if (stored === undefined) throw invalidArgument(`page ${page} of a run of ${this.#pages.length}: it was freed, or never there`)
+    const stored = this.#stored[page]
+    if (stored === undefined) throw invalidArgument(`page ${page} of a run of ${this.#stored.length}: it was freed, or never there`)
     return stored
   }
 }
