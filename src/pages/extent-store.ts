@@ -316,6 +316,9 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   }
 }
 
+/** An error of the file system: neither ours nor Node's about a wrong argument. */
 function hasCode(error: unknown): error is Error & { code: string } {
-  return !(error instanceof SpillwayError) && error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
+  if (error instanceof SpillwayError || !(error instanceof Error)) return false
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' && !code.startsWith('ERR_')
 }

@@ -1,0 +1,198 @@
+/** Spill jobs: pages that are compressed elsewhere while the program goes on. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { nodeHost } from '../host/node/node-host.ts'
+import type { JobRunner } from '../host/host.ts'
+import { SimHost } from '../host/sim/sim-host.ts'
+import * as pageJobs from './page-jobs.ts'
+import { IN_FLIGHT } from './page.ts'
+import type { Page } from './page.ts'
+import { MOST_QUEUED } from './spill-jobs.ts'
+import { KIB, MIB, pageBytes, testPool } from './testing/pools.ts'
+import type { TestOptions, TestPool } from './testing/pools.ts'
+
+const SIZE = 4 * KIB
+const jobsUrl = new URL(import.meta.url.endsWith('.ts') ? './page-jobs.ts' : './page-jobs.js', import.meta.url)
+
+function runnerOf(host: SimHost): JobRunner {
+  return host.runner({ moduleUrl: jobsUrl, module: pageJobs, mode: 'worker', heapBytes: 0 })
+}
+
+function poolWithJobs(options: TestOptions = {}): TestPool & { jobs: SimHost } {
+  const jobs = new SimHost()
+  return { ...testPool({ runner: runnerOf(jobs), limitBytes: 1000 * SIZE, ...options }), jobs }
+}
+
+function insert({ pool }: TestPool, count: number, options = {}): Page[] {
+  return Array.from({ length: count }, (_, i) => pool.insert(pageBytes(i + 1, SIZE), 0, SIZE, options))
+}
+
+function assertRight({ pool }: TestPool, pages: Page[]): void {
+  const target = new Uint8Array(SIZE)
+  for (let i = 0; i < pages.length; i++) {
+    pool.read(pages[i]!, target, 0)
+    assert.equal(Buffer.compare(target, pageBytes(i + 1, SIZE)), 0, `page ${i}`)
+  }
+}
+
+test('pages above seven eighths of the limit are compressed by jobs, and evicted when they end', async () => {
+  const made = poolWithJobs()
+  const pages = insert(made, 900)
+  const before = made.pool.stats()
+  assert.deepEqual([before.spillsScheduled, before.evictionsCompressing, before.residentPages], [25, 0, 900])
+  await made.jobs.idle()
+  const after = made.pool.stats()
+  assert.deepEqual([after.evictionsCompressing, after.residentPages, after.spillsCancelled], [25, 875, 0])
+  assertRight(made, pages)
+  made.close()
+})
+
+test('at most 64 spill jobs are queued; beyond that eviction runs inline', async () => {
+  const made = poolWithJobs()
+  const pages = insert(made, 1100)
+  const before = made.pool.stats()
+  assert.deepEqual([before.spillsScheduled, before.evictionsCompressing, before.residentPages], [MOST_QUEUED, 100, 1000])
+  assertRight(made, pages)
+  await made.jobs.idle()
+  assert.equal(made.pool.stats().residentBytes + made.pool.stats().evictionsCompressing * SIZE, 1100 * SIZE)
+  assertRight(made, pages)
+  made.close()
+})
+
+test('a page freed while queued cancels its job, and costs no write', async () => {
+  const made = poolWithJobs({ stagingBytes: 3 * (SIZE + 100) })
+  const pages = insert(made, 900)
+  const queued = pages.filter(page => page.state === IN_FLIGHT)
+  assert.equal(queued.length, 25)
+  for (const page of pages) made.pool.free(page)
+  const stats = made.pool.stats()
+  assert.deepEqual([stats.spillsCancelled, stats.writesElided], [25, 900])
+  await made.jobs.idle()
+  assert.deepEqual([made.pool.stats().extentsWritten, made.pool.stats().scratchBytes, made.pool.stats().residentBytes], [0, 0, 0])
+  made.close()
+})
+
+test('a page pinned while queued cancels its job and stays', async () => {
+  const made = poolWithJobs()
+  const pages = insert(made, 880)
+  const queued = pages.filter(page => page.state === IN_FLIGHT)
+  assert.equal(queued.length, 5)
+  const view = made.pool.pin(queued[2]!)
+  assert.equal(made.pool.stats().spillsCancelled, 1)
+  await made.jobs.idle()
+  assert.equal(Buffer.compare(view, pageBytes(3, SIZE)), 0)
+  assert.equal(made.pool.stats().evictionsCompressing, 4)
+  made.pool.unpin(queued[2]!)
+  made.close()
+})
+
+test('a page is readable while its job is in flight, and one that was read stays in memory, backed', async () => {
+  const made = poolWithJobs()
+  const pages = insert(made, 880)
+  const inFlight = pages.filter(page => page.state === IN_FLIGHT)
+  assertRight(made, pages)
+  assert.equal(made.pool.stats().readFaults, 0)
+  await made.jobs.idle()
+  assert.deepEqual([made.pool.stats().evictionsCompressing, made.pool.stats().residentPages], [0, 880])
+  assert.ok(made.pool.stats().extentsWritten >= inFlight.length)
+  assertRight(made, pages)
+  made.close()
+})
+
+test('short-lived pages are never queued for spill', async () => {
+  const made = poolWithJobs()
+  const pages = insert(made, 990, { shortLived: true })
+  assert.equal(made.pool.stats().spillsScheduled, 0)
+  await made.jobs.idle()
+  for (const page of pages) made.pool.free(page)
+  assert.deepEqual([made.pool.stats().writesElided, made.pool.stats().extentsWritten], [990, 0])
+  made.close()
+})
+
+test('eager backing by a job: it may run while the page is pinned, evictions come first, and freeing cancels it', async () => {
+  const made = poolWithJobs({ eagerBacking: true })
+  const [first, second] = insert(made, 2) as [Page, Page]
+  made.pool.maintain()
+  assert.equal(first.state, IN_FLIGHT)
+  const view = made.pool.pin(first)
+  await made.jobs.idle()
+  assert.deepEqual([made.pool.stats().eagerBacks, made.pool.stats().spillsScheduled, made.pool.stats().residentPages], [1, 0, 2])
+  assert.equal(Buffer.compare(view, pageBytes(1, SIZE)), 0)
+  made.pool.unpin(first)
+  made.pool.maintain()
+  assert.equal(second.state, IN_FLIGHT)
+  made.pool.free(second)
+  assert.deepEqual([made.pool.stats().eagerCancelled, made.pool.stats().spillsCancelled], [1, 0])
+  await made.jobs.idle()
+  assert.equal(made.pool.stats().eagerBacks, 1)
+
+  insert(made, 900)
+  made.pool.maintain()
+  assert.equal(made.pool.stats().eagerBacks, 1, 'not while spills are queued')
+  await made.jobs.idle()
+  assert.equal(made.pool.stats().eagerBacks, 1)
+  made.close()
+})
+
+test('the staging buffer bounds what is shared, and pages longer than it go inline', async () => {
+  const made = poolWithJobs({ limitBytes: 2 * MIB, stagingBytes: 20 * KIB })
+  const long = Array.from({ length: 40 }, (_, i) => made.pool.insert(pageBytes(i + 1), 0, 64 * KIB))
+  assert.deepEqual([made.pool.stats().spillsScheduled, made.pool.stats().stagingBytes], [0, 0])
+  assert.equal(made.pool.stats().evictionsCompressing, 8)
+  for (const page of long) made.pool.free(page)
+  insert(made, 470)
+  const { stagingBytes } = made.pool.stats()
+  assert.ok(stagingBytes > 20 * KIB && stagingBytes < 20 * KIB + 256 * KIB)
+  await made.jobs.idle()
+  assert.ok(made.pool.stats().evictionsCompressing > 8)
+  made.close()
+  await made.jobs.idle()
+  assert.equal(made.budget.usedBytes, 0)
+})
+
+test('a pool that is closed with jobs in flight keeps their lease until they have ended', async () => {
+  const made = poolWithJobs()
+  insert(made, 900)
+  assert.ok(made.pool.stats().stagingBytes > 0)
+  made.close()
+  assert.ok(made.budget.usedBytes > 0, 'a job may still write there')
+  await made.jobs.idle()
+  assert.equal(made.budget.usedBytes, 0)
+})
+
+test('a runner that fails or is closed leaves all pages right, and eviction runs inline', async () => {
+  const jobs = new SimHost()
+  const runner = runnerOf(jobs)
+  const made = testPool({ runner, limitBytes: 1000 * SIZE })
+  const pages = insert(made, 900)
+  await runner.close()
+  assertRight(made, pages)
+  const more = Array.from({ length: 300 }, (_, i) => made.pool.insert(pageBytes(901 + i, SIZE), 0, SIZE))
+  await jobs.idle()
+  assert.ok(made.pool.stats().residentBytes <= 1000 * SIZE)
+  assertRight(made, [...pages, ...more])
+  made.close()
+  assert.equal(made.budget.usedBytes, 0)
+})
+
+test('when everything in memory is in flight, a page is taken from its job', () => {
+  const made = poolWithJobs({ limitBytes: 80 * SIZE, stagingBytes: 5 * (SIZE + 100) })
+  const pages = insert(made, 80)
+  assert.equal(made.pool.stats().spillsScheduled, 10)
+  made.pool.setLimit(0)
+  assert.deepEqual([made.pool.stats().residentBytes, made.pool.stats().spillsCancelled], [0, 10])
+  assertRight(made, pages)
+  made.close()
+})
+
+test('a real worker compresses pages that are read back right', async () => {
+  const runner = nodeHost().runner({ moduleUrl: jobsUrl, module: pageJobs, mode: 'worker', heapBytes: 16 * MIB })
+  const made = testPool({ runner, limitBytes: 1000 * SIZE })
+  const pages = insert(made, 930)
+  assert.equal(made.pool.stats().spillsScheduled, 55)
+  while (runner.pending > 0) runner.pump(true)
+  assert.deepEqual([made.pool.stats().evictionsCompressing, made.pool.stats().residentPages], [55, 875])
+  assertRight(made, pages)
+  made.close()
+  await runner.close()
+})
