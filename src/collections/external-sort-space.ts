@@ -12,6 +12,7 @@ import { SpillSpace } from './spill-space.ts'
 import { Turns } from './spill-turns.ts'
 import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
+import { AdaptivePages } from './external-sort-pages.ts'
 import { SortEngine } from './external-sort-engine.ts'
 import type { SortReport } from './external-sort-engine.ts'
 import type { KeyOrder } from '../pages/paged-merge.ts'
@@ -36,6 +37,7 @@ export class SortSpace extends SpillSpace {
   readonly pageBytes: number
   readonly #groupPages: number
   #engine: SortEngine | undefined
+  #store: AdaptivePages | undefined
 
   constructor(options: SortSpaceOptions) {
     super(options)
@@ -48,7 +50,7 @@ export class SortSpace extends SpillSpace {
     const booksBytes = Math.floor(this.bytes / 12)
     this.#engine = new SortEngine({
       ...order,
-      pages: () => this.pages(0).pool,
+      pages: () => this.#store ??= new AdaptivePages(this.pages(0).pool),
       account: this.account('sort', 'nearly all that is given to the sort'),
       runAccount: this.account('sorted runs', 'first and last keys, and 24 bytes a page'),
       memoryBytes: (this.bytes - SpillPages.fixedBytes - booksBytes) & ~7,

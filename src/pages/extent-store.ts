@@ -100,7 +100,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   /** Compress and keep source[start, start + page.length) as the page's extent; false when there is no place for it. */
   encode(page: Page, source: Uint8Array, start: number): boolean {
     const serial = this.takeSerial(page.length)
-    return this.#keep(page, serial, () => encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this))
+    return this.#keep(page, serial, () => encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this, !page.isStoredAsIs))
   }
 
   /** Keep bytes[start, end), an extent that a job has made with this serial. */

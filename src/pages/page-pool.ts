@@ -36,6 +36,8 @@ export interface PageOptions {
   depth?: number
   /** Will be freed soon: evicted last, and never by a job. Default false. */
   shortLived?: boolean
+  /** Not worth compressing: when it is evicted inline it is stored as it is. Default false. */
+  asIs?: boolean
 }
 
 export interface PagePoolOptions {
@@ -419,7 +421,7 @@ export class PagePool {
       if (this.#slots.releaseWarm(1) === 0 && !this.#evictOne(false)) throw this.#noSpace(BOOK_PAGES * PAGE_BYTES)
     }
     const depth = Math.min(Math.max(options.depth ?? 0, 0), MAX_DEPTH)
-    return new Page(this, length, depth, options.shortLived === true, reload)
+    return new Page(this, length, depth, options.shortLived === true, reload, options.asIs === true)
   }
 
   #count(page: Page): void {

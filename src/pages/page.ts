@@ -31,6 +31,8 @@ export class Page {
   readonly depth: number
   /** @internal */
   readonly isShortLived: boolean
+  /** @internal Not worth compressing, says its owner. */
+  readonly isStoredAsIs: boolean
   /** @internal */
   readonly reload: Reload | undefined
   /** @internal */
@@ -65,11 +67,12 @@ export class Page {
   job: object | undefined = undefined
 
   /** @internal Made by the pool. */
-  constructor(owner: object, length: number, depth: number, isShortLived: boolean, reload: Reload | undefined) {
+  constructor(owner: object, length: number, depth: number, isShortLived: boolean, reload: Reload | undefined, isStoredAsIs = false) {
     this.owner = owner
     this.length = length
     this.depth = depth
     this.isShortLived = isShortLived
+    this.isStoredAsIs = isStoredAsIs
     this.reload = reload
   }
 }

@@ -11,6 +11,8 @@ export interface StoreOptions {
   depth?: number
   /** The page will soon be freed: evict it last. */
   shortLived?: boolean
+  /** Not worth compressing. */
+  asIs?: boolean
 }
 
 export interface PageStore {
