@@ -8,7 +8,6 @@
  */
 import { invalidArgument } from '../base/errors.ts'
 import { EMPTY } from '../base/cursor.ts'
-import type { Lease } from '../memory/budget.ts'
 import type { CompareRanges, KeyOrder } from '../pages/paged-merge.ts'
 import { Scratch, transcoder } from '../store/encoding.ts'
 import type { Encoding, Transcoder } from '../store/encoding.ts'
@@ -29,7 +28,6 @@ export class ItemCodec<T> {
   readonly #options: ItemOptions<T>
   readonly #keys = new KeyEncoder()
   readonly #scratch = new Scratch(SCRATCH_BYTES)
-  readonly #lease: Lease
   #transcoder: Transcoder | undefined
   /** The item's own bytes are its key. */
   #isItsKey = false
@@ -38,10 +36,8 @@ export class ItemCodec<T> {
   constructor(options: ItemOptions<T>, space: SpillSpace) {
     this.#options = options
     if (options.encoding !== undefined) this.#use(transcoder(options.encoding, 'encoding'))
-    this.#lease = space.account('sort items', '16 KiB').lease(SCRATCH_BYTES)
+    space.hold('sort items', '16 KiB', SCRATCH_BYTES)
   }
-
-  close(): void { this.#lease[Symbol.dispose]() }
 
   /** The order of keys, once the first item is known. */
   order(first: T): KeyOrder {

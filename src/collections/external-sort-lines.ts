@@ -5,7 +5,7 @@
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
-import { SortEngine } from './external-sort-engine.ts'
+import type { SortEngine } from './external-sort-engine.ts'
 import { SortSpace } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 

@@ -31,6 +31,8 @@ export type SortMonitor = (report: SortMonitorReport) => void
 
 const MIN_PAGE_BYTES = 16 * 1024
 const MAX_PAGE_BYTES = 256 * 1024
+/** Scratch of items. */
+const ITEM_BYTES = 32 * 1024
 const MAX_GROUP_BYTES = 2 * 1024 * 1024
 
 export class SortSpace extends SpillSpace {
@@ -42,10 +44,11 @@ export class SortSpace extends SpillSpace {
   constructor(options: SortSpaceOptions) {
     super(options)
     this.pageBytes = Math.min(Math.max(2 ** Math.floor(Math.log2(this.bytes / 256)), MIN_PAGE_BYTES), MAX_PAGE_BYTES)
-    this.#groupPages = Math.max(1, Math.min(MAX_GROUP_BYTES, this.bytes / 32) / this.pageBytes | 0)
+    this.#groupPages = Math.max(1, Math.min(MAX_GROUP_BYTES, this.bytes / 16) / this.pageBytes | 0)
   }
 
-  engine(order: KeyOrder): SortEngine {
+  /** `reservedBytes`: what the caller needs beside it. */
+  engine(order: KeyOrder, reservedBytes = ITEM_BYTES): SortEngine {
     // Lists of pages, fences and the map of the scratch file grow with the input.
     const booksBytes = Math.floor(this.bytes / 12)
     this.#engine = new SortEngine({
@@ -53,7 +56,7 @@ export class SortSpace extends SpillSpace {
       pages: () => this.#store ??= new AdaptivePages(this.pages(0).pool),
       account: this.account('sort', 'nearly all that is given to the sort'),
       runAccount: this.account('sorted runs', 'first and last keys, and 24 bytes a page'),
-      memoryBytes: (this.bytes - SpillPages.fixedBytes - booksBytes) & ~7,
+      memoryBytes: (this.bytes - SpillPages.fixedBytes - booksBytes - reservedBytes) & ~7,
       pageBytes: this.pageBytes,
       groupPages: this.#groupPages,
     })

@@ -11,7 +11,7 @@ import { formatSize } from '../base/sizes.ts'
 import type { Host } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
 import { Budget } from '../memory/budget.ts'
-import type { Account } from '../memory/budget.ts'
+import type { Account, Lease } from '../memory/budget.ts'
 import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
 
@@ -32,6 +32,7 @@ export class SpillSpace {
   /** The part of the budget this space was made for. */
   readonly bytes: number
   readonly #directory: string | undefined
+  readonly #held: Lease[] = []
   #pages: SpillPages | undefined
   #closed = false
 
@@ -65,12 +66,20 @@ export class SpillSpace {
     return this.#pages
   }
 
+  /** A lease that is held until `close`. */
+  hold(name: string, bound: string, bytes: number): Lease {
+    const lease = this.account(name, bound).lease(bytes)
+    this.#held.push(lease)
+    return lease
+  }
+
   stats(): SpillPagesStats | undefined { return this.#pages?.pool.stats() }
 
   /** Remove the scratch files and give everything back. May be called again. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    for (const lease of this.#held) lease.release()
     this.#pages?.close()
   }
 }

@@ -204,8 +204,15 @@ export class PagedRunBuilder {
     this.#fences.addPage()
   }
 
+  /** An entry as a page of its own: put together in the staging if that is large enough. */
   #addLarge(length: number, fill: (bytes: Uint8Array, at: number) => void, keyLength: number, valueLength: number): void {
+    this.#storeGroup()
     const total = length + TAIL_BYTES + 4
+    if (total <= this.#pageBytes * this.#groupPages) {
+      fill(this.#bytes, this.#start)
+      this.#storeLarge(this.#bytes, this.#start, length, keyLength, valueLength)
+      return
+    }
     const lease = this.#account.tryLease(total)
     if (lease === undefined) {
       throw new SpillwayError(
@@ -215,19 +222,22 @@ export class PagedRunBuilder {
       )
     }
     try {
-      this.#storeGroup()
       const bytes = new Uint8Array(total)
       fill(bytes, 0)
-      const end = writeTail(bytes, length, this.#seekable ? [0] : [], length, 1)
-      const keyStart = length - keyLength - valueLength
-      this.#fence(bytes, keyStart, keyStart + keyLength, keyStart, keyStart + keyLength)
-      this.#pages.push(this.#store.insert(bytes, 0, end, this.#options))
-      this.#offsets.push(0)
-      if (end > this.#largestPageBytes) this.#largestPageBytes = end
-      this.#count++
+      this.#storeLarge(bytes, 0, length, keyLength, valueLength)
     } finally {
       lease.release()
     }
+  }
+
+  #storeLarge(bytes: Uint8Array, start: number, length: number, keyLength: number, valueLength: number): void {
+    const end = writeTail(bytes, start + length, this.#seekable ? [0] : [], length, 1)
+    const keyStart = start + length - keyLength - valueLength
+    this.#fence(bytes, keyStart, keyStart + keyLength, keyStart, keyStart + keyLength)
+    this.#pages.push(this.#store.insert(bytes, start, end, this.#options))
+    this.#offsets.push(0)
+    if (end - start > this.#largestPageBytes) this.#largestPageBytes = end - start
+    this.#count++
   }
 }
 
