@@ -74,7 +74,7 @@ test('a sort much larger than its budget is right and stable, stays within the b
     const expected = [...rows(60_000)].sort((a, b) => sign * (a.score - b.score || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)))
     assert.deepEqual(sorted.map(row => row.id), expected.map(row => row.id))
     assert.deepEqual(sorted[1234], expected[1234])
-    assert.ok(report!.runs > 10, `${report!.runs} runs`)
+    assert.ok(report!.runs > 3, `${report!.runs} runs`)
     assert.ok(report!.highWaterBytes <= 6 * MIB)
     assert.equal(budget.usedBytes, 0)
     assert.deepEqual(readdirSync(directory), [])
