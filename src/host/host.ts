@@ -144,12 +144,25 @@ export interface LockHolder {
   since: string
 }
 
+/** The process (in a worker: the thread) that this host is in. */
+export interface HostProcess {
+  /** Tells it from any other, running or not, on this machine or another: letters, digits and dashes. */
+  readonly name: string
+  /** Whether one with that name may still run. True when that cannot be known; false only when it has surely ended. */
+  isRunning(name: string): boolean
+  /** Call a synchronous task when it ends by itself. A signal that kills it ends it without. The returned function takes the task back. */
+  onExit(task: () => void): Disposer
+}
+
 export interface Host {
   readonly files: HostFiles
   readonly clock: HostClock
   readonly scheduler: HostScheduler
+  readonly process: HostProcess
   /** 'posix' path joining is enough on every platform Node runs on. */
   join(directory: string, name: string): string
+  /** Remove a directory and all that is in it; fine if it is not there. */
+  removeTree(directory: string): void
   /** Identity of this boot of the machine: if it changed, unsynced writes may be gone. '' = unknown. */
   bootId(): string
   /** Ask the garbage collector to find shared memory that was dropped; a host may ignore it. */

@@ -1,7 +1,7 @@
 /**
  * Extents in memory: chains of 4 KiB blocks in slabs of 256 KiB that give their memory back at once.
  *
- * 1. A slab is leased before it is allocated, and released when its last block is freed.
+ * 1. A slab is leased before it is allocated. Empty slabs are released, but for up to 8 and a sixteenth of all: the next extent takes them.
  * 2. A block belongs to one chain until that is freed.
  * 3. Blocks are taken from the lowest slab, so that others come empty.
  *
@@ -16,6 +16,7 @@ const SLAB_BLOCKS = SLAB_BYTES / BLOCK_BYTES
 export const SLAB_LEASE_BYTES = SLAB_BYTES + SLAB_BLOCKS * 4
 /** The end of a chain, and no block. */
 export const NO_BLOCK = -1
+const MOST_SPARE = 8
 
 interface Slab {
   bytes: Uint8Array<ArrayBuffer>
@@ -32,6 +33,8 @@ export class CompressedTier {
   readonly #slabs: (Slab | undefined)[] = []
   #slabCount = 0
   #freeBlocks = 0
+  /** Slabs without a block in use. */
+  #spares = 0
   /** No slab below has a free block. */
   #lowest = 0
 
@@ -58,7 +61,11 @@ export class CompressedTier {
   /** The first block of a chain for so many bytes, or NO_BLOCK when the account has no room. */
   alloc(bytes: number): number {
     let slabs = this.growthFor(bytes) / SLAB_LEASE_BYTES
-    while (slabs-- > 0) if (!this.#addSlab()) return NO_BLOCK
+    while (slabs-- > 0) {
+      if (this.#addSlab()) continue
+      this.releaseSpares(Infinity)
+      return NO_BLOCK
+    }
     let first = NO_BLOCK
     let last = NO_BLOCK
     for (let count = Math.ceil(bytes / BLOCK_BYTES); count > 0; count--) {
@@ -112,11 +119,21 @@ export class CompressedTier {
     }
   }
 
+  /** Give back slabs without a block in use, at least `bytes` of them if there are so many. */
+  releaseSpares(bytes: number): void {
+    for (let i = this.#slabs.length - 1; i >= 0 && bytes > 0 && this.#spares > 0; i--) {
+      if (this.#slabs[i]?.freeCount !== SLAB_BLOCKS) continue
+      this.#dropSlab(i)
+      this.#spares--
+      bytes -= SLAB_LEASE_BYTES
+    }
+  }
+
   /** Give everything back. */
   close(): void {
     for (let i = 0; i < this.#slabs.length; i++) if (this.#slabs[i] !== undefined) this.#dropSlab(i)
     this.#slabs.length = 0
-    this.#freeBlocks = 0
+    this.#freeBlocks = this.#spares = 0
   }
 
   #blockAt(first: number, offset: number): number {
@@ -153,6 +170,7 @@ export class CompressedTier {
   #takeBlock(): number {
     while (this.#slabs[this.#lowest] === undefined || this.#slabs[this.#lowest]!.freeCount === 0) this.#lowest++
     const slab = this.#slabs[this.#lowest]!
+    if (slab.freeCount === SLAB_BLOCKS) this.#spares--
     const block = slab.free
     slab.free = slab.next[block % SLAB_BLOCKS]!
     slab.next[block % SLAB_BLOCKS] = NO_BLOCK
@@ -172,8 +190,14 @@ export class CompressedTier {
     this.#freeBlocks++
     if (number < this.#lowest) this.#lowest = number
     if (slab.freeCount < SLAB_BLOCKS) return
-    this.#freeBlocks -= SLAB_BLOCKS
-    this.#dropSlab(number)
+    if (this.#freeBlocks === this.#slabCount * SLAB_BLOCKS) {
+      this.#spares++
+      this.releaseSpares(Infinity)
+    } else if (this.#spares < Math.min(MOST_SPARE, this.#slabCount >> 4)) {
+      this.#spares++
+    } else {
+      this.#dropSlab(number)
+    }
   }
 
   #addSlab(): boolean {
@@ -193,12 +217,14 @@ export class CompressedTier {
     for (let i = 0; i < SLAB_BLOCKS; i++) next[i] = i + 1 < SLAB_BLOCKS ? number * SLAB_BLOCKS + i + 1 : NO_BLOCK
     this.#slabs[number] = { bytes, next, free: number * SLAB_BLOCKS, freeCount: SLAB_BLOCKS }
     this.#slabCount++
+    this.#spares++
     this.#freeBlocks += SLAB_BLOCKS
     if (number < this.#lowest) this.#lowest = number
     return true
   }
 
   #dropSlab(number: number): void {
+    this.#freeBlocks -= this.#slabs[number]!.freeCount
     this.#slabs[number]!.bytes.buffer.resize(0)
     this.#slabs[number] = undefined
     this.#slabCount--

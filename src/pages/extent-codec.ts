@@ -53,17 +53,17 @@ export function maxPageBytes(kernels: Kernels): number {
   return Math.floor((kernels.regionBytes - HEADER_BYTES) / 4) * pieceBytesOf(kernels)
 }
 
-/** Compress source[start, start + length) into `sink`, or store it as it is when not `isCompressed`; returns the extent's bytes, 0 when there was no place for it. Throws what the sink throws. */
+/** Compress source[start, start + length) into `sink`; returns the extent's bytes, 0 when there was no place for it. `asIs`: do not try to. Throws what the sink throws. */
 export function encodeExtent(
   kernels: Kernels, pieceBytes: number, source: Uint8Array, start: number, length: number, serial: number, sink: ExtentSink,
-  isCompressed = true,
+  asIs = false,
 ): number {
   const { memory, a, b } = kernels
   const pieces = Math.ceil(length / pieceBytes)
   const headerBytes = HEADER_BYTES + 4 * pieces
   if (pieces === 1) {
     // Header and piece as one: compressed first, so that its place fits it.
-    const stored = encodePiece(kernels, source, start, length, b + headerBytes, serial + 1, isCompressed)
+    const stored = encodePiece(kernels, source, start, length, b + headerBytes, serial + 1, asIs)
     setU32(memory, b + 8, length)
     setU32(memory, b + 12, 1)
     setU32(memory, b + 16, stored)
@@ -80,7 +80,7 @@ export function encodeExtent(
   let at = headerBytes
   for (let i = 0; i < pieces; i++) {
     const from = i * pieceBytes
-    const stored = encodePiece(kernels, source, start + from, Math.min(pieceBytes, length - from), b, serial + 1 + i, isCompressed)
+    const stored = encodePiece(kernels, source, start + from, Math.min(pieceBytes, length - from), b, serial + 1 + i, asIs)
     const bytes = CHECKSUM_BYTES + (stored % RAW)
     sink.put(memory, b, b + bytes, at)
     setU32(header, HEADER_BYTES + 4 * i, stored)
@@ -130,15 +130,19 @@ export function decodeExtent(
 
 /** Checksum and stored bytes of one piece to `to`; returns the entry for the header. */
 function encodePiece(
-  kernels: Kernels, source: Uint8Array, start: number, length: number, to: number, serial: number, isCompressed: boolean,
+  kernels: Kernels, source: Uint8Array, start: number, length: number, to: number, serial: number, asIs: boolean,
 ): number {
   const { memory, a } = kernels
-  memory.set(source.subarray(start, start + length), a)
   const body = to + CHECKSUM_BYTES
-  let stored = !isCompressed || length < MIN_COMPRESSED_BYTES ? 0 : kernels.compress(a, length, body, length - 1)
+  const bytes = source.subarray(start, start + length)
+  let stored = 0
+  if (!asIs && length >= MIN_COMPRESSED_BYTES) {
+    memory.set(bytes, a)
+    stored = kernels.compress(a, length, body, length - 1)
+  }
   const isRaw = stored === 0
   if (isRaw) {
-    memory.copyWithin(body, a, a + length)
+    memory.set(bytes, body)
     stored = length
   }
   setChecksum(kernels, body, stored, serial, to)

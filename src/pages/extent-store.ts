@@ -44,6 +44,8 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   #in = NOWHERE
   #at = 0
   #reserved = 0
+  /** What is being written would gain nothing from the tier. */
+  #skipsTier = false
 
   constructor(kernels: Kernels, scratch: ScratchFile | undefined, account: Account, targetRssBytes: number, rss: () => number, poison: boolean) {
     this.#kernels = kernels
@@ -100,11 +102,14 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   /** Compress and keep source[start, start + page.length) as the page's extent; false when there is no place for it. */
   encode(page: Page, source: Uint8Array, start: number): boolean {
     const serial = this.takeSerial(page.length)
-    return this.#keep(page, serial, () => encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this, !page.isStoredAsIs))
+    this.#skipsTier = page.isAsIs && this.#scratch !== undefined
+    return this.#keep(page, serial, () =>
+      encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this, page.isAsIs))
   }
 
   /** Keep bytes[start, end), an extent that a job has made with this serial. */
   store(page: Page, serial: number, bytes: Uint8Array, start: number, end: number): boolean {
+    this.#skipsTier = false
     return this.#keep(page, serial, () => {
       if (!this.reserve(end - start)) return 0
       this.put(bytes, start, end, 0)
@@ -150,7 +155,11 @@ export class ExtentStore implements ExtentSink, ExtentSource {
 
   /** Move extents of the tier to the file until it takes at most `bytes`; false when they cannot go. */
   shrinkTier(bytes: number): boolean {
-    while (this.#tier.bytes > Math.max(0, bytes)) if (!this.#pageOutOldest()) return false
+    const most = Math.max(0, bytes)
+    while (this.#tier.bytes > most) {
+      this.#tier.releaseSpares(this.#tier.bytes - most)
+      if (this.#tier.bytes > most && !this.#pageOutOldest()) return false
+    }
     return true
   }
 
@@ -167,7 +176,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   // ExtentSink and ExtentSource: for the codec.
 
   reserve(bytes: number): boolean {
-    this.#reserved = bytes
     if (this.#fitsTier(bytes)) {
       this.#at = this.#tier.alloc(bytes)
       if (this.#at !== NO_BLOCK) {
@@ -222,7 +230,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
 
   /** Page out what is in the way of an extent of this size. */
   #fitsTier(bytes: number): boolean {
-    if (this.#targetRssBytes === 0) return false
+    if (this.#targetRssBytes === 0 || this.#skipsTier) return false
     for (;;) {
       const growth = this.#tier.growthFor(bytes)
       if (growth === 0 || growth <= this.#spareBytes()) return true
@@ -246,6 +254,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#mayProbe = false
     this.#in = IN_FILE
     this.#at = at
+    this.#reserved = bytes
     return true
   }
 

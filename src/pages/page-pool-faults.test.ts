@@ -1,9 +1,10 @@
 /** Disks that are full, fail, or give back other bytes than were written. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import type { Page } from './page.ts'
-import { KIB, MIB, SCRATCH_PATH, kernels, noise, pageBytes, testPool } from './testing/pools.ts'
+import { KIB, MIB, SCRATCH_PATH, noise, pageBytes, testPool } from './testing/pools.ts'
 import type { TestPool } from './testing/pools.ts'
 
 const SIZE = 64 * KIB
@@ -25,7 +26,9 @@ test('disk full: pages stay readable in memory, insert says NO_SPACE when that i
   const { pool, host } = made
   const pages = insert(made, 1, 6)
   host.disk.faults.capacityBytes = host.disk.usedBytes + 30 * KIB
+  const { scratchBytes } = pool.stats()
   assert.throws(() => insert(made, 100, 1), { code: 'SPILLWAY_NO_SPACE' })
+  assert.equal(pool.stats().scratchBytes, scratchBytes, 'the place of what could not be written is free again')
   assert.equal(pool.isSpillBlocked, true)
   assertRight(made, pages)
   assert.deepEqual([pool.stats().pages, pool.stats().residentPages, pool.stats().inserts], [6, 4, 6])
@@ -90,6 +93,24 @@ test('disk full: lowering the limit evicts what costs nothing, keeps the rest, a
   host.disk.faults.clear()
   pool.maintain()
   assert.equal(pool.stats().residentBytes, SIZE)
+  assertRight(made, pages)
+  made.close()
+})
+
+test('disk full: with nothing in memory left to store, a probe of its own finds out when there is space, and leaves no trace', () => {
+  const made = testPool({ limitBytes: 0 })
+  const { pool, host } = made
+  const pages = insert(made, 1, 3)
+  host.disk.faults.capacityBytes = host.disk.usedBytes
+  assert.throws(() => insert(made, 100, 1), { code: 'SPILLWAY_NO_SPACE' })
+  const { scratchBytes } = pool.stats()
+  for (let i = 0; i < 3; i++) {
+    pool.maintain()
+    assert.equal(pool.isSpillBlocked, true)
+  }
+  host.disk.faults.clear()
+  pool.maintain()
+  assert.deepEqual([pool.isSpillBlocked, pool.stats().scratchBytes], [false, scratchBytes])
   assertRight(made, pages)
   made.close()
 })
@@ -161,7 +182,10 @@ test('an operation that fails, whichever it is, leaves every page right', () => 
         } catch (error) {
           assert.match((error as { code: string }).code, /NO_SPACE|UNAVAILABLE/)
         }
-        if (i % 6 === 0) right.delete(pages[0]!), made.pool.free(pages.shift()!)
+        if (i % 6 === 0) {
+          right.delete(pages[0]!)
+          made.pool.free(pages.shift()!)
+        }
         made.pool.maintain()
       }
       made.host.disk.faults.clear()
@@ -243,9 +267,17 @@ test('checksums are bound to place and time: swapped extents, lost writes and a 
 })
 
 test('kernels with small regions give the same pages', () => {
-  const made = testPool({ kernels, limitBytes: 0 })
-  const page = made.pool.insert(pageBytes(1, 200_000), 0, 200_000)
-  assert.ok(page.extentBytes < 100_000)
-  assert.throws(() => testPool({ kernels: Object.create(kernels, { regionBytes: { value: 100 } }) }), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+  const made = testPool({ kernels: new Kernels(4096), limitBytes: 0 })
+  for (const length of [1, 4095, 4096, 4097, 200_000]) {
+    for (const bytes of [pageBytes(1, length), noise(2, length)]) {
+      const page = made.pool.insert(bytes, 0, length)
+      const target = new Uint8Array(length)
+      made.pool.read(page, target, 0)
+      assert.deepEqual(target, bytes)
+    }
+  }
+  const tooLong = 5 * MIB
+  assert.throws(() => made.pool.insert(new Uint8Array(tooLong), 0, tooLong), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+  assert.throws(() => testPool({ kernels: new Kernels(2048) }), { code: 'SPILLWAY_INVALID_ARGUMENT' })
   made.close()
 })

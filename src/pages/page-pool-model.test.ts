@@ -48,7 +48,7 @@ for (const [name, { withRunner = false, ...options }] of Object.entries(VARIANTS
           const bytes = b % 5 === 0 ? noise(seed++, LENGTHS[a % LENGTHS.length]!) : pageBytes(seed++, LENGTHS[a % LENGTHS.length]!)
           const around = new Uint8Array(bytes.length + 7)
           around.set(bytes, 3)
-          const options = { depth: b % 4, shortLived: b % 7 === 0 }
+          const options = { depth: b % 4, shortLived: b % 7 === 0, asIs: b % 6 === 0 }
           const page = kind === 'insert'
             ? pool.insert(around, 3, 3 + bytes.length, options)
             : pool.insertBacked(around, 3, 3 + bytes.length, (to, at) => { to.set(bytes, at) }, options)

@@ -36,7 +36,7 @@ export interface PageOptions {
   depth?: number
   /** Will be freed soon: evicted last, and never by a job. Default false. */
   shortLived?: boolean
-  /** Not worth compressing: when it is evicted inline it is stored as it is. Default false. */
+  /** Not worth compressing: stored as it is, in the file. Default false. */
   asIs?: boolean
 }
 
@@ -122,6 +122,8 @@ const DEFAULT_STAGING_BYTES = 2 ** 20
 /** Inserts that fail on a full disk try it again at growing intervals, at least every so many. */
 const MOST_BETWEEN_PROBES = 256
 const JOB_PRIORITY = 3
+/** Pages that a call of `maintain` evicts at most. */
+const MAINTAIN_EVICTIONS = 16
 
 export class PagePool {
   readonly #account: Account
@@ -329,6 +331,8 @@ export class PagePool {
     page.state = FREED
     this.#frees++
     this.#pages--
+    const bookBytes = booksFor(this.#pages)
+    if (this.#books.bytes >= bookBytes * 2) this.#books.resize(bookBytes)
   }
 
   /** Bytes of pages in memory from now on; what is beyond goes at once, unless the disk is full. */
@@ -381,7 +385,7 @@ export class PagePool {
     this.#jobs?.pump()
     if (this.#store.isBlocked && this.#store.error === undefined) this.#probe()
     this.#store.makeTierFit(this.#slots.usedBytes + this.#slots.warmBytes)
-    this.#enforceLimit()
+    for (let i = 0; i < MAINTAIN_EVICTIONS && this.residentBytes > this.#limitBytes; i++) if (!this.#evictOne(false)) break
     this.#scheduleSpills()
     if (this.#eagerBacking && (this.#jobs?.live ?? 0) === 0) this.#backOne()
   }
@@ -416,12 +420,12 @@ export class PagePool {
   }
 
   #newPage(length: number, options: PageOptions, reload: Reload | undefined): Page {
-    const bookBytes = Math.ceil((this.#pages + 1) / BOOK_PAGES) * BOOK_PAGES * PAGE_BYTES
+    const bookBytes = booksFor(this.#pages)
     while (bookBytes > this.#books.bytes && !this.#books.resize(bookBytes)) {
       if (this.#slots.releaseWarm(1) === 0 && !this.#evictOne(false)) throw this.#noSpace(BOOK_PAGES * PAGE_BYTES)
     }
     const depth = Math.min(Math.max(options.depth ?? 0, 0), MAX_DEPTH)
-    return new Page(this, length, depth, options.shortLived === true, reload, options.asIs === true)
+    return new Page(this, length, depth, options.shortLived === true, options.asIs === true, reload)
   }
 
   #count(page: Page): void {
@@ -687,12 +691,14 @@ export class PagePool {
     }
   }
 
+  /** Hand a page to a job. One that is not compressed takes less time to write than to hand over. */
   #schedule(page: Page, isEager: boolean): boolean {
+    const jobs = this.#jobs!
+    if (page.isAsIs || !jobs.canSchedule(page)) return false
     this.#unlist(page)
-    const job = this.#jobs!.schedule(page, isEager, this.#store.takeSerial(page.length))
-    if (job !== undefined) page.state = IN_FLIGHT
-    else this.#list(page)
-    return job !== undefined
+    page.state = IN_FLIGHT
+    jobs.schedule(page, isEager, this.#store.takeSerial(page.length))
+    return page.job !== undefined
   }
 
   #cancelJob(page: Page): void {
@@ -708,7 +714,7 @@ export class PagePool {
       page.state = BACKED
       if (job.isEager) {
         this.#eagerBacks++
-      } else if (!page.isTouched && page.pins === 0) {
+      } else if (!page.isTouched) {
         this.#evictionsCompressing++
         this.#drop(page)
         return
@@ -716,6 +722,11 @@ export class PagePool {
     }
     this.#list(page)
   }
+}
+
+/** For one page more than there are. */
+function booksFor(pages: number): number {
+  return Math.ceil((pages + 1) / BOOK_PAGES) * BOOK_PAGES * PAGE_BYTES
 }
 
 function checkBytes(bytes: number, name: string): number {

@@ -31,8 +31,8 @@ export class Page {
   readonly depth: number
   /** @internal */
   readonly isShortLived: boolean
-  /** @internal Not worth compressing, says its owner. */
-  readonly isStoredAsIs: boolean
+  /** @internal Not worth compressing. */
+  readonly isAsIs: boolean
   /** @internal */
   readonly reload: Reload | undefined
   /** @internal */
@@ -67,12 +67,12 @@ export class Page {
   job: object | undefined = undefined
 
   /** @internal Made by the pool. */
-  constructor(owner: object, length: number, depth: number, isShortLived: boolean, reload: Reload | undefined, isStoredAsIs = false) {
+  constructor(owner: object, length: number, depth: number, isShortLived: boolean, isAsIs: boolean, reload: Reload | undefined) {
     this.owner = owner
     this.length = length
     this.depth = depth
     this.isShortLived = isShortLived
-    this.isStoredAsIs = isStoredAsIs
+    this.isAsIs = isAsIs
     this.reload = reload
   }
 }

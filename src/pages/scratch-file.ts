@@ -21,8 +21,8 @@ const CUT_BYTES = 16 * 2 ** 20
 const POISON = new Uint8Array(UNIT_BYTES).fill(0xdb)
 
 export class ScratchFile {
-  readonly path: string
   readonly #files: HostFiles
+  readonly #newPath: string | (() => string)
   readonly #map: ExtentMap
   readonly #poison: boolean
   #file: HostFile | undefined
@@ -30,14 +30,19 @@ export class ScratchFile {
   #fileBytes = 0
   #closed = false
 
-  /** Nothing is on the disk yet. `path` must be free, its directory there. Throws BUDGET_TOO_SMALL without 2 KiB for the map. */
-  constructor(files: HostFiles, path: string, account: Account, options: ScratchFileOptions = {}) {
+  /**
+   * Nothing is on the disk yet. `path` must be free, its directory there; a function is called for it at the first write (such as
+   * `ScratchDirectory.newFile`). Throws BUDGET_TOO_SMALL without 2 KiB for the map.
+   */
+  constructor(files: HostFiles, path: string | (() => string), account: Account, options: ScratchFileOptions = {}) {
     this.#files = files
-    this.path = path
+    this.#newPath = path
     this.#map = new ExtentMap(account)
     this.#poison = options.poison === true
   }
 
+  /** '' while there is none. */
+  get path(): string { return this.#file?.path ?? '' }
   /** Bytes of extents, in whole units. */
   get usedBytes(): number { return this.#map.usedUnits * UNIT_BYTES }
   /** Bytes the file takes on the disk, at most. */
@@ -60,7 +65,7 @@ export class ScratchFile {
 
   /** Throws what the file system throws. */
   write(source: Uint8Array, start: number, end: number, position: number): void {
-    this.#file ??= this.#files.create(this.path)
+    this.#file ??= this.#files.create(typeof this.#newPath === 'string' ? this.#newPath : this.#newPath())
     this.#fileBytes = Math.max(this.#fileBytes, position + (end - start))
     this.#file.writeSync(source, start, end - start, position)
   }
@@ -90,10 +95,11 @@ export class ScratchFile {
     this.#closed = true
     this.#map.close()
     if (this.#file === undefined) return
+    const { path } = this.#file
     this.#file.close()
     this.#file = undefined
     this.#fileBytes = 0
-    this.#files.remove(this.path)
+    this.#files.remove(path)
   }
 
   #overwrite(position: number, units: number): void {

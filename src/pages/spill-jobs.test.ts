@@ -196,3 +196,16 @@ test('a real worker compresses pages that are read back right', async () => {
   made.close()
   await runner.close()
 })
+
+test('pages that can be evicted for nothing are no reason to queue others', async () => {
+  const made = poolWithJobs()
+  const backed = Array.from({ length: 900 }, () => made.pool.insertBacked(pageBytes(1, SIZE), 0, SIZE, () => {}))
+  insert(made, 90)
+  assert.equal(made.pool.stats().spillsScheduled, 0)
+  for (const page of backed) made.pool.free(page)
+  insert(made, 785)
+  assert.equal(made.pool.stats().spillsScheduled, 0)
+  insert(made, 10)
+  assert.equal(made.pool.stats().spillsScheduled, 10)
+  made.close()
+})

@@ -68,18 +68,20 @@ export class SpillJobs {
   get liveBytes(): number { return this.#liveBytes }
   get stagingBytes(): number { return this.#lease?.bytes ?? 0 }
 
-  /** Queue a page; undefined when the queue is full, the page too long or there is no memory for staging. */
-  schedule(page: Page, isEager: boolean, serial: number): SpillJob | undefined {
-    const bytes = extentBound(page.length, this.#pieceBytes)
-    if (this.#closed || this.#failures >= MOST_FAILURES || bytes > this.#stagingBytes) return undefined
-    if (this.#queue.length + this.#inFlight.length >= MOST_QUEUED || !this.#openStaging()) return undefined
-    const job: SpillJob = { page, isEager, serial, at: 0, bytes, isSubmitted: false }
+  /** False when the queue is full, the page too long or there is no memory for staging. */
+  canSchedule(page: Page): boolean {
+    if (this.#closed || this.#failures >= MOST_FAILURES || extentBound(page.length, this.#pieceBytes) > this.#stagingBytes) return false
+    return this.#queue.length + this.#inFlight.length < MOST_QUEUED && this.#openStaging()
+  }
+
+  /** Queue a page that can be. */
+  schedule(page: Page, isEager: boolean, serial: number): void {
+    const job: SpillJob = { page, isEager, serial, at: 0, bytes: extentBound(page.length, this.#pieceBytes), isSubmitted: false }
     page.job = job
     this.#live++
     this.#liveBytes += slotBytes(page.length)
     this.#queue.push(job)
     this.#submit()
-    return job
   }
 
   cancel(page: Page): SpillJob {

@@ -11,7 +11,7 @@
  */
 import {
   closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, linkSync, mkdirSync,
-  openSync, read, readSync, readdirSync, statSync, unlinkSync, writeSync,
+  openSync, read, readSync, readdirSync, rmSync, statSync, unlinkSync, writeSync,
 } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
@@ -122,6 +122,10 @@ export class NodeFiles implements HostFiles {
       if (fd >= 0) closeSync(fd)
     }
   }
+}
+
+export function removeTree(directory: string): void {
+  rmSync(directory, { recursive: true, force: true, maxRetries: 3, retryDelay: 20 })
 }
 
 class NodeFile implements HostFile {

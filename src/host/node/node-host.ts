@@ -4,9 +4,10 @@ import { collectGarbage } from './garbage.ts'
 import { nodePressure } from './pressure.ts'
 import type { Host } from '../host.ts'
 import { nodeClock } from './clock.ts'
-import { NodeFiles } from './files.ts'
+import { NodeFiles, removeTree } from './files.ts'
 import { bootId, memoryLimitBytes } from './limits.ts'
 import { lockDirectory } from './lock.ts'
+import { nodeProcess } from './process.ts'
 import { nodeRunner } from './runner.ts'
 import { nodeScheduler } from './scheduler.ts'
 
@@ -16,7 +17,9 @@ export function nodeHost(): Host {
     files: new NodeFiles(),
     clock: nodeClock,
     scheduler: nodeScheduler,
+    process: nodeProcess,
     join,
+    removeTree,
     bootId,
     collectGarbage,
     pressure: () => nodePressure.read(),

@@ -48,6 +48,8 @@ export class SimDisk {
   /** Counts power losses. */
   boots = 1
   nextPid = 1000
+  /** Processes that have not ended. */
+  readonly running = new Set<number>()
   usedBytes = 0
   readonly #directories = new Map<string, SimDirectory>([['/', new SimDirectory()]])
 
@@ -121,6 +123,15 @@ export class SimDisk {
     this.#directories.set(path, new SimDirectory())
   }
 
+  removeTree(path: string): void {
+    if (this.find(path) !== undefined) throw fileError('ENOTDIR', 'rmdir', path)
+    for (const [other, directory] of this.#directories) {
+      if (other !== path && !other.startsWith(`${path}/`)) continue
+      for (const name of [...directory.entries.keys()]) this.remove(posix.join(other, name))
+      this.#directories.delete(other)
+    }
+  }
+
   list(path: string): string[] {
     const names = [...this.#directory(path, 'scandir').entries.keys()]
     for (const other of this.#directories.keys()) {
@@ -176,6 +187,7 @@ export class SimDisk {
     for (const directory of this.#directories.values()) for (const inode of directory.entries.values()) inode.links++
     this.faults.clearFailAt()
     this.locks.clear()
+    this.running.clear()
     this.epoch++
     if (!lossless) this.boots++
     if (this.isLogging) this.log.push(lossless ? 'process dies' : 'power fails')

@@ -8,7 +8,7 @@
  *    returns.
  */
 import { posix } from 'node:path'
-import type { Host, HostLock, JobRunner, LockHolder, RunnerOptions } from '../host.ts'
+import type { Disposer, Host, HostLock, HostProcess, JobRunner, LockHolder, RunnerOptions } from '../host.ts'
 import { InlineRunner } from '../inline-runner.ts'
 import type { Slice } from '../inline-runner.ts'
 import { fileError } from '../file-error.ts'
@@ -39,12 +39,14 @@ export class SimHost implements Host {
   readonly clock: SimTime
   readonly scheduler: SimTime
   readonly pid: number
+  readonly process: HostProcess
   /** How short of memory the machine is said to be. */
   readonly memory = new SimPressure()
   readonly #random: Random
   readonly #memoryLimitBytes: number
   readonly #epoch: number
   readonly #bootId: string
+  readonly #exitTasks = new Set<() => void>()
 
   constructor(options: SimOptions = {}) {
     this.#random = new Random(options.seed ?? 1)
@@ -52,6 +54,15 @@ export class SimHost implements Host {
     this.clock = this.scheduler = new SimTime()
     this.files = new SimFiles(this.disk, this.clock, this.#random.fork())
     this.pid = this.disk.nextPid++
+    this.disk.running.add(this.pid)
+    this.process = {
+      name: `sim-${this.pid}-0`,
+      isRunning: name => this.disk.running.has(Number(name.split('-')[1])),
+      onExit: (task): Disposer => {
+        this.#exitTasks.add(task)
+        return () => { this.#exitTasks.delete(task) }
+      },
+    }
     this.#memoryLimitBytes = options.memoryLimitBytes ?? 2 ** 30
     this.#epoch = this.disk.epoch
     this.#bootId = `boot-${this.disk.boots}`
@@ -59,6 +70,10 @@ export class SimHost implements Host {
 
   join(directory: string, name: string): string {
     return posix.join(directory, name)
+  }
+
+  removeTree(directory: string): void {
+    this.disk.removeTree(this.files.begin('removeTree', directory))
   }
 
   bootId(): string {
@@ -110,6 +125,13 @@ export class SimHost implements Host {
   /** Resolves when no task, no job, no asynchronous operation and no timer that holds the process is left. */
   idle(): Promise<void> {
     return this.clock.idle()
+  }
+
+  /** The process ends by itself. */
+  exit(): void {
+    for (const task of this.#exitTasks) task()
+    this.#exitTasks.clear()
+    this.disk.running.delete(this.pid)
   }
 
   /**

@@ -1,0 +1,89 @@
+/**
+ * This process, or this thread of it, by a name that no other has or had: machine and process table, boot, pid, when it began, thread.
+ *
+ * 1. A process is said to have ended only when that is sure: a pid that was used again began at another time, and what is in another
+ *    container or on another machine cannot be asked.
+ * 2. Tasks run once, when the thread ends by itself or `process.exit` is called; one that throws does not keep the others from running.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { threadId } from 'node:worker_threads'
+import type { Disposer, HostProcess } from '../host.ts'
+import { bootId } from './limits.ts'
+
+const NAME = /^([0-9a-f]{8})-([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]+$/
+
+const tasks = new Set<() => void>()
+let listens = false
+let own: string | undefined
+
+export const nodeProcess: HostProcess = {
+  get name(): string {
+    const { machine, boot } = place()
+    own ??= `${machine}-${boot}-${process.pid}-${startOf(process.pid)}-${threadId.toString(16).padStart(4, '0')}`
+    return own
+  },
+
+  isRunning(name: string): boolean {
+    const match = NAME.exec(name)
+    const { machine, boot } = place()
+    if (match === null || match[1] !== machine) return true
+    // Of another boot nothing runs any more; where the platform names none, all look like this one.
+    if (match[2] !== boot) return false
+    const pid = Number(match[3])
+    try {
+      process.kill(pid, 0)
+    } catch (error) {
+      // EPERM: it runs, as another user.
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+    }
+    const start = startOf(pid)
+    return match[4] === '0' || start === '0' || start === match[4]
+  },
+
+  onExit(task: () => void): Disposer {
+    tasks.add(task)
+    if (!listens) process.on('exit', runTasks)
+    listens = true
+    return () => { tasks.delete(task) }
+  },
+}
+
+function runTasks(): void {
+  for (const task of tasks) {
+    try {
+      task()
+    } catch {
+      // Nobody is left to tell; what it should have removed, the next process removes.
+    }
+  }
+  tasks.clear()
+}
+
+/** When a process began, in ticks since the boot; '0' = unknown. */
+function startOf(pid: number): string {
+  if (process.platform !== 'linux') return '0'
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // The second field is the program's name, which may hold anything.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0'
+  } catch {
+    return '0'
+  }
+}
+
+/** Where pids mean what they mean here: the machine and its process table, and the boot. */
+function place(): { machine: string; boot: string } {
+  let table = ''
+  try {
+    table = process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : ''
+  } catch {
+    // Without /proc there is one table for all we know.
+  }
+  return { machine: digest(`${hostname()}\n${table}`), boot: digest(bootId()) }
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8)
+}
