@@ -7,12 +7,11 @@
  * Accounts: `spill kernels`, fixed; `pages`, what the pool takes.
  */
 import { Kernels } from '../base/kernels/kernels.ts'
-import type { Host, HostFiles } from '../host/host.ts'
-import { scratchDirectory } from '../host/node/scratch-directory.ts'
-import type { ScratchDirectory } from '../host/node/scratch-directory.ts'
+import type { Host } from '../host/host.ts'
 import type { Budget, Lease } from '../memory/budget.ts'
 import { PagePool } from '../pages/page-pool.ts'
 import type { PagePoolStats } from '../pages/page-pool.ts'
+import { ScratchDirectory } from '../pages/scratch-directory.ts'
 import { ScratchFile } from '../pages/scratch-file.ts'
 
 export type SpillPagesStats = PagePoolStats
@@ -30,12 +29,17 @@ export class SpillPages {
   readonly #directory: ScratchDirectory
 
   /** `limitBytes`: of pages in memory; with 0 every page goes straight to the file. */
-  constructor(host: Host, budget: Budget, directory: string | undefined, limitBytes: number) {
+  constructor(host: Host, budget: Budget, directory: string, limitBytes: number) {
+    this.#directory = new ScratchDirectory(host, directory)
     this.#kernelLease = budget.account('spill kernels', 'fixed').lease(SpillPages.fixedBytes)
-    this.#directory = scratchDirectory(directory)
-    const account = budget.account('pages', 'pages in memory, 256 bytes of books a page, the map of the scratch file')
-    this.#scratch = new ScratchFile(inDirectory(host.files, this.#directory), host.join(this.#directory.path, 'pages'), account)
-    this.pool = new PagePool(account, { kernels: new Kernels(REGION_BYTES), scratch: this.#scratch, limitBytes })
+    try {
+      const account = budget.account('pages', 'pages in memory, 256 bytes of books a page, the map of the scratch file')
+      this.#scratch = new ScratchFile(host.files, () => this.#directory.newFile('pages'), account)
+      this.pool = new PagePool(account, { kernels: new Kernels(REGION_BYTES), scratch: this.#scratch, limitBytes })
+    } catch (error) {
+      this.#kernelLease.release()
+      throw error
+    }
   }
 
   close(): void {
@@ -43,19 +47,8 @@ export class SpillPages {
       this.pool.close()
       this.#scratch.close()
     } finally {
-      this.#directory.remove()
+      this.#directory.close()
       this.#kernelLease.release()
     }
   }
-}
-
-/** Files whose directory is made with the first of them. */
-function inDirectory(files: HostFiles, directory: ScratchDirectory): HostFiles {
-  const lazy = Object.create(files) as HostFiles
-  lazy.create = path => {
-    directory.make()
-    return files.create(path)
-  }
-  lazy.remove = path => { files.remove(path) }
-  return lazy
 }

@@ -10,6 +10,7 @@ import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { Host } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
+import { temporaryDirectory } from '../host/node/temporary-directory.ts'
 import { Budget } from '../memory/budget.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { SpillPages } from './spill-pages.ts'
@@ -31,7 +32,7 @@ export class SpillSpace {
   readonly budget: Budget
   /** The part of the budget this space was made for. */
   readonly bytes: number
-  readonly #directory: string | undefined
+  readonly #directory: string
   readonly #held: Lease[] = []
   #pages: SpillPages | undefined
   #closed = false
@@ -43,7 +44,7 @@ export class SpillSpace {
       throw invalidArgument(`directory must be a path, not ${JSON.stringify(directory)}`)
     }
     this.host = host
-    this.#directory = directory
+    this.#directory = directory ?? temporaryDirectory()
     const shared = budget instanceof Budget
     this.budget = shared ? budget : new Budget(budget)
     this.bytes = shared ? Math.floor(this.budget.freeBytes / 2) : this.budget.totalBytes
