@@ -38,7 +38,7 @@ async function child(input, output, budget, directory) {
   }
   let report
   const to = openSync(output, 'w')
-  for await (const chunk of sortLines(chunks(), { budget, directory, monitor: given => { report = given } })) {
+  for await (const chunk of sortLines(chunks(), { budget, directory, reuseChunks: true, monitor: given => { report = given } })) {
     for (let at = 0; at < chunk.length;) at += writeSync(to, chunk, at)
   }
   closeSync(to)

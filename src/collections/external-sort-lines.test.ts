@@ -121,6 +121,19 @@ test('what does not compress is stored as it is, and what does is compressed', a
   assert.ok(repeated < repeatedText * 0.6, `${repeated} of ${repeatedText}`)
 })
 
+test('chunks in the same memory say the same when they are used at once', async () => {
+  const text = randomLines(50_000, random => String(random))
+  const parts: Buffer[] = []
+  const memories = new Set<ArrayBufferLike>()
+  for await (const part of sortLines([text], { reuseChunks: true })) {
+    parts.push(Buffer.from(part))
+    memories.add(part.buffer)
+  }
+  assert.equal(memories.size, 1)
+  assert.ok(parts.length > 1)
+  assert.ok(Buffer.concat(parts).equals(expected(text)))
+})
+
 test('text instead of bytes is refused', async () => {
   await assert.rejects(sorted(['a\n'] as never), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /Encode text first/ })
 })

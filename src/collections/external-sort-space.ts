@@ -37,6 +37,8 @@ const MAX_GROUP_BYTES = 2 * 1024 * 1024
 
 export class SortSpace extends SpillSpace {
   readonly pageBytes: number
+  /** A chunk of lines given out. */
+  readonly outputBytes: number
   readonly #groupPages: number
   #engine: SortEngine | undefined
   #store: AdaptivePages | undefined
@@ -44,6 +46,7 @@ export class SortSpace extends SpillSpace {
   constructor(options: SortSpaceOptions) {
     super(options)
     this.pageBytes = Math.min(Math.max(2 ** Math.floor(Math.log2(this.bytes / 256)), MIN_PAGE_BYTES), MAX_PAGE_BYTES)
+    this.outputBytes = Math.min(256 * 1024, Math.floor(this.bytes / 32))
     this.#groupPages = Math.max(1, Math.min(MAX_GROUP_BYTES, this.bytes / 16) / this.pageBytes | 0)
   }
 

@@ -1,7 +1,7 @@
 /** Runs of entries for tests, and what comes out of them. */
 import type { Account } from '../../memory/budget.ts'
 import { compareKeys } from '../../base/bytes.ts'
-import { PagedCursor } from '../paged-cursor.ts'
+import type { PagedCursor } from '../paged-cursor.ts'
 import type { PagedMerge } from '../paged-merge.ts'
 import { PagedRunBuilder } from '../paged-run-builder.ts'
 import type { PagedRunOptions } from '../paged-run-builder.ts'
