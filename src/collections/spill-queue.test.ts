@@ -43,7 +43,7 @@ test('a queue does what an array does with push and shift, whatever the sizes of
     }
     assert.deepEqual([...queue.drain()], model)
     assert.equal(queue.shift(), undefined)
-    queue.close()
+    queue.dispose()
     assert.equal(budget.usedBytes, 0)
     assert.deepEqual(readdirSync(directory), [])
   }), { seed: 71, numRuns: 40, endOnFailure: true })
@@ -81,7 +81,7 @@ test('a queue much larger than its budget spills its middle, stays within the bu
   const end = queue.stats().pages!
   assert.equal(end.pages, 0)
   assert.ok(end.writesElided > 0, 'the pages near the head never left memory')
-  queue.close()
+  queue.dispose()
   assert.equal(budget.usedBytes, 0)
   assert.deepEqual(readdirSync(directory), [])
 })
@@ -109,8 +109,8 @@ test('a closed queue, an item that cannot be encoded and one too large are typed
   assert.throws(() => queue.push(undefined), { code: 'SPILLWAY_INVALID_ARGUMENT' })
   assert.throws(() => queue.push('x'.repeat(MIB)), { code: 'SPILLWAY_BUDGET_TOO_SMALL', message: /Raise the budget/ })
   assert.deepEqual([...queue], [1])
-  queue.close()
-  queue.close()
+  queue.dispose()
+  queue.dispose()
   for (const call of [() => queue.push(1), () => queue.shift(), () => queue.peek(), () => queue.clear(), () => [...queue]]) {
     assert.throws(call, { code: 'SPILLWAY_CLOSED' })
   }

@@ -176,8 +176,8 @@ export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
     return { size: this.#size, usedBytes: this.#space.budget.usedBytes, pages: this.#space.stats() }
   }
 
-  /** Give memory and disk back. Later calls throw CLOSED; closing again is fine. */
-  close(): void {
+  /** Give memory and disk back. Later calls throw CLOSED; doing so again is fine. */
+  dispose(): void {
     if (this.#closed) return
     this.#closed = true
     this.#removeReclaimer?.()
@@ -188,10 +188,10 @@ export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
     this.#lease.release()
   }
 
-  [Symbol.dispose](): void { this.close() }
+  [Symbol.dispose](): void { this.dispose() }
 
   #check(): void {
-    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the queue was closed: make another one')
+    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the queue was disposed of: make another one')
   }
 
   #checkVersion(version: number): void {

@@ -62,7 +62,7 @@ export class SpillSpace {
 
   /** The pool, made at the first call. `limitBytes`: of pages in memory. */
   pages(limitBytes: number): SpillPages {
-    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'it was closed: make another one')
+    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'it was disposed of: make another one')
     this.#pages ??= new SpillPages(this.host, this.budget, this.#directory, limitBytes)
     return this.#pages
   }
