@@ -21,6 +21,8 @@ export interface SpillOptions {
   budget?: number | string | Budget | undefined
   /** Where scratch files go when memory is full. Default: the system's directory for temporary files. */
   directory?: string | undefined
+  /** @internal For tests: another world than this machine's. */
+  host?: Host | undefined
 }
 
 export const DEFAULT_BUDGET = '64 MiB'
@@ -38,8 +40,8 @@ export class SpillSpace {
   #closed = false
 
   /** Throws BUDGET_TOO_SMALL below 2 MiB. */
-  constructor(options: SpillOptions, host: Host = nodeHost()) {
-    const { budget = DEFAULT_BUDGET, directory } = options
+  constructor(options: SpillOptions) {
+    const { budget = DEFAULT_BUDGET, directory, host = nodeHost() } = options
     if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
       throw invalidArgument(`directory must be a path, not ${JSON.stringify(directory)}`)
     }
