@@ -19,11 +19,12 @@
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import { formatSize } from '../base/sizes.ts'
-import type { JobRunner } from '../host/host.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { MIN_REGION_BYTES, maxPageBytes } from './extent-codec.ts'
 import { ExtentStore } from './extent-store.ts'
-import { BACKED, EVICTED, FREED, IN_FLIGHT, NOWHERE, Page, PageList, UNBACKED } from './page.ts'
+import { PageQueues } from './page-queues.ts'
+import type { PageOptions, PagePoolOptions, PagePoolStats } from './page-pool-options.ts'
+import { BACKED, EVICTED, FREED, IN_FLIGHT, MAX_DEPTH, NOWHERE, Page, UNBACKED } from './page.ts'
 import type { Reload } from './page.ts'
 import type { ScratchFile } from './scratch-file.ts'
 import { SlotPool, slotBytes } from './slot-pool.ts'
@@ -31,93 +32,12 @@ import type { Slot } from './slot-pool.ts'
 import { SpillJobs } from './spill-jobs.ts'
 import type { SpillJob } from './spill-jobs.ts'
 
-export interface PageOptions {
-  /** Age in the tree, 0 to 31 (more counts as 31); deeper is evicted first. Default 0. */
-  depth?: number
-  /** Will be freed soon: evicted last, and never by a job. Default false. */
-  shortLived?: boolean
-  /** Not worth compressing: stored as it is, in the file. Default false. */
-  asIs?: boolean
-}
-
-export interface PagePoolOptions {
-  /** At least 4 KiB a region; 64 KiB and more compress best. */
-  kernels: Kernels
-  /** Where evicted pages go; without one only the tier takes them. The pool does not close it. */
-  scratch: ScratchFile | undefined
-  /** Bytes of pages in memory; default as many as the budget gives. */
-  limitBytes?: number
-  /** Evicted pages stay in memory, compressed, while all the pool's memory is below this. Default 0: they go to the file at once. */
-  targetRssBytes?: number
-  /** What the compressed tier is leased from; default the pool's account. */
-  tierAccount?: Account
-  /** Compresses pages before room is needed; its module must hold the jobs of `page-jobs.ts`. */
-  runner?: JobRunner
-  /** The priority of those jobs; default 3. */
-  jobPriority?: number
-  /** Memory shared with the jobs, beside their kernels; default 1 MiB, at most an eighth of the limit. */
-  stagingBytes?: number
-  /** `maintain` compresses pages before they have to go. Default false. */
-  eagerBacking?: boolean
-  /** For tests: what is freed is overwritten with a pattern. */
-  poison?: boolean
-}
-
-/** Counters since the start, and bytes now. */
-export interface PagePoolStats {
-  inserts: number
-  frees: number
-  /** Pages freed that were never compressed or written. */
-  writesElided: number
-  evictionsCompressing: number
-  evictionsCheap: number
-  /** Pages inserted that went out at once, for want of memory. */
-  bornEvicted: number
-  /** Admissions into free room, by taking the place of another page, and refused. */
-  admissionsBudget: number
-  admissionsSteal: number
-  admissionsDenied: number
-  spillsScheduled: number
-  spillsCancelled: number
-  eagerBacks: number
-  eagerCancelled: number
-  /** Extents moved from memory to the file. */
-  pageOuts: number
-  /** Reads that found the page evicted. */
-  readFaults: number
-  warmReuses: number
-  /** Extents written to the file. */
-  extentsWritten: number
-  extentBytesWritten: number
-  /** Writes tried while the disk was full. */
-  probes: number
-  pages: number
-  pinnedPages: number
-  residentPages: number
-  residentBytes: number
-  warmBytes: number
-  oversizeBytes: number
-  /** Copies for pins that found no room. */
-  bounceBytes: number
-  /** Memory of the compressed tier, and what extents in it need of that. */
-  extentBytesResident: number
-  extentPayloadBytesResident: number
-  stagingBytes: number
-  /** Extents in the file, in whole units. */
-  scratchBytes: number
-  scratchFileBytes: number
-  isSpillBlocked: boolean
-  /** What stopped writing for good. */
-  spillError: string | undefined
-}
+export type { PageOptions, PagePoolOptions, PagePoolStats } from './page-pool-options.ts'
 
 const PAGE_BYTES = 256
 /** Books are leased for so many pages at a time. */
 const BOOK_PAGES = 64
-const MAX_DEPTH = 31
 const MOST_WARM_BYTES = 2 ** 30
-/** Pages looked at to admit another one. */
-const STEAL_LOOKS = 8
 const DEFAULT_STAGING_BYTES = 2 ** 20
 /** Inserts that fail on a full disk try it again at growing intervals, at least every so many. */
 const MOST_BETWEEN_PROBES = 256
@@ -137,12 +57,8 @@ export class PagePool {
   readonly #targetRssBytes: number
   #limitBytes: number
   readonly #books: Lease
-  /** Pages that can be evicted, by depth. */
-  readonly #clean = Array.from({ length: MAX_DEPTH + 1 }, () => new PageList())
-  readonly #dirty = Array.from({ length: MAX_DEPTH + 1 }, () => new PageList())
-  readonly #shortLived = new PageList()
-  /** What pages in `#clean` take. */
-  #cleanBytes = 0
+  /** Pages that can be evicted. */
+  readonly #queues = new PageQueues()
   #bounceBytes = 0
   /** The longest page so far that can only be had again whole: what a read of a part of it must have room for. */
   #reloadReserve: Lease
@@ -272,7 +188,7 @@ export class PagePool {
     const bytes = slotBytes(page.length)
     let isSteal = false
     while (!this.#hasRoom(bytes)) {
-      const victim = this.#stealable()
+      const victim = this.#queues.stealable()
       if (victim === undefined || bytes > this.#limitBytes) {
         this.#admissionsDenied++
         return false
@@ -304,7 +220,7 @@ export class PagePool {
       this.#pinnedPages++
       // It is wanted: what a job would do now is not. Eager backing may go on.
       if (page.job !== undefined && !(page.job as SpillJob).isEager) this.#cancelJob(page)
-      this.#unlist(page)
+      this.#queues.remove(page)
     }
     return new Uint8Array((page.bounce ?? page.slot!).buffer, 0, page.length)
   }
@@ -315,7 +231,7 @@ export class PagePool {
     if (--page.pins > 0) return
     this.#pinnedPages--
     this.#dropBounce(page)
-    this.#list(page)
+    this.#queues.add(page)
     this.#enforceLimit()
   }
 
@@ -467,31 +383,12 @@ export class PagePool {
     page.slot = slot
     page.state = state
     this.#residentPages++
-    this.#list(page)
-  }
-
-  /** Put the page where it is found when room is needed, if it may go. */
-  #list(page: Page): void {
-    if (page.slot === undefined || page.pins > 0 || page.job !== undefined) return
-    if (page.state === BACKED) {
-      this.#clean[page.depth]!.append(page)
-      this.#cleanBytes += page.slot.byteLength
-    } else if (page.isShortLived) {
-      this.#shortLived.append(page)
-    } else {
-      this.#dirty[page.depth]!.append(page)
-    }
-  }
-
-  #unlist(page: Page): void {
-    if (page.list === undefined) return
-    page.list.remove(page)
-    if (page.state === BACKED) this.#cleanBytes -= page.slot!.byteLength
+    this.#queues.add(page)
   }
 
   /** Give back what the page has in memory. */
   #drop(page: Page): void {
-    this.#unlist(page)
+    this.#queues.remove(page)
     if (page.slot !== undefined) {
       this.#slots.give(page.slot)
       page.slot = undefined
@@ -530,21 +427,14 @@ export class PagePool {
 
   /** The next page to evict, a backed one only if `mayStore` is false. */
   #victim(mayStore: boolean): Page | undefined {
-    // The second time nobody is spared any more.
-    for (let round = 0; round < 2; round++) {
-      for (let depth = MAX_DEPTH; depth >= 0; depth--) {
-        const page = this.#clean[depth]!.sweep() ?? (mayStore ? this.#dirty[depth]!.sweep() : undefined)
-        if (page !== undefined) return page
-      }
-      const page = mayStore ? this.#shortLived.sweep() : undefined
-      if (page !== undefined) return page
-    }
+    const queued = this.#queues.victim(mayStore)
+    if (queued !== undefined) return queued
     if (!mayStore || this.#jobs === undefined) return undefined
     const page = this.#jobs.takeOldest()
     if (page === undefined) return undefined
     this.#spillsCancelled++
     page.state = UNBACKED
-    this.#list(page)
+    this.#queues.add(page)
     return page.list === undefined ? undefined : page
   }
 
@@ -577,15 +467,6 @@ export class PagePool {
   #setWarmLimit(): void {
     const most = Math.min(this.#limitBytes, this.#account.budget.totalBytes)
     this.#slots.setWarmLimit(Math.min(Math.floor(most / 8), MOST_WARM_BYTES))
-  }
-
-  /** A backed page that was not read lately. */
-  #stealable(): Page | undefined {
-    for (let depth = MAX_DEPTH; depth >= 0; depth--) {
-      const page = this.#clean[depth]!.sweep(STEAL_LOOKS)
-      if (page !== undefined) return page
-    }
-    return undefined
   }
 
   /** The bytes of an evicted page, to a slot that comes back if they cannot be had. */
@@ -649,30 +530,22 @@ export class PagePool {
   /** One page of the kind that has to be stored shows whether the disk takes writes again. */
   #probe(): void {
     this.#store.allowProbe()
-    const page = this.#nextUnbacked()
+    const page = this.#queues.nextUnbacked()
     if (page === undefined) this.#store.probe()
     else this.#back(page)
-  }
-
-  #nextUnbacked(): Page | undefined {
-    for (let depth = MAX_DEPTH; depth >= 0; depth--) {
-      const page = this.#dirty[depth]!.head
-      if (page !== undefined) return page
-    }
-    return undefined
   }
 
   /** Store the page and keep it in memory. */
   #back(page: Page): boolean {
     if (!this.#store.encode(page, page.slot!, 0)) return false
-    this.#unlist(page)
+    this.#queues.remove(page)
     page.state = BACKED
-    this.#list(page)
+    this.#queues.add(page)
     return true
   }
 
   #backOne(): void {
-    const page = this.#nextUnbacked()
+    const page = this.#queues.nextUnbacked()
     if (page === undefined || this.#store.isBlocked) return
     if (this.#jobs !== undefined && this.#schedule(page, true)) return
     if (this.#back(page)) this.#eagerBacks++
@@ -683,9 +556,8 @@ export class PagePool {
     const jobs = this.#jobs
     if (jobs === undefined || this.#store.isBlocked || !Number.isFinite(this.#limitBytes)) return
     const most = this.#limitBytes - this.#limitBytes / 8
-    while (this.residentBytes - this.#cleanBytes - jobs.liveBytes > most) {
-      let page: Page | undefined
-      for (let depth = MAX_DEPTH; depth >= 0 && page === undefined; depth--) page = this.#dirty[depth]!.sweep()
+    while (this.residentBytes - this.#queues.cleanBytes - jobs.liveBytes > most) {
+      const page = this.#queues.sweepUnbacked()
       if (page === undefined || !this.#schedule(page, false)) return
       this.#spillsScheduled++
     }
@@ -695,7 +567,7 @@ export class PagePool {
   #schedule(page: Page, isEager: boolean): boolean {
     const jobs = this.#jobs!
     if (page.isAsIs || !jobs.canSchedule(page)) return false
-    this.#unlist(page)
+    this.#queues.remove(page)
     page.state = IN_FLIGHT
     jobs.schedule(page, isEager, this.#store.takeSerial(page.length))
     return page.job !== undefined
@@ -720,7 +592,7 @@ export class PagePool {
         return
       }
     }
-    this.#list(page)
+    this.#queues.add(page)
   }
 }
 
