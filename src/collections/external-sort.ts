@@ -21,7 +21,7 @@ export interface ExternalSortOptions<T, K extends SortKey = SortKey> extends Sor
   /** How items become bytes: 'utf8', 'buffer', 'view', 'json', or a codec. Default by the first item: 'utf8' for a string, 'buffer' for bytes, otherwise 'json'. */
   encoding?: Encoding<T> | undefined
   /** Compares two keys, or two items without `by`, instead of the order by bytes. Much slower: each comparison decodes both. */
-  compare?: ((a: K extends unknown ? any : never, b: any) => number) | undefined
+  compare?: ((a: any, b: any) => number) | undefined
   signal?: AbortSignal | undefined
   /** @internal For tests and measurements. */
   monitor?: SortMonitor | undefined
