@@ -1,0 +1,113 @@
+/**
+ * Items of a sort as bytes: a key that sorts as it should, and the item itself where the key does not hold it.
+ *
+ * 1. Without `by`, text and bytes are their own keys and are kept once.
+ * 2. Nothing of an item is kept but its bytes.
+ *
+ * Account: `sort items`, the scratch in which text is encoded.
+ */
+import { invalidArgument } from '../base/errors.ts'
+import { EMPTY } from '../base/cursor.ts'
+import type { CompareRanges, KeyOrder } from '../pages/paged-merge.ts'
+import { Scratch, transcoder } from '../store/encoding.ts'
+import type { Encoding, Transcoder } from '../store/encoding.ts'
+import type { SortEngine } from './external-sort-engine.ts'
+import { KeyEncoder, compareDecoded } from './key-order.ts'
+import type { SpillSpace } from './spill-space.ts'
+
+export interface ItemOptions<T> {
+  by?: ((item: T) => unknown) | undefined
+  reverse?: boolean | undefined
+  encoding?: Encoding<T> | undefined
+  compare?: ((a: any, b: any) => number) | undefined
+}
+
+const SCRATCH_BYTES = 16 * 1024
+
+export class ItemCodec<T> {
+  readonly #options: ItemOptions<T>
+  readonly #keys = new KeyEncoder()
+  readonly #scratch = new Scratch(SCRATCH_BYTES)
+  #transcoder: Transcoder | undefined
+  /** The item's own bytes are its key. */
+  #isItsKey = false
+  #items = 0
+
+  constructor(options: ItemOptions<T>, space: SpillSpace) {
+    this.#options = options
+    if (options.encoding !== undefined) this.#use(transcoder(options.encoding, 'encoding'))
+    space.hold('sort items', '16 KiB', SCRATCH_BYTES)
+  }
+
+  /** The order of keys, once the first item is known. */
+  order(first: T): KeyOrder {
+    if (this.#transcoder === undefined) {
+      this.#use(transcoder(typeof first === 'string' ? 'utf8' : first instanceof Uint8Array ? 'buffer' : 'json', 'encoding'))
+    }
+    const { reverse = false, compare, by } = this.#options
+    if (compare === undefined) return { reverse }
+    return { reverse, compare: by === undefined ? this.#compareItems(compare) : compareDecoded(compare as never) }
+  }
+
+  /** False when the arena is full. */
+  add(engine: SortEngine, item: T): boolean {
+    const scratch = this.#scratch
+    this.#encode(item)
+    let added: boolean
+    if (this.#isItsKey) {
+      added = engine.add(scratch.bytes, scratch.start, scratch.end, EMPTY, 0, 0)
+    } else {
+      const { by } = this.#options
+      const keys = this.#keys
+      keys.encode(by === undefined ? item : by(item))
+      added = engine.add(keys.bytes, 0, keys.length, scratch.bytes, scratch.start, scratch.end)
+    }
+    if (added) this.#items++
+    return added
+  }
+
+  /** The next items in order, at most so many; none at the end. */
+  batch(engine: SortEngine, maxItems: number, maxBytes: number): T[] {
+    const items: T[] = []
+    let bytes = 0
+    while (items.length < maxItems && bytes < maxBytes && engine.next()) {
+      items.push(this.item(engine))
+      bytes += engine.valueEnd - engine.keyStart
+    }
+    return items
+  }
+
+  /** The item the engine stands at. */
+  item(engine: SortEngine): T {
+    return this.#isItsKey
+      ? this.#transcoder!.decode(engine.bytes, engine.keyStart, engine.keyEnd) as T
+      : this.#transcoder!.decode(engine.bytes, engine.valueStart, engine.valueEnd) as T
+  }
+
+  #use(found: Transcoder): void {
+    this.#transcoder = found
+    const { by, compare } = this.#options
+    this.#isItsKey = by === undefined && (found.name !== 'json' || compare !== undefined)
+  }
+
+  #encode(item: T): void {
+    const name = this.#transcoder!.name
+    // A number among strings would be text by now, and come back as such.
+    if (this.#options.encoding === undefined && name !== 'json' && (name === 'utf8') !== (typeof item === 'string')) {
+      throw invalidArgument(
+        `item ${this.#items} is ${typeof item === 'object' ? 'an object' : `a ${typeof item}`}, but the first one made the encoding '${name}'. `
+        + `Give encoding: 'json' for items of several kinds`,
+      )
+    }
+    this.#transcoder!.encode(item, this.#scratch)
+  }
+
+  #compareItems(compare: (a: any, b: any) => number): CompareRanges {
+    const decoder = this.#transcoder!
+    return (a, aStart, aEnd, b, bStart, bEnd) => {
+      const order = compare(decoder.decode(a, aStart, aEnd), decoder.decode(b, bStart, bEnd))
+      if (typeof order !== 'number' || Number.isNaN(order)) throw invalidArgument(`compare must return a number, not ${String(order)}`)
+      return order
+    }
+  }
+}

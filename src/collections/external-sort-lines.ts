@@ -1,0 +1,135 @@
+/**
+ * Sorts lines of any amount within a budget: bytes in, bytes out, never a string or an object per line.
+ *
+ * Cost: see `external-sort-engine.ts`; a chunk that is given out is the caller's own.
+ */
+import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { formatSize } from '../base/sizes.ts'
+import type { SortEngine } from './external-sort-engine.ts'
+import { SortSpace } from './external-sort-space.ts'
+import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
+
+export interface SortLinesOptions extends SortSpaceOptions {
+  /** Largest first. */
+  reverse?: boolean | undefined
+  /** The byte that ends a line: default 10, a line feed. */
+  delimiter?: number | undefined
+  /**
+   * Give out every chunk in the same memory: it holds until the next one is asked for. Default false. Without it the chunks are
+   * garbage that V8 lets grow to some 60 MiB before it looks.
+   */
+  reuseChunks?: boolean | undefined
+  signal?: AbortSignal | undefined
+  /** @internal For tests and measurements. */
+  monitor?: SortMonitor | undefined
+}
+
+/**
+ * The lines of `chunks`, by unsigned bytes as `LC_ALL=C sort` has them, in chunks of up to 256 KiB (less under a small budget) that end with a line. Chunks
+ * may be cut anywhere; a last line without delimiter gets one. Memory stays within `budget`, what does not fit goes to scratch
+ * files in `directory`. Throws BUDGET_TOO_SMALL for a line longer than about an eighth of the budget, ABORTED, NO_SPACE.
+ */
+export async function* sortLines(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: SortLinesOptions = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  const { delimiter = 10 } = options
+  if (!(Number.isInteger(delimiter) && delimiter >= 0 && delimiter <= 255)) {
+    throw invalidArgument(`delimiter must be a byte, 0 to 255, not ${String(delimiter)}`)
+  }
+  const space = new SortSpace(options)
+  try {
+    const engine = space.engine({ reverse: options.reverse === true }, space.outputBytes)
+    const turns = space.turns('sortLines', options.signal)
+    turns.check()
+    const rest = new RestOfLine(engine)
+    for await (const chunk of chunks) {
+      if (!(chunk instanceof Uint8Array)) throw invalidArgument(`sortLines takes chunks of bytes, not ${typeof chunk}. Encode text first`)
+      turns.rested()
+      let from = rest.complete(chunk, delimiter)
+      while (rest.ready && !rest.add()) await turns.run(engine.spill())
+      while (!engine.addLines(chunk, from, delimiter)) {
+        from = engine.rest
+        await turns.run(engine.spill())
+      }
+      rest.keep(chunk, engine.rest)
+    }
+    rest.end()
+    while (rest.ready && !rest.add()) await turns.run(engine.spill())
+
+    await turns.run(engine.finish())
+    options.monitor?.(space.report(engine))
+    const lease = space.hold('sort output', 'a chunk, or the longest line', space.outputBytes)
+    let bytes = space.outputBytes
+    let chunk: Buffer = NO_CHUNK
+    for (;;) {
+      turns.rested()
+      if (bytes > lease.bytes && !lease.resize(bytes)) lease.account.lease(bytes - lease.bytes).release()
+      if (options.reuseChunks !== true || chunk.length < bytes) chunk = Buffer.allocUnsafeSlow(bytes)
+      const end = engine.fillLines(chunk, 0, chunk.length, delimiter)
+      if (end > 0) yield chunk.subarray(0, end)
+      if (engine.waiting === 0) break
+      bytes = Math.max(space.outputBytes, engine.waiting)
+    }
+  } finally {
+    space.close()
+  }
+}
+
+/** The beginning of a line whose end is in a later chunk. */
+class RestOfLine {
+  /** It is a whole line now, to be added. */
+  ready = false
+  readonly #engine: SortEngine
+  #pieces: Uint8Array[] = []
+  #bytes = 0
+  #line: Uint8Array = NOTHING
+
+  constructor(engine: SortEngine) {
+    this.#engine = engine
+  }
+
+  /** End the line with the beginning of a chunk; returns where the next line begins. */
+  complete(chunk: Uint8Array, delimiter: number): number {
+    if (this.#bytes === 0) return 0
+    const end = chunk.indexOf(delimiter)
+    if (end < 0) return 0
+    this.keep(chunk.subarray(0, end), 0)
+    this.end()
+    return end + 1
+  }
+
+  /** What a chunk has from `from` on, as a copy: the chunk is somebody else's. */
+  keep(chunk: Uint8Array, from: number): void {
+    if (from >= chunk.length) return
+    this.#bytes += chunk.length - from
+    if (this.#bytes > this.#engine.largestBytes) {
+      throw new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL',
+        `a line is longer than ${formatSize(this.#engine.largestBytes)}, the most that this budget can sort. Raise the budget, or check the delimiter`,
+        { details: { lineBytes: this.#bytes, largestBytes: this.#engine.largestBytes } },
+      )
+    }
+    this.#pieces.push(chunk.slice(from))
+  }
+
+  /** No more comes: what there is, is a line. */
+  end(): void {
+    if (this.#bytes === 0) return
+    this.#line = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
+    this.#pieces = []
+    this.#bytes = 0
+    this.ready = true
+  }
+
+  /** False when the arena is full. */
+  add(): boolean {
+    const line = this.#line
+    if (!this.#engine.add(line, 0, line.length, NOTHING, 0, 0)) return false
+    this.ready = false
+    this.#line = NOTHING
+    return true
+  }
+}
+
+const NO_CHUNK = Buffer.alloc(0)
+const NOTHING = new Uint8Array(0)

@@ -1,0 +1,85 @@
+/**
+ * How a sort divides its memory: nearly all of it is one buffer; the rest is the pool's, kernels and a few pages on their way out.
+ *
+ * 1. The parts add up to no more than the space's bytes.
+ * 3. The pool has no memory for pages: a page that leaves the buffer would only push out another one, and the buffer puts it to
+ *    better use. So pages go straight to the scratch file.
+ * 2. Larger budgets have larger pages: a merge reads each run through one page, and the fewer seeks the better, but some two
+ *    hundred runs should fit in one merge.
+ */
+import type { SpillOptions } from './spill-space.ts'
+import { SpillSpace } from './spill-space.ts'
+import { Turns } from './spill-turns.ts'
+import { SpillPages } from './spill-pages.ts'
+import type { SpillPagesStats } from './spill-pages.ts'
+import { AdaptivePages } from './external-sort-pages.ts'
+import { SortEngine } from './external-sort-engine.ts'
+import type { SortReport } from './external-sort-engine.ts'
+import type { KeyOrder } from '../pages/paged-merge.ts'
+
+export type SortSpaceOptions = SpillOptions
+
+/** @internal What a sort did, when its input has ended. */
+export interface SortMonitorReport extends SortReport {
+  highWaterBytes: number
+  budgetBytes: number
+  pages: SpillPagesStats | undefined
+}
+
+/** @internal */
+export type SortMonitor = (report: SortMonitorReport) => void
+
+const MIN_PAGE_BYTES = 16 * 1024
+const MAX_PAGE_BYTES = 256 * 1024
+/** Scratch of items. */
+const ITEM_BYTES = 32 * 1024
+const MAX_GROUP_BYTES = 2 * 1024 * 1024
+
+export class SortSpace extends SpillSpace {
+  readonly pageBytes: number
+  /** A chunk of lines given out. */
+  readonly outputBytes: number
+  readonly #groupPages: number
+  #engine: SortEngine | undefined
+  #store: AdaptivePages | undefined
+
+  constructor(options: SortSpaceOptions) {
+    super(options)
+    this.pageBytes = Math.min(Math.max(2 ** Math.floor(Math.log2(this.bytes / 256)), MIN_PAGE_BYTES), MAX_PAGE_BYTES)
+    this.outputBytes = Math.min(256 * 1024, Math.floor(this.bytes / 32))
+    this.#groupPages = Math.max(1, Math.min(MAX_GROUP_BYTES, this.bytes / 16) / this.pageBytes | 0)
+  }
+
+  /** `reservedBytes`: what the caller needs beside it. */
+  engine(order: KeyOrder, reservedBytes = ITEM_BYTES): SortEngine {
+    // Lists of pages, fences and the map of the scratch file grow with the input.
+    const booksBytes = Math.floor(this.bytes / 12)
+    this.#engine = new SortEngine({
+      ...order,
+      pages: () => this.#store ??= new AdaptivePages(this.pages(0).pool),
+      account: this.account('sort', 'nearly all that is given to the sort'),
+      runAccount: this.account('sorted runs', 'first and last keys, and 24 bytes a page'),
+      memoryBytes: (this.bytes - SpillPages.fixedBytes - booksBytes - reservedBytes) & ~7,
+      pageBytes: this.pageBytes,
+      groupPages: this.#groupPages,
+    })
+    return this.#engine
+  }
+
+  turns(what: string, signal: AbortSignal | undefined): Turns {
+    return new Turns(this.host, what, signal)
+  }
+
+  report(engine: SortEngine): SortMonitorReport {
+    const { highWaterBytes, budgetBytes } = this.budget.report()
+    return { ...engine.report, highWaterBytes, budgetBytes, pages: this.stats() }
+  }
+
+  override close(): void {
+    try {
+      this.#engine?.close()
+    } finally {
+      super.close()
+    }
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * The accumulators of a grouping: in memory while there is room, otherwise in the sort, as accumulators or as items.
+ *
+ * 1. In the sort the parts of a key stand in the order in which they came: accumulators, and items that came after them.
+ * 2. Without `combine` a key has at most one accumulator in the sort, before its items: a key is taken into the table only before
+ *    anything was spilled.
+ *
+ * Account: `groups`; see `group-by.ts`.
+ */
+import { SpillwayError } from '../base/errors.ts'
+import { compareBytes } from '../base/bytes.ts'
+import { formatSize } from '../base/sizes.ts'
+import type { Lease } from '../memory/budget.ts'
+import { Scratch, transcoder } from '../store/encoding.ts'
+import type { Transcoder } from '../store/encoding.ts'
+import type { SortEngine } from './external-sort-engine.ts'
+import type { SortSpace } from './external-sort-space.ts'
+import type { ReduceByOptions } from './group-by.ts'
+import { KeyEncoder, decodeKey } from './key-order.ts'
+import type { SortKey } from './key-order.ts'
+
+interface Cell<A> {
+  accumulator: A
+  bytes: number
+  /** Changes until it is measured again. */
+  untilMeasured: number
+  changes: number
+}
+
+const ENTRY_BYTES = 200
+const LEASE_STEP_BYTES = 64 * 1024
+const SCRATCH_BYTES = 16 * 1024
+const ACCUMULATOR = 0
+const ITEM = 1
+
+export class GroupTable<T, K extends SortKey, A> {
+  readonly engine: SortEngine
+  readonly #options: ReduceByOptions<T, K, A>
+  readonly #keys = new KeyEncoder()
+  readonly #scratch = new Scratch(SCRATCH_BYTES)
+  readonly #accumulators = transcoder('json', 'encoding')
+  #items: Transcoder | undefined
+  /** By the bytes of the key, one a character. */
+  #cells = new Map<string, Cell<A>>()
+  readonly #lease: Lease
+  readonly #limitBytes: number
+  #bytes = 0
+  /** Something is in the sort, and there is no `combine`: no new keys. */
+  #isClosed = false
+  #hasSpilled = false
+  /** What is to be put into the sort: key, kind and value. */
+  #entryKey: Uint8Array = NOTHING
+  #entryValue: Buffer = Buffer.allocUnsafeSlow(1024)
+  #entryLength = 0
+  /** The keys in order when nothing was spilled. */
+  #sorted: string[] | undefined
+  #next = 0
+  #isAtEntry = false
+
+  constructor(options: ReduceByOptions<T, K, A>, space: SortSpace) {
+    this.#options = options
+    if (options.encoding !== undefined) this.#items = transcoder(options.encoding, 'encoding')
+    this.#limitBytes = Math.floor(space.bytes / 3)
+    this.engine = space.engine({ reverse: options.reverse === true }, this.#limitBytes + SCRATCH_BYTES)
+    this.#lease = space.hold('groups', 'a third of the budget', SCRATCH_BYTES)
+  }
+
+  close(): void {
+    this.#cells.clear()
+  }
+
+  /** Fold an item in; false when there is no room: run `makeRoom` and add it again. */
+  add(item: T): boolean {
+    // Accumulators have grown beyond their share.
+    if (this.#bytes > this.#limitBytes) return false
+    const { by, init, reduce } = this.#options
+    const keys = this.#keys
+    const key = by(item)
+    keys.encode(key)
+    const name = keys.bytes.toString('latin1', 0, keys.length)
+    let cell = this.#cells.get(name)
+    if (cell === undefined) {
+      if (this.#isClosed) return this.#spillItem(item)
+      if (this.#bytes + ENTRY_BYTES + 2 * name.length > this.#limitBytes) return false
+      cell = { accumulator: init(key), bytes: ENTRY_BYTES + 2 * name.length, untilMeasured: 1, changes: 0 }
+      this.#cells.set(name, cell)
+      this.#bytes += cell.bytes
+    }
+    cell.accumulator = reduce(cell.accumulator, item)
+    cell.changes++
+    if (--cell.untilMeasured === 0) {
+      cell.untilMeasured = cell.changes
+      const bytes = ENTRY_BYTES + 2 * name.length + sizeOf(cell.accumulator)
+      this.#bytes += bytes - cell.bytes
+      cell.bytes = bytes
+    }
+    if (this.#bytes > this.#lease.bytes) this.#lease.resize(Math.min(this.#bytes + LEASE_STEP_BYTES, this.#limitBytes + SCRATCH_BYTES))
+    return true
+  }
+
+  /** Room in the table, or in the sort. */
+  *makeRoom(): Generator<void> {
+    if (this.#entryLength > 0) {
+      yield* this.engine.spill()
+      return
+    }
+    if (this.#options.combine === undefined && this.#cells.size > 0 && this.#bytes <= this.#limitBytes) {
+      // What is held is folded on in memory; items of other keys go to the sort.
+      this.#isClosed = true
+      return
+    }
+    yield* this.#flush()
+  }
+
+  *finish(): Generator<void> {
+    if (!this.#hasSpilled) {
+      this.#sorted = [...this.#cells.keys()].sort()
+      if (this.#options.reverse === true) this.#sorted.reverse()
+      return
+    }
+    yield* this.#flush()
+    yield* this.engine.finish()
+    this.#isAtEntry = this.engine.next()
+  }
+
+  /** The next group; undefined at the end. */
+  next(): [K, A] | undefined {
+    if (this.#sorted !== undefined) {
+      const name = this.#sorted[this.#next++]
+      if (name === undefined) return undefined
+      const key = Buffer.from(name, 'latin1')
+      return [decodeKey(key, 0, key.length) as K, this.#cells.get(name)!.accumulator]
+    }
+    if (!this.#isAtEntry) return undefined
+    const { engine } = this
+    const bytes = engine.bytes.slice(engine.keyStart, engine.keyEnd)
+    const key = decodeKey(bytes, 0, bytes.length) as K
+    let accumulator: A | undefined
+    let isFirst = true
+    do {
+      accumulator = this.#fold(key, accumulator, isFirst)
+      isFirst = false
+      this.#isAtEntry = engine.next()
+    } while (this.#isAtEntry && compareBytes(engine.bytes, engine.keyStart, engine.keyEnd, bytes, 0, bytes.length) === 0)
+    return [key, accumulator as A]
+  }
+
+  #fold(key: K, accumulator: A | undefined, isFirst: boolean): A {
+    const { engine } = this
+    const { init, reduce, combine } = this.#options
+    const start = engine.valueStart + 1
+    if (engine.bytes[engine.valueStart] === ITEM) {
+      return reduce(isFirst ? init(key) : accumulator as A, this.#items!.decode(engine.bytes, start, engine.valueEnd) as T)
+    }
+    const part = this.#accumulators.decode(engine.bytes, start, engine.valueEnd) as A
+    return isFirst ? part : combine!(accumulator as A, part)
+  }
+
+  /** Put the accumulators into the sort. */
+  *#flush(): Generator<void> {
+    this.#hasSpilled = true
+    if (this.#options.combine === undefined) this.#isClosed = true
+    for (const [name, cell] of this.#cells) {
+      this.#accumulators.encode(cell.accumulator, this.#scratch)
+      this.#entryKey = Buffer.from(name, 'latin1')
+      this.#compose(ACCUMULATOR)
+      while (!this.#put()) yield* this.engine.spill()
+      this.#cells.delete(name)
+    }
+    this.#bytes = 0
+    this.#lease.resize(SCRATCH_BYTES)
+  }
+
+  #spillItem(item: T): boolean {
+    this.#hasSpilled = true
+    this.#items ??= transcoder(typeof item === 'string' ? 'utf8' : item instanceof Uint8Array ? 'buffer' : 'json', 'encoding')
+    this.#items.encode(item, this.#scratch)
+    this.#entryKey = this.#keys.bytes.subarray(0, this.#keys.length)
+    this.#compose(ITEM)
+    return this.#put()
+  }
+
+  #compose(kind: number): void {
+    const { bytes, start, end } = this.#scratch
+    const length = end - start + 1
+    if (length > this.engine.largestBytes) {
+      throw new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL',
+        `an item or accumulator of ${formatSize(length)} is too large: ${formatSize(this.engine.largestBytes)} is the most this budget takes. Raise the budget`,
+        { details: { bytes: length, largestBytes: this.engine.largestBytes } },
+      )
+    }
+    if (length > this.#entryValue.length) this.#entryValue = Buffer.allocUnsafeSlow(length * 2)
+    this.#entryValue[0] = kind
+    this.#entryValue.set(bytes.subarray(start, end), 1)
+    this.#entryLength = length
+  }
+
+  #put(): boolean {
+    const key = this.#entryKey
+    if (!this.engine.add(key, 0, key.length, this.#entryValue, 0, this.#entryLength)) return false
+    this.#entryLength = 0
+    return true
+  }
+}
+
+/** About what a value takes as JavaScript objects. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return 2 * value.length
+  if (typeof value !== 'object' || value === null) return 16
+  return 64 + 4 * (JSON.stringify(value)?.length ?? 0)
+}
+
+const NOTHING = new Uint8Array(0)

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { Budget } from '../memory/budget.ts'
+import { groupBy } from './group-by.ts'
+import type { SortMonitorReport } from './external-sort-space.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'spillway-group-'))
+after(() => rmSync(directory, { recursive: true, force: true }))
+
+const MIB = 1024 * 1024
+
+interface Sale { city: string, amount: number, id: number }
+
+function* sales(count: number, cities: number): Generator<Sale> {
+  let state = 5
+  for (let id = 0; id < count; id++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    yield { city: `city ${(state >>> 8) % cities}`, amount: state % 100, id }
+  }
+}
+
+/** What a Map would say, in key order. */
+function expected(count: number, cities: number): [string, number[]][] {
+  const groups = new Map<string, number[]>()
+  for (const { city, id } of sales(count, cities)) {
+    const ids = groups.get(city)
+    if (ids === undefined) groups.set(city, [id])
+    else ids.push(id)
+  }
+  return [...groups].sort(([a], [b]) => a < b ? -1 : 1)
+}
+
+test('groups come in key order, with their items in the order in which they came', async () => {
+  for (const [budget, count] of [['64 MiB', 2000], ['2 MiB', 60_000]] as const) {
+    const groups: [string, number[]][] = []
+    for await (const [city, values] of groupBy(sales(count, 500), { by: sale => sale.city, budget, directory })) {
+      const ids: number[] = []
+      for await (const sale of values) ids.push(sale.id)
+      groups.push([city, ids])
+    }
+    assert.deepEqual(groups, expected(count, 500))
+    assert.deepEqual(readdirSync(directory), [])
+  }
+})
+
+test('values that are not taken are skipped, and values of an earlier group are refused', async () => {
+  const seen: [string, number | undefined][] = []
+  let kept: Iterable<Sale> | undefined
+  for await (const [city, values] of groupBy(sales(1000, 7), { by: sale => sale.city })) {
+    const first = seen.length % 2 === 0 ? undefined : values[Symbol.iterator]().next().value?.id
+    seen.push([city, first])
+    kept ??= values
+  }
+  assert.deepEqual(seen, expected(1000, 7).map(([city, ids], i) => [city, i % 2 === 0 ? undefined : ids[0]]))
+  assert.throws(() => [...kept!], { code: 'SPILLWAY_CLOSED' })
+})
+
+for (const [name, cities, combine] of [
+  ['few keys, all in memory', 50, false], ['more keys than fit, items spilled', 40_000, false], ['more keys than fit, accumulators spilled', 40_000, true],
+] as const) {
+  test(`reduce folds the items of each key in their order: ${name}`, async () => {
+    const count = 80_000
+    const budget = new Budget(4 * MIB)
+    let report: SortMonitorReport | undefined
+    const groups: [string, number[]][] = []
+    for await (const group of groupBy(sales(count, cities), {
+      by: sale => sale.city, budget, directory, monitor: given => report = given,
+      init: (): number[] => [], reduce: (ids, sale) => { ids.push(sale.id); return ids },
+      ...(combine ? { combine: (a: number[], b: number[]) => [...a, ...b] } : {}),
+    })) groups.push(group)
+    const want = expected(count, cities)
+    assert.equal(groups.length, want.length)
+    assert.deepEqual(groups, want)
+    assert.ok(report!.highWaterBytes <= 4 * MIB)
+    assert.equal(budget.usedBytes, 0)
+    assert.deepEqual(readdirSync(directory), [])
+  })
+}
+
+test('sums of few keys over many items spill nothing', async () => {
+  let report: SortMonitorReport | undefined
+  let total = 0
+  const keys: number[] = []
+  for await (const [key, sum] of groupBy(sales(50_000, 10), {
+    by: sale => sale.amount % 3, reverse: true, budget: '2 MiB', directory, init: () => 0, reduce: (sum, sale) => sum + sale.amount,
+    monitor: given => report = given,
+  })) {
+    keys.push(key)
+    total += sum
+  }
+  assert.deepEqual(keys, [2, 1, 0])
+  assert.equal(total, [...sales(50_000, 10)].reduce((sum, sale) => sum + sale.amount, 0))
+  assert.equal(report!.runs, 0)
+  assert.equal(report!.pages, undefined)
+})
+
+test('bad input and early returns leave nothing', async () => {
+  const invalid = { code: 'SPILLWAY_INVALID_ARGUMENT' }
+  assert.throws(() => groupBy([1], {} as never), invalid)
+  assert.throws(() => groupBy([1], { by: (x: number) => x, init: () => 0 } as never), invalid)
+  const budget = new Budget(4 * MIB)
+  for await (const [city] of groupBy(sales(60_000, 10), { by: sale => sale.city, budget, directory })) {
+    assert.equal(city, 'city 0')
+    break
+  }
+  assert.equal(budget.usedBytes, 0)
+  assert.deepEqual(readdirSync(directory), [])
+  await assert.rejects(async () => { for await (const _ of groupBy(sales(10, 2), { by: sale => sale.city, signal: AbortSignal.abort() })) void _ },
+    { code: 'SPILLWAY_ABORTED' })
+})

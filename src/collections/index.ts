@@ -1,0 +1,12 @@
+/** Collections larger than memory: `spillway/collections`. */
+export { externalSort, externalSortBatches } from './external-sort.ts'
+export type { ExternalSortOptions } from './external-sort.ts'
+export { sortLines } from './external-sort-lines.ts'
+export type { SortLinesOptions } from './external-sort-lines.ts'
+export { groupBy } from './group-by.ts'
+export type { GroupByOptions, GroupValues, ReduceByOptions } from './group-by.ts'
+export { SpillQueue } from './spill-queue.ts'
+export type { SpillQueueOptions, SpillQueueStats } from './spill-queue.ts'
+export type { SortKey } from './key-order.ts'
+export type { SpillOptions } from './spill-space.ts'
+export { Budget } from '../memory/budget.ts'

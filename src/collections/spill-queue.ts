@@ -1,0 +1,314 @@
+/**
+ * A first-in, first-out queue of any length within a budget.
+ *
+ * 1. Both ends are in memory: a page that is filled and a page that is emptied. Between them are pages of the pool, in memory while
+ *    there is room. The page that is next is admitted ahead.
+ * 2. A page is freed when it is taken: one that never left memory is never compressed or written.
+ * 3. Every call is synchronous. Items are copies: what is pushed may change afterwards, what is shifted is the caller's.
+ *
+ * Accounts: `queue ends` (the two pages, larger while an item is, and 8 bytes a page), `pages`, `spill kernels`.
+ * Cost: encoding and decoding; a copy each into and out of a page.
+ */
+import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { copyBytes } from '../base/bytes.ts'
+import { formatSize } from '../base/sizes.ts'
+import type { Lease } from '../memory/budget.ts'
+import { EntryReader, headerBytes, writeHeader } from '../pages/paged-entry.ts'
+import type { Page } from '../pages/page.ts'
+import type { PagePool } from '../pages/page-pool.ts'
+import { Scratch, transcoder } from '../store/encoding.ts'
+import type { Encoding, Transcoder } from '../store/encoding.ts'
+import { SpillSpace } from './spill-space.ts'
+import type { SpillOptions } from './spill-space.ts'
+import { SpillPages } from './spill-pages.ts'
+import type { SpillPagesStats } from './spill-pages.ts'
+
+export interface SpillQueueOptions<T> extends SpillOptions {
+  /** How items become bytes: 'json' (default), 'utf8', 'buffer', 'view' or a codec. */
+  encoding?: Encoding<T> | undefined
+}
+
+export interface SpillQueueStats {
+  /** Items. */
+  size: number
+  /** Bytes of memory used of the budget. */
+  usedBytes: number
+  /** Counters of the pool, once a page was filled. */
+  pages: SpillPagesStats | undefined
+}
+
+const MAX_PAGE_BYTES = 64 * 1024
+const SCRATCH_BYTES = 16 * 1024
+const FIRST_PLACES = 64
+const MAX_DEPTH = 31
+
+export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
+  readonly #space: SpillSpace
+  readonly #transcoder: Transcoder
+  readonly #scratch = new Scratch(SCRATCH_BYTES)
+  readonly #entry = new EntryReader()
+  readonly #pageBytes: number
+  readonly #limitBytes: number
+  readonly #lease: Lease
+  #removeReclaimer: (() => void) | undefined
+  /** What is emptied: head[headAt, headEnd). */
+  #head: Uint8Array
+  #headAt = 0
+  #headEnd = 0
+  /** What is filled: tail[0, tailAt). */
+  #tail: Uint8Array
+  #tailAt = 0
+  /** A ring of pages. */
+  #ring: (Page | undefined)[] = new Array<Page | undefined>(FIRST_PLACES)
+  #first = 0
+  #pages = 0
+  #size = 0
+  /** Changes with whatever makes an iterator's place wrong. */
+  #version = 0
+  #closed = false
+
+  /** Nothing is on the disk until memory is full. Throws BUDGET_TOO_SMALL, INVALID_ARGUMENT. */
+  constructor(options: SpillQueueOptions<T> = {}) {
+    this.#transcoder = transcoder(options.encoding ?? 'json', 'encoding')
+    this.#space = new SpillSpace(options)
+    const { bytes } = this.#space
+    this.#pageBytes = Math.min(MAX_PAGE_BYTES, 2 ** Math.floor(Math.log2(bytes / 64)))
+    this.#lease = this.#space.account('queue ends', 'two pages, or the largest item; scratch; 8 bytes a page').lease(0)
+    this.#head = new Uint8Array(this.#leased(this.#pageBytes, FIRST_PLACES))
+    this.#tail = new Uint8Array(this.#pageBytes)
+    this.#limitBytes = bytes - SpillPages.fixedBytes - this.#lease.bytes - Math.floor(bytes / 8)
+  }
+
+  /** Items in the queue. */
+  get size(): number { return this.#size }
+
+  /** Add an item at the end; returns the size. Throws NO_SPACE when memory and disk are full: nothing was added. */
+  push(item: T): number {
+    this.#check()
+    const scratch = this.#scratch
+    this.#transcoder.encode(item, scratch)
+    const { bytes, start, end } = scratch
+    const length = end - start
+    const total = headerBytes(length, 0) + length
+    if (this.#tailAt + total > this.#tail.length) {
+      if (this.#tailAt > 0) this.#sealTail()
+      if (total > this.#tail.length) {
+        this.#pushLarge(bytes, start, end, total)
+        return ++this.#size
+      }
+    }
+    const at = writeHeader(this.#tail, this.#tailAt, length, 0)
+    copyBytes(bytes, start, end, this.#tail, at)
+    this.#tailAt = at + length
+    return ++this.#size
+  }
+
+  /** Take the first item; undefined when there is none. */
+  shift(): T | undefined {
+    this.#check()
+    if (!this.#toFirst()) return undefined
+    const item = this.#decode(this.#head)
+    this.#headAt = this.#entry.valueEnd
+    this.#size--
+    this.#version++
+    return item
+  }
+
+  /** The first item, which stays; undefined when there is none. */
+  peek(): T | undefined {
+    this.#check()
+    return this.#toFirst() ? this.#decode(this.#head) : undefined
+  }
+
+  /** Take all items, one by one. Items may be pushed meanwhile. */
+  * drain(): Generator<T, void, undefined> {
+    while (this.#size > 0) yield this.shift() as T
+  }
+
+  /** Drop all items. */
+  clear(): void {
+    this.#check()
+    while (this.#pages > 0) this.#pool().free(this.#takePage())
+    this.#headAt = this.#headEnd = this.#tailAt = this.#size = 0
+    this.#version++
+  }
+
+  /** Walks the items from the first to the last and leaves them. Throws when items are taken meanwhile; pushed ones are seen. */
+  * [Symbol.iterator](): Generator<T, void, undefined> {
+    this.#check()
+    const version = this.#version
+    const entry = this.#entry
+    // An item may be given to code that pushes, so places are kept here and read anew after every item.
+    for (let at = this.#headAt; at < this.#headEnd;) {
+      const item = this.#decodeAt(this.#head, at)
+      at = entry.valueEnd
+      yield item
+      this.#checkVersion(version)
+    }
+    for (let page = 0; page < this.#pages; page++) {
+      const stored = this.#ring[(this.#first + page) % this.#ring.length]!
+      const lease = this.#space.account('queue iterators', 'a page each').lease(stored.length)
+      try {
+        const bytes = new Uint8Array(stored.length)
+        this.#pool().read(stored, bytes, 0)
+        for (let at = 0; at < bytes.length;) {
+          const item = this.#decodeAt(bytes, at)
+          at = entry.valueEnd
+          yield item
+          this.#checkVersion(version)
+        }
+      } finally {
+        lease.release()
+      }
+    }
+    // A tail that is sealed meanwhile is a page now: its items are there from where this stands.
+    const sealed = this.#pages
+    for (let at = 0; at < this.#tailAt;) {
+      const item = this.#decodeAt(this.#tail, at)
+      at = entry.valueEnd
+      yield item
+      this.#checkVersion(version)
+      if (this.#pages !== sealed) throw invalidArgument('the queue grew by a page while its end was iterated. Use drain, or push afterwards')
+    }
+  }
+
+  stats(): SpillQueueStats {
+    return { size: this.#size, usedBytes: this.#space.budget.usedBytes, pages: this.#space.stats() }
+  }
+
+  /** Give memory and disk back. Later calls throw CLOSED; doing so again is fine. */
+  dispose(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#removeReclaimer?.()
+    this.#ring = []
+    this.#head = this.#tail = NOTHING
+    this.#size = this.#pages = 0
+    this.#space.close()
+    this.#lease.release()
+  }
+
+  [Symbol.dispose](): void { this.dispose() }
+
+  #check(): void {
+    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the queue was disposed of: make another one')
+  }
+
+  #checkVersion(version: number): void {
+    this.#check()
+    if (this.#version !== version) throw invalidArgument('items were taken from the queue while it was iterated. Use drain instead')
+  }
+
+  #pool(): PagePool {
+    const { pool } = this.#space.pages(this.#limitBytes)
+    this.#removeReclaimer ??= this.#space.budget.addReclaimer(bytes => pool.shrink(bytes))
+    return pool
+  }
+
+  /** Make the first item the one at `headAt`. */
+  #toFirst(): boolean {
+    if (this.#headAt < this.#headEnd) return true
+    if (this.#pages > 0) {
+      const pool = this.#pool()
+      const page = this.#ring[this.#first]!
+      this.#fitHead(page.length)
+      pool.read(page, this.#head, 0)
+      pool.free(this.#takePage())
+      this.#headAt = 0
+      this.#headEnd = page.length
+      const next = this.#ring[this.#first]
+      if (this.#pages > 0 && next !== undefined) pool.admit(next)
+      return true
+    }
+    if (this.#tailAt === 0) return false
+    // The two pages change places. A head that was made larger for an item does not become the tail.
+    this.#fitHead(this.#pageBytes)
+    const head = this.#head
+    this.#head = this.#tail
+    this.#tail = head
+    this.#headAt = 0
+    this.#headEnd = this.#tailAt
+    this.#tailAt = 0
+    return true
+  }
+
+  /** A head of `bytes`, or of a page when that is enough. */
+  #fitHead(bytes: number): void {
+    const wanted = Math.max(bytes, this.#pageBytes)
+    if (wanted === this.#head.length) return
+    this.#head = NOTHING
+    this.#headAt = this.#headEnd = 0
+    this.#head = new Uint8Array(this.#leased(wanted, this.#ring.length))
+  }
+
+  #sealTail(): void {
+    this.#addPage(this.#tail, this.#tailAt)
+    this.#tailAt = 0
+  }
+
+  #pushLarge(bytes: Uint8Array, start: number, end: number, total: number): void {
+    const { bytes: mostBytes } = this.#space
+    const lease = total > mostBytes / 4 ? undefined : this.#lease.account.tryLease(total)
+    if (lease === undefined) {
+      throw new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL',
+        `an item of ${formatSize(end - start)} is too large for a queue of ${formatSize(mostBytes)}: a quarter is the most. Raise the budget`,
+        { details: { itemBytes: end - start, budgetBytes: mostBytes } },
+      )
+    }
+    try {
+      const entry = new Uint8Array(total)
+      entry.set(bytes.subarray(start, end), writeHeader(entry, 0, end - start, 0))
+      this.#addPage(entry, total)
+    } finally {
+      lease.release()
+    }
+  }
+
+  #addPage(bytes: Uint8Array, length: number): void {
+    if (this.#pages === this.#ring.length) this.#growRing()
+    const pool = this.#pool()
+    // Far from the head: evicted first.
+    const depth = Math.min(MAX_DEPTH, Math.floor((this.#pages * this.#pageBytes * (MAX_DEPTH + 1)) / (2 * this.#limitBytes)))
+    this.#ring[(this.#first + this.#pages) % this.#ring.length] = pool.insert(bytes, 0, length, { depth })
+    this.#pages++
+  }
+
+  #takePage(): Page {
+    const page = this.#ring[this.#first]!
+    this.#ring[this.#first] = undefined
+    this.#first = (this.#first + 1) % this.#ring.length
+    this.#pages--
+    return page
+  }
+
+  #growRing(): void {
+    const old = this.#ring
+    this.#leased(this.#head.length, old.length * 2)
+    const ring = new Array<Page | undefined>(old.length * 2)
+    for (let i = 0; i < this.#pages; i++) ring[i] = old[(this.#first + i) % old.length]
+    this.#ring = ring
+    this.#first = 0
+  }
+
+  /** Lease a head of so many bytes, with all else there is; returns `headBytes`. */
+  #leased(headBytes: number, places: number): number {
+    const bytes = headBytes + this.#pageBytes + SCRATCH_BYTES + 8 * places
+    if (!this.#lease.resize(bytes)) this.#lease.account.lease(bytes - this.#lease.bytes).release()
+    return headBytes
+  }
+
+  #decode(bytes: Uint8Array): T { return this.#decodeAt(bytes, this.#headAt) }
+
+  #decodeAt(bytes: Uint8Array, at: number): T {
+    const entry = this.#entry
+    entry.read(bytes, at)
+    const { keyStart, keyEnd, valueEnd } = entry
+    const item = this.#transcoder.decode(bytes, keyStart, keyEnd) as T
+    // A codec of the user's own may have used this queue.
+    entry.valueEnd = valueEnd
+    return item
+  }
+}
+
+const NOTHING = new Uint8Array(0)

@@ -1,0 +1,2 @@
+/** Where the system keeps temporary files. */
+export { tmpdir as temporaryDirectory } from 'node:os'

@@ -1,0 +1,289 @@
+/**
+ * Merges paged runs of any size through one window a run.
+ *
+ * 1. Entries come in key order; those with equal keys in the order of their runs, and within a run in its order.
+ * 2. Of each run one page is held, in its window. A page is freed in the store as soon as it is in the window: what was
+ *    short-lived and never left memory is never written.
+ * 3. While an entry is current its bytes are `bytes[entryStart, entryEnd)`, its key `bytes[keyStart, keyEnd)`, its value
+ *    `bytes[valueStart, entryEnd)`: views that hold until the next call.
+ *
+ * A loser tree over the first eight bytes behind what all keys share, as two integers a run: most comparisons are arithmetic.
+ *
+ * Account: the one given, for the windows, unless the caller lends memory for them. Cost: log2(runs) comparisons an entry and
+ * one copy a page; no allocation per entry.
+ */
+import { compareBytes } from '../base/bytes.ts'
+import type { Account, Lease } from '../memory/budget.ts'
+import { prefix32, entriesEnd } from './paged-entry.ts'
+import type { PagedRun } from './paged-run.ts'
+
+/** Negative, zero or positive: the order of two keys. */
+export type CompareRanges = (
+  a: Uint8Array, aStart: number, aEnd: number, b: Uint8Array, bStart: number, bEnd: number,
+) => number
+
+export interface KeyOrder {
+  /** Largest first. Equal keys keep their order. */
+  reverse?: boolean
+  /** Another order than by bytes. */
+  compare?: CompareRanges
+}
+
+export interface PagedMergeOptions extends KeyOrder {
+  /** Memory for the windows, lent by the caller from `start` on: `PagedMerge.windowBytes(runs)` of it. */
+  memory?: { bytes: Uint8Array; start: number }
+  /** Keep the pages: the runs are read, not consumed. Default false. */
+  keepPages?: boolean
+}
+
+/** Fields of a source in the table of integers. */
+const FIELDS = 6
+const ENTRY_START = 0
+const KEY_START = 1
+const KEY_END = 2
+const ENTRY_END = 3
+/** Where the entries of the page in the window end. */
+const WINDOW_END = 4
+const NEXT_PAGE = 5
+
+const SPENT = 0xffffffff
+
+export class PagedMerge implements Disposable {
+  /** Bytes of windows a merge of these runs needs. */
+  static windowBytes(runs: readonly PagedRun[]): number {
+    let bytes = 0
+    for (const run of runs) bytes += run.largestPageBytes
+    return bytes
+  }
+
+  readonly bytes: Uint8Array
+  entryStart = 0
+  keyStart = 0
+  keyEnd = 0
+  valueStart = 0
+  entryEnd = 0
+
+  readonly #runs: readonly PagedRun[]
+  readonly #lease: Lease | undefined
+  readonly #windows: Float64Array
+  readonly #keepPages: boolean
+  readonly #compare: CompareRanges
+  readonly #plain: boolean
+  readonly #sign: number
+  readonly #flip: number
+  /** What all keys begin with: their prefixes are taken behind it. */
+  readonly #shared: number
+  readonly #high: Uint32Array
+  readonly #low: Uint32Array
+  readonly #fields: Int32Array
+  /** losers[1..k): the loser of each match. */
+  readonly #losers: Int32Array
+  #winner = -1
+  #started = false
+  #closed = false
+
+  constructor(runs: readonly PagedRun[], account: Account, options: PagedMergeOptions = {}) {
+    this.#runs = runs
+    this.#keepPages = options.keepPages ?? false
+    this.#compare = options.compare ?? compareBytes
+    this.#plain = options.compare === undefined
+    this.#sign = options.reverse === true ? -1 : 1
+    this.#flip = options.reverse === true ? -1 : 0
+    this.#shared = this.#plain ? sharedPrefix(runs) : 0
+    const bytes = PagedMerge.windowBytes(runs)
+    if (options.memory === undefined) {
+      this.#lease = account.lease(bytes)
+      this.bytes = new Uint8Array(bytes)
+    } else {
+      this.bytes = options.memory.bytes
+    }
+    const k = runs.length
+    this.#windows = new Float64Array(k)
+    let start = options.memory?.start ?? 0
+    for (let source = 0; source < k; source++) {
+      this.#windows[source] = start
+      start += runs[source]!.largestPageBytes
+    }
+    this.#high = new Uint32Array(k)
+    this.#low = new Uint32Array(k)
+    this.#fields = new Int32Array(k * FIELDS)
+    this.#losers = new Int32Array(Math.max(k, 1)).fill(-1)
+  }
+
+  /** Take the next entry; false at the end. */
+  next(): boolean {
+    const winner = this.#winner
+    if (winner >= 0) {
+      this.#advance(winner)
+      this.#replay(winner)
+    } else if (!this.#started) {
+      this.#start()
+    }
+    const source = this.#winner
+    if (source < 0) return false
+    const fields = this.#fields
+    const at = source * FIELDS
+    if (fields[at + NEXT_PAGE]! < 0) {
+      this.#winner = -1
+      return false
+    }
+    this.entryStart = fields[at + ENTRY_START]!
+    this.keyStart = fields[at + KEY_START]!
+    this.valueStart = this.keyEnd = fields[at + KEY_END]!
+    this.entryEnd = fields[at + ENTRY_END]!
+    return true
+  }
+
+  /** Give the windows back. The runs are the caller's to free. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#winner = -1
+    this.#lease?.release()
+  }
+
+  [Symbol.dispose](): void { this.close() }
+
+  #start(): void {
+    this.#started = true
+    const k = this.#runs.length
+    for (let source = 0; source < k; source++) this.#advance(source)
+    // Each source plays from its leaf upwards until it meets an empty place, where it waits for its opponent.
+    const losers = this.#losers
+    for (let leaf = 0; leaf < k; leaf++) {
+      let best = leaf
+      let node = (leaf + k) >> 1
+      for (; node > 0; node >>= 1) {
+        const other = losers[node]!
+        if (other < 0) break
+        if (this.#before(other, best)) {
+          losers[node] = best
+          best = other
+        }
+      }
+      if (node > 0) losers[node] = best
+      else this.#winner = best
+    }
+  }
+
+  /** The winner has another entry: let it play its matches again. */
+  #replay(source: number): void {
+    const losers = this.#losers
+    const high = this.#high
+    let best = source
+    let bestHigh = high[source]!
+    for (let node = (source + losers.length) >> 1; node > 0; node >>= 1) {
+      const other = losers[node]!
+      const otherHigh = high[other]!
+      if (otherHigh > bestHigh) continue
+      if (otherHigh < bestHigh || this.#before(other, best)) {
+        losers[node] = best
+        best = other
+        bestHigh = otherHigh
+      }
+    }
+    this.#winner = best
+  }
+
+  #before(a: number, b: number): boolean {
+    const aHigh = this.#high[a]!
+    const bHigh = this.#high[b]!
+    if (aHigh !== bHigh) return aHigh < bHigh
+    const aLow = this.#low[a]!
+    const bLow = this.#low[b]!
+    if (aLow !== bLow) return aLow < bLow
+    const fields = this.#fields
+    const x = a * FIELDS
+    const y = b * FIELDS
+    const aSpent = fields[x + NEXT_PAGE]! < 0
+    const bSpent = fields[y + NEXT_PAGE]! < 0
+    if (aSpent || bSpent) return !aSpent
+    // Equal prefixes: those bytes need not be looked at again, where both keys have them.
+    const bytes = this.bytes
+    const aStart = fields[x + KEY_START]!
+    const bStart = fields[y + KEY_START]!
+    const aEnd = fields[x + KEY_END]!
+    const bEnd = fields[y + KEY_END]!
+    let skip = 0
+    if (this.#plain) skip = Math.min(this.#shared + 8, aEnd - aStart, bEnd - bStart)
+    const order = this.#compare(bytes, aStart + skip, aEnd, bytes, bStart + skip, bEnd) * this.#sign
+    return order !== 0 ? order < 0 : a < b
+  }
+
+  /** To the source's next entry, from the next page if need be. */
+  #advance(source: number): void {
+    const fields = this.#fields
+    const bytes = this.bytes
+    const f = source * FIELDS
+    let at = fields[f + ENTRY_END]!
+    if (at >= fields[f + WINDOW_END]!) {
+      if (!this.#load(source)) return
+      at = fields[f + ENTRY_END]!
+    }
+    fields[f + ENTRY_START] = at
+    let head = bytes[at++]!
+    if (head > 127) {
+      head &= 127
+      for (let shift = 7; ; shift += 7) {
+        const byte = bytes[at++]!
+        head |= (byte & 127) << shift
+        if (byte < 128) break
+      }
+    }
+    let valueLength = 0
+    if ((head & 1) !== 0) {
+      for (let shift = 0; ; shift += 7) {
+        const byte = bytes[at++]!
+        valueLength |= (byte & 127) << shift
+        if (byte < 128) break
+      }
+    }
+    const keyEnd = at + (head >>> 1)
+    fields[f + KEY_START] = at
+    fields[f + KEY_END] = keyEnd
+    fields[f + ENTRY_END] = keyEnd + valueLength
+    if (this.#plain) {
+      at += this.#shared
+      this.#high[source] = prefix32(bytes, at, keyEnd) ^ this.#flip
+      this.#low[source] = prefix32(bytes, at + 4, keyEnd) ^ this.#flip
+    }
+  }
+
+  #load(source: number): boolean {
+    const fields = this.#fields
+    const f = source * FIELDS
+    const page = fields[f + NEXT_PAGE]!
+    const run = this.#runs[source]!
+    if (page < 0 || page >= run.pages) {
+      fields[f + NEXT_PAGE] = -1
+      this.#high[source] = SPENT
+      this.#low[source] = SPENT
+      return false
+    }
+    const window = this.#windows[source]!
+    const length = run.pageBytes(page)
+    run.read(page, this.bytes, window)
+    if (!this.#keepPages) run.freePage(page)
+    fields[f + NEXT_PAGE] = page + 1
+    fields[f + ENTRY_END] = window
+    fields[f + WINDOW_END] = entriesEnd(this.bytes, window, length)
+    return true
+  }
+}
+
+/** How many bytes all keys of these runs begin with. */
+function sharedPrefix(runs: readonly PagedRun[]): number {
+  let shared = -1
+  let sample: Uint8Array | undefined
+  for (const run of runs) {
+    if (run.count === 0) continue
+    for (const key of [run.firstKey, run.lastKey]) {
+      sample ??= key
+      if (shared < 0) shared = sample.length
+      let i = 0
+      while (i < shared && i < key.length && key[i] === sample[i]) i++
+      shared = i
+    }
+  }
+  return Math.max(shared, 0)
+}

@@ -1,0 +1,250 @@
+/**
+ * Builds a paged run from sorted entries.
+ *
+ * 1. Entries come in order (equal keys in the order they shall keep); nobody checks that but the tests.
+ * 2. A page is full when the next entry does not fit. An entry larger than a page has a page of its own.
+ * 4. Pages may be stored several at a time: a large run then takes fewer objects and larger writes, and is still read page by page.
+ * 3. What is held of a page are its fences: its first and last key, leased before they are copied.
+ *
+ * Account: the one given, for staging (one page, unless the caller lends it) and fences. Cost: one copy of each entry.
+ */
+import { SpillwayError } from '../base/errors.ts'
+import { copyBytes } from '../base/bytes.ts'
+import { formatSize } from '../base/sizes.ts'
+import type { Account, Lease } from '../memory/budget.ts'
+import { RESTART_INTERVAL, TAIL_BYTES, headerBytes, writeHeader, writeUint32 } from './paged-entry.ts'
+import { PagedFences } from './paged-fences.ts'
+import { PagedRun } from './paged-run.ts'
+import type { PageStore, StoredPage, StoreOptions } from './paged-store.ts'
+
+export interface PagedRunOptions {
+  /** Payload of a page: default 64 KiB. */
+  pageBytes?: number
+  /** Age in the tree: deeper pages are evicted first. */
+  depth?: number
+  /** Less than four pages will come of it, soon to be freed: they are evicted last. */
+  shortLived?: boolean
+  /** False: only the run's own first and last key are kept, and it can be merged but not sought in. Default true. */
+  seekable?: boolean
+  /** Pages stored as one, each `pageBytes` long: default 1. */
+  groupPages?: number
+  /** Memory for a group of pages, lent by the caller, at `start`; entries that lie in the same array are copied without a view. */
+  staging?: { bytes: Uint8Array; start: number }
+}
+
+export const DEFAULT_PAGE_BYTES: number = 64 * 1024
+
+export class PagedRunBuilder {
+  readonly #store: PageStore
+  readonly #account: Account
+  readonly #options: StoreOptions
+  readonly #seekable: boolean
+  readonly #pageBytes: number
+  readonly #ownLease: Lease | undefined
+  readonly #bytes: Uint8Array
+  /** Where the group begins. */
+  readonly #start: number
+  /** Where the page begins that is being filled, and where its next entry goes. */
+  #pageStart: number
+  #at: number
+  readonly #groupPages: number
+  /** Offsets in the page of every 16th entry. */
+  readonly #restarts: number[] = []
+  #pageEntries = 0
+  #firstStart = 0
+  #firstEnd = 0
+  #lastStart = 0
+  #lastEnd = 0
+  /** Of each page, what it is stored in and where it begins there. */
+  readonly #pages: StoredPage[] = []
+  readonly #offsets: number[] = []
+  readonly #fences: PagedFences
+  #count = 0
+  #largestPageBytes = 0
+  #over = false
+
+  constructor(store: PageStore, account: Account, options: PagedRunOptions = {}) {
+    this.#store = store
+    this.#account = account
+    this.#pageBytes = options.pageBytes ?? DEFAULT_PAGE_BYTES
+    this.#options = { depth: options.depth ?? 0, shortLived: options.shortLived ?? false }
+    this.#seekable = options.seekable ?? true
+    this.#groupPages = options.groupPages ?? 1
+    this.#fences = new PagedFences(account)
+    if (options.staging === undefined) {
+      const bytes = this.#pageBytes * this.#groupPages
+      this.#ownLease = account.lease(bytes)
+      this.#bytes = new Uint8Array(bytes)
+      this.#start = 0
+    } else {
+      this.#bytes = options.staging.bytes
+      this.#start = options.staging.start
+    }
+    this.#at = this.#pageStart = this.#start
+  }
+
+  /** Entries so far. */
+  get count(): number { return this.#count }
+
+  add(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number): void {
+    const keyLength = keyEnd - keyStart
+    const valueLength = valueEnd - valueStart
+    const length = headerBytes(keyLength, valueLength) + keyLength + valueLength
+    if (!this.#makeRoom(length)) {
+      this.#addLarge(length, (bytes, at) => {
+        const start = writeHeader(bytes, at, keyLength, valueLength)
+        copyBytes(key, keyStart, keyEnd, bytes, start)
+        copyBytes(value, valueStart, valueEnd, bytes, start + keyLength)
+      }, keyLength, valueLength)
+      return
+    }
+    const at = writeHeader(this.#bytes, this.#at, keyLength, valueLength)
+    copyBytes(key, keyStart, keyEnd, this.#bytes, at)
+    copyBytes(value, valueStart, valueEnd, this.#bytes, at + keyLength)
+    this.#added(length, at, at + keyLength)
+  }
+
+  /** An entry in its encoded form at bytes[start, end), whose key is bytes[keyStart, keyEnd). */
+  addEncoded(bytes: Uint8Array, start: number, end: number, keyStart: number, keyEnd: number): void {
+    const length = end - start
+    if (!this.#makeRoom(length)) {
+      this.#addLarge(length, (target, at) => target.set(bytes.subarray(start, end), at), keyEnd - keyStart, end - keyEnd)
+      return
+    }
+    if (bytes === this.#bytes) bytes.copyWithin(this.#at, start, end)
+    else copyBytes(bytes, start, end, this.#bytes, this.#at)
+    const at = this.#at + keyStart - start
+    this.#added(length, at, at + keyEnd - keyStart)
+  }
+
+  /** Seal it. The builder is of no more use. */
+  finish(): PagedRun {
+    try {
+      if (this.#pageEntries > 0) this.#endPage()
+      this.#storeGroup()
+      this.#fences.seal()
+    } catch (error) {
+      this.abort()
+      throw error
+    }
+    this.#end()
+    return new PagedRun(this.#store, this.#pages, this.#offsets, this.#fences, this.#count, this.#largestPageBytes, this.#seekable)
+  }
+
+  /** Give everything back. */
+  abort(): void {
+    if (this.#over) return
+    this.#end()
+    let last: StoredPage | undefined
+    for (const page of this.#pages) {
+      if (page !== last) this.#store.free(page)
+      last = page
+    }
+    this.#fences.free()
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#ownLease?.release()
+  }
+
+  /** Room in the page for `length` bytes and its tail; false when no page has it. */
+  #makeRoom(length: number): boolean {
+    const tail = TAIL_BYTES + 4 * (this.#restarts.length + 1)
+    if (this.#at + length + tail <= this.#pageStart + this.#pageBytes) return true
+    if (this.#pageEntries > 0) this.#endPage()
+    return length + TAIL_BYTES + 4 <= this.#pageBytes
+  }
+
+  #added(length: number, keyStart: number, keyEnd: number): void {
+    if (this.#seekable && this.#pageEntries % RESTART_INTERVAL === 0) this.#restarts.push(this.#at - this.#pageStart)
+    if (this.#pageEntries === 0) {
+      this.#firstStart = keyStart
+      this.#firstEnd = keyEnd
+    }
+    this.#lastStart = keyStart
+    this.#lastEnd = keyEnd
+    this.#pageEntries++
+    this.#count++
+    this.#at += length
+  }
+
+  #endPage(): void {
+    const bytes = this.#bytes
+    const start = this.#pageStart
+    const entriesBytes = this.#at - start
+    // Pages of a group begin at multiples of their size.
+    const tail = TAIL_BYTES + 4 * this.#restarts.length
+    const end = this.#groupPages === 1 ? this.#at + tail : start + this.#pageBytes
+    if (this.#groupPages > 1) bytes.fill(0, this.#at, end - tail)
+    writeTail(bytes, end - tail, this.#restarts, entriesBytes, this.#pageEntries)
+    this.#fence(bytes, this.#firstStart, this.#firstEnd, this.#lastStart, this.#lastEnd)
+    this.#pageEntries = 0
+    this.#restarts.length = 0
+    this.#at = this.#pageStart = end
+    if (end - start > this.#largestPageBytes) this.#largestPageBytes = end - start
+    if (this.#groupPages === 1 || end === this.#start + this.#groupPages * this.#pageBytes) this.#storeGroup()
+  }
+
+  /** Hand the full pages over. */
+  #storeGroup(): void {
+    const end = this.#pageStart
+    if (end === this.#start) return
+    const stored = this.#store.insert(this.#bytes, this.#start, end, this.#options)
+    for (let at = this.#start; at < end; at += this.#pageBytes) {
+      this.#pages.push(stored)
+      this.#offsets.push(at - this.#start)
+    }
+    this.#at = this.#pageStart = this.#start
+  }
+
+  #fence(bytes: Uint8Array, firstStart: number, firstEnd: number, lastStart: number, lastEnd: number): void {
+    if (this.#seekable || this.#fences.length === 0) this.#fences.add(bytes, firstStart, firstEnd, lastStart, lastEnd)
+    else this.#fences.replaceLast(bytes, lastStart, lastEnd)
+    this.#fences.addPage()
+  }
+
+  /** An entry as a page of its own: put together in the staging if that is large enough. */
+  #addLarge(length: number, fill: (bytes: Uint8Array, at: number) => void, keyLength: number, valueLength: number): void {
+    this.#storeGroup()
+    const total = length + TAIL_BYTES + 4
+    if (total <= this.#pageBytes * this.#groupPages) {
+      fill(this.#bytes, this.#start)
+      this.#storeLarge(this.#bytes, this.#start, length, keyLength, valueLength)
+      return
+    }
+    const lease = this.#account.tryLease(total)
+    if (lease === undefined) {
+      throw new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL',
+        `an entry of ${formatSize(length)} does not fit what is left of a budget of ${formatSize(this.#account.budget.totalBytes)}. Raise the budget`,
+        { details: { keyLength, valueLength, freeBytes: this.#account.budget.freeBytes } },
+      )
+    }
+    try {
+      const bytes = new Uint8Array(total)
+      fill(bytes, 0)
+      this.#storeLarge(bytes, 0, length, keyLength, valueLength)
+    } finally {
+      lease.release()
+    }
+  }
+
+  #storeLarge(bytes: Uint8Array, start: number, length: number, keyLength: number, valueLength: number): void {
+    const end = writeTail(bytes, start + length, this.#seekable ? [0] : [], length, 1)
+    const keyStart = start + length - keyLength - valueLength
+    this.#fence(bytes, keyStart, keyStart + keyLength, keyStart, keyStart + keyLength)
+    this.#pages.push(this.#store.insert(bytes, start, end, this.#options))
+    this.#offsets.push(0)
+    if (end - start > this.#largestPageBytes) this.#largestPageBytes = end - start
+    this.#count++
+  }
+}
+
+function writeTail(bytes: Uint8Array, at: number, restarts: readonly number[], entriesBytes: number, entries: number): number {
+  for (let i = 0; i < restarts.length; i++, at += 4) writeUint32(bytes, at, restarts[i]!)
+  writeUint32(bytes, at, entriesBytes)
+  writeUint32(bytes, at + 4, restarts.length)
+  writeUint32(bytes, at + 8, entries)
+  return at + TAIL_BYTES
+}
