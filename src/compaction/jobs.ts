@@ -11,6 +11,7 @@ import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile, HostFiles, Job, JobContext } from '../host/host.ts'
+import { UnsyncedFiles } from '../host/unsynced-files.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { Memtable } from '../memtable/memtable.ts'
@@ -37,6 +38,8 @@ export interface OutputOptions {
   nextFile: Int32Array<SharedArrayBuffer>
   /** Not 0: the store is closing, its jobs end with ABORTED. Shared too. */
   stop: Int32Array<SharedArrayBuffer>
+  /** The tables need not outlive the process: nothing is synced. */
+  isScratch?: boolean
 }
 
 export interface FlushArgs extends OutputOptions {
@@ -182,7 +185,8 @@ function quietly(act: () => void): void {
 function* writeTables(
   context: JobContext, args: FlushArgs | MergeArgs, merge: MergeCursor, ranges: readonly FragmentSource[], syncsValueFiles: boolean,
 ): Generator<void, Omit<JobOutput, 'bytesRead'>, void> {
-  const output = new Output(context.files, args)
+  const files = args.isScratch ? new UnsyncedFiles(context.files) : context.files
+  const output = new Output(files, args)
   const retention = new Retention(args.snapshots, args.outside, ranges, tombstone => output.addRange(tombstone))
   output.onCut = key => retention.cut(key)
   let entriesIn = 0
@@ -215,9 +219,9 @@ function* writeTables(
       checkStop(args)
     }
     output.finish()
-    const valueFiles = syncsValueFiles ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
-    syncValueFiles(context.files, args.directoryPrefix, valueFiles)
-    if (output.tables.length > 0) syncDirectory(context.files, args.directoryPrefix, valueFiles.size > 0)
+    const valueFiles = syncsValueFiles && !args.isScratch ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
+    syncValueFiles(files, args.directoryPrefix, valueFiles)
+    if (output.tables.length > 0) syncDirectory(files, args.directoryPrefix, valueFiles.size > 0)
     finished = true
   } finally {
     // Also when the job is put down at a yield: what no manifest names is not left behind.

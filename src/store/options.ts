@@ -22,6 +22,8 @@ export interface Settings {
   blockBytes: number
   filterBitsPerKey: number
   writeShare: number | undefined
+  /** Nothing outlives the process: no log, no manifests, no syncs (`scratch-store.ts`). */
+  isScratch: boolean
 }
 
 const OPEN_OPTIONS = [
@@ -64,6 +66,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     blockBytes: between(options.blockBytes, 4096, 1024, 65536, 'blockBytes'),
     filterBitsPerKey: between(options.filterBitsPerKey, 10, 0, 64, 'filterBitsPerKey'),
     writeShare: checkedShare(options.writeShare),
+    isScratch: false,
   }
 }
 
