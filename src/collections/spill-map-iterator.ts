@@ -19,7 +19,7 @@ const NOTHING = Symbol('nothing')
 /** What built-in iterators inherit from: `[Symbol.iterator]`, and on newer versions map, filter, take and the like. */
 const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object
 
-export class LiveIterator<T> implements IterableIterator<T> {
+export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposable {
   readonly #entries: Entries
   readonly #ahead: ReadAhead
   readonly #bounds: Bounds
@@ -53,7 +53,9 @@ export class LiveIterator<T> implements IterableIterator<T> {
     return { done: true, value: value as undefined }
   }
 
-  /** In a Map's iterators it is inherited; here too, which the compiler cannot know. */
+  [Symbol.dispose](): void { this.#finish() }
+
+  /** Inherited, which the compiler cannot know. */
   declare [Symbol.iterator]: () => this
 
   #finish(): void {

@@ -87,10 +87,10 @@ export class SpillMap<K = any, V = any> implements Disposable {
   }
 
   /** With `order: 'key'` also of a range: `entries({ gte: 'a', lt: 'b', reverse: true })`. */
-  entries(options?: SpillRangeOptions<K>): IterableIterator<[K, V]> { return this.#iterate('entry', options) }
-  keys(options?: SpillRangeOptions<K>): IterableIterator<K> { return this.#iterate('key', options) }
-  values(options?: SpillRangeOptions<K>): IterableIterator<V> { return this.#iterate('value', options) }
-  [Symbol.iterator](): IterableIterator<[K, V]> { return this.#iterate('entry', undefined) }
+  entries(options?: SpillRangeOptions<K>): MapIterator<[K, V]> { return this.#iterate('entry', options) }
+  keys(options?: SpillRangeOptions<K>): MapIterator<K> { return this.#iterate('key', options) }
+  values(options?: SpillRangeOptions<K>): MapIterator<V> { return this.#iterate('value', options) }
+  [Symbol.iterator](): MapIterator<[K, V]> { return this.#iterate('entry', undefined) }
   get [Symbol.toStringTag](): string { return 'SpillMap' }
 
   /** The ledger of its budget: every account, its bytes, its high-water mark and what bounds it. */
@@ -115,8 +115,9 @@ export class SpillMap<K = any, V = any> implements Disposable {
     if (this.#isClosed) throw closedError('SpillMap')
   }
 
-  #iterate<T>(want: Want, options: SpillRangeOptions<K> | undefined): IterableIterator<T> {
+  #iterate<T>(want: Want, options: SpillRangeOptions<K> | undefined): MapIterator<T> {
     this.#check()
-    return new LiveIterator<T>(this.#entries, this.#ahead, want, boundsOf(this.#entries, options), this.#checkOpen)
+    // What newer versions of Node have besides it inherits.
+    return new LiveIterator<T>(this.#entries, this.#ahead, want, boundsOf(this.#entries, options), this.#checkOpen) as MapIterator<T>
   }
 }

@@ -72,13 +72,10 @@ export class SpillSet<T = any> implements Disposable {
   }
 
   /** With `order: 'key'` also of a range: `values({ gte: 'a', lt: 'b', reverse: true })`. */
-  values(options?: SpillRangeOptions<T>): IterableIterator<T> { return this.#members(options) }
-  keys(options?: SpillRangeOptions<T>): IterableIterator<T> { return this.#members(options) }
-  * entries(options?: SpillRangeOptions<T>): Generator<[T, T], undefined, undefined> {
-    for (const member of this.#members(options)) yield [member, member]
-    return undefined
-  }
-  [Symbol.iterator](): IterableIterator<T> { return this.#members(undefined) }
+  values(options?: SpillRangeOptions<T>): SetIterator<T> { return this.#members(options) }
+  keys(options?: SpillRangeOptions<T>): SetIterator<T> { return this.#members(options) }
+  entries(options?: SpillRangeOptions<T>): SetIterator<[T, T]> { return this.#pairs(options) as unknown as SetIterator<[T, T]> }
+  [Symbol.iterator](): SetIterator<T> { return this.#members(undefined) }
   get [Symbol.toStringTag](): string { return 'SpillSet' }
 
   /** The ledger of its budget: every account, its bytes, its high-water mark and what bounds it. */
@@ -103,8 +100,13 @@ export class SpillSet<T = any> implements Disposable {
     if (this.#isClosed) throw closedError('SpillSet')
   }
 
-  #members(options: SpillRangeOptions<T> | undefined): IterableIterator<T> {
+  #members(options: SpillRangeOptions<T> | undefined): SetIterator<T> {
     this.#check()
-    return new LiveIterator<T>(this.#entries, this.#ahead, 'key', boundsOf(this.#entries, options), this.#checkOpen)
+    // What newer versions of Node have besides it inherits.
+    return new LiveIterator<T>(this.#entries, this.#ahead, 'key', boundsOf(this.#entries, options), this.#checkOpen) as SetIterator<T>
+  }
+
+  * #pairs(options: SpillRangeOptions<T> | undefined): Generator<[T, T]> {
+    for (const member of this.#members(options)) yield [member, member]
   }
 }
