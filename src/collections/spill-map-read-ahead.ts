@@ -3,10 +3,11 @@
  * behind without a word, so they own nothing: a slot is taken from whoever used it longest ago.
  *
  * Invariants
- * 1. A slot's buffer is leased while it is there; between two calls it is given back whenever somebody needs the memory.
+ * 1. A slot's buffer is leased while it is there; between two calls it is given back whenever somebody needs the memory, and so
+ *    is its scan, which is used again only while nothing has been written.
  * 2. Whoever lost its slot reads again from its place.
  *
- * Account: `iterators`. Cost: one copy of key and value; a scan is opened for each chunk of up to 256 entries.
+ * Account: `iterators`. Cost: one copy of key and value; after a change a new scan for each chunk of up to 256 entries.
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import type { Lease } from '../memory/budget.ts'
@@ -46,6 +47,9 @@ export class Slot {
   added = 0
   changed = 0
   usedAt = 0
+  /** Stands on what comes next. */
+  scan: Scan | undefined
+  scanSeq = 0
   isBusy = false
 
   constructor(lease: Lease) {
@@ -58,6 +62,11 @@ export class Slot {
   placeEnd(i: number): number { return this.fields[i * FIELDS + 1]! }
   valueEnd(i: number): number { return this.fields[i * FIELDS + 2]! }
   kind(i: number): number { return this.fields[i * FIELDS + 3]! }
+
+  closeScan(): void {
+    this.scan?.close()
+    this.scan = undefined
+  }
 
   add(scan: Scan): boolean {
     const { fields, bytes, count } = this
@@ -103,6 +112,7 @@ export class ReadAhead {
     const slot = this.slotOf(owner) ?? this.#take()
     if (slot === undefined) return undefined
     const entries = this.#entries
+    if (slot.owner !== owner) slot.closeScan()
     slot.owner = owner
     slot.usedAt = ++this.#clock
     slot.count = 0
@@ -111,19 +121,27 @@ export class ReadAhead {
     slot.added = entries.added
     slot.changed = entries.changed
     slot.isBusy = true
-    const scan = entries.tree.scan(bounds.reverse)
+    const { tree } = entries
     try {
-      for (seek(scan, place, bounds); isInside(scan, bounds); scan.advance()) {
+      let { scan } = slot
+      if (scan === undefined || !tree.isCurrent(scan, slot.scanSeq)) {
+        slot.closeScan()
+        scan = slot.scan = tree.scan(bounds.reverse)
+        slot.scanSeq = tree.lastSeq
+        seek(scan, place, bounds)
+      }
+      for (; isInside(scan, bounds); scan.advance()) {
         if (!entries.isEntry(scan.keyLength)) continue
         if (slot.count < most && slot.add(scan)) continue
         slot.isLast = false
         break
       }
+      if (slot.isLast || !tree.isCurrent(scan, slot.scanSeq)) slot.closeScan()
     } catch (error) {
       slot.owner = undefined
+      slot.closeScan()
       throw error
     } finally {
-      scan.close()
       slot.isBusy = false
     }
     return slot
@@ -132,7 +150,9 @@ export class ReadAhead {
   /** Somebody has come to its end. */
   leave(owner: object): void {
     const slot = this.slotOf(owner)
-    if (slot !== undefined) slot.owner = undefined
+    if (slot === undefined) return
+    slot.owner = undefined
+    slot.closeScan()
   }
 
   close(): void {
@@ -165,6 +185,7 @@ export class ReadAhead {
       const slot = this.#slots[i]!
       if (slot.isBusy) continue
       this.#slots.splice(i, 1)
+      slot.closeScan()
       released += slot.lease!.bytes
       slot.lease!.release()
       slot.lease = undefined

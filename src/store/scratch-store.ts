@@ -155,10 +155,18 @@ export class ScratchStore {
     }
   }
 
-  /** A cursor over all entries as of now; to be closed before the next write. Not leased beyond what a scan leases by itself. */
+  /** A cursor over all entries as of now, good for as long as `isCurrent` says. */
   scan(reverse: boolean): Scan {
     return new Scan(this.#core, this.#core.lastSeq, reverse)
   }
+
+  /** Whether a scan that saw the store at `seq` still sees it as it is, and takes nothing that others need for reading. */
+  isCurrent(scan: Scan, seq: number): boolean {
+    const core = this.#core
+    return seq === core.lastSeq && scan.shape === core.shape && !scan.isNarrow && !core.windows.usesReserve
+  }
+
+  get lastSeq(): number { return this.#core.lastSeq }
 
   /** Memory for reading ahead; undefined: there is no room. */
   leaseReading(bytes: number): Lease | undefined {
