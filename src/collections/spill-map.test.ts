@@ -192,7 +192,7 @@ test('values of every kind that structuredClone copies come back as they were', 
   cycle['self'] = cycle
   const values: unknown[] = [
     undefined, null, true, false, 0, -0, 1.5, NaN, -(2 ** 31), 2 ** 31, 12n, '', 'text', 'ünïcode ✓', '\ud800', 'long '.repeat(60_000), new Date(5),
-    Buffer.from('bytes'), Buffer.alloc(300_000, 7), new Uint8Array([1, 2]), new Float64Array([0.5]), [1, , 3], { a: { b: [undefined] } },
+    Buffer.from('bytes'), Buffer.alloc(300_000, 7), new Uint8Array([1, 2]), new Float64Array([0.5]), [1, undefined, 3], { a: { b: [undefined] } },
     new Map<unknown, unknown>([[{ k: 1 }, new Set([1])]]), /x/g, cycle,
   ]
   values.forEach((value, i) => map.set(`value ${i}`, value))
@@ -234,10 +234,10 @@ test('encodings are those of a store', () => {
   using custom = make<number, number>({ keyEncoding: codec, valueEncoding: codec })
   custom.set(3, 4).set(1, 2)
   assert.deepEqual([...custom], [[3, 4], [1, 2]])
-  let calls: SpillMap<number, number> | undefined
-  const calling = { encode: (n: number): string => { calls?.get(1); return String(n) }, decode: Number }
+  const maps: SpillMap<number, number>[] = []
+  const calling = { encode: (n: number): string => { maps[0]?.get(1); return String(n) }, decode: Number }
   using bad = make<number, number>({ keyEncoding: calling as never })
-  calls = bad
+  maps.push(bad)
   assert.throws(() => bad.set(1, 1), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /codec called the collection/ })
 })
 
@@ -263,6 +263,28 @@ test('nothing is written while everything fits', () => {
   using map = make<number, string>({ budget: '16 MiB' })
   for (let i = 0; i < 3000; i++) map.set(i, 'x'.repeat(100))
   for (let i = 0; i < 3000; i++) map.set(i, 'y'.repeat(100))
+  assert.deepEqual(readdirSync(directory), [])
+})
+
+test('a small map is never written, however much goes through it', () => {
+  using map = make<number, string>({ budget: '24 MiB' })
+  const model = new Map<number, string>()
+  for (let i = 0; i < 100_000; i++) {
+    const value = String(i).padEnd(60)
+    map.set(i, value)
+    model.set(i, value)
+    if (i >= 1000) {
+      map.delete(i - (i % 3 === 0 ? 1 : 1000))
+      model.delete(i - (i % 3 === 0 ? 1 : 1000))
+    }
+    if (i === 50_000) {
+      for (const key of [...model.keys()].slice(0, 30_000)) {
+        map.delete(key)
+        model.delete(key)
+      }
+    }
+  }
+  assert.deepEqual([...map], [...model])
   assert.deepEqual(readdirSync(directory), [])
 })
 

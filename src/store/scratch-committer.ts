@@ -4,14 +4,18 @@
  * Invariants
  * 1. One operation at a time, applied inside its call: nothing is ever pending.
  * 2. An operation that throws or must wait leaves no trace.
+ * 3. While there are no tables, a memtable full of what was deleted is copied into a fresh one, not written to disk.
  *
  * Cost: one copy of key and value.
  */
+import { KIND_DELETE } from '../base/cursor.ts'
 import { applyOperation, recordBytesOf } from './apply.ts'
 import type { ScratchDirectory } from '../host/node/scratch-directory.ts'
+import { arenaSize, arenaSizeAbove } from './arenas.ts'
 import type { Background } from './background.ts'
 import type { Core } from './core.ts'
 import { LargeValues } from './large-values.ts'
+import { MemtableSlot } from './memtables.ts'
 import { MemtableExchange } from './memtable-exchange.ts'
 import type { PendingGroup } from './memtable-exchange.ts'
 import type { Operations } from './operations.ts'
@@ -54,6 +58,7 @@ export class ScratchCommitter implements Appender, PendingGroup {
           this.#values.settled()
           return true
         }
+        if (left === 'memtable' && this.#rebuild()) continue
         if (left === 'memory' || !this.exchange.makeRoom(operations.count)) break
       }
     } catch (error) {
@@ -91,6 +96,43 @@ export class ScratchCommitter implements Appender, PendingGroup {
     core.counters.operations++
     this.stalls.owe(bytes)
     return 'none'
+  }
+
+  /** What lives of the active memtable into another one; false: it lives for the most part, or something else speaks against it. */
+  #rebuild(): boolean {
+    const core = this.#core
+    const slot = core.active
+    const { memtable } = slot
+    const live = memtable.entryCount - memtable.deleteCount
+    if (slot.isPlaceholder || core.tree.runs.length > 0 || core.sealed.length > 0 || slot.valueFiles.length > 0) return false
+    if (memtable.deleteCount < live || memtable.rangeCount > 0) return false
+    const { admission } = core.engine
+    const wantBytes = Math.min(slot.buffer.byteLength, arenaSize(admission.limitBytes - admission.usedBytes))
+    // Deletions take about as much as what they delete: a half of it is free again, or it is not worth it.
+    if (wantBytes > admission.limitBytes - admission.usedBytes || wantBytes < arenaSizeAbove(memtable.liveBytes / 2)) return false
+    const buffer = admission.take(this, wantBytes, wantBytes)
+    if (buffer === undefined || core.active !== slot) {
+      if (buffer === undefined) admission.leave(this)
+      else admission.give(buffer)
+      return core.active !== slot
+    }
+    const fresh = new MemtableSlot(buffer, slot.logNumber, core.engine.metadata)
+    const cursor = memtable.cursor()
+    for (cursor.seekToFirst(); cursor.valid; cursor.next()) {
+      const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = cursor
+      if (kind === KIND_DELETE) continue
+      if (!fresh.memtable.fits(keyEnd - keyStart, valueEnd - valueStart)) {
+        admission.give(buffer)
+        return false
+      }
+      // There is nothing older anywhere: the order of their writing counts no more.
+      fresh.memtable.put(key, keyStart, keyEnd, core.lastSeq, kind, value, valueStart, valueEnd, 0)
+    }
+    core.active = fresh
+    core.shape++
+    slot.close()
+    admission.give(slot.buffer)
+    return true
   }
 
   #sealsForValues(files: number): boolean {
