@@ -50,9 +50,12 @@ export class Slot {
   /** Stands on what comes next. */
   scan: Scan | undefined
   scanSeq = 0
+  readonly onCalledBack = (): void => this.closeScan()
+  readonly scanHolders: Set<() => void>
   isBusy = false
 
-  constructor(lease: Lease) {
+  constructor(lease: Lease, scanHolders: Set<() => void>) {
+    this.scanHolders = scanHolders
     this.lease = lease
     this.bytes = new Uint8Array(BUFFER_BYTES)
     this.fields = new Int32Array(MOST_ENTRIES * FIELDS)
@@ -64,6 +67,7 @@ export class Slot {
   kind(i: number): number { return this.fields[i * FIELDS + 3]! }
 
   closeScan(): void {
+    this.scanHolders.delete(this.onCalledBack)
     this.scan?.close()
     this.scan = undefined
   }
@@ -122,6 +126,8 @@ export class ReadAhead {
     slot.changed = entries.changed
     slot.isBusy = true
     const { tree } = entries
+    // Its own need of room must not close the scan that is about to be used.
+    tree.scanHolders.delete(slot.onCalledBack)
     try {
       let { scan } = slot
       if (scan === undefined || !tree.isCurrent(scan, slot.scanSeq)) {
@@ -137,6 +143,7 @@ export class ReadAhead {
         break
       }
       if (slot.isLast || !tree.isCurrent(scan, slot.scanSeq)) slot.closeScan()
+      else tree.scanHolders.add(slot.onCalledBack)
     } catch (error) {
       slot.owner = undefined
       slot.closeScan()
@@ -170,7 +177,7 @@ export class ReadAhead {
     if (this.#slots.length < MOST_SLOTS) {
       const lease = this.#entries.tree.leaseReading(BUFFER_BYTES + 4 * MOST_ENTRIES * FIELDS)
       if (lease !== undefined) {
-        const slot = new Slot(lease)
+        const slot = new Slot(lease, this.#entries.tree.scanHolders)
         this.#slots.push(slot)
         return slot
       }

@@ -160,11 +160,14 @@ export class ScratchStore {
     return new Scan(this.#core, this.#core.lastSeq, reverse)
   }
 
-  /** Whether a scan that saw the store at `seq` still sees it as it is, and takes nothing that others need for reading. */
+  /** Whether a scan that saw the store at `seq` still sees it as it is. A narrow one is in the way of others. */
   isCurrent(scan: Scan, seq: number): boolean {
     const core = this.#core
-    return seq === core.lastSeq && scan.shape === core.shape && !scan.isNarrow && !core.windows.usesReserve
+    return seq === core.lastSeq && scan.shape === core.shape && !scan.isNarrow
   }
+
+  /** Those who keep a scan between two calls: each is called, and gives its scan back, when others need the reserve to read. */
+  get scanHolders(): Set<() => void> { return this.#core.windows.holders }
 
   get lastSeq(): number { return this.#core.lastSeq }
 
