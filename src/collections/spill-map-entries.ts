@@ -80,7 +80,7 @@ export abstract class Entries {
   set low(_: Uint8Array | undefined) { /* see the insertion order */ }
 
   protected makeFilter(store: ScratchStore): void {
-    const account = store.budget.account('collections', 'filters of keys, at most a quarter of the budget each; what iterators have read ahead')
+    const account = store.budget.account('collections', 'filters of keys, at most a quarter of the budget each')
     this.filter = new KeyFilter(account, Math.floor(store.budget.totalBytes * FILTER_SHARE), FILTER_LEAVES_BYTES)
   }
 
