@@ -21,8 +21,11 @@ import { hashKey } from '../base/hash.ts'
 import { Scratch, transcoder } from '../store/encoding.ts'
 import type { Transcoder } from '../store/encoding.ts'
 import { MAX_KEY_BYTES, checkLengths } from '../store/operations.ts'
+import { byteRange } from '../store/range.ts'
+import type { ByteRange } from '../store/range.ts'
 import { ScratchStore } from '../store/scratch-store.ts'
 import type { ScratchOptions } from '../store/scratch-store.ts'
+import type { RangeOptions } from '../store/types.ts'
 import { KeyFilter } from './spill-map-filter.ts'
 
 export type Want = 'key' | 'value' | 'entry'
@@ -79,6 +82,16 @@ export abstract class Entries {
   /** All before this place was found empty. */
   set low(_: Uint8Array | undefined) { /* see the insertion order */ }
 
+  /** The places of a range of keys; in key order a place is a key. */
+  rangeOf(range: RangeOptions<unknown>): ByteRange {
+    this.#checkUsable()
+    try {
+      return byteRange(range, this.keys, this.key)
+    } finally {
+      this.letGo()
+    }
+  }
+
   protected makeFilter(store: ScratchStore): void {
     const account = store.budget.account('collections', 'filters of keys, at most a quarter of the budget each')
     this.filter = new KeyFilter(account, Math.floor(store.budget.totalBytes * FILTER_SHARE), FILTER_LEAVES_BYTES)
@@ -86,16 +99,20 @@ export abstract class Entries {
 
   /** Leave the key's bytes in the scratch. False: no entry can have it. */
   protected load(key: unknown): boolean {
-    if (this.#failure !== undefined) throw this.#failure
-    if (this.key.busy || this.value.busy) {
-      throw invalidArgument('a codec called the collection it encodes for. Look up what it needs before, and let encode only encode')
-    }
+    this.#checkUsable()
     const scratch = this.key
     this.keys.encode(key, scratch)
     const { bytes, start, end } = scratch
     if (end - start > MAX_KEY_BYTES) return false
     this.hash = hashKey(bytes, start, end)
     return this.filter.mayHave(this.hash)
+  }
+
+  #checkUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.key.busy || this.value.busy) {
+      throw invalidArgument('a codec called the collection it encodes for. Look up what it needs before, and let encode only encode')
+    }
   }
 
   protected loadValue(value: unknown): void {

@@ -1,10 +1,10 @@
 /** Options of maps and sets, checked, and the entries that they ask for. */
 import { invalidArgument } from '../base/errors.ts'
 import { Budget } from '../memory/budget.ts'
-import { Scratch, describe, transcoder } from '../store/encoding.ts'
+import { describe, transcoder } from '../store/encoding.ts'
 import type { Encoding, Transcoder } from '../store/encoding.ts'
 import { checkOptions } from '../store/options.ts'
-import { RANGE_OPTIONS, byteRange } from '../store/range.ts'
+import { RANGE_OPTIONS } from '../store/range.ts'
 import type { RangeOptions } from '../store/types.ts'
 import { InsertionOrderEntries, KeyOrderEntries } from './spill-map-entries.ts'
 import type { Entries, EntriesOptions } from './spill-map-entries.ts'
@@ -38,7 +38,6 @@ export interface SpillRangeOptions<K> extends RangeOptions<K> {
 
 const SET_OPTIONS = ['budget', 'directory', 'order', 'keyEncoding']
 const DEFAULT_BUDGET = '64 MiB'
-const RANGE_SCRATCH_BYTES = 66 * 1024
 
 /** `values`: what a set has; undefined: as the options say, or `anyValue`. */
 export function makeEntries(what: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined, anyValue: Transcoder): Entries {
@@ -66,7 +65,7 @@ export function boundsOf(entries: Entries, options: SpillRangeOptions<any> | und
   const hasRange = RANGE_OPTIONS.some(name => options[name as keyof typeof options] !== undefined)
   if (!hasRange) return { start: undefined, end: undefined, reverse }
   if (entries.order !== 'key') throw invalidArgument("a range of keys needs order: 'key'; this collection is in insertion order")
-  return { ...byteRange(options, entries.keys, new Scratch(RANGE_SCRATCH_BYTES)), reverse }
+  return { ...entries.rangeOf(options), reverse }
 }
 
 /** The two ways of a constructor: (options) and (iterable, options). */
