@@ -11,6 +11,7 @@ import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import type { HostFile, HostFiles, Job, JobContext } from '../host/host.ts'
+import { UnsyncedFiles } from '../host/unsynced-files.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { Memtable } from '../memtable/memtable.ts'
@@ -46,6 +47,8 @@ export interface OutputOptions {
   stop: Int32Array<SharedArrayBuffer>
   /** False: entry by entry in JavaScript, which gives the same tables. Default true. */
   usesKernel?: boolean
+  /** The tables need not outlive the process: nothing is synced. */
+  isScratch?: boolean
 }
 
 export interface FlushArgs extends OutputOptions {
@@ -212,8 +215,9 @@ function* writeTables(
   syncsValueFiles: boolean,
 ): Generator<void, Omit<JobOutput, 'bytesRead'>, void> {
   const { snapshots, outside, usesKernel = true } = args
+  const files = args.isScratch ? new UnsyncedFiles(context.files) : context.files
   const kernel = usesKernel ? KernelMerge.open(threadKernels(), inputs, slotBytes, args.blockBytes, snapshots) : undefined
-  const output = new Output(context.files, args, kernel?.block)
+  const output = new Output(files, args, kernel?.block)
   const merge = new MergeCursor(inputs)
   let entriesIn = 0
   let step = 0
@@ -250,9 +254,9 @@ function* writeTables(
       checkStop(args)
     }
     output.finish()
-    const valueFiles = syncsValueFiles ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
-    syncValueFiles(context.files, args.directoryPrefix, valueFiles)
-    if (output.tables.length > 0) syncDirectory(context.files, args.directoryPrefix, valueFiles.size > 0)
+    const valueFiles = syncsValueFiles && !args.isScratch ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
+    syncValueFiles(files, args.directoryPrefix, valueFiles)
+    if (output.tables.length > 0) syncDirectory(files, args.directoryPrefix, valueFiles.size > 0)
     finished = true
   } finally {
     // Also when the job is put down at a yield: what no manifest names is not left behind.

@@ -9,61 +9,63 @@ import { SpillwayError } from '../base/errors.ts'
 import type { Disposer, Host } from '../host/host.ts'
 
 const PREFIX = 'spillway-scratch-'
+/** Directories of this thread so far: with its name, a name that nobody else has. */
+let directories = 0
 
 export class ScratchDirectory {
+  /** Where it is, or will be once there is something in it. */
+  readonly place: string
   readonly #host: Host
-  readonly #parent: string
-  #path: string | undefined
+  #isMade = false
   #files = 0
   #forgetExit: Disposer | undefined
   #closed = false
 
-  /** Removes what processes that crashed have left in `parent`, which need not be there. Throws what the file system throws. */
+  /** Removes what processes that crashed have left in `parent`, which need not be there. */
   constructor(host: Host, parent: string) {
     this.#host = host
-    this.#parent = parent
+    this.place = host.join(parent, `${PREFIX}${host.process.name}${(directories++).toString(16)}`)
     removeLeftovers(host, parent)
   }
 
   /** Undefined until the first file. */
-  get path(): string | undefined { return this.#path }
+  get path(): string | undefined { return this.#isMade ? this.place : undefined }
 
-  /** The path of a new file in the directory, which is made with its parents if it is not there. */
-  newFile(name: string): string {
+  /** Make it, with its parents, if it is not there. */
+  make(): void {
     if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the scratch directory is closed')
-    if (this.#path === undefined) {
-      const path = makeFree(this.#host, this.#parent)
-      this.#forgetExit = this.#host.process.onExit(() => { this.#host.removeTree(path) })
-      this.#path = path
-    }
-    return this.#host.join(this.#path, `${name}-${this.#files++}`)
+    if (this.#isMade) return
+    this.#host.files.makeDirectory(this.place)
+    this.#forgetExit = this.#host.process.onExit(() => { this.#host.removeTree(this.place) })
+    this.#isMade = true
+  }
+
+  /** The path of a new file in it. */
+  newFile(name: string): string {
+    this.make()
+    return this.#host.join(this.place, `${name}-${this.#files++}`)
   }
 
   /** Remove it with all that is in it; fine to call twice. Close the files first. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#path !== undefined) this.#host.removeTree(this.#path)
+    if (this.#isMade) this.#host.removeTree(this.place)
     this.#forgetExit?.()
-  }
-}
-
-/** Made at once, so that nobody of this thread finds it free too. */
-function makeFree(host: Host, parent: string): string {
-  host.files.makeDirectory(parent)
-  for (let number = 0; ; number++) {
-    const path = host.join(parent, `${PREFIX}${host.process.name}${number.toString(16)}`)
-    if (host.files.exists(path)) continue
-    host.files.makeDirectory(path)
-    return path
   }
 }
 
 /** Remove what processes that have ended left in a directory; returns how many of theirs there were. */
 export function removeLeftovers(host: Host, parent: string): number {
-  if (!host.files.exists(parent)) return 0
+  let names: string[]
+  try {
+    names = host.files.exists(parent) ? host.files.list(parent) : []
+  } catch {
+    // What is wrong with it, whoever needs it is told then.
+    return 0
+  }
   let removed = 0
-  for (const name of host.files.list(parent)) {
+  for (const name of names) {
     if (!name.startsWith(PREFIX) || host.process.isRunning(name.slice(PREFIX.length))) continue
     try {
       host.removeTree(host.join(parent, name))

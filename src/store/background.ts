@@ -213,7 +213,7 @@ export class Background {
     return {
       directoryPrefix: host.join(directory, 'x').slice(0, -1),
       compression: compression[Math.min(level, compression.length - 1)]!,
-      blockBytes, filterBitsPerKey, targetTableBytes, nextFile, stop,
+      blockBytes, filterBitsPerKey, targetTableBytes, nextFile, stop, isScratch: settings.isScratch,
     }
   }
 

@@ -19,6 +19,7 @@ import type { MemtableSlot } from './memtables.ts'
 import type { Settings } from './options.ts'
 import type { Plan } from './plan.ts'
 import { SnapshotList } from './snapshots.ts'
+import { NoManifests } from './scratch-parts.ts'
 import { TableSet } from './table-set.ts'
 import type { Tree } from './tree.ts'
 import { ValueFiles } from './value-files.ts'
@@ -46,7 +47,7 @@ export class Core {
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
   readonly snapshots: SnapshotList
-  readonly manifests: ManifestStore
+  readonly manifests: Pick<ManifestStore, keyof ManifestStore>
   readonly tables: TableSet
   readonly valueFiles: ValueFiles
   readonly counters = new Counters()
@@ -91,7 +92,7 @@ export class Core {
     this.windows = engine.windows
     this.#leases = engine.leaseStore()
     this.snapshots = new SnapshotList(host.clock)
-    this.manifests = new ManifestStore(host, directory, this.kernels)
+    this.manifests = settings.isScratch ? new NoManifests() : new ManifestStore(host, directory, this.kernels)
     this.tables = new TableSet(engine, number => this.tablePath(number))
     this.valueFiles = new ValueFiles(number => this.discard(this.valuePath(number)), engine.metadata)
   }

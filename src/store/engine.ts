@@ -264,6 +264,23 @@ export class Engine {
     this.budget.setTotal(this.#targetBytes)
   }
 
+  /** The same within this call. What the worker holds stays leased until its thread has ended. */
+  releaseSync(): void {
+    if (--this.#holders > 0) return
+    engines.delete(this.budget)
+    this.governor.close()
+    const ended = this.runner.close()
+    this.#close()
+    this.budget.setTotal(this.#targetBytes)
+    if (this.runner.mode !== 'worker') return
+    const lease = this.budget.account('worker', '').tryLease(this.#plan.workerBytes)
+    const release = (): void => lease?.release()
+    ended.then(release, (error: Error) => {
+      release()
+      tellError({ error, readOnly: false })
+    })
+  }
+
   /** Give everything back, what came last first. */
   #close(): void {
     for (const close of this.#closers.splice(0).reverse()) close()
@@ -273,13 +290,15 @@ export class Engine {
    * An arena for a store that begins to write; undefined: something was asked to make room, and it is to ask again after every
    * job, or to tell `admission.leave` that it waits no longer.
    */
-  takeArena(store: object, leastBytes: number): SharedArrayBuffer | undefined {
+  takeArena(store: object, leastBytes: number, isScratch = false): SharedArrayBuffer | undefined {
     const { governor, admission } = this
     governor.tick()
     let writers = 1
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > 0) writers++
     const share = Math.floor(admission.limitBytes / 2 / writers)
-    const want = Math.max(leastBytes, Math.min(arenaSizeAbove(governor.sizer.sizeBytes), Math.max(share, SMALLEST_ARENA_BYTES)))
+    // Without a log there is nothing to gain by sealing early: what fits is never written.
+    const size = isScratch ? Infinity : arenaSizeAbove(governor.sizer.sizeBytes)
+    const want = Math.max(leastBytes, Math.min(size, Math.max(share, SMALLEST_ARENA_BYTES)))
     const buffer = admission.take(store, want, leastBytes)
     if (buffer !== undefined && buffer.byteLength >= want / 2) return buffer
     this.makeRoom()

@@ -13,7 +13,6 @@ import type { Background } from './background.ts'
 import type { Core } from './core.ts'
 import { tellError } from './events.ts'
 import type { LogBufferOwner } from './log-buffer.ts'
-import type { LogSegments } from './log-segments.ts'
 import { MemtableSlot } from './memtables.ts'
 import type { Stalls } from './stalls.ts'
 import type { StallCause } from './types.ts'
@@ -30,10 +29,17 @@ export interface PendingGroup extends LogBufferOwner {
   commitPending(): void
 }
 
+/** The log as far as memtables are concerned: `log-segments.ts`. */
+export interface Segments {
+  readonly current: { readonly writtenBytes: number }
+  /** Begin a new one; returns its number. */
+  begin(): number
+}
+
 export class MemtableExchange {
   readonly #core: Core
   readonly #background: Background
-  readonly #logs: LogSegments
+  readonly #logs: Segments
   readonly #stalls: Stalls
   readonly #group: PendingGroup
   /** Why it could not be sealed for others, the last time. */
@@ -43,7 +49,7 @@ export class MemtableExchange {
   /** Steps of jobs that a writer owes for the memtable it filled. */
   owedSteps = 0
 
-  constructor(core: Core, background: Background, logs: LogSegments, stalls: Stalls, group: PendingGroup) {
+  constructor(core: Core, background: Background, logs: Segments, stalls: Stalls, group: PendingGroup) {
     this.#core = core
     this.#background = background
     this.#logs = logs
@@ -174,7 +180,7 @@ export class MemtableExchange {
   }
 
   #takeArena(leastBytes: number): boolean {
-    const buffer = this.#core.engine.takeArena(this, leastBytes)
+    const buffer = this.#core.engine.takeArena(this, leastBytes, this.#core.settings.isScratch)
     if (buffer === undefined) return false
     this.#replaceActive(buffer)
     return buffer.byteLength >= leastBytes

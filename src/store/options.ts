@@ -25,6 +25,8 @@ export interface Settings {
   filterBitsPerKey: number
   writeShare: number | undefined
   compressedCache: boolean
+  /** Nothing outlives the process: no log, no manifests, no syncs (`scratch-store.ts`). */
+  isScratch: boolean
 }
 
 const OPEN_OPTIONS = [
@@ -69,6 +71,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     filterBitsPerKey: between(options.filterBitsPerKey, 10, 0, 64, 'filterBitsPerKey'),
     writeShare: checkedShare(options.writeShare),
     compressedCache: flag(options.compressedCache, true, 'compressedCache'),
+    isScratch: false,
   }
 }
 

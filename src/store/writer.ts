@@ -22,10 +22,14 @@ import { WriteQueue, abortedError } from './write-queue.ts'
 /** Waits in a row that nobody could end, before a write is told so. */
 const MOST_FRUITLESS = 24
 
+/** What a writer needs of `commit.ts`, or of its twin without a log. */
+export type Appender = Pick<Committer,
+  'stalls' | 'exchange' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'syncNow'>
+
 export class Writer {
   readonly #core: Core
   readonly #background: Background
-  readonly #committer: Committer
+  readonly #committer: Appender
   readonly #exchange: MemtableExchange
   readonly #stalls: Stalls
   readonly #queue: WriteQueue
@@ -35,7 +39,7 @@ export class Writer {
   /** The last fruitless wait made other stores retry their flushes: that they end is no progress by itself. */
   #retried = false
 
-  constructor(core: Core, background: Background, committer: Committer) {
+  constructor(core: Core, background: Background, committer: Appender) {
     this.#core = core
     this.#background = background
     this.#committer = committer

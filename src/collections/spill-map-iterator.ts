@@ -1,0 +1,124 @@
+/**
+ * The iterators of maps and sets, live as those of a Map: what is added while iterating is seen, what is deleted before its turn is
+ * not, and a value is the one that is there when its turn comes.
+ *
+ * Invariants
+ * 1. Between two calls an iterator is a place and nothing else that counts: it may be left behind without being closed.
+ * 2. What was read ahead before a change is looked up again; in key order, once a key was added, read again.
+ *
+ * Cost: nothing but decoding while nothing changes; a look-up an entry after a change.
+ */
+import type { Entries, Want } from './spill-map-entries.ts'
+import { ELSEWHERE, MOST_ENTRIES, isInside, seek } from './spill-map-read-ahead.ts'
+import type { Bounds, ReadAhead } from './spill-map-read-ahead.ts'
+
+/** A chunk is so many times larger than the one before; the first is one entry, because many want no more. */
+const GROWTH = 8
+const NOTHING = Symbol('nothing')
+
+/** What built-in iterators inherit from: `[Symbol.iterator]`, and on newer versions map, filter, take and the like. */
+const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object
+
+export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposable {
+  readonly #entries: Entries
+  readonly #ahead: ReadAhead
+  readonly #bounds: Bounds
+  readonly #want: Want
+  readonly #checkOpen: () => void
+  #place: Uint8Array | undefined
+  #most = 1
+  #done = false
+
+  constructor(entries: Entries, ahead: ReadAhead, want: Want, bounds: Bounds, checkOpen: () => void) {
+    this.#entries = entries
+    this.#ahead = ahead
+    this.#want = want
+    this.#bounds = bounds
+    this.#checkOpen = checkOpen
+  }
+
+  next(): IteratorResult<T, undefined> {
+    if (!this.#done) {
+      this.#checkOpen()
+      const value = this.#advance()
+      if (value !== NOTHING) return { done: false, value: value as T }
+      this.#finish()
+    }
+    return { done: true, value: undefined }
+  }
+
+  /** The loop was left. */
+  return(value?: unknown): IteratorResult<T, undefined> {
+    this.#finish()
+    return { done: true, value: value as undefined }
+  }
+
+  [Symbol.dispose](): void { this.#finish() }
+
+  /** Inherited, which the compiler cannot know. */
+  declare [Symbol.iterator]: () => this
+
+  #finish(): void {
+    this.#done = true
+    this.#ahead.leave(this)
+  }
+
+  #advance(): unknown {
+    const entries = this.#entries
+    for (;;) {
+      let slot = this.#ahead.slotOf(this)
+      if (slot !== undefined && entries.order === 'key' && slot.added !== entries.added) slot.at = slot.count
+      if (slot === undefined || slot.at >= slot.count) {
+        if (slot?.isLast === true && slot.added === entries.added) return NOTHING
+        const isFirst = this.#place === undefined && entries.order === 'insertion' && !this.#bounds.reverse
+        const { low } = entries
+        const bounds = isFirst && low !== undefined ? { ...this.#bounds, start: low } : this.#bounds
+        slot = this.#ahead.read(this, this.#place, bounds, this.#most)
+        if (slot === undefined) return this.#single(bounds)
+        if (isFirst) entries.low = slot.count === 0 ? undefined : slot.bytes.slice(slot.placeStart(0), slot.placeEnd(0))
+        if (slot.count === 0) return NOTHING
+        this.#most = Math.min(MOST_ENTRIES, this.#most * GROWTH)
+      }
+      const i = slot.at++
+      const placeStart = slot.placeStart(i)
+      const placeEnd = slot.placeEnd(i)
+      this.#setPlace(slot.bytes, placeStart, placeEnd)
+      // Others must not fill it while a user's codec runs.
+      slot.isBusy = true
+      try {
+        if (slot.changed === entries.changed && slot.kind(i) !== ELSEWHERE) {
+          return entries.decode(this.#want, slot.bytes, placeStart, placeEnd, slot.kind(i), slot.bytes, placeEnd, slot.valueEnd(i))
+        }
+        const hit = entries.tree.find(slot.bytes, placeStart, placeEnd)
+        if (hit !== undefined) return entries.decode(this.#want, slot.bytes, placeStart, placeEnd, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+      } finally {
+        slot.isBusy = false
+      }
+    }
+  }
+
+  /** One entry, without memory to read ahead. */
+  #single(bounds: Bounds): unknown {
+    const entries = this.#entries
+    const scan = entries.tree.scan(bounds.reverse)
+    try {
+      for (seek(scan, this.#place, bounds); isInside(scan, bounds); scan.advance()) {
+        if (!entries.isEntry(scan.keyLength)) continue
+        this.#setPlace(scan.key, 0, scan.keyLength)
+        const place = this.#place!
+        return entries.decode(this.#want, place, 0, place.length, scan.kind, scan.value, scan.valueStart, scan.valueEnd)
+      }
+      return NOTHING
+    } finally {
+      scan.close()
+    }
+  }
+
+  #setPlace(bytes: Uint8Array, start: number, end: number): void {
+    let place = this.#place
+    if (place?.length !== end - start) place = this.#place = new Uint8Array(end - start)
+    for (let i = start; i < end; i++) place[i - start] = bytes[i]!
+  }
+}
+
+Object.setPrototypeOf(LiveIterator.prototype, IteratorPrototype)

@@ -1,0 +1,76 @@
+/** Options of maps and sets, checked, and the entries that they ask for. */
+import { invalidArgument } from '../base/errors.ts'
+import { Budget } from '../memory/budget.ts'
+import { describe, transcoder } from '../store/encoding.ts'
+import type { Encoding, Transcoder } from '../store/encoding.ts'
+import { checkOptions } from '../store/options.ts'
+import { RANGE_OPTIONS } from '../store/range.ts'
+import type { RangeOptions } from '../store/types.ts'
+import { InsertionOrderEntries, KeyOrderEntries } from './spill-map-entries.ts'
+import type { Entries, EntriesOptions } from './spill-map-entries.ts'
+import { anyKey } from './spill-map-keys.ts'
+import type { Bounds } from './spill-map-read-ahead.ts'
+
+export interface SpillSetOptions<K> {
+  /** Everything it may hold in memory: bytes, "64 MiB", or a `Budget` that it shares with others. Default 64 MiB, at least about 8 MiB. */
+  budget?: number | string | Budget
+  /** Where its files are made when it needs some. Default: where the system keeps temporary files. */
+  directory?: string
+  /** 'insertion' (default) as a Map, or 'key': by the bytes of the encoded keys. */
+  order?: 'insertion' | 'key'
+  /**
+   * 'any' (default): strings, numbers, bigints, booleans, null, undefined, dates, bytes, arrays and plain objects, by value.
+   * Or 'utf8', 'buffer', 'view', 'json' or a codec, as for a store.
+   */
+  keyEncoding?: Encoding<K> | 'any'
+}
+
+export interface SpillMapOptions<K, V> extends SpillSetOptions<K> {
+  /** 'any' (default): what structuredClone can copy. Or 'utf8', 'buffer', 'view', 'json' or a codec, as for a store. */
+  valueEncoding?: Encoding<V> | 'any'
+}
+
+/** Which entries, and from which end. A range takes `order: 'key'`. */
+export interface SpillRangeOptions<K> extends RangeOptions<K> {
+  /** From the last to the first. Default false. */
+  reverse?: boolean
+}
+
+const SET_OPTIONS = ['budget', 'directory', 'order', 'keyEncoding']
+const DEFAULT_BUDGET = '64 MiB'
+
+/** `values`: what a set has; undefined: as the options say, or `anyValue`. */
+export function makeEntries(what: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined, anyValue: Transcoder): Entries {
+  checkOptions(options, values === undefined ? [...SET_OPTIONS, 'valueEncoding'] : SET_OPTIONS, what)
+  const { budget = DEFAULT_BUDGET, directory, order = 'insertion', keyEncoding = 'any', valueEncoding = 'any' } = options
+  if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
+    throw invalidArgument(`directory must be the path of a directory, not ${describe(directory)}`)
+  }
+  if (order !== 'insertion' && order !== 'key') throw invalidArgument(`order must be 'insertion' or 'key', not ${describe(order)}`)
+  const entries: EntriesOptions = {
+    budget: budget instanceof Budget ? budget : new Budget(budget),
+    directory,
+    keys: keyEncoding === 'any' ? anyKey : transcoder(keyEncoding, 'keyEncoding'),
+    values: values ?? (valueEncoding === 'any' ? anyValue : transcoder(valueEncoding, 'valueEncoding')),
+    hasForeignKeys: typeof keyEncoding !== 'string',
+  }
+  return order === 'key' ? new KeyOrderEntries(entries) : new InsertionOrderEntries(entries)
+}
+
+export function boundsOf(entries: Entries, options: SpillRangeOptions<any> | undefined): Bounds {
+  if (options === undefined) return { start: undefined, end: undefined, reverse: false }
+  checkOptions(options, [...RANGE_OPTIONS, 'reverse'], 'entries')
+  const { reverse = false } = options
+  if (typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
+  const hasRange = RANGE_OPTIONS.some(name => options[name as keyof typeof options] !== undefined)
+  if (!hasRange) return { start: undefined, end: undefined, reverse }
+  if (entries.order !== 'key') throw invalidArgument("a range of keys needs order: 'key'; this collection is in insertion order")
+  return { ...entries.rangeOf(options), reverse }
+}
+
+/** The two ways of a constructor: (options) and (iterable, options). */
+export function splitArguments<T, O extends object>(first: Iterable<T> | O | null | undefined, second: O | undefined): { source: Iterable<T> | undefined, options: O } {
+  if (first === null || first === undefined) return { source: undefined, options: second ?? {} as O }
+  if (typeof (first as Iterable<T>)[Symbol.iterator] === 'function') return { source: first as Iterable<T>, options: second ?? {} as O }
+  return { source: undefined, options: first as O }
+}

@@ -1,0 +1,50 @@
+/**
+ * Files that need not outlive the process: the same files, except that nothing of them is made durable.
+ *
+ * Cost: one more call per write, of which writers of tables make few.
+ */
+import type { HostFile, HostFiles } from './host.ts'
+
+export class UnsyncedFiles implements HostFiles {
+  readonly #files: HostFiles
+
+  constructor(files: HostFiles) {
+    this.#files = files
+  }
+
+  openRead(path: string): HostFile { return this.#files.openRead(path) }
+  openWrite(path: string): HostFile { return new UnsyncedFile(this.#files.openWrite(path)) }
+  create(path: string): HostFile { return new UnsyncedFile(this.#files.create(path)) }
+  publish(path: string, bytes: Uint8Array): void { this.#files.publish(path, bytes) }
+  readAll(path: string): Uint8Array { return this.#files.readAll(path) }
+  exists(path: string): boolean { return this.#files.exists(path) }
+  list(directory: string): string[] { return this.#files.list(directory) }
+  makeDirectory(path: string): void { this.#files.makeDirectory(path) }
+  remove(path: string): void { this.#files.remove(path) }
+  syncDirectory(): void {}
+}
+
+class UnsyncedFile implements HostFile {
+  readonly path: string
+  readonly #file: HostFile
+
+  constructor(file: HostFile) {
+    this.path = file.path
+    this.#file = file
+  }
+
+  size(): number { return this.#file.size() }
+  readSync(target: Uint8Array, offset: number, length: number, position: number): number {
+    return this.#file.readSync(target, offset, length, position)
+  }
+  read(target: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    return this.#file.read(target, offset, length, position)
+  }
+  writeSync(source: Uint8Array, offset: number, length: number, position: number): void {
+    this.#file.writeSync(source, offset, length, position)
+  }
+  syncSync(): void {}
+  async sync(): Promise<void> {}
+  truncate(length: number): void { this.#file.truncate(length) }
+  close(): void { this.#file.close() }
+}

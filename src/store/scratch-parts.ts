@@ -1,0 +1,38 @@
+/** What takes the place of manifests and log in a store that does not outlive its process. */
+import type { ManifestStore } from '../manifest/manifest-store.ts'
+import type { ScratchDirectory } from '../pages/scratch-directory.ts'
+import { Background } from './background.ts'
+import type { Core } from './core.ts'
+import type { Segments } from './memtable-exchange.ts'
+import type { MemtableSlot } from './memtables.ts'
+
+/** The version in memory is the only one. */
+export class NoManifests implements Pick<ManifestStore, keyof ManifestStore> {
+  bytesWritten = 0
+  load(): undefined { return undefined }
+  verify(): number { return 0 }
+  get newestPath(): string { return '' }
+  commit(): void {}
+}
+
+/** Numbers for memtables to be told apart by; nothing is written. */
+export class NoLog implements Segments {
+  readonly current = { writtenBytes: 0 }
+  #number = 1
+  begin(): number { return ++this.#number }
+}
+
+/** Sees to it that there is a directory before a worker makes files in it. */
+export class ScratchBackground extends Background {
+  readonly #directory: ScratchDirectory
+
+  constructor(core: Core, directory: ScratchDirectory) {
+    super(core)
+    this.#directory = directory
+  }
+
+  override flush(slot: MemtableSlot): void {
+    this.#directory.make()
+    super.flush(slot)
+  }
+}
