@@ -14,7 +14,7 @@ import { Dice, outcomeOf, randomFlush, randomMerge } from './testing/twins.ts'
 import type { Twin } from './testing/twins.ts'
 
 const SEED = 20250711
-const RUNS = Number(process.env['SPILLWAY_SEEDS'] ?? 60)
+const RUNS = Number(process.env['SPILLWAY_SEEDS'] ?? 40)
 
 function sameBothWays(twin: Twin, seed: number): unknown {
   const expected = outcomeOf(twin, false)
