@@ -19,6 +19,7 @@ import { TableWriter } from '../table/table-writer.ts'
 import { WriterBuffers } from '../table/writer-buffers.ts'
 import { MergeCursor } from './merge-cursor.ts'
 import { MergeRun } from './merge-run.ts'
+import type { SeqOffsets } from './merge-run.ts'
 import type { OutsideTables } from './outside.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { FragmentSource } from './range-sweep.ts'
@@ -48,8 +49,11 @@ export interface FlushArgs extends OutputOptions {
 export interface MergeArgs extends OutputOptions {
   /** Table numbers, run by run, each run's in key order. */
   runs: number[][]
+  /** What is added to the sequence numbers of some of them, by table number. */
+  seqOffsets?: SeqOffsets
   snapshots: number[]
-  outside: OutsideTables
+  /** Undefined: something older may be anywhere, all tombstones stay. */
+  outside: OutsideTables | undefined
   readAheadBytes: number
   windowBytes: number
 }
@@ -280,7 +284,7 @@ function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput
   const budget = new Budget(args.windowBytes)
   const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), args.windowBytes)
   const openFile = (fileNumber: number): HostFile => files.openRead(args.directoryPrefix + tableName(fileNumber))
-  const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots))
+  const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots, args.seqOffsets))
   try {
     const output = yield* writeTables(context, args, new MergeCursor(runs), runs.map(run => run.ranges), false)
     return { ...output, bytesRead: runs.reduce((bytes, run) => bytes + run.bytesRead, 0) }

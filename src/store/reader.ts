@@ -29,15 +29,16 @@ export class Reader {
     const hit = this.#hit
     hit.seq = 0
     this.#cover = 0
-    if (!this.#inMemtable(core.active, key, start, end, snapshotSeq)) {
-      let done = false
-      for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
-      if (!done) this.#cover = core.tree.get(core.blocks, key, start, end, hashKey(key, start, end), snapshotSeq, this.#cover, hit)
+    let done = this.#inMemtable(core.active, key, start, end, snapshotSeq)
+    for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
+    const { newestSeq } = core.tree
+    if (hit.seq < newestSeq && this.#cover < newestSeq) {
+      this.#cover = core.tree.get(core.blocks, key, start, end, hashKey(key, start, end), snapshotSeq, this.#cover, hit)
     }
     return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
   }
 
-  /** True when nothing older can matter: memtables are strictly newer than all that comes after them. */
+  /** True when nothing in older memtables can matter. Tables of a large transaction may be newer than a memtable. */
   #inMemtable(slot: MemtableSlot, key: Uint8Array, start: number, end: number, snapshotSeq: number): boolean {
     const ranges = slot.ranges
     if (ranges.size > 0) this.#cover = Math.max(this.#cover, ranges.coveringSeq(key, start, end, snapshotSeq))

@@ -1,6 +1,7 @@
 /** `db.stats()` and `db.verify()`. */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { HostFile } from '../host/host.ts'
+import { nextLogged } from '../manifest/version.ts'
 import { verifyValueFile } from '../table/value-file-reader.ts'
 import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
 import type { Committer } from './commit.ts'
@@ -88,7 +89,8 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
       if (bytes === undefined) return
       report.logs++
       report.bytes += bytes
-      expectedSeq = verifyLog(core, path, number, bytes, expected)
+      const nextSeq = verifyLog(core, path, number, bytes, expected)
+      expectedSeq = nextSeq === undefined ? undefined : nextLogged(core.version, nextSeq - 1)
     })
   }
   for (const number of [...core.tables.readers.keys()]) {

@@ -30,6 +30,7 @@ export class TableCursor implements Cursor {
   valueStart = 0
   valueEnd = 0
   readonly #table: TableReader
+  readonly #seqOffset: number
   readonly #source: BlockSource
   readonly #windows: WindowPool
   readonly #path: IndexPath
@@ -41,6 +42,7 @@ export class TableCursor implements Cursor {
 
   constructor(table: TableReader, source: BlockSource, windows: WindowPool) {
     this.#table = table
+    this.#seqOffset = table.seqOffset
     this.#source = source
     this.#windows = windows
     this.#path = new IndexPath(table)
@@ -169,7 +171,7 @@ export class TableCursor implements Cursor {
       this.keyStart = 0
       this.keyEnd = prefixLength + to - from
     }
-    this.seq = block.seq(i)
+    this.seq = block.seq(i) + this.#seqOffset
     this.kind = block.kind(i)
     this.valueStart = block.valueStart(i)
     this.valueEnd = block.valueEnd(i)
