@@ -75,6 +75,8 @@ export class Engine {
   /** Of `metadata`, what open tables take; its spare lets a flush or merge install its tables. */
   readonly tableMemory: SpareLease
   readonly governor: Governor
+  /** Of open transactions: their objects, runs, and the keys they read for update. */
+  readonly transactions: Account
   /** The objects of iterators themselves: an iterator is opened whether or not there is room for them. */
   readonly iteratorObjects: Allowance
   /**
@@ -162,6 +164,7 @@ export class Engine {
       this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
       this.kernels = new Kernels(KERNEL_REGION_BYTES)
       this.logBuffer = new LogBuffer(plan.logBufferBytes)
+      this.transactions = budget.account('transactions', '4 KiB for each that is open, 640 bytes a run, keys read for update up to 16 KiB each')
       this.#ghostsAccount = budget.account('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth')
       const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
       this.cache = new BlockCache(cacheAccount)
@@ -255,15 +258,15 @@ export class Engine {
 
   /**
    * An arena for a store that begins to write; undefined: something was asked to make room, and it is to ask again after every
-   * job, or to tell `admission.leave` that it waits no longer.
+   * job, or to tell `admission.leave` that it waits no longer. `mostBytes`: a larger one is not wanted.
    */
-  takeArena(store: object, leastBytes: number): SharedArrayBuffer | undefined {
+  takeArena(store: object, leastBytes: number, mostBytes = Infinity): SharedArrayBuffer | undefined {
     const { governor, admission } = this
     governor.tick()
     let writers = 1
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > 0) writers++
     const share = Math.floor(admission.limitBytes / 2 / writers)
-    const want = Math.max(leastBytes, Math.min(arenaSizeAbove(governor.sizer.sizeBytes), Math.max(share, SMALLEST_ARENA_BYTES)))
+    const want = Math.max(leastBytes, Math.min(arenaSizeAbove(governor.sizer.sizeBytes), Math.max(share, SMALLEST_ARENA_BYTES), mostBytes))
     const buffer = admission.take(store, want, leastBytes)
     if (buffer !== undefined && buffer.byteLength >= want / 2) return buffer
     this.makeRoom()

@@ -9,19 +9,33 @@
  */
 import { Hit, KIND_DELETE, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { hashKey } from '../base/hash.ts'
+import type { BlockSource } from '../table/block/block-source.ts'
 import { decodeValueReference, readValueFile, readValueText } from '../table/value-file.ts'
 import type { Core } from './core.ts'
 import type { LargeValue, Transcoder } from './encoding.ts'
 import type { MemtableSlot } from './memtables.ts'
+import type { Tree } from './tree.ts'
+
+/** What a point read looks at: a store, or what a transaction has written. */
+export interface ReadView {
+  readonly active: MemtableSlot
+  /** Oldest first. */
+  readonly sealed: readonly MemtableSlot[]
+  readonly tree: Tree
+  readonly blocks: BlockSource
+}
 
 export class Reader {
-  readonly #core: Core
+  readonly #core: ReadView
   readonly #hit = new Hit()
   #cover = 0
 
-  constructor(core: Core) {
+  constructor(core: ReadView) {
     this.#core = core
   }
+
+  /** After `find`: whether there is anything of the key at all, if only that it was deleted. */
+  get touched(): boolean { return this.#hit.seq > 0 || this.#cover > 0 }
 
   /** The visible value of a key, as views that hold until the next read or write; undefined if there is none. */
   find(key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {

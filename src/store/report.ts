@@ -8,10 +8,10 @@ import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
 import { readError } from './io-error.ts'
 import type { RecoveryReport } from './recovery.ts'
-import type { StoreStats, VerifyReport } from './types.ts'
+import type { StoreStats, TransactionReport, VerifyReport } from './types.ts'
 import type { Writer } from './writer.ts'
 
-export function statsOf(core: Core, committer: Committer, writer: Writer, recovery: RecoveryReport): StoreStats {
+export function statsOf(core: Core, committer: Committer, writer: Writer, recovery: RecoveryReport, transactions: TransactionReport): StoreStats {
   const { counters, tree, version, snapshots } = core
   const { hits, misses, blocks, bytes } = core.cache.stats()
   const { logBytes, flushBytes, mergeBytes, valueFileBytes: valueBytes, userBytes, operations } = counters
@@ -45,6 +45,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
     unflushedBytes: [core.active, ...core.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
     governor: core.engine.governor.report(),
     cache: { hits, misses, blocks, bytes },
+    transactions,
     snapshots: {
       open: snapshots.size,
       ...(oldest === undefined ? {} : { oldestSeq: oldest.seq, oldestAgeMs: core.host.clock.nowMs() - oldest.openedMs }),
