@@ -7,6 +7,7 @@ import { compareBytes } from '../base/bytes.ts'
 import { EMPTY, KIND_DELETE, MAX_SEQ } from '../base/cursor.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { TransactionTables } from './transaction-tables.ts'
+import { copyOf } from './encoding.ts'
 import { Reader } from './reader.ts'
 
 const MOST_BYTES = 16 * 1024
@@ -37,7 +38,7 @@ export class ReadSet {
     if (this.tables === undefined) {
       const bytes = this.#bytes + KEY_BYTES + end - start
       if (bytes <= MOST_BYTES && this.#lease.resize(bytes)) {
-        this.#keys.push(key.slice(start, end))
+        this.#keys.push(copyOf(key, start, end))
         this.#bytes = bytes
         return true
       }

@@ -21,6 +21,7 @@ import { RunCursor } from '../compaction/run-cursor.ts'
 import type { TableReader } from '../table/table-reader.ts'
 import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import type { Core, WriteWatcher } from './core.ts'
+import { copyOf } from './encoding.ts'
 import type { Operations } from './operations.ts'
 import type { ReadSet } from './read-set.ts'
 import { Reader } from './reader.ts'
@@ -37,7 +38,7 @@ export class ConflictError extends SpillwayError {
     super(
       'SPILLWAY_CONFLICT',
       `the key ${text} was written by somebody else after the transaction had begun; nothing of the transaction was written. Run it again`,
-      { details: { key: key.slice() } },
+      { details: { key: copyOf(key, 0, key.length) } },
     )
     this.name = 'ConflictError'
   }
@@ -76,7 +77,7 @@ export class Conflicts {
       operations.load(i)
       const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
       if (kind !== KIND_DELETE_RANGE) this.checkKey(key, keyStart, keyEnd, since)
-      else for (const _ of this.checkRange(key.slice(keyStart, keyEnd), value.slice(valueStart, valueEnd), since));
+      else for (const _ of this.checkRange(copyOf(key, keyStart, keyEnd), copyOf(value, valueStart, valueEnd), since));
     }
   }
 
@@ -139,7 +140,7 @@ export class Conflicts {
           const entry = cursor.current
           more = visit(entry)
           if (more && i % LOOK_EVERY === 0 && clock.nowMs() >= sliceEndMs) {
-            next = entry.key.slice(entry.keyStart, entry.keyEnd)
+            next = copyOf(entry.key, entry.keyStart, entry.keyEnd)
             break
           }
           cursor.advance()
@@ -203,7 +204,7 @@ export class CommitWatch implements WriteWatcher {
     if (this.conflict !== undefined || this.error !== undefined) return
     try {
       if (!this.#tables.isEmpty) this.#own.find(key, start, end, MAX_SEQ)
-      if ((!this.#tables.isEmpty && this.#own.touched) || this.#reads.has(key, start, end)) this.conflict = key.slice(start, end)
+      if ((!this.#tables.isEmpty && this.#own.touched) || this.#reads.has(key, start, end)) this.conflict = copyOf(key, start, end)
     } catch (error) {
       // It is the transaction that fails, not the write of somebody else.
       this.error = error

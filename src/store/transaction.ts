@@ -342,7 +342,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable {
       }))
     }
     const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd, isRead } = write
-    this.#waiting = { kind, key: key.slice(keyStart, keyEnd), value: value.slice(valueStart, valueEnd), isRead, error: undefined }
+    this.#waiting = { kind, key: copyOf(key, keyStart, keyEnd), value: copyOf(value, valueStart, valueEnd), isRead, error: undefined }
     return this.#finishWaiting(this.#waiting)
   }
 
