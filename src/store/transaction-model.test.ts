@@ -201,7 +201,7 @@ class Run {
     let failure: unknown
     const committed = transaction.commit().catch((error: unknown) => { failure = error })
     for (let i = 0; i < meanwhile; i++) {
-      const key = `other ${this.#others++}`
+      const key = `other ${String(this.#others++).padStart(6, '0')}`
       const value = valueOf(i + 1, 3000)
       this.#model.write(state => { state.put(key, value) }, [key], [])
       await this.#within(this.#db.put(key, value))

@@ -264,13 +264,11 @@ export class TransactionTables implements Tenant {
   /** A memtable with more room, if it can be had now. */
   #makeRoom(): boolean {
     const { engine } = this.#core
+    if (!this.active.isPlaceholder && this.#grow()) return true
+    this.#throwError()
+    this.retry()
     if (!this.active.isPlaceholder) {
-      if (this.#grow()) return true
-      this.#throwError()
-      if (this.sealed.length > 0) {
-        this.retry()
-        return false
-      }
+      if (this.sealed.length > 0) return false
       if (this.#mergeRunning && this.#runs.length >= STOP_RUNS) return false
       this.#seal()
     }

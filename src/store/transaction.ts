@@ -17,7 +17,7 @@ import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import type { OpenTransaction } from './core.ts'
 import { copyOf, describe, transcoder } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
-import { readError } from './io-error.ts'
+import { ioError, readError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import type { ScanOverlay } from './iterator.ts'
 import { MAX_KEY_BYTES, checkLengths, encodeKey, encodeValue } from './operations.ts'
@@ -272,7 +272,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable {
     } catch (error) {
       if ((error as { code?: unknown }).code === 'SPILLWAY_CONFLICT') counters.conflicts++
       this.#end('aborted')
-      throw error
+      throw ioError(error, 'committing a transaction')
     }
   }
 

@@ -13,6 +13,7 @@ import { SpillwayError } from '../base/errors.ts'
 import type { Background } from './background.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
+import { ioError } from './io-error.ts'
 import { BatchTooLarge } from './memtable-exchange.ts'
 import type { MemtableExchange } from './memtable-exchange.ts'
 import type { Operations } from './operations.ts'
@@ -217,6 +218,8 @@ export class Writer {
     this.#isSpilling = true
     try {
       writeLargeBatch({ core, background: this.#background, committer: this.#committer }, tables, operations)
+    } catch (error) {
+      throw ioError(error, 'writing a large batch')
     } finally {
       this.#isSpilling = false
       tables.discard()
