@@ -79,7 +79,13 @@ export class TransactionModel {
     let verdict: Verdict = 'commits'
     for (const change of changes) {
       if ('range' in change) {
-        for (const key of points) if (isInside(key, change.range)) return 'conflicts'
+        for (const key of points) {
+          if (!isInside(key, change.range)) continue
+          // Both removed it: what it had written before may have left no trace.
+          const isGone = !this.#reads.has(key) && this.#writes.some(write => 'range' in write && isInside(key, write.range))
+          if (!isGone) return 'conflicts'
+          verdict = 'either'
+        }
         continue
       }
       if (points.has(change.key)) return 'conflicts'
