@@ -77,6 +77,8 @@ export class Engine {
   readonly governor: Governor
   /** Of open transactions: their objects, runs, and the keys they read for update. */
   readonly transactions: Account
+  /** Of `transactions`, the objects themselves: one is begun whether or not there is room for them. */
+  readonly transactionObjects: Allowance
   /** The objects of iterators themselves: an iterator is opened whether or not there is room for them. */
   readonly iteratorObjects: Allowance
   /**
@@ -185,6 +187,8 @@ export class Engine {
       this.#closers.push(() => this.windows.close())
       this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
       this.#closers.push(() => this.iteratorObjects.close())
+      this.transactionObjects = new Allowance(this.transactions, 16 * 1024, HEADROOM_BYTES)
+      this.#closers.push(() => this.transactionObjects.close())
       // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
       // iterators the larger gives first, so that neither starves the other.
       this.#closers.push(

@@ -18,10 +18,11 @@ import { SpillwayError } from '../base/errors.ts'
 import type { FlushArgs, JobOutput, MergeArgs } from '../compaction/jobs.ts'
 import type { RunRecord } from '../manifest/version.ts'
 import type { Lease } from '../memory/budget.ts'
+import { arenaBuffer } from '../memtable/arena.ts'
 import { Memtable } from '../memtable/memtable.ts'
 import { decodeValueReference } from '../table/value-file.ts'
 import { KIND_DELETE_RANGE } from '../wal/frame.ts'
-import { SMALLEST_ARENA_BYTES } from './arenas.ts'
+import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES } from './arenas.ts'
 import type { Background } from './background.ts'
 import type { Core } from './core.ts'
 import type { Tenant } from './engine.ts'
@@ -39,6 +40,9 @@ const MERGE_WIDTH = 8
 const STOP_RUNS = 24
 /** Runs of a tree, and of the version it is made from. */
 const RUN_BYTES = 640
+/** The first memtable, leased apart, so that small transactions take no arena; those of all take a part of the budget at most. */
+const FIRST_BYTES = 16 * 1024
+const FIRST_SHARE = 1 / 32
 const MERGE_PRIORITY = 1
 /** Waits in a row that nobody could end, before a writer is told so. */
 const MOST_FRUITLESS = 24
@@ -54,6 +58,8 @@ export class TransactionTables implements Tenant {
   shape = 0
   /** It is being committed: no more merges. */
   finishing = false
+  /** Called when a job has ended: there may be room for a write that waits. */
+  onRoom: () => void = () => {}
   /** A manifest may name its tables: they must not be removed. */
   keepsFiles = false
   /** Of the last write. */
@@ -69,6 +75,8 @@ export class TransactionTables implements Tenant {
   readonly #background: Background
   readonly #stop = new Int32Array(new SharedArrayBuffer(4))
   readonly #runLease: Lease
+  /** While the active memtable is the first, small one. */
+  #firstLease: Lease | undefined
   #runs: RunRecord[] = []
   #nextRun = 1
   #isAdmitted = false
@@ -151,7 +159,7 @@ export class TransactionTables implements Tenant {
       this.retry()
       return false
     }
-    if (!this.active.isPlaceholder && this.active.isEmpty) this.yieldMemtable()
+    if (!this.active.isPlaceholder && this.active.isEmpty) this.releaseMemory()
     else if (!this.active.isPlaceholder) this.#seal()
     return this.sealed.length === 0
   }
@@ -211,11 +219,11 @@ export class TransactionTables implements Tenant {
   // ---- what the engine asks
 
   reclaimableBytes(): number {
-    if (this.#closed || this.#frozen || this.active.isPlaceholder) return 0
+    if (this.#closed || this.#frozen || this.active.isPlaceholder || this.#firstLease !== undefined) return 0
     return this.active.isEmpty || this.sealed.length === 0 ? this.active.buffer.byteLength : 0
   }
 
-  unflushedBytes(): number { return this.active.memtable.liveBytes }
+  unflushedBytes(): number { return this.#firstLease === undefined ? this.active.memtable.liveBytes : 0 }
 
   yieldMemtable(): boolean {
     if (this.reclaimableBytes() === 0) return false
@@ -244,7 +252,7 @@ export class TransactionTables implements Tenant {
 
   tableBytes(): number { return this.tree.tableBytes }
   waitingBytes(): number { return 0 }
-  onProgress(): void {}
+  onProgress(): void { this.onRoom() }
 
   schedule(): void {
     if (this.#closed || this.#mergeRunning || this.finishing || this.#core.closing || this.#runs.length < MERGE_FROM_RUNS) return
@@ -264,6 +272,8 @@ export class TransactionTables implements Tenant {
   /** A memtable with more room, if it can be had now. */
   #makeRoom(): boolean {
     const { engine } = this.#core
+    if (this.lastSeq === 0 && this.active.isPlaceholder && this.#takeFirst()) return true
+    if (this.#firstLease !== undefined) return this.#leaveFirst()
     if (!this.active.isPlaceholder && this.#grow()) return true
     this.#throwError()
     this.retry()
@@ -272,18 +282,55 @@ export class TransactionTables implements Tenant {
       if (this.#mergeRunning && this.#runs.length >= STOP_RUNS) return false
       this.#seal()
     }
-    if (!this.#isAdmitted) {
-      this.#isAdmitted = true
-      engine.admit(this)
-    }
-    // Most transactions are small.
-    const buffer = engine.takeArena(this, SMALLEST_ARENA_BYTES, this.lastSeq === 0 ? SMALLEST_ARENA_BYTES : Infinity)
+    this.#admit()
+    const buffer = engine.takeArena(this, SMALLEST_ARENA_BYTES)
     if (buffer === undefined) return false
     this.#replaceActive(buffer)
     return true
   }
 
-  /** From the first, small arena to a larger one, if one is free. */
+  #admit(): void {
+    if (this.#isAdmitted) return
+    this.#isAdmitted = true
+    this.#core.engine.admit(this)
+  }
+
+  #takeFirst(): boolean {
+    const { transactions, budget } = this.#core.engine
+    if (transactions.bytes > budget.totalBytes * FIRST_SHARE) return false
+    this.#firstLease = transactions.tryLeaseLeaving(FIRST_BYTES, HEADROOM_BYTES)
+    if (this.#firstLease === undefined) return false
+    // It may have waited for an arena before.
+    this.#core.engine.admission.leave(this)
+    this.#replaceActive(arenaBuffer(FIRST_BYTES))
+    return true
+  }
+
+  /** From the first memtable to an arena, with all versions. */
+  #leaveFirst(): boolean {
+    this.#admit()
+    const buffer = this.#core.engine.takeArena(this, SMALLEST_ARENA_BYTES, SMALLEST_ARENA_BYTES)
+    if (buffer === undefined) return false
+    const { active } = this
+    const from = active.memtable
+    const versions: { seq: number, apply: (to: Memtable) => void }[] = from.ranges().map(({ start, end, seq }) => (
+      { seq, apply: to => { to.deleteRange(start, end, seq) } }))
+    const cursor = from.cursor()
+    for (cursor.seekToFirst(); cursor.valid; cursor.next()) {
+      const { key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd } = cursor
+      versions.push({ seq, apply: to => { to.put(key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd, this.snapshots.newestSeq) } })
+    }
+    versions.sort((a, b) => a.seq - b.seq)
+    this.#replaceActive(buffer)
+    for (const { apply } of versions) apply(this.active.memtable)
+    this.active.valueFiles.push(...active.valueFiles.splice(0))
+    active.close()
+    this.#firstLease!.release()
+    this.#firstLease = undefined
+    return true
+  }
+
+  /** From the smallest arena to a larger one, if one is free. */
   #grow(): boolean {
     const { active } = this
     const { engine } = this.#core
@@ -332,7 +379,12 @@ export class TransactionTables implements Tenant {
     const core = this.#core
     slot.close()
     releaseValues(core, slot.valueFiles)
-    if (!slot.isPlaceholder) core.engine.admission.give(slot.buffer)
+    if (slot.buffer.byteLength === FIRST_BYTES) {
+      this.#firstLease?.release()
+      this.#firstLease = undefined
+    } else if (!slot.isPlaceholder) {
+      core.engine.admission.give(slot.buffer)
+    }
   }
 
   #flush(slot: MemtableSlot): void {

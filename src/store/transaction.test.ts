@@ -327,6 +327,15 @@ test('twenty open transactions wait for nobody', { timeout: 120_000 }, () => wit
   assert.equal(await db.count(), 200)
 }))
 
+test('hundreds of small transactions at once, with and without a turn of the event loop between their writes', { timeout: 120_000 }, () => withStore(async db => {
+  await Promise.all(Array.from({ length: 150 }, (_, i) => db.transaction(async tx => {
+    await tx.put(`a${i}`, 'v')
+    if (i % 2 === 0) await turns(1)
+    await tx.put(`b${i}`, 'v')
+  })))
+  assert.equal(await db.count(), 300)
+}))
+
 test('64 MiB in one transaction with a budget of 8 MiB, then the same aborted', { timeout: 300_000 }, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'spillway-transaction-'))
   try {

@@ -79,7 +79,6 @@ export class Transaction<K = string, V = string> implements AsyncDisposable {
   readonly #parts: TransactionParts
   readonly #settings: TransactionSettings
   readonly #snapshot: Snapshot
-  readonly #lease: Lease
   readonly #readLease: Lease
   readonly #reads: ReadSet
   readonly #iterators = new Set<SpillwayIterator<unknown>>()
@@ -94,15 +93,15 @@ export class Transaction<K = string, V = string> implements AsyncDisposable {
   #turnMs: number
   #writes = 0
 
-  /** @internal Made by `db.begin()` and `db.transaction()`. Throws BUDGET_TOO_SMALL without room for its objects. */
+  /** @internal Made by `db.begin()` and `db.transaction()`. */
   constructor(parts: TransactionParts, settings: TransactionSettings) {
     const { core } = parts
     this.#parts = parts
     this.#settings = settings
     const account = core.engine.transactions
-    this.#lease = account.lease(OBJECT_BYTES)
     this.#readLease = account.lease(0)
-    this.#reads = new ReadSet(this.#readLease, () => new TransactionTables(core, parts.background))
+    core.engine.transactionObjects.change(OBJECT_BYTES)
+    this.#reads = new ReadSet(this.#readLease, () => this.#makeTables())
     this.#snapshot = core.snapshots.add(core.lastSeq)
     this.#turnMs = core.host.clock.nowMs()
     const size = (bytesOf: (tables: TransactionTables) => number): number => {
@@ -311,7 +310,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable {
     this.#reads.tables?.discard()
     this.#snapshot.close()
     this.#readLease.release()
-    this.#lease.release()
+    this.#parts.core.engine.transactionObjects.change(-OBJECT_BYTES)
     this.#parts.core.transactions.delete(this.#entry)
   }
 
@@ -321,10 +320,31 @@ export class Transaction<K = string, V = string> implements AsyncDisposable {
 
   #tables(): TransactionTables {
     if (this.#own !== undefined) return this.#own
-    const { core, background } = this.#parts
-    this.#own = new TransactionTables(core, background)
+    this.#own = this.#makeTables()
     this.#ownReader = new Reader(this.#own)
     return this.#own
+  }
+
+  #makeTables(): TransactionTables {
+    const tables = new TransactionTables(this.#parts.core, this.#parts.background)
+    tables.onRoom = this.#onRoom
+    return tables
+  }
+
+  /**
+   * Inside the end of a job: whoever was given memory has to take it at once, because others may wait for it in calls that give the
+   * event loop no turn.
+   */
+  readonly #onRoom = (): void => {
+    const waiting = this.#waiting
+    if (waiting === undefined || this.#state !== 'open' || this.#parts.core.closing) return
+    const { key, value } = waiting
+    try {
+      if (this.#tryWrite({ ...waiting, keyStart: 0, keyEnd: key.length, valueStart: 0, valueEnd: value.length })) this.#waiting = undefined
+    } catch (error) {
+      waiting.error = error as Error
+      this.#waiting = undefined
+    }
   }
 
   /** `load` encodes the operation into the store's scratch: after anything that waits it would have to be done again. */
