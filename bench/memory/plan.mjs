@@ -7,13 +7,14 @@ import * as largeValues from './cases/large-values.mjs'
 import * as manyStores from './cases/many-stores.mjs'
 import * as manyTables from './cases/many-tables.mjs'
 import * as mixed from './cases/mixed.mjs'
+import * as transaction from './cases/transaction.mjs'
 
 export const MIB = 1024 * 1024
 export const BUDGETS_MIB = [16, 64, 256]
 
 /** Programs by the name of their file; the order is that of the runs. */
 export const PROGRAMS = {
-  fill, mixed, iterators, flood, 'large-values': largeValues, 'many-tables': manyTables, 'many-stores': manyStores, halved,
+  fill, mixed, iterators, flood, 'large-values': largeValues, 'many-tables': manyTables, 'many-stores': manyStores, halved, transaction,
 }
 
 /** These two run the program `fill` under conditions of their own. */

@@ -27,6 +27,7 @@ import type { KernelInput, KernelOutput } from './kernel-merge.ts'
 import { MemtableRun } from './memtable-run.ts'
 import { MergeCursor } from './merge-cursor.ts'
 import { MergeRun } from './merge-run.ts'
+import type { SeqOffsets } from './merge-run.ts'
 import type { OutsideTables } from './outside.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { FragmentSource } from './range-sweep.ts'
@@ -60,8 +61,11 @@ export interface FlushArgs extends OutputOptions {
 export interface MergeArgs extends OutputOptions {
   /** Table numbers, run by run, each run's in key order. */
   runs: number[][]
+  /** What is added to the sequence numbers of some of them, by table number. */
+  seqOffsets?: SeqOffsets
   snapshots: number[]
-  outside: OutsideTables
+  /** Undefined: something older may be anywhere, all tombstones stay. */
+  outside: OutsideTables | undefined
   readAheadBytes: number
   windowBytes: number
 }
@@ -209,14 +213,14 @@ function quietly(act: () => void): void {
   }
 }
 
-/** `slotBytes`: what of an input the kernel looks at at a time. */
+/** `slotBytes`: what of an input the kernel looks at at a time. `isPlain`: no input's sequence numbers are shifted, of which the kernel knows nothing. */
 function* writeTables(
   context: JobContext, args: FlushArgs | MergeArgs, inputs: readonly KernelInput[], ranges: readonly FragmentSource[], slotBytes: number,
-  syncsValueFiles: boolean,
+  syncsValueFiles: boolean, isPlain = true,
 ): Generator<void, Omit<JobOutput, 'bytesRead'>, void> {
   const { snapshots, outside, usesKernel = true } = args
   const files = args.isScratch ? new UnsyncedFiles(context.files) : context.files
-  const kernel = usesKernel ? KernelMerge.open(threadKernels(), inputs, slotBytes, args.blockBytes, snapshots) : undefined
+  const kernel = usesKernel && isPlain ? KernelMerge.open(threadKernels(), inputs, slotBytes, args.blockBytes, snapshots) : undefined
   const output = new Output(files, args, kernel?.block)
   const merge = new MergeCursor(inputs)
   let entriesIn = 0
@@ -330,9 +334,9 @@ function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput
   const budget = new Budget(args.windowBytes)
   const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), args.windowBytes)
   const openFile = (fileNumber: number): HostFile => files.openRead(args.directoryPrefix + tableName(fileNumber))
-  const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots))
+  const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots, args.seqOffsets))
   try {
-    const output = yield* writeTables(context, args, runs, runs.map(run => run.ranges), mergeSlotBytes(args), false)
+    const output = yield* writeTables(context, args, runs, runs.map(run => run.ranges), mergeSlotBytes(args), false, (args.seqOffsets?.size ?? 0) === 0)
     return { ...output, bytesRead: runs.reduce((bytes, run) => bytes + run.bytesRead, 0) }
   } finally {
     for (const run of runs) run.close()

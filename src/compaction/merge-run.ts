@@ -26,6 +26,10 @@ import type { KernelInput } from './kernel-merge.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { Fragment, FragmentSource } from './range-sweep.ts'
 
+/** Of tables whose sequence numbers are shifted, by file number. */
+export type SeqOffsets = ReadonlyMap<number, number>
+const NO_OFFSETS: SeqOffsets = new Map()
+
 export class MergeRun implements KernelInput {
   valid = false
   key: Uint8Array = EMPTY
@@ -41,6 +45,7 @@ export class MergeRun implements KernelInput {
   /** Its range tombstones. */
   readonly ranges: RunFragments
   readonly #tables: readonly number[]
+  readonly #seqOffsets: SeqOffsets
   readonly #openFile: (fileNumber: number) => HostFile
   readonly #kernels: Kernels
   readonly #source: StreamedBlocks
@@ -53,14 +58,15 @@ export class MergeRun implements KernelInput {
   /** `tables`: numbers, in key order. `snapshots`: for range tombstones that are not stored as fragments. */
   constructor(
     tables: readonly number[], openFile: (fileNumber: number) => HostFile, kernels: Kernels, readAheadBytes: number, windows: WindowPool,
-    snapshots: readonly number[],
+    snapshots: readonly number[], seqOffsets: SeqOffsets = NO_OFFSETS,
   ) {
+    this.#seqOffsets = seqOffsets
     this.#tables = tables
     this.#openFile = openFile
     this.#kernels = kernels
     this.#source = new StreamedBlocks(kernels, readAheadBytes)
     this.#windows = windows
-    this.ranges = new RunFragments(openFile, kernels, windows, snapshots)
+    this.ranges = new RunFragments(openFile, kernels, windows, snapshots, seqOffsets)
   }
 
   seekToFirst(): void {
@@ -135,7 +141,7 @@ export class MergeRun implements KernelInput {
 
   #openTable(fileNumber: number): void {
     this.#file = this.#openFile(fileNumber)
-    const table = TableReader.open(this.#file, fileNumber, this.#kernels, { holdsRanges: false })
+    const table = TableReader.open(this.#file, fileNumber, this.#kernels, { holdsRanges: false, seqOffset: this.#seqOffsets.get(fileNumber) ?? 0 })
     this.bytesRead += table.properties.fileBytes
     if (table.properties.rangeDeletes > 0) this.ranges.push(fileNumber)
     this.#inner = table.cursor(this.#source, this.#windows, this.#slot)
@@ -156,6 +162,7 @@ class RunFragments implements FragmentSource {
   readonly #kernels: Kernels
   readonly #windows: WindowPool
   readonly #snapshots: readonly number[]
+  readonly #seqOffsets: SeqOffsets
   hasMore = false
   /** Tables to read, ascending. */
   readonly #tables: number[] = []
@@ -166,7 +173,8 @@ class RunFragments implements FragmentSource {
   #listed: ListedFragments | undefined
   #lastEnd: Uint8Array = EMPTY
 
-  constructor(openFile: (fileNumber: number) => HostFile, kernels: Kernels, windows: WindowPool, snapshots: readonly number[]) {
+  constructor(openFile: (fileNumber: number) => HostFile, kernels: Kernels, windows: WindowPool, snapshots: readonly number[], seqOffsets: SeqOffsets) {
+    this.#seqOffsets = seqOffsets
     this.#openFile = openFile
     this.#kernels = kernels
     this.#windows = windows
@@ -208,10 +216,11 @@ class RunFragments implements FragmentSource {
   #openTable(fileNumber: number): void {
     this.#file = this.#openFile(fileNumber)
     const kernels = this.#kernels
-    const table = TableReader.open(this.#file, fileNumber, kernels, { holdsRanges: false })
+    const seqOffset = this.#seqOffsets.get(fileNumber) ?? 0
+    const table = TableReader.open(this.#file, fileNumber, kernels, { holdsRanges: false, seqOffset })
     const blocks = table.rangeBlocks(kernels)
     if (blocks.isSorted) {
-      this.#records = new RangeRecords(table, kernels, blocks, this.#windows)
+      this.#records = new RangeRecords(table, kernels, blocks, this.#windows, seqOffset)
       this.#hasRecord = this.#records.next()
     } else {
       this.#listed = new ListedFragments(RangeSet.compactFor(table.readRanges(kernels), this.#snapshots))

@@ -169,6 +169,8 @@ export interface Host {
   collectGarbage(): void
   /** How near the machine, or the group this process is in, is to having no memory left. Cheap to ask. */
   pressure(): PressureReading
+  /** A number from 0 up to 1, evenly spread. */
+  random(): number
   /** What this process may use: the cgroup limit or the machine's memory, in bytes. */
   memoryLimitBytes(): number
   /**

@@ -88,7 +88,7 @@ test('any bytes at all are refused with a typed error', () => {
 
 test('a newer format is refused as such, format 0 as no manifest', () => {
   const text = Buffer.from(encodeVersion(VERSION, KERNELS)).toString()
-  for (const format of ['2', '10', '99999']) {
+  for (const format of ['3', '10', '99999']) {
     assert.throws(() => decode(Buffer.from(text.replace('MANIFEST 1', `MANIFEST ${format}`))), { code: 'SPILLWAY_UNAVAILABLE' })
   }
   assert.throws(() => decode(Buffer.from(text.replace('MANIFEST 1', 'MANIFEST 0'))), { code: 'SPILLWAY_CORRUPTION' })
@@ -146,3 +146,18 @@ function resealed(content: unknown, isText = false): Uint8Array {
   const { hashHigh: high, hashLow: low } = KERNELS
   return Buffer.concat([text, Buffer.from(`${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}\n`)])
 }
+
+test('offsets of tables and ranges ahead of the log come back, in format 2', () => {
+  const version = versionOf([{ id: 3, level: 0, tables: [{ ...table(9), seqOffset: 5000 }, table(10)] }], { lastSeq: 4000, ahead: [[5001, 5900], [6000, 6000]] })
+  const bytes = encodeVersion(version, KERNELS)
+  assert.match(Buffer.from(bytes).toString(), /^SPILLWAY MANIFEST 2\n/)
+  assert.deepEqual(decode(bytes), version)
+})
+
+test('ranges ahead that touch, overlap or do not rise are not valid', () => {
+  const runs = [{ id: 3, level: 0, tables: [table(9)] }]
+  for (const ahead of [[], [[4001, 4100]], [[4002, 4001]], [[4002, 4003], [4004, 4005]], [[4010, 4020], [4005, 4006]], [[4002]], [7]]) {
+    const version = versionOf(runs, { lastSeq: 4000, ahead: ahead as [number, number][] })
+    assert.throws(() => decode(encodeVersion(version, KERNELS)), { code: 'SPILLWAY_CORRUPTION' }, JSON.stringify(ahead))
+  }
+})

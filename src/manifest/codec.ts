@@ -1,16 +1,18 @@
 /**
  * A version as bytes and back: three lines of text, so that a person can read them.
  *
- *   SPILLWAY MANIFEST 1
- *   {"number":12,...}            the whole version, tables as [file, bytes, entries, deletes]
+ *   SPILLWAY MANIFEST 1          2 if the version has `ahead` or a table with a sequence offset, which format 1 does not know
+ *   {"number":12,...}            the whole version, tables as [file, bytes, entries, deletes] and in format 2 an optional offset
  *   0123456789abcdef             checksum of the lines above: XXH64 of each 64 KiB of them, the first seeded with the
  *                                manifest's number, every other with the hash before it; the last one counts
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
-import type { ClosedRecord, RunRecord, TableRecord, Version } from './version.ts'
+import type { ClosedRecord, RunRecord, SeqRange, TableRecord, Version } from './version.ts'
 
-export const MANIFEST_FORMAT = 1
+export const MANIFEST_FORMAT = 2
+/** Written when it says everything, so that older versions can read what they understand. */
+const PLAIN_FORMAT = 1
 /** Part of the format. Kernels must have regions of at least as much. */
 export const CHECKSUM_PIECE_BYTES: number = 64 * 1024
 const TITLE = 'SPILLWAY MANIFEST'
@@ -20,15 +22,20 @@ export function encodeVersion(version: Version, kernels: Kernels): Uint8Array {
     ...version,
     runs: version.runs.map(run => ({
       id: run.id, level: run.level,
-      tables: run.tables.map(table => [table.fileNumber, table.fileBytes, table.entries, table.deletes]),
+      tables: run.tables.map(tableRow),
     })),
   })
-  const text = new TextEncoder().encode(`${TITLE} ${MANIFEST_FORMAT}\n${body}\n`)
+  const isPlain = version.ahead === undefined && version.runs.every(run => run.tables.every(table => (table.seqOffset ?? 0) === 0))
+  const text = new TextEncoder().encode(`${TITLE} ${isPlain ? PLAIN_FORMAT : MANIFEST_FORMAT}\n${body}\n`)
   const end = new TextEncoder().encode(`${digest(text, version.number, kernels)}\n`)
   const bytes = new Uint8Array(text.length + end.length)
   bytes.set(text)
   bytes.set(end, text.length)
   return bytes
+}
+
+function tableRow({ fileNumber, fileBytes, entries, deletes, seqOffset = 0 }: TableRecord): number[] {
+  return seqOffset === 0 ? [fileNumber, fileBytes, entries, deletes] : [fileNumber, fileBytes, entries, deletes, seqOffset]
 }
 
 /** Throws CorruptionError, or UNAVAILABLE for a newer format. */
@@ -54,7 +61,7 @@ export function decodeVersion(bytes: Uint8Array, number: number, path: string, k
   } catch (cause) {
     throw new CorruptionError(path, title[0].length, 'the manifest is not readable', { cause })
   }
-  return checkedVersion(parsed, number, path)
+  return checkedVersion(parsed, number, path, Number(title[1]) > PLAIN_FORMAT)
 }
 
 /** Seed and hashes are unsigned halves: the number is the high half of the first seed. */
@@ -75,7 +82,7 @@ function hex(word: number): string {
   return (word >>> 0).toString(16).padStart(8, '0')
 }
 
-function checkedVersion(parsed: unknown, number: number, path: string): Version {
+function checkedVersion(parsed: unknown, number: number, path: string, knowsOffsets: boolean): Version {
   const bad = (what: string): never => { throw new CorruptionError(path, 0, `the manifest's ${what} is not valid`) }
   const count = (value: unknown, what: string): number => {
     if (!Number.isSafeInteger(value) || (value as number) < 0) bad(what)
@@ -96,11 +103,12 @@ function checkedVersion(parsed: unknown, number: number, path: string): Version 
     if (!Array.isArray(rows) || rows.length === 0) bad('run')
     const tables = (rows as unknown[][]).map((row): TableRecord => {
       if (!Array.isArray(row) || row.length < 4) bad('table')
-      const [fileNumber, fileBytes, entries, deletes] = row.map(value => count(value, 'table')) as [number, number, number, number]
+      const [fileNumber, fileBytes, entries, deletes, offset] = row.map(value => count(value, 'table')) as [number, number, number, number, number?]
+      const seqOffset = knowsOffsets ? offset ?? 0 : 0
       if (seen.has(fileNumber)) bad('list of tables (one stands in it twice)')
       seen.add(fileNumber)
       if (fileNumber >= nextFile || deletes > entries) bad('table')
-      return { fileNumber, fileBytes, entries, deletes }
+      return { fileNumber, fileBytes, entries, deletes, ...(seqOffset === 0 ? {} : { seqOffset }) }
     })
     const id = count(run!['id'], 'run id')
     if (id >= nextRun) bad('run id')
@@ -108,6 +116,17 @@ function checkedVersion(parsed: unknown, number: number, path: string): Version 
   })
   const lastSeq = count(object['lastSeq'], 'lastSeq')
   const logFloor = count(object['logFloor'], 'logFloor')
+  const aheadRanges = (rows: unknown): SeqRange[] => {
+    if (!Array.isArray(rows) || rows.length === 0) bad('list of ranges ahead')
+    let end = lastSeq + 1
+    return (rows as unknown[]).map((row): SeqRange => {
+      if (!Array.isArray(row) || row.length !== 2) bad('list of ranges ahead')
+      const [first, last] = (row as unknown[]).map(value => count(value, 'list of ranges ahead')) as [number, number]
+      if (first <= end || last < first) bad('list of ranges ahead')
+      end = last + 1
+      return [first, last]
+    })
+  }
   const closedRecord = (closed: Record<string, unknown> | null): ClosedRecord => {
     const rows = closed?.['logs']
     if (!Array.isArray(rows) || rows.length === 0) bad('record of the close')
@@ -132,6 +151,7 @@ function checkedVersion(parsed: unknown, number: number, path: string): Version 
     nextFile,
     nextRun,
     strategy: strategy as Version['strategy'],
+    ...(object['ahead'] === undefined || !knowsOffsets ? {} : { ahead: aheadRanges(object['ahead']) }),
     runs,
     ...(closed === undefined ? {} : { closed: closedRecord(closed) }),
   }

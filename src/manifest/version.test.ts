@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { SEED, table, versionOf, versions } from './testing/versions.ts'
-import { applyEdit } from './version.ts'
+import { applyEdit, nextLogged } from './version.ts'
 import type { TableRecord, Version, VersionEdit } from './version.ts'
 
 /** In these tests a table's number says where its keys are. */
@@ -81,4 +81,24 @@ test(`tables after any edit are those before, without the removed, with the adde
     assert.deepEqual(kept, version.runs.map(({ id }) => id).filter(id => kept.includes(id)))
     assert.deepEqual(version, frozen, 'the version before is not touched')
   }), { seed: SEED, numRuns: 300 })
+})
+
+test('numbers ahead of the log join what is flushed as soon as it reaches them', () => {
+  const keep = (tables: TableRecord[]): TableRecord[] => tables
+  const first = applyEdit(versionOf([], { lastSeq: 100 }), { addRuns: [[table(7)], [table(8)]], ahead: [121, 150] }, keep)
+  assert.deepEqual([first.lastSeq, first.ahead, first.runs.map(run => run.level)], [100, [[121, 150]], [0, 0]])
+  assert.deepEqual([nextLogged(first, 100), nextLogged(first, 120), nextLogged(first, 150)], [101, 151, 151])
+  const second = applyEdit(first, { ahead: [151, 160] }, keep)
+  assert.deepEqual(second.ahead, [[121, 160]])
+  const third = applyEdit(second, { ahead: [170, 180] }, keep)
+  assert.deepEqual(third.ahead, [[121, 160], [170, 180]])
+  const flushed = applyEdit(third, { lastSeq: 120 }, keep)
+  assert.deepEqual([flushed.lastSeq, flushed.ahead], [160, [[170, 180]]])
+  const all = applyEdit(flushed, { lastSeq: 169 }, keep)
+  assert.deepEqual([all.lastSeq, all.ahead], [180, undefined])
+})
+
+test('numbers that are ahead of nothing need no list', () => {
+  const version = applyEdit(versionOf([], { lastSeq: 100 }), { ahead: [101, 130] }, tables => tables)
+  assert.deepEqual([version.lastSeq, version.ahead], [130, undefined])
 })

@@ -3,7 +3,9 @@
  *
  * Invariants
  * 1. A table belongs to one run; a run's tables are sorted by key and hold no key twice.
- * 2. Every sequence number <= `lastSeq` is in a table; everything later is in a log segment >= `logFloor`.
+ * 2. Every sequence number <= `lastSeq` is in a table; everything later is in a log segment >= `logFloor`, but for those in
+ *    `ahead`: ranges that a large transaction brought as tables while smaller numbers were in the log only. The log has a gap
+ *    there. They are ascending, apart from each other, and begin above `lastSeq` + 1; one that `lastSeq` reaches is part of it.
  * 3. `number` grows by one with every commit; `epoch` by one with every writer that opens the store.
  * 4. No file of the store has a number >= `nextFile`.
  * 5. A version with `closed` is the last one of its epoch: nothing was written after it.
@@ -14,7 +16,12 @@ export interface TableRecord {
   fileBytes: number
   entries: number
   deletes: number
+  /** Added to every sequence number in the file. Only in tables of a large transaction; absent: 0. */
+  seqOffset?: number
 }
+
+/** Sequence numbers from the first to the second, both included. */
+export type SeqRange = readonly [number, number]
 
 export interface RunRecord {
   /** Unique for the life of the store. */
@@ -31,6 +38,8 @@ export interface Version {
   nextFile: number
   nextRun: number
   strategy: StrategyRecord
+  /** Absent: none. */
+  ahead?: readonly SeqRange[]
   runs: readonly RunRecord[]
   /** Only in the last version of a store that was closed with something in its log; who opens it drops it. */
   closed?: ClosedRecord
@@ -53,6 +62,10 @@ export interface StrategyRecord {
 export interface VersionEdit {
   remove?: readonly number[]
   add?: { tables: readonly TableRecord[], level: number, joinsRun: boolean } | undefined
+  /** Further runs, all of level 0. */
+  addRuns?: readonly (readonly TableRecord[])[]
+  /** These sequence numbers are in the added tables, whatever smaller ones are not in a table yet. */
+  ahead?: SeqRange
   lastSeq?: number
   logFloor?: number
   nextFile?: number
@@ -78,16 +91,38 @@ export function applyEdit(version: Version, edit: VersionEdit, order: (tables: T
     if (at < 0) runs.push({ id: nextRun++, level: add.level, tables: add.tables })
     else runs[at] = { ...runs[at]!, tables: order([...runs[at]!.tables, ...add.tables]) }
   }
+  for (const tables of edit.addRuns ?? []) runs.push({ id: nextRun++, level: 0, tables })
+  const { lastSeq, ahead } = settled(edit.lastSeq ?? version.lastSeq, [...version.ahead ?? [], ...edit.ahead === undefined ? [] : [edit.ahead]])
   return {
     number: version.number + 1,
     epoch: edit.epoch ?? version.epoch,
-    lastSeq: edit.lastSeq ?? version.lastSeq,
+    lastSeq,
     logFloor: edit.logFloor ?? version.logFloor,
     nextFile: Math.max(version.nextFile, edit.nextFile ?? 0),
     nextRun,
     strategy: edit.strategy ?? version.strategy,
+    ...(ahead.length === 0 ? {} : { ahead }),
     runs,
     // That of the version before holds no longer: it is not carried along.
     ...(edit.closed === undefined ? {} : { closed: edit.closed }),
   }
+}
+
+/** The sequence number that comes after `seq` in the log: what is `ahead` is not in it. */
+export function nextLogged(version: Pick<Version, 'ahead'>, seq: number): number {
+  let next = seq + 1
+  for (const [first, last] of version.ahead ?? []) if (first === next) next = last + 1
+  return next
+}
+
+/** `ahead` is ascending: what `lastSeq` has reached becomes part of it, neighbours are joined. */
+function settled(lastSeq: number, ahead: readonly SeqRange[]): { lastSeq: number, ahead: SeqRange[] } {
+  const left: SeqRange[] = []
+  for (const [first, last] of ahead) {
+    const before = left.at(-1)
+    if (first <= lastSeq + 1) lastSeq = Math.max(lastSeq, last)
+    else if (before !== undefined && before[1] + 1 === first) left[left.length - 1] = [before[0], last]
+    else left.push([first, last])
+  }
+  return { lastSeq, ahead: left }
 }

@@ -21,6 +21,14 @@ export function applyOperation(
     }
   }
   core.lastSeq = seq
+  if (core.watchers.size > 0) tellWatchers(core, kind, key, keyStart, keyEnd)
+}
+
+function tellWatchers(core: Core, kind: number, key: Uint8Array, keyStart: number, keyEnd: number): void {
+  for (const watcher of core.watchers) {
+    if (kind === KIND_DELETE_RANGE) watcher.onMany()
+    else watcher.onWrite(key, keyStart, keyEnd)
+  }
 }
 
 /** Arena bytes of one operation without inner nodes, for `Memtable.fitsBatch`. */

@@ -13,12 +13,14 @@
 import { SpillwayError } from '../base/errors.ts'
 import { isNotDurable } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../compaction/jobs.ts'
+import type { SeqOffsets } from '../compaction/merge-run.ts'
 import { narrowPick } from '../compaction/narrow.ts'
 import type { Pick } from '../compaction/strategy.ts'
 import { manifestName } from '../base/file-names.ts'
 import { applyEdit } from '../manifest/version.ts'
-import type { TableRecord, VersionEdit } from '../manifest/version.ts'
+import type { SeqRange, TableRecord, VersionEdit } from '../manifest/version.ts'
 import type { TableProperties } from '../table/properties.ts'
+import type { TableReader } from '../table/table-reader.ts'
 import { compareKeys } from '../base/bytes.ts'
 import type { Core } from './core.ts'
 import { tellError, tellFlush, tellMerge } from './events.ts'
@@ -69,7 +71,7 @@ export class Background {
   get mergesRunning(): number { return this.#mergesRunning }
   get isFlushing(): boolean { return this.#flushRunning }
   /** No job of this store runs. */
-  get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 }
+  get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 && this.#core.transactionJobs === 0 }
 
   /** Resolves when the next job has ended. */
   changed(): Promise<void> {
@@ -88,7 +90,7 @@ export class Background {
     const core = this.#core
     this.#flushRunning = true
     const args: FlushArgs = {
-      ...this.#output(0, Number.MAX_SAFE_INTEGER),
+      ...this.output(0, Number.MAX_SAFE_INTEGER),
       buffer: slot.buffer,
       snapshots: core.snapshots.seqs(),
       outside: core.tree.outside(new Set(), slot.memtable.largestSeq),
@@ -207,7 +209,8 @@ export class Background {
     return this.#merge(pick, (error, whole) => resolve({ error, whole })) ? outcome : undefined
   }
 
-  #output(level: number, targetTableBytes: number): OutputOptions {
+  /** @internal Options of a job that writes tables of this store. */
+  output(level: number, targetTableBytes: number): OutputOptions {
     const { settings, host, directory, nextFile, stop } = this.#core
     const { compression, blockBytes, filterBitsPerKey } = settings
     return {
@@ -283,8 +286,11 @@ export class Background {
     const { runs, bytes, maxSeq } = inputs
     const { release } = memory
     const args: MergeArgs = {
-      ...this.#output(pick.outputLevel, pick.targetTableBytes),
-      runs, snapshots: core.snapshots.seqs(), outside: core.tree.outside(new Set(pick.tables), maxSeq),
+      ...this.output(pick.outputLevel, pick.targetTableBytes),
+      runs, snapshots: core.snapshots.seqs(),
+      // Beside tables of a large transaction there may be older entries in memory that are in no table yet.
+      outside: maxSeq > core.version.lastSeq ? undefined : core.tree.outside(new Set(pick.tables), maxSeq),
+      ...offsetsOf(pick.tables.map(number => core.reader(number))),
       readAheadBytes: memory.readAheadBytes, windowBytes: memory.windowBytes,
     }
     for (const table of pick.tables) this.#hidden.add(table)
@@ -421,6 +427,11 @@ export class Background {
     }
   }
 
+  /** Make the tables of a transaction, which are open, part of the store. On an error the store is as it was, unless it is read-only then. */
+  installTransaction(runs: readonly (readonly TableRecord[])[], ahead: SeqRange): void {
+    this.#install([], { addRuns: runs, ahead })
+  }
+
   /** All tables that overlap the range, widened until no table outside overlaps what is inside. */
   #pickRange(first: Uint8Array | undefined, last: Uint8Array | undefined): Pick | undefined {
     const { tree, strategy } = this.#core
@@ -457,6 +468,12 @@ function sortedByKey(core: Core, tables: readonly TableRecord[], added: readonly
     return { table, key: (properties.firstKey ?? properties.rangeStart)! }
   })
   return keyed.sort((a, b) => compareKeys(a.key, b.key)).map(({ table }) => table)
+}
+
+/** What a job has to add to the sequence numbers of these tables. */
+function offsetsOf(readers: readonly TableReader[]): { seqOffsets?: SeqOffsets } {
+  const shifted = readers.filter(({ seqOffset }) => seqOffset !== 0)
+  return shifted.length === 0 ? {} : { seqOffsets: new Map(shifted.map(({ fileNumber, seqOffset }) => [fileNumber, seqOffset])) }
 }
 
 /** For want of memory, which comes and goes. */

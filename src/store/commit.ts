@@ -301,6 +301,30 @@ export class Committer implements PendingGroup {
     return (group.written ??= deferred()).promise
   }
 
+  /** Resolves when all that was written before is durable. */
+  syncLog(): Promise<void> {
+    const { promise, resolve, reject } = deferred()
+    this.commitGroup()
+    this.#sync.add({ resolve, reject })
+    return promise
+  }
+
+  /** Before a manifest with sequence numbers beyond those in the log: what is in the log is durable, and a new segment begins. */
+  endSegment(): void {
+    this.commitPending()
+    this.#core.engine.logBuffer.claim(this)
+    const { current } = this.#logs
+    if (this.exchange.canSeal) this.exchange.seal()
+    else if (!current.isEmpty || current.hasUnwritten) this.#logs.begin()
+    this.#sync.now()
+  }
+
+  /** What is written to the log from now on begins with this sequence number. The segment is empty. */
+  skipTo(seq: number): void {
+    const { current } = this.#logs
+    current.abandon(current.writtenBytes, seq)
+  }
+
   /** Make everything written durable, blocking. */
   syncNow(): void {
     this.#sync.now()

@@ -37,6 +37,23 @@ export class Counters {
   backgroundErrors = 0
 }
 
+/** What a store knows of its open transactions. */
+export interface OpenTransaction {
+  readonly openedMs: number
+  /** Bytes of what it has written, in memory and in tables. */
+  readonly bytes: number
+  /** Of those, in tables. */
+  readonly tableBytes: number
+  abandon(): void
+}
+
+/** What was written to the store, right after it was. */
+export interface WriteWatcher {
+  onWrite(key: Uint8Array, start: number, end: number): void
+  /** A range was removed, or many keys were written at once. */
+  onMany(): void
+}
+
 export class Core {
   readonly host: Host
   readonly directory: string
@@ -72,6 +89,11 @@ export class Core {
   /** Changes when memtables or tables are exchanged: iterators look for their place again. */
   shape = 0
   readonly iterators = new Set<{ closeSync(): void }>()
+  /** Open transactions, and how many jobs run for them. */
+  readonly transactions = new Set<OpenTransaction>()
+  transactionJobs = 0
+  /** Transactions that are being committed want to know of every write. */
+  readonly watchers = new Set<WriteWatcher>()
   /** Set once: no write is taken any more. */
   readOnlyReason: Error | undefined
   lastBackgroundError: Error | undefined

@@ -51,6 +51,13 @@ export interface Tenant {
   waitingBytes(): number
 }
 
+export interface ArenaWish {
+  /** Of a store without a log. Default false. */
+  isScratch?: boolean
+  /** A larger one is not wanted. Default: no limit. */
+  mostBytes?: number
+}
+
 export interface EngineOptions {
   /** Further stores may come. Default true. */
   isShared?: boolean
@@ -85,6 +92,10 @@ export class Engine {
   /** Of `metadata`, what open tables take; its spare lets a flush or merge install its tables. */
   readonly tableMemory: SpareLease
   readonly governor: Governor
+  /** Of open transactions: their objects, runs, and the keys they read for update. */
+  readonly transactions: Account
+  /** Of `transactions`, the objects themselves: one is begun whether or not there is room for them. */
+  readonly transactionObjects: Allowance
   /** The objects of iterators themselves: an iterator is opened whether or not there is room for them. */
   readonly iteratorObjects: Allowance
   /**
@@ -173,6 +184,7 @@ export class Engine {
       this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
       this.kernels = new Kernels(KERNEL_REGION_BYTES)
       this.logBuffer = new LogBuffer(plan.logBufferBytes)
+      this.transactions = budget.account('transactions', '4 KiB for each that is open, 640 bytes a run, keys read for update up to 16 KiB each')
       this.#ghostsAccount = budget.account('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth')
       const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
       const secondAccount = budget.account('compressed blocks', 'a share of what the block cache would have, where that is cheaper')
@@ -197,6 +209,8 @@ export class Engine {
       this.#closers.push(() => this.windows.close())
       this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
       this.#closers.push(() => this.iteratorObjects.close())
+      this.transactionObjects = new Allowance(this.transactions, 16 * 1024, HEADROOM_BYTES)
+      this.#closers.push(() => this.transactionObjects.close())
       // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
       // iterators the larger gives first, so that neither starves the other.
       this.#closers.push(
@@ -290,7 +304,7 @@ export class Engine {
    * An arena for a store that begins to write; undefined: something was asked to make room, and it is to ask again after every
    * job, or to tell `admission.leave` that it waits no longer.
    */
-  takeArena(store: object, leastBytes: number, isScratch = false): SharedArrayBuffer | undefined {
+  takeArena(store: object, leastBytes: number, { isScratch = false, mostBytes = Infinity }: ArenaWish = {}): SharedArrayBuffer | undefined {
     const { governor, admission } = this
     governor.tick()
     let writers = 1
@@ -298,7 +312,7 @@ export class Engine {
     const share = Math.floor(admission.limitBytes / 2 / writers)
     // Without a log there is nothing to gain by sealing early: what fits is never written.
     const size = isScratch ? Infinity : arenaSizeAbove(governor.sizer.sizeBytes)
-    const want = Math.max(leastBytes, Math.min(size, Math.max(share, SMALLEST_ARENA_BYTES)))
+    const want = Math.max(leastBytes, Math.min(size, Math.max(share, SMALLEST_ARENA_BYTES), mostBytes))
     const buffer = admission.take(store, want, leastBytes)
     if (buffer !== undefined && buffer.byteLength >= want / 2) return buffer
     this.makeRoom()

@@ -94,6 +94,20 @@ test('a manifest', () => {
   assert.deepEqual(decodeVersion(Buffer.from(MANIFEST), 7, '/manifest-00000007', KERNELS), VERSION)
 })
 
+const OFFSET_MANIFEST = `SPILLWAY MANIFEST 2
+{"number":7,"epoch":2,"lastSeq":258,"logFloor":5,"nextFile":9,"nextRun":3,"strategy":{"name":"leveled","parameters":{"multiplier":10}},"ahead":[[300,304]],"runs":[{"id":2,"level":0,"tables":[[8,700,5,1,299]]}]}
+cba1a7d16195f5f2
+`
+
+test('the manifest of a store with tables of a large transaction', () => {
+  const { runs: _, ...rest } = VERSION
+  const version: Version = {
+    ...rest, ahead: [[300, 304]], runs: [{ id: 2, level: 0, tables: [{ fileNumber: 8, fileBytes: 700, entries: 5, deletes: 1, seqOffset: 299 }] }],
+  }
+  assert.equal(Buffer.from(encodeVersion(version, KERNELS)).toString(), OFFSET_MANIFEST)
+  assert.deepEqual(decodeVersion(Buffer.from(OFFSET_MANIFEST), 7, '/manifest-00000007', KERNELS), version)
+})
+
 const CLOSED_MANIFEST = `SPILLWAY MANIFEST 1
 {"number":7,"epoch":2,"lastSeq":258,"logFloor":5,"nextFile":9,"nextRun":3,"strategy":{"name":"leveled","parameters":{"multiplier":10}},"runs":[],"closed":{"lastSeq":261,"logs":[[5,224]]}}
 3006f8d59d741a7e

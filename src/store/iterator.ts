@@ -22,6 +22,7 @@ import { readError } from './io-error.ts'
 import { isEmptyRange } from './range.ts'
 import { decodeValue, valueLength } from './reader.ts'
 import { Scan } from './scan.ts'
+import type { EntryScan } from './scan.ts'
 import type { Snapshot } from './snapshots.ts'
 
 /** @internal */
@@ -34,6 +35,18 @@ export interface IteratorPlan {
   /** Where `seek` targets are encoded. */
   encodeTarget: (target: unknown) => Uint8Array
   snapshotSeq: number
+  /** Of a transaction: what it has written lies over the store. */
+  overlay?: ScanOverlay
+}
+
+/** @internal */
+export interface ScanOverlay {
+  /** Change when a scan has to be made anew, and when it has to look up its place again. */
+  readonly shape: number
+  readonly lastSeq: number
+  open(snapshotSeq: number, reverse: boolean): EntryScan
+  /** The iterator is closed. */
+  close(): void
 }
 
 /** Of a chunk: entries at first and at most, bytes of keys and values, and what the entries take when decoded. */
@@ -59,7 +72,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   readonly #core: Core
   readonly #plan: IteratorPlan
   readonly #snapshot: Snapshot
-  #scan: Scan | undefined
+  #scan: EntryScan | undefined
   /** Writes the scan has seen: the memtable cursor does not survive a change. */
   #scanSeq = 0
   /** Where to go on; undefined: where the range begins. */
@@ -178,6 +191,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     this.#dropChunk()
     engine.idleScans.delete(this.#release)
     this.#snapshot.close()
+    this.#plan.overlay?.close()
     iterators.delete(this)
     engine.iteratorObjects.change(-this.#objectBytes)
     this.#place = this.#chunkPlace = undefined
@@ -334,7 +348,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
    * Call `take` for one entry after the other until it refuses one, says that it was the last, or nothing is left. After an
    * error the iterator stands where it stood before the call.
    */
-  #walk(take: (scan: Scan) => number): void {
+  #walk(take: (scan: EntryScan) => number): void {
     this.#check()
     if (this.#done) return
     if (this.#left <= 0) {
@@ -355,7 +369,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     }
   }
 
-  #walkOn(take: (scan: Scan) => number): void {
+  #walkOn(take: (scan: EntryScan) => number): void {
     const scan = this.#placeScan()
     const { range, reverse } = this.#plan
     const bound = reverse ? range.start : range.end
@@ -395,19 +409,23 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   }
 
   /** A scan that stands on the next entry. */
-  #placeScan(): Scan {
+  #placeScan(): EntryScan {
     const core = this.#core
     core.engine.idleScans.delete(this.#release)
     core.windows.holders.delete(this.#closeScan)
     let scan = this.#scan
-    if (scan !== undefined && scan.shape === core.shape && this.#scanSeq === core.lastSeq) return scan
-    if (scan !== undefined && scan.shape !== core.shape) {
+    const { overlay } = this.#plan
+    // Both only grow.
+    const shape = core.shape + (overlay?.shape ?? 0)
+    const seq = core.lastSeq + (overlay?.lastSeq ?? 0)
+    if (scan !== undefined && scan.shape === shape && this.#scanSeq === seq) return scan
+    if (scan !== undefined && scan.shape !== shape) {
       this.#closeScan()
       scan = undefined
     }
     const { reverse, snapshotSeq } = this.#plan
-    scan ??= this.#scan = new Scan(core, snapshotSeq, reverse)
-    this.#scanSeq = core.lastSeq
+    scan ??= this.#scan = overlay?.open(snapshotSeq, reverse) ?? new Scan(core, snapshotSeq, reverse)
+    this.#scanSeq = seq
     scan.seek(this.#startKey())
     return scan
   }

@@ -6,7 +6,7 @@
  * 2. While the tree is so far behind that writers must stop, none is sealed before a merge has ended.
  * 3. A store that has nothing in memory holds no arena that somebody else asks for.
  */
-import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { SpillwayError } from '../base/errors.ts'
 import { STEP_BYTES } from '../compaction/jobs.ts'
 import { SMALLEST_ARENA_BYTES } from './arenas.ts'
 import type { Background } from './background.ts'
@@ -21,6 +21,16 @@ import type { StallCause } from './types.ts'
 const LOG_PER_ARENA = 4
 /** For each byte of memtable so many bytes of flush and merge, where those have no thread of their own. */
 const HELP_PER_BYTE = 4
+
+/** No memtable has room for all operations of a call: they have to go to tables (`transaction-commit.ts`). */
+export class BatchTooLarge extends SpillwayError {
+  constructor(operations: number, capacityBytes: number) {
+    super(
+      'SPILLWAY_INVALID_ARGUMENT', `a batch of ${operations} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget`,
+      { details: { operations, capacityBytes } },
+    )
+  }
+}
 
 /** The group of writes that is in the log buffer and not yet in the memtable. */
 export interface PendingGroup extends LogBufferOwner {
@@ -111,10 +121,7 @@ export class MemtableExchange {
         engine.admission.give(active.buffer)
         return this.#takeArena(this.#neededBytes)
       }
-      throw invalidArgument(
-        `a batch of ${count} operations does not fit a memtable of ${capacityBytes} bytes. Split it, or open the store with a larger budget (a memtable is at most the power of two below a quarter of it)`,
-        { operations: count, capacityBytes },
-      )
+      throw new BatchTooLarge(count, capacityBytes)
     }
     if (!active.isPlaceholder) {
       if (!this.canSeal) return false
@@ -180,7 +187,7 @@ export class MemtableExchange {
   }
 
   #takeArena(leastBytes: number): boolean {
-    const buffer = this.#core.engine.takeArena(this, leastBytes, this.#core.settings.isScratch)
+    const buffer = this.#core.engine.takeArena(this, leastBytes, this.#core.settings)
     if (buffer === undefined) return false
     this.#replaceActive(buffer)
     return buffer.byteLength >= leastBytes

@@ -9,19 +9,33 @@
  */
 import { Hit, KIND_DELETE, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { hashKey } from '../base/hash.ts'
+import type { BlockSource } from '../table/block/block-source.ts'
 import { decodeValueReference, readValueFile, readValueText } from '../table/value-file.ts'
 import type { Core } from './core.ts'
 import type { LargeValue, Transcoder } from './encoding.ts'
 import type { MemtableSlot } from './memtables.ts'
+import type { Tree } from './tree.ts'
+
+/** What a point read looks at: a store, or what a transaction has written. */
+export interface ReadView {
+  readonly active: MemtableSlot
+  /** Oldest first. */
+  readonly sealed: readonly MemtableSlot[]
+  readonly tree: Tree
+  readonly blocks: BlockSource
+}
 
 export class Reader {
-  readonly #core: Core
+  readonly #core: ReadView
   readonly #hit = new Hit()
   #cover = 0
 
-  constructor(core: Core) {
+  constructor(core: ReadView) {
     this.#core = core
   }
+
+  /** After `find`: whether there is anything of the key at all, if only that it was deleted. */
+  get touched(): boolean { return this.#hit.seq > 0 || this.#cover > 0 }
 
   /** The visible value of a key, as views that hold until the next read or write; undefined if there is none. */
   find(key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
@@ -29,18 +43,17 @@ export class Reader {
     const hit = this.#hit
     hit.seq = 0
     this.#cover = 0
-    if (!this.#inMemtable(core.active, key, start, end, snapshotSeq)) {
-      let done = false
-      for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
-      if (!done) {
-        core.blocks.gets++
-        this.#cover = core.tree.get(core.blocks, key, start, end, hashKey(key, start, end), snapshotSeq, this.#cover, hit)
-      }
+    let done = this.#inMemtable(core.active, key, start, end, snapshotSeq)
+    for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
+    const { newestSeq } = core.tree
+    if (hit.seq < newestSeq && this.#cover < newestSeq) {
+      core.blocks.gets++
+      this.#cover = core.tree.get(core.blocks, key, start, end, hashKey(key, start, end), snapshotSeq, this.#cover, hit)
     }
     return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
   }
 
-  /** True when nothing older can matter: memtables are strictly newer than all that comes after them. */
+  /** True when nothing in older memtables can matter. Tables of a large transaction may be newer than a memtable. */
   #inMemtable(slot: MemtableSlot, key: Uint8Array, start: number, end: number, snapshotSeq: number): boolean {
     const ranges = slot.ranges
     if (ranges.size > 0) this.#cover = Math.max(this.#cover, ranges.coveringSeq(key, start, end, snapshotSeq))

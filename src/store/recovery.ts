@@ -17,6 +17,7 @@ import { KIND_VALUE_FILE } from '../base/cursor.ts'
 import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
 import { parseName } from '../base/file-names.ts'
+import { nextLogged } from '../manifest/version.ts'
 import type { ClosedRecord, Version } from '../manifest/version.ts'
 import { VALUE_REFERENCE_BYTES, decodeValueReference, verifyValueFile } from '../table/value-file.ts'
 import type { Background } from './background.ts'
@@ -153,7 +154,7 @@ function checkClosed(core: Core, base: Version, closed: ClosedRecord, numbers: r
           return true
         },
       )
-      expected = nextSeq ?? expected
+      expected = nextSeq === undefined ? expected : nextLogged(base, nextSeq - 1)
       const bytes = closedBytes.get(number) ?? 0
       if (endOffset < bytes) throw new CorruptionError(path, endOffset, `the store was closed with ${bytes} bytes in this log segment, of which ${endOffset} are left`)
     } finally {
@@ -186,7 +187,7 @@ function replay(core: Core, background: Background, files: readonly StoredFile[]
       file.syncSync()
       const contents = readLog(file, number, buffer, core.kernels, core.host.bootId(), expected, (seq, kind, bytes, keyStart, keyEnd, valueStart, valueEnd) => {
         if (seq <= recoveredSeq) return
-        if (seq !== core.lastSeq + 1) throw missing(path, seq, core.lastSeq)
+        if (seq !== nextLogged(core.version, core.lastSeq)) throw missing(path, seq, core.lastSeq)
         if (kind === KIND_VALUE_FILE && valueEnd - valueStart !== VALUE_REFERENCE_BYTES) {
           throw new CorruptionError(path, 0, `the reference to a large value has ${valueEnd - valueStart} bytes, expected ${VALUE_REFERENCE_BYTES}`)
         }
@@ -196,13 +197,22 @@ function replay(core: Core, background: Background, files: readonly StoredFile[]
         operations++
       }, recoveredSeq + 1, (seq, kind, bytes, valueStart, valueEnd) =>
         seq <= recoveredSeq || kind !== KIND_VALUE_FILE || isValueWhole(core, bytes, valueStart, valueEnd))
-      expected = contents.nextSeq ?? expected
+      // A large transaction ends the segment before it: its sequence numbers are in no segment.
+      expected = contents.nextSeq === undefined ? expected : nextLogged(core.version, contents.nextSeq - 1)
       droppedBytes += contents.droppedBytes
       if (contents.operations === 0) unneeded.push(number)
       else if (contents.droppedBytes > 0) cuts.push({ number, endOffset: contents.endOffset })
     } finally {
       file.close()
     }
+  }
+  core.lastSeq = nextLogged(core.version, core.lastSeq) - 1
+  const lost = core.version.ahead?.find(([first]) => first > core.lastSeq)
+  if (lost !== undefined) {
+    throw new CorruptionError(
+      core.manifests.newestPath, 0,
+      `the log ends at sequence number ${core.lastSeq}, but tables hold a transaction that began at ${lost[0]}, and what was written before it was durable then`,
+    )
   }
   // Only now that all of the log proved to be consistent is anything of it given up: from its end, so that whenever this is
   // cut short the rest is a beginning of the history still.

@@ -1,16 +1,17 @@
 /** `db.stats()` and `db.verify()`. */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { HostFile } from '../host/host.ts'
+import { nextLogged } from '../manifest/version.ts'
 import { verifyValueFile } from '../table/value-file-reader.ts'
 import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
 import { readError } from './io-error.ts'
 import type { RecoveryReport } from './recovery.ts'
-import type { StoreStats, VerifyReport } from './types.ts'
+import type { StoreStats, TransactionReport, VerifyReport } from './types.ts'
 import type { Writer } from './writer.ts'
 
-export function statsOf(core: Core, committer: Committer, writer: Writer, recovery: RecoveryReport): StoreStats {
+export function statsOf(core: Core, committer: Committer, writer: Writer, recovery: RecoveryReport, transactions: TransactionReport): StoreStats {
   const { counters, tree, version, snapshots } = core
   const { hits, misses, blocks, bytes } = core.cache.stats()
   const { logBytes, flushBytes, mergeBytes, valueFileBytes: valueBytes, userBytes, operations } = counters
@@ -44,6 +45,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
     unflushedBytes: [core.active, ...core.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
     governor: core.engine.governor.report(),
     cache: { hits, misses, blocks, bytes, compressed: core.cache.secondStats() },
+    transactions,
     snapshots: {
       open: snapshots.size,
       ...(oldest === undefined ? {} : { oldestSeq: oldest.seq, oldestAgeMs: core.host.clock.nowMs() - oldest.openedMs }),
@@ -88,7 +90,8 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
       if (bytes === undefined) return
       report.logs++
       report.bytes += bytes
-      expectedSeq = verifyLog(core, path, number, bytes, expected)
+      const nextSeq = verifyLog(core, path, number, bytes, expected)
+      expectedSeq = nextSeq === undefined ? undefined : nextLogged(core.version, nextSeq - 1)
     })
   }
   for (const number of [...core.tables.readers.keys()]) {

@@ -23,8 +23,10 @@ import { RunCursor } from '../compaction/run-cursor.ts'
 import type { Lease } from '../memory/budget.ts'
 import { windowBytes } from '../memory/windows.ts'
 import type { WindowPool } from '../memory/windows.ts'
+import type { BlockSource } from '../table/block/block-source.ts'
 import type { TableReader } from '../table/table-reader.ts'
-import type { Core } from './core.ts'
+import type { MemtableSlot } from './memtables.ts'
+import type { Tree } from './tree.ts'
 
 /** Measured: a scan with the cursors of two memtables. */
 const SCAN_OBJECTS_BYTES = 2048
@@ -33,7 +35,35 @@ const RUN_OBJECTS_BYTES = 3584
 /** Keys and values up to this fit the scan's own buffers. */
 const SMALL_BYTES = 256
 
-export class Scan {
+/** What a scan looks at: a store, or what a transaction has written. */
+export interface ScanView {
+  readonly shape: number
+  readonly active: MemtableSlot
+  readonly sealed: readonly MemtableSlot[]
+  readonly tree: Tree
+  readonly blocks: BlockSource
+  readonly windows: WindowPool
+  readonly settings: { readonly blockBytes: number }
+}
+
+/** An entry after the other, forward or backward. */
+export interface EntryScan {
+  readonly shape: number
+  readonly key: Uint8Array
+  readonly keyLength: number
+  readonly valid: boolean
+  readonly kind: number
+  readonly value: Uint8Array
+  readonly valueStart: number
+  readonly valueEnd: number
+  readonly heldBytes: number
+  readonly isNarrow: boolean
+  seek(key: Uint8Array | undefined): void
+  advance(): void
+  close(): void
+}
+
+export class Scan implements EntryScan {
   /** The entry it stands on. */
   key = new Uint8Array(SMALL_BYTES)
   keyLength = 0
@@ -43,7 +73,7 @@ export class Scan {
   valueStart = 0
   valueEnd = 0
   readonly shape: number
-  readonly #core: Core
+  readonly #core: ScanView
   readonly #windows: WindowPool
   /** Of the memtables. */
   readonly #memory: Cursor[] = []
@@ -52,6 +82,7 @@ export class Scan {
   readonly #ranges: RangeLookup[] = []
   readonly #snapshotSeq: number
   readonly #reverse: boolean
+  readonly #showsDeletes: boolean
   #merge: MergeCursor
   /** Empty when the scan is narrow. */
   #runs: RunCursor[] = []
@@ -63,7 +94,9 @@ export class Scan {
   /** Backward: the versions of `key` are being looked through. */
   #undecided = false
 
-  constructor(core: Core, snapshotSeq: number, reverse: boolean) {
+  /** `showsDeletes`: a key whose newest version is a deletion is seen too, for whoever lays this over something else. */
+  constructor(core: ScanView, snapshotSeq: number, reverse: boolean, showsDeletes = false) {
+    this.#showsDeletes = showsDeletes
     this.shape = core.shape
     this.#core = core
     this.#windows = core.windows
@@ -87,6 +120,12 @@ export class Scan {
 
   /** It stands on the reserve: whoever keeps it keeps others from reading, and a new one may do better. */
   get isNarrow(): boolean { return this.#reread !== undefined }
+
+  /** Whether a range tombstone that is visible here covers a key. */
+  covers(key: Uint8Array, length: number): boolean {
+    for (const ranges of this.#ranges) if (ranges.coveringSeq(key, 0, length, Math.min(this.#snapshotSeq, MAX_SEQ)) > 0) return true
+    return false
+  }
 
   /** To the first visible entry: at or after the key (forward), before it (backward); undefined: from the end of the order. */
   seek(key: Uint8Array | undefined): void {
@@ -181,7 +220,7 @@ export class Scan {
       }
       // The first version that is not too new decides for its key.
       this.#takeKey(entry)
-      if (entry.kind !== KIND_DELETE && !this.#isCovered(entry)) {
+      if ((entry.kind !== KIND_DELETE || this.#showsDeletes) && !this.#isCovered(entry)) {
         if (entry === this.#reread) this.#reread.loadValue()
         this.kind = entry.kind
         this.value = entry.value
@@ -217,7 +256,7 @@ export class Scan {
       do {
         const entry = merge.current
         if (entry.seq <= this.#snapshotSeq) {
-          visible = entry.kind !== KIND_DELETE && !this.#isCovered(entry)
+          visible = (entry.kind !== KIND_DELETE || this.#showsDeletes) && !this.#isCovered(entry)
           if (visible) this.#keep(entry)
         }
         merge.advance()

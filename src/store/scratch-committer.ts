@@ -72,6 +72,10 @@ export class ScratchCommitter implements Appender, PendingGroup {
   acknowledgement(): Promise<void> { return DONE }
   commitGroup(): undefined { return undefined }
   commitPending(): void {}
+
+  /** One operation fits a memtable: none becomes tables of its own. */
+  endSegment(): void {}
+  skipTo(): void {}
   syncNow(): void {}
   vacate(): void {}
 

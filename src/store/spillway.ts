@@ -30,8 +30,12 @@ import type { RecoveryReport } from './recovery.ts'
 import { statsOf, verifyStore } from './report.ts'
 import { Scan } from './scan.ts'
 import type { Snapshot } from './snapshots.ts'
+import { Conflicts } from './transaction-conflicts.ts'
+import type { Transaction } from './transaction.ts'
+import { Transactions } from './transactions.ts'
 import type {
-  BatchOperation, Durability, IteratorOptions, OpenOptions, RangeOptions, ReadOptions, StoreStats, VerifyReport, WriteOptions,
+  BatchOperation, BeginOptions, Durability, IteratorOptions, OpenOptions, RangeOptions, ReadOptions, StoreStats, TransactionOptions, VerifyReport,
+  WriteOptions,
 } from './types.ts'
 import { Writer } from './writer.ts'
 
@@ -63,6 +67,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   readonly #valueScratch = new Scratch(VALUE_SCRATCH_BYTES, true)
   readonly #targetScratch = new Scratch(KEY_SCRATCH_BYTES)
   readonly #single = new SingleOperation()
+  readonly #transactions: Transactions
   #closing: Promise<void> | undefined
 
   private constructor(core: Core, background: Background, committer: Committer, writer: Writer, recovery: RecoveryReport) {
@@ -87,6 +92,11 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       },
     }
     core.engine.admit(this.#tenant)
+    this.#transactions = new Transactions({
+      core, background, committer, writer, conflicts: new Conflicts(core), reader: this.#reader,
+      keyScratch: this.#keyScratch, valueScratch: this.#valueScratch, targetScratch: this.#targetScratch,
+      settle: () => this.#settle(), letGo: () => this.#letGo(), counters: { committed: 0, conflicts: 0 },
+    })
   }
 
   /**
@@ -198,6 +208,21 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     } finally {
       this.#letGo()
     }
+  }
+
+  /**
+   * Run a function in a transaction, and commit what it wrote: all of it or nothing. It reads the store as of its start, with its
+   * own writes on top, and may write more than fits in memory. When somebody else has written meanwhile what it writes, or has read
+   * with `getForUpdate`, the function is run again, up to `retries` times (default 5), and then it is CONFLICT. What it throws
+   * aborts the transaction. Resolves to what the function returns.
+   */
+  transaction<T>(work: (transaction: Transaction<K, V>) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
+    return this.#transactions.run(work, options)
+  }
+
+  /** A transaction to commit or abort by hand; `await using` aborts one that was not committed. It holds a snapshot while it is open. */
+  async begin(options?: BeginOptions): Promise<Transaction<K, V>> {
+    return this.#transactions.begin<K, V>(options)
   }
 
   // ---- reading
@@ -337,7 +362,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   stats(): StoreStats {
     this.#core.checkOpen()
-    return statsOf(this.#core, this.#committer, this.#writer, this.#recovery)
+    return statsOf(this.#core, this.#committer, this.#writer, this.#recovery, this.#transactions.report())
   }
 
   get directory(): string { return this.#core.directory }
@@ -357,6 +382,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
     if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await this.#writer.flush().catch(() => {})
     core.closing = true
+    for (const transaction of [...core.transactions]) transaction.abandon()
     for (const iterator of [...core.iterators]) iterator.closeSync()
     core.snapshots.closeAll()
     this.#writer.close()

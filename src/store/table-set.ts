@@ -47,7 +47,7 @@ export class TableSet {
         tableMemory.take(bytes - taken)
         taken = bytes
       }
-      const reader = TableReader.open(file, fileNumber, kernels, { admit })
+      const reader = TableReader.open(file, fileNumber, kernels, { admit, seqOffset: record.seqOffset ?? 0 })
       if (reader.properties.entries !== record.entries) {
         throw new CorruptionError(file.path, 0, `the table holds ${reader.properties.entries} entries, the manifest says ${record.entries}`)
       }

@@ -26,6 +26,8 @@ export class Tree {
   readonly debtBytes: number
   readonly tableBytes: number
   readonly tableCount: number
+  /** Of all runs. Large transactions bring tables that may be newer than what is in a memtable. */
+  readonly newestSeq: number
   readonly #tried = new Hit()
 
   /** `before`: the tree before it. Runs that are the same in both are taken over. */
@@ -33,6 +35,7 @@ export class Tree {
     const known = new Map(before?.runs.map(run => [run.record, run]))
     const runs = version.runs.map(record => known.get(record) ?? new Run(record, readers))
     this.runs = runs.sort((a, b) => b.maxSeq - a.maxSeq || b.id - a.id)
+    this.newestSeq = runs[0]?.maxSeq ?? 0
     const view = this.view(NO_HIDDEN)
     this.runCount = strategy.runCount(view)
     this.debtBytes = strategy.debtBytes(view)

@@ -62,6 +62,33 @@ export interface WriteOptions<K = any, V = any> {
   valueEncoding?: Encoding<V>
 }
 
+export type TransactionWriteOptions<K = any, V = any> = Pick<WriteOptions<K, V>, 'keyEncoding' | 'valueEncoding'>
+export type TransactionReadOptions<K = any, V = any> = Pick<ReadOptions<K, V>, 'keyEncoding' | 'valueEncoding'>
+
+export interface BeginOptions {
+  /** What its commit survives. One that had to go to tables always survives the machine. Default: the store's. */
+  durability?: Durability
+  /** Once aborted, everything in the transaction and its commit fail with ABORTED, and nothing of it is written. */
+  signal?: AbortSignal
+}
+
+export interface TransactionOptions extends BeginOptions {
+  /** How often the function is run again after a conflict. Default 5. */
+  retries?: number
+}
+
+export interface TransactionReport {
+  open: number
+  /** What open ones have written, in memory and in tables; of that, what is in tables. */
+  bytes: number
+  tableBytes: number
+  /** Of the one that has been open longest. */
+  oldestAgeMs?: number
+  /** Since the store was opened. */
+  committed: number
+  conflicts: number
+}
+
 export interface ReadOptions<K = any, V = any> {
   /** Read as of this snapshot. */
   snapshot?: Snapshot
@@ -162,6 +189,7 @@ export interface StoreStats {
   governor: GovernorReport
   /** Blocks in memory; `compressed`: the second level, which holds them as they are stored. */
   cache: { hits: number, misses: number, blocks: number, bytes: number, compressed: SecondLevelStats }
+  transactions: TransactionReport
   snapshots: { open: number, oldestSeq?: number, oldestAgeMs?: number }
   iterators: number
   recovery: { logSegments: number, operations: number, droppedBytes: number, orphansRemoved: number, elapsedMs: number }

@@ -13,18 +13,23 @@ import { SpillwayError } from '../base/errors.ts'
 import type { Background } from './background.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
+import { ioError } from './io-error.ts'
+import { BatchTooLarge } from './memtable-exchange.ts'
 import type { MemtableExchange } from './memtable-exchange.ts'
 import type { Operations } from './operations.ts'
 import type { Stalls } from './stalls.ts'
+import { writeLargeBatch } from './transaction-commit.ts'
+import { TransactionTables } from './transaction-tables.ts'
 import type { Durability } from './types.ts'
 import { WriteQueue, abortedError } from './write-queue.ts'
+import type { QueuedWrite } from './write-queue.ts'
 
 /** Waits in a row that nobody could end, before a write is told so. */
 const MOST_FRUITLESS = 24
 
 /** What a writer needs of `commit.ts`, or of its twin without a log. */
 export type Appender = Pick<Committer,
-  'stalls' | 'exchange' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'syncNow'>
+  'stalls' | 'exchange' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'endSegment' | 'skipTo' | 'syncNow'>
 
 export class Writer {
   readonly #core: Core
@@ -38,6 +43,10 @@ export class Writer {
   #fruitless = 0
   /** The last fruitless wait made other stores retry their flushes: that they end is no progress by itself. */
   #retried = false
+
+  /** A call that no memtable has room for stands first in the line. */
+  #largeHead: QueuedWrite | undefined
+  #isSpilling = false
 
   constructor(core: Core, background: Background, committer: Appender) {
     this.#core = core
@@ -55,7 +64,15 @@ export class Writer {
   write(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
     this.#core.checkWritable()
     if (signal?.aborted === true) throw abortedError(signal)
-    if (this.#queue.length === 0 && this.#committer.tryAppend(operations, durability)) {
+    let appended: boolean
+    try {
+      appended = this.#queue.length === 0 && this.#committer.tryAppend(operations, durability)
+    } catch (error) {
+      if (!(error instanceof BatchTooLarge)) throw error
+      this.#spill(operations)
+      return Promise.resolve()
+    }
+    if (appended) {
       if (!this.#commitScheduled) {
         this.#commitScheduled = true
         this.#core.host.scheduler.microtask(this.#commitSoon)
@@ -68,6 +85,21 @@ export class Writer {
     return this.#enqueue(operations, durability, signal)
   }
 
+  /** The same, if there is room now; undefined: nothing was written, and nobody waits. */
+  tryNow(operations: Operations, durability: Durability): Promise<void> | undefined {
+    this.#core.checkWritable()
+    if (this.#queue.length > 0) return undefined
+    if (!this.#committer.tryAppend(operations, durability)) {
+      this.#endIfNobodyWaits()
+      return undefined
+    }
+    if (!this.#commitScheduled) {
+      this.#commitScheduled = true
+      this.#core.host.scheduler.microtask(this.#commitSoon)
+    }
+    return this.#committer.acknowledgement(durability)
+  }
+
   writeSync(operations: Operations, durability: Durability, signal: AbortSignal | undefined): void {
     const core = this.#core
     const committer = this.#committer
@@ -75,10 +107,14 @@ export class Writer {
     if (signal?.aborted === true) throw abortedError(signal)
     try {
       while (this.#queue.length > 0) {
-        this.#waitInside()
+        this.#waitOrSpill()
         this.#drain()
       }
       while (!committer.tryAppend(operations, durability)) this.#waitInside()
+    } catch (error) {
+      if (!(error instanceof BatchTooLarge)) throw error
+      this.#spill(operations)
+      return
     } finally {
       this.#endIfNobodyWaits()
     }
@@ -135,7 +171,7 @@ export class Writer {
     // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
     while (engine.queuedBytes > core.plan.queueBytes && queue.length > 0) {
       try {
-        this.#waitInside()
+        this.#waitOrSpill()
       } catch (error) {
         this.#fail(error as Error)
       }
@@ -146,7 +182,7 @@ export class Writer {
   }
 
   #drain(): void {
-    if (this.#core.closed) return
+    if (this.#core.closed || this.#isSpilling || (this.#largeHead !== undefined && this.#largeHead === this.#queue.first)) return
     const queue = this.#queue
     const committer = this.#committer
     const failed = this.#flushError
@@ -156,6 +192,12 @@ export class Writer {
       try {
         appended = committer.tryAppend(write.operations, write.durability)
       } catch (error) {
+        if (error instanceof BatchTooLarge) {
+          // Not from inside the end of a job.
+          this.#largeHead = write
+          this.#core.host.scheduler.soon(this.#spillHead)
+          break
+        }
         queue.shift().deferred.reject(error as Error)
         continue
       } finally {
@@ -171,6 +213,46 @@ export class Writer {
     committer.commitGroup()
     this.#endIfNobodyWaits()
     this.#checkSoon()
+  }
+
+  /** Write what no memtable has room for to tables of its own, in this call. */
+  #spill(operations: Operations): void {
+    const core = this.#core
+    const tables = new TransactionTables(core, this.#background)
+    this.#isSpilling = true
+    try {
+      writeLargeBatch({ core, background: this.#background, committer: this.#committer }, tables, operations)
+    } catch (error) {
+      throw ioError(error, 'writing a large batch')
+    } finally {
+      this.#isSpilling = false
+      tables.discard()
+    }
+  }
+
+  readonly #spillHead = (): void => {
+    const write = this.#largeHead
+    if (write === undefined || this.#core.closing || this.#isSpilling) return
+    this.#largeHead = undefined
+    // It may have been aborted.
+    if (write === this.#queue.first) {
+      let failure: Error | undefined
+      try {
+        this.#spill(write.operations)
+      } catch (error) {
+        failure = error as Error
+      }
+      // A signal's listener cannot run in between.
+      const { deferred } = this.#queue.shift()
+      if (failure === undefined) deferred.resolve()
+      else deferred.reject(failure)
+    }
+    this.#drain()
+  }
+
+  #waitOrSpill(): void {
+    if (this.#largeHead !== undefined && this.#largeHead === this.#queue.first) this.#spillHead()
+    else this.#waitInside()
   }
 
   #fail(error: Error): void {

@@ -60,8 +60,8 @@ export class ResidentProperties implements TableProperties {
   readonly blocks: number
   readonly rawKeyBytes: number
   readonly rawValueBytes: number
-  readonly minSeq: number
-  readonly maxSeq: number
+  minSeq: number
+  maxSeq: number
   readonly valueFiles: readonly number[]
   readonly #bytes: Uint8Array
   /** Where the first key begins, and where each of the four ends. An absent one has no length. */
@@ -95,6 +95,12 @@ export class ResidentProperties implements TableProperties {
     this.#lastEnd = append(properties.lastKey, bytes, this.#firstEnd)
     this.#startEnd = append(properties.rangeStart, bytes, this.#lastEnd)
     this.#end = append(properties.rangeEnd, bytes, this.#startEnd)
+  }
+
+  /** Add so much to its sequence numbers. */
+  shift(by: number): void {
+    this.minSeq += by
+    this.maxSeq += by
   }
 
   get hasEntries(): boolean { return this.entries > 0 }

@@ -24,14 +24,16 @@ export class RangeRecords {
   readonly #loader: StoredBlockReader
   readonly #handles: Uint32Array
   readonly #windows: WindowPool | undefined
+  readonly #seqOffset: number
   #nextBlock = 0
   #left = 0
 
-  constructor(table: BlockFile, kernels: Kernels, blocks: ListBlocks, windows?: WindowPool) {
+  constructor(table: BlockFile, kernels: Kernels, blocks: ListBlocks, windows?: WindowPool, seqOffset = 0) {
     this.#table = table
     this.#loader = new StoredBlockReader(kernels)
     this.#handles = blocks.handles
     this.#windows = windows
+    this.#seqOffset = seqOffset
   }
 
   /** To the next one; false when there is none. Throws CorruptionError, and BUDGET_TOO_SMALL without room for its block. */
@@ -43,7 +45,7 @@ export class RangeRecords {
     const { bytes } = this
     const at = this.end
     this.#left--
-    this.seq = readU64(bytes, at)
+    this.seq = readU64(bytes, at) + this.#seqOffset
     this.start = at + RANGE_HEADER_BYTES
     this.split = this.start + readU32(bytes, at + 8)
     this.end = this.split + readU32(bytes, at + 12)

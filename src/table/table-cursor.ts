@@ -32,6 +32,7 @@ export class TableCursor implements Cursor {
   valueStart = 0
   valueEnd = 0
   readonly #table: TableReader
+  readonly #seqOffset: number
   readonly #source: BlockSource
   readonly #windows: WindowPool
   readonly #path: IndexPath
@@ -45,6 +46,7 @@ export class TableCursor implements Cursor {
   constructor(table: TableReader, source: BlockSource, windows: WindowPool, slot: Uint8Array<ArrayBuffer> | undefined) {
     this.#slot = slot
     this.#table = table
+    this.#seqOffset = table.seqOffset
     this.#source = source
     this.#windows = windows
     this.#path = new IndexPath(table)
@@ -199,7 +201,7 @@ export class TableCursor implements Cursor {
       this.keyStart = 0
       this.keyEnd = prefixLength + to - from
     }
-    this.seq = block.seq(i)
+    this.seq = block.seq(i) + this.#seqOffset
     this.kind = block.kind(i)
     this.valueStart = block.valueStart(i)
     this.valueEnd = block.valueEnd(i)

@@ -7,6 +7,8 @@
  * 2. Resident are only the top of the index, the properties and the packed range tombstones: `residentBytes`, in one array but
  *    for the tombstones. Filters, index partitions and data blocks come through a BlockSource.
  * 3. Before anything resident is allocated its owner is asked (`admit`).
+ * 4. Sequence numbers in the file count from `seqOffset` of the table's record (0 but for tables of large transactions): everything
+ *    that leaves the reader or its cursors has it added, so nobody else knows of it.
  *
  * Cost of a get: root (resident), filter partition, index partition, data block; of a miss, nearly always the first two.
  * The reader leases nothing: its owner accounts for `residentBytes`, and closes the file.
@@ -42,6 +44,8 @@ export interface TableReaderOptions {
   holdsRanges?: boolean
   /** Called before so many bytes in all are allocated for as long as the reader lives; throws when there is no room. May be called again with more. */
   admit?: (residentBytes: number) => void
+  /** Added to every sequence number in the file. Default 0. */
+  seqOffset?: number
 }
 
 export class TableReader implements BlockFile {
@@ -51,7 +55,9 @@ export class TableReader implements BlockFile {
   readonly fileNumber: number
   readonly properties: ResidentProperties
   /** Its range tombstones, for lookups. */
-  readonly ranges: RangeLookup
+  get ranges(): RangeLookup { return this.#ranges }
+  /** Added to every sequence number in the file. */
+  get seqOffset(): number { return this.#seqOffset }
   /** Bytes held in memory for as long as the reader is. */
   readonly residentBytes: number
   /** @internal Blocks lie in [0, blockEnd) of the file. */
@@ -61,13 +67,16 @@ export class TableReader implements BlockFile {
   /** @internal At least 1. */
   readonly rootLevel: number
   readonly #rootOffset: number
+  readonly #storedRanges: RangeLookup
+  #ranges: RangeLookup
+  #seqOffset = 0
 
   /** Check and read footer, top index, properties and range tombstones. Throws CorruptionError. */
   static open(file: HostFile, fileNumber: number, kernels: Kernels, options: TableReaderOptions = {}): TableReader {
     return new TableReader(file, fileNumber, kernels, options)
   }
 
-  private constructor(file: HostFile, fileNumber: number, kernels: Kernels, { holdsRanges = true, admit }: TableReaderOptions) {
+  private constructor(file: HostFile, fileNumber: number, kernels: Kernels, { holdsRanges = true, admit, seqOffset = 0 }: TableReaderOptions) {
     if (kernels.regionBytes < KERNEL_REGION_BYTES) {
       throw invalidArgument(`a table reader needs kernels with regions of ${KERNEL_REGION_BYTES} bytes, not ${kernels.regionBytes}`)
     }
@@ -98,7 +107,7 @@ export class TableReader implements BlockFile {
     if (valueFiles.length !== stored.valueFileCount) {
       throw this.#corrupt(propertiesOffset, `${valueFiles.length} value files are listed, not ${stored.valueFileCount}`)
     }
-    this.ranges = RangeSet.EMPTY
+    this.#storedRanges = RangeSet.EMPTY
     if (rangesBytes > 0 || properties.rangeDeletes > 0) {
       const blocks = rangeBlocks(this, loader, rangesOffset, rangesBytes)
       if (blocks.records !== properties.rangeDeletes) {
@@ -108,7 +117,7 @@ export class TableReader implements BlockFile {
         const { records, keyBytes, isSorted } = blocks
         residentBytes += isSorted ? FragmentList.bytesFor(records, keyBytes) : RangeSet.bytesFor(records, keyBytes)
         admit?.(residentBytes)
-        this.ranges = isSorted ? packRanges(this, loader, blocks) : RangeSet.of(readRanges(this, loader, rangesOffset, rangesBytes))
+        this.#storedRanges = isSorted ? packRanges(this, loader, blocks) : RangeSet.of(readRanges(this, loader, rangesOffset, rangesBytes))
       }
     }
 
@@ -129,6 +138,15 @@ export class TableReader implements BlockFile {
     this.root = rootLength === 0 ? EMPTY : resident
     this.properties = new ResidentProperties(properties, valueFiles, resident, rootLength)
     this.residentBytes = residentBytes
+    this.#ranges = this.#storedRanges
+    if (seqOffset !== 0) this.shift(seqOffset)
+  }
+
+  /** From now on this is added to every sequence number of the file. No cursor may be open. */
+  shift(seqOffset: number): void {
+    this.properties.shift(seqOffset - this.#seqOffset)
+    this.#seqOffset = seqOffset
+    this.#ranges = seqOffset === 0 || this.#storedRanges.size === 0 ? this.#storedRanges : new ShiftedRanges(this.#storedRanges, seqOffset)
   }
 
   /**
@@ -170,7 +188,7 @@ export class TableReader implements BlockFile {
     if (first < 0) return false
     for (let i = first; i < block.count; i++) {
       if (i > first && !block.hasKey(i, key, start, end)) return false
-      const seq = block.seq(i)
+      const seq = block.seq(i) + this.#seqOffset
       if (seq <= snapshotSeq) {
         fillHit(hit, block, i, seq)
         return true
@@ -187,7 +205,7 @@ export class TableReader implements BlockFile {
       this.#loadData(source, path.blockOffset, path.blockBytes)
       for (let i = 0; i < block.count; i++) {
         if (!block.hasKey(i, key, start, end)) return false
-        const seq = block.seq(i)
+        const seq = block.seq(i) + this.#seqOffset
         if (seq <= snapshotSeq) {
           fillHit(hit, block, i, seq)
           return true
@@ -222,7 +240,9 @@ export class TableReader implements BlockFile {
   /** All its range tombstones, in the order they were added, read from the file. An object each: for tools and tests. */
   readRanges(kernels: Kernels): RangeTombstone[] {
     const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
-    return readRanges(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
+    const ranges = readRanges(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
+    for (const range of ranges) range.seq += this.#seqOffset
+    return ranges
   }
 
   /** @internal Where its range tombstones lie, for reading them one block after the other. */
@@ -254,6 +274,24 @@ export class TableReader implements BlockFile {
 
   #corrupt(offset: number, what: string): CorruptionError {
     return new CorruptionError(this.file.path, offset, what)
+  }
+}
+
+/** The range tombstones of a table whose sequence numbers are shifted. */
+class ShiftedRanges implements RangeLookup {
+  readonly size: number
+  readonly #ranges: RangeLookup
+  readonly #seqOffset: number
+
+  constructor(ranges: RangeLookup, seqOffset: number) {
+    this.size = ranges.size
+    this.#ranges = ranges
+    this.#seqOffset = seqOffset
+  }
+
+  coveringSeq(key: Uint8Array, start: number, end: number, snapshotSeq: number): number {
+    const seq = this.#ranges.coveringSeq(key, start, end, snapshotSeq - this.#seqOffset)
+    return seq === 0 ? 0 : seq + this.#seqOffset
   }
 }
 

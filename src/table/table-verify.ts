@@ -201,7 +201,7 @@ class TableVerifier {
   }
 
   #checkProperties(): void {
-    const { properties } = this.#table
+    const { properties, seqOffset } = this.#table
     const footer = this.#footer
     const { rangeStart = EMPTY, rangeEnd = EMPTY } = properties
     const ranges = new RangeRecords(this.#table, this.#kernels, this.#table.rangeBlocks(this.#kernels))
@@ -219,8 +219,8 @@ class TableVerifier {
     this.#expect('data blocks', this.#blocks, properties.blocks)
     this.#expect('key bytes', this.#keyBytes, properties.rawKeyBytes)
     this.#expect('value bytes', this.#valueBytes, properties.rawValueBytes)
-    this.#expect('as smallest sequence number', empty ? 0 : this.#minSeq, properties.minSeq)
-    this.#expect('as largest sequence number', this.#maxSeq, properties.maxSeq)
+    this.#expect('as smallest sequence number', empty ? 0 : this.#minSeq, properties.minSeq - seqOffset)
+    this.#expect('as largest sequence number', this.#maxSeq, properties.maxSeq - seqOffset)
     this.#expect('value files', this.#valueFiles.size, properties.valueFiles.length)
     if (!properties.valueFiles.every((fileNumber) => this.#valueFiles.has(fileNumber))) {
       throw this.#corrupt(footer.propertiesOffset, 'other value files are listed than entries refer to')

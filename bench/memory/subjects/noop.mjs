@@ -9,7 +9,16 @@ class NoIterator {
   async* [Symbol.asyncIterator]() {}
 }
 
+class NoTransaction {
+  async put() {}
+  async get() {}
+  async commit() {}
+  async abort() {}
+}
+
 class NoStore {
+  async begin() { return new NoTransaction() }
+
   async put() {}
   async batch() {}
   async get() {}

@@ -23,6 +23,7 @@ export function nodeHost(): Host {
     bootId,
     collectGarbage,
     pressure: () => nodePressure.read(),
+    random: Math.random,
     memoryLimitBytes,
     lock: lockDirectory,
     runner: nodeRunner,

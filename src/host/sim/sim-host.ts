@@ -43,6 +43,8 @@ export class SimHost implements Host {
   /** How short of memory the machine is said to be. */
   readonly memory = new SimPressure()
   readonly #random: Random
+  /** A stream of its own, so that who asks for a number does not shift all others. */
+  readonly #dice: Random
   readonly #memoryLimitBytes: number
   readonly #epoch: number
   readonly #bootId: string
@@ -50,6 +52,7 @@ export class SimHost implements Host {
 
   constructor(options: SimOptions = {}) {
     this.#random = new Random(options.seed ?? 1)
+    this.#dice = new Random((options.seed ?? 1) ^ 0x5eed)
     this.disk = options.disk ?? new SimDisk()
     this.clock = this.scheduler = new SimTime()
     this.files = new SimFiles(this.disk, this.clock, this.#random.fork())
@@ -84,6 +87,8 @@ export class SimHost implements Host {
 
   /** Nothing here waits for it. */
   collectGarbage(): void {}
+
+  random(): number { return this.#dice.next32() / 2 ** 32 }
 
   memoryLimitBytes(): number {
     return this.#memoryLimitBytes

@@ -16,6 +16,8 @@ export interface BlockSource {
   bytes: Uint8Array
   start: number
   end: number
+  /** Point reads that looked into tables: each pays for every run there is. */
+  gets: number
   /** Throws CorruptionError. */
   load(table: TableReader, offset: number, storedBytes: number): void
 }
@@ -31,7 +33,6 @@ export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
   start = 0
   end = 0
-  /** Point reads that looked into tables: each pays for every run there is. */
   gets = 0
   readonly #cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
@@ -95,6 +96,7 @@ export class StreamedBlocks implements BlockSource {
   bytes: Uint8Array
   start = 0
   end = 0
+  gets = 0
   readonly #loader: StoredBlockReader
   readonly #ahead: Uint8Array<ArrayBuffer>
   #table: TableReader | undefined

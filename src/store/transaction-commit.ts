@@ -1,0 +1,191 @@
+/**
+ * How a transaction becomes part of the store, all of it or nothing.
+ *
+ * Small, and in memory still: one batch in the log, like any other. Otherwise its tables, which are complete, are named by the next
+ * manifest, all by the same one. They take the sequence numbers that come next, by an offset: each byte was written once.
+ *
+ * Invariants
+ * 1. What the store holds when it is checked is what the transaction follows: the last look and the commit are one synchronous step.
+ * 2. Before the manifest all that was written earlier is durable in the log; what is written later begins a new segment. So the gap
+ *    in the log's sequence numbers is between two segments, and whoever finds the manifest finds everything before it.
+ * 3. A failure before the manifest leaves no trace. If nobody knows whether it is there, the store takes no more writes, and the
+ *    tables stay for recovery to judge.
+ */
+import { manifestName } from '../base/file-names.ts'
+import type { Background } from './background.ts'
+import type { Committer } from './commit.ts'
+import type { Core } from './core.ts'
+import { BatchTooLarge } from './memtable-exchange.ts'
+import type { Operations } from './operations.ts'
+import type { ReadSet } from './read-set.ts'
+import { CommitWatch, ConflictError } from './transaction-conflicts.ts'
+import type { Conflicts } from './transaction-conflicts.ts'
+import { TransactionOperations } from './transaction-operations.ts'
+import type { TransactionTables } from './transaction-tables.ts'
+import { storedValue } from './transaction-values.ts'
+import type { Durability } from './types.ts'
+import type { Writer } from './writer.ts'
+
+/** A transaction of more than this in memory is written to a table: that is once instead of twice. */
+const SMALL_BYTES = 1024 * 1024
+/** Up to this it waits for room as a copy, without an arena of its own. */
+const PACKED_BYTES = 64 * 1024
+/** How often it tries to find room in the log and memtable before it becomes a table. */
+const MOST_TRIES = 4
+/** So many times what was written meanwhile may call for another check of everything. */
+const MOST_CHECKS = 4
+/** Ranges ahead of the log that a manifest may have; each goes with the flush that reaches it. */
+const MOST_AHEAD = 16
+
+export interface StoreParts {
+  readonly core: Core
+  readonly background: Background
+  readonly committer: Committer
+  readonly writer: Writer
+  readonly conflicts: Conflicts
+}
+
+/** Where work stops: for the event loop to turn, for a job to end, for a promise. */
+export type Step = 'turn' | 'job' | Promise<void>
+
+/** Commit what fits the log in one batch. False: it has to become a table. Throws ConflictError. */
+export async function commitSmall(
+  parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number, durability: Durability, signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const { core, background, writer, conflicts } = parts
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    if (!tables.isInMemory || tables.active.memtable.liveBytes > SMALL_BYTES || reads.tables !== undefined) return false
+    const operations: Operations = new TransactionOperations(tables.active)
+    const check = (checked: Operations): void => {
+      core.checkWritable()
+      for (const _ of conflicts.checkReads(reads, since));
+      conflicts.checkOperations(checked, since)
+    }
+    operations.prepare = () => check(operations)
+    let acknowledgement: Promise<void> | undefined
+    tables.freeze(true)
+    try {
+      acknowledgement = writer.tryNow(operations, durability)
+    } catch (error) {
+      if (error instanceof BatchTooLarge) return false
+      throw error
+    } finally {
+      tables.freeze(false)
+    }
+    if (acknowledgement !== undefined) {
+      const releaseValues = tables.releaseMemory()
+      try {
+        await acknowledgement
+      } finally {
+        releaseValues()
+      }
+      return true
+    }
+    if (operations.bytes <= PACKED_BYTES) {
+      const packed = operations.keep()
+      packed.prepare = () => check(packed)
+      const releaseValues = tables.releaseMemory()
+      try {
+        await writer.write(packed, durability, signal)
+      } finally {
+        releaseValues()
+      }
+      return true
+    }
+    await background.changed()
+    core.checkWritable()
+  }
+  return false
+}
+
+/** Commit it as tables: once the steps are done, it is. Throws ConflictError. */
+export function* commitTables(parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number): Generator<Step, void, void> {
+  const { core, committer, conflicts } = parts
+  for (const part of reads.tables === undefined ? [tables] : [tables, reads.tables]) {
+    part.finishing = true
+    while (!part.sealAll() || part.isBusy) yield 'job'
+  }
+  yield committer.syncLog()
+  while ((core.version.ahead?.length ?? 0) >= MOST_AHEAD && core.engine.isBusy) yield 'job'
+  const watch = new CommitWatch(tables, reads)
+  core.watchers.add(watch)
+  try {
+    committer.commitPending()
+    let checked = since
+    for (let checks = 0; ; checks++) {
+      const upTo = core.lastSeq
+      watch.missed = false
+      for (const _ of conflicts.checkReads(reads, checked)) yield 'turn'
+      for (const _ of conflicts.checkTables(tables, checked)) yield 'turn'
+      checked = upTo
+      committer.commitPending()
+      watch.check()
+      if (!watch.missed) break
+      if (checks === MOST_CHECKS) throw new ConflictError(tables.someKey())
+    }
+    installTables(parts, tables)
+  } finally {
+    core.watchers.delete(watch)
+  }
+}
+
+/** Whose tables are installed. */
+interface Installing extends Pick<StoreParts, 'core' | 'background'> {
+  readonly committer: Pick<Committer, 'commitPending' | 'endSegment' | 'skipTo'>
+}
+
+/** A batch that no memtable has room for, inside its call: nobody's writes come between. */
+export function writeLargeBatch(parts: Installing, tables: TransactionTables, operations: Operations): void {
+  const { core, background, committer } = parts
+  const waitInside = (): void => {
+    if (!background.waitInside()) tables.checkStuck()
+    core.checkWritable()
+  }
+  committer.commitPending()
+  for (let i = 0; i < operations.count; i++) {
+    operations.load(i)
+    const value = storedValue(core, operations)
+    const { key, keyStart, keyEnd } = operations
+    try {
+      while (!tables.tryWrite(value.kind, key, keyStart, keyEnd, value.bytes, value.start, value.end)) waitInside()
+    } catch (error) {
+      value.forget(core)
+      throw error
+    }
+  }
+  tables.finishing = true
+  while (!tables.sealAll() || tables.isBusy) waitInside()
+  operations.prepare?.()
+  installTables(parts, tables)
+}
+
+function installTables({ core, background, committer }: Installing, tables: TransactionTables): void {
+  core.checkWritable()
+  if (tables.runs.length === 0) {
+    tables.handOver()
+    return
+  }
+  committer.endSegment()
+  const offset = core.lastSeq
+  const lastSeq = offset + tables.lastSeq
+  const shift = (by: number): void => {
+    for (const { tables: records } of tables.runs) for (const { fileNumber } of records) core.reader(fileNumber).shift(by)
+  }
+  shift(offset)
+  try {
+    background.installTransaction(tables.runs.map(run => run.tables.map(table => ({ ...table, seqOffset: offset }))), [offset + 1, lastSeq])
+  } catch (error) {
+    shift(0)
+    const path = core.host.join(core.directory, manifestName(core.version.number + 1))
+    tables.keepsFiles = core.host.files.exists(path)
+    throw error
+  }
+  const { userBytes, lastSeq: operations } = tables
+  tables.handOver()
+  core.lastSeq = lastSeq
+  committer.skipTo(lastSeq + 1)
+  core.counters.userBytes += userBytes
+  core.counters.operations += operations
+  for (const watcher of core.watchers) watcher.onMany()
+  core.engine.progress()
+}
