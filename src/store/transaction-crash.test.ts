@@ -164,3 +164,49 @@ test(`after a crash at any step a transaction is there whole or not at all (${SE
 function keyOf(number: number): string {
   return `k${String(number).padStart(3, '0')}`
 }
+
+for (const lossless of [true, false]) {
+  test(`right after its commit, with older writes in the log only, ${lossless ? 'the process' : 'the machine'} dies: what was before it is there, and is hidden by it`, async () => {
+    const host = simHost({ seed: 5 })
+    const db = await openSim(host, { compaction: { strategy: 'tiered', minMergeWidth: 30 } })
+    const large = 'v'.repeat(16_000)
+    for (const key of ['deleted', 'in range', 'overwritten', 'kept']) await db.put(key, 'old')
+    const transaction = await db.begin()
+    await transaction.del('deleted')
+    await transaction.deleteRange({ gte: 'in', lt: 'io' })
+    await transaction.put('overwritten', 'new')
+    // Runs that overlap, so that they are merged.
+    for (let i = 0; i < 120; i++) await transaction.put(keyOf(i % 60), large)
+    await transaction.commit()
+    // The memtable that was before is not flushed yet, and its flush, which the next write helps along, fails once.
+    const { faults } = host.disk
+    faults.failAt(faults.operations + 2, 'EIO')
+    db.putSync('after', 'v')
+    const restarted = host.crash({ lossless })
+    const manifest = restarted.files.list('/store').findLast(name => name.startsWith('manifest'))!
+    assert.match(new TextDecoder().decode(restarted.files.readAll(`/store/${manifest}`)), /"ahead":\[\[5,/)
+    // Everything is merged at once.
+    const options = { compaction: { strategy: 'tiered', minMergeWidth: 2, sizeRatio: 1000 } as const }
+    const again = await openSim(restarted, options)
+    const check = (): void => {
+      assert.deepEqual(again.getManySync(['deleted', 'in range', 'overwritten', 'kept', keyOf(7)]), [undefined, undefined, 'new', 'old', large])
+      assert.equal([...again.entriesSync()].length, lossless ? 63 : again.getSync('after') === undefined ? 62 : 63)
+    }
+    check()
+    await restarted.idle()
+    const { runs, memtables } = again.stats()
+    assert.ok(runs.length === 1 && memtables[0]!.entries >= 4, 'the tables of the transaction are merged while older writes are in memory')
+    check()
+    await within(restarted, again.flush())
+    await restarted.idle()
+    check()
+    await within(restarted, again.compact())
+    check()
+    assert.deepEqual((await within(restarted, again.verify())).errors, [])
+    again.putSync('more', 'v')
+    await closeEmpty(restarted, again)
+    const last = await openSim(restarted, options)
+    assert.equal(last.getSync('more'), 'v')
+    await closeEmpty(restarted, last)
+  })
+}
