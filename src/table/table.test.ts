@@ -177,7 +177,7 @@ test('a filter answers nearly all misses without touching data', () => {
   const absent = Array.from({ length: 20_000 }, (_, i) => `k${i * 104_729 % 1_000_003}`).filter((key) => !known.has(key)).map(bytesOf)
   let loads = 0
   const source = {
-    bytes: opened.source.bytes, start: 0, end: 0,
+    bytes: opened.source.bytes, start: 0, end: 0, gets: 0,
     load(...args: Parameters<typeof opened.source.load>) {
       loads++
       opened.source.load(...args)
