@@ -115,8 +115,12 @@ export function* commitTables(parts: StoreParts, tables: TransactionTables, read
     for (let checks = 0; ; checks++) {
       const upTo = core.lastSeq
       watch.missed = false
-      for (const _ of conflicts.checkReads(reads, checked)) yield 'turn'
-      for (const _ of conflicts.checkTables(tables, checked)) yield 'turn'
+      for (const check of [conflicts.checkReads(reads, checked), conflicts.checkTables(tables, checked)]) {
+        for (const _ of check) {
+          yield 'turn'
+          watch.check()
+        }
+      }
       checked = upTo
       committer.commitPending()
       watch.check()

@@ -15,6 +15,7 @@
 import { compareKeys } from '../base/bytes.ts'
 import { KIND_VALUE_FILE } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
+import { isNotDurable } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs } from '../compaction/jobs.ts'
 import type { RunRecord } from '../manifest/version.ts'
 import type { Lease } from '../memory/budget.ts'
@@ -89,6 +90,8 @@ export class TransactionTables implements Tenant {
   #denials = 0
   #fruitless = 0
   #error: Error | undefined
+  /** A large value could not be made durable: a later attempt that succeeds would prove nothing. */
+  #isLost = false
 
   constructor(core: Core, background: Background) {
     this.#core = core
@@ -134,7 +137,7 @@ export class TransactionTables implements Tenant {
 
   /** Start what can go on, after a job has ended or before waiting for one. */
   retry(): void {
-    if (!this.#closed && !this.#flushRunning && this.sealed.length > 0) this.#flush(this.sealed[0]!)
+    if (!this.#closed && !this.#flushRunning && !this.#isLost && this.sealed.length > 0) this.#flush(this.sealed[0]!)
   }
 
   /** Called when a wait found nobody to wait for. Throws when nobody ever will make room. */
@@ -238,7 +241,7 @@ export class TransactionTables implements Tenant {
   }
 
   retryFlush(): boolean {
-    if (this.#closed || this.#flushRunning || this.sealed.length === 0) return false
+    if (this.#closed || this.#flushRunning || this.#isLost || this.sealed.length === 0) return false
     this.retry()
     return true
   }
@@ -359,7 +362,7 @@ export class TransactionTables implements Tenant {
   #throwError(): void {
     const error = this.#error
     // The next attempt begins anew.
-    this.#error = undefined
+    if (!this.#isLost) this.#error = undefined
     if (error !== undefined) throw error
   }
 
@@ -415,6 +418,7 @@ export class TransactionTables implements Tenant {
       for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
       this.#giveBack(slot)
       this.#denials = 0
+      this.#error = undefined
       core.counters.flushBytes += output.bytesWritten
       core.engine.governor.traffic.flushedBytes += output.bytesWritten
       this.schedule()
@@ -557,6 +561,7 @@ export class TransactionTables implements Tenant {
     if (isDenied && ++this.#denials <= MOST_DENIALS) return
     this.#denials = 0
     this.#error = ioError(cause, doing)
+    this.#isLost ||= isNotDurable(cause)
   }
 }
 

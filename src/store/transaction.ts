@@ -75,7 +75,7 @@ interface WaitingWrite {
   error: Error | undefined
 }
 
-export class Transaction<K = string, V = string> implements AsyncDisposable {
+export class Transaction<K = string, V = string> implements AsyncDisposable, Disposable {
   readonly #parts: TransactionParts
   readonly #settings: TransactionSettings
   readonly #snapshot: Snapshot
@@ -286,6 +286,10 @@ export class Transaction<K = string, V = string> implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'open') await this.abort()
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#state === 'open') this.#end('aborted')
   }
 
   // ---- between the two
