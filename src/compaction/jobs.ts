@@ -10,7 +10,7 @@ import { SpillwayError } from '../base/errors.ts'
 import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
-import type { HostFile, HostFiles, Job, JobContext } from '../host/host.ts'
+import type { HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
 import { UnsyncedFiles } from '../host/unsynced-files.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
@@ -167,8 +167,22 @@ class Output implements KernelOutput {
     this.#open().addRange(tombstone)
   }
 
-  finish(): void {
+  finish(): undefined {
     if (this.#writer !== undefined) this.#finishTable()
+  }
+
+  /** The same, but the last table is not made durable yet: its file, to be synced and closed. */
+  finishUnsynced(): HostFile | undefined {
+    if (this.#writer === undefined) return undefined
+    this.tables.push(this.#writer.finish(false))
+    this.#writer = undefined
+    return this.#file
+  }
+
+  /** The last table is durable. */
+  synced(): void {
+    this.#file!.close()
+    this.#file = undefined
   }
 
   /** Whatever became of it: nothing is added any more. */
@@ -217,7 +231,7 @@ function quietly(act: () => void): void {
 function* writeTables(
   context: JobContext, args: FlushArgs | MergeArgs, inputs: readonly KernelInput[], ranges: readonly FragmentSource[], slotBytes: number,
   syncsValueFiles: boolean, isPlain = true,
-): Generator<void, Omit<JobOutput, 'bytesRead'>, void> {
+): Generator<JobWait | void, Omit<JobOutput, 'bytesRead'>, void> {
   const { snapshots, outside, usesKernel = true } = args
   const files = args.isScratch ? new UnsyncedFiles(context.files) : context.files
   const kernel = usesKernel && isPlain ? KernelMerge.open(threadKernels(), inputs, slotBytes, args.blockBytes, snapshots) : undefined
@@ -257,7 +271,15 @@ function* writeTables(
       yield
       checkStop(args)
     }
-    output.finish()
+    const { beginSync } = context
+    const unsynced = beginSync === undefined || args.isScratch ? output.finish() : output.finishUnsynced()
+    if (unsynced !== undefined) {
+      const wait = beginSync!(unsynced)
+      while (!wait.isOver) yield wait
+      wait.check()
+      checkStop(args)
+      output.synced()
+    }
     const valueFiles = syncsValueFiles && !args.isScratch ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
     syncValueFiles(files, args.directoryPrefix, valueFiles)
     if (output.tables.length > 0) syncDirectory(files, args.directoryPrefix, valueFiles.size > 0)
@@ -322,14 +344,14 @@ function mergeSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.ceil((blockBytes + (blockBytes >>> 1) + 128) / 16) * 16
 }
 
-function* flush(context: JobContext, args: FlushArgs): Generator<void, JobOutput, void> {
+function* flush(context: JobContext, args: FlushArgs): Generator<JobWait | void, JobOutput, void> {
   const memtable = new Memtable(args.buffer)
   const ranges = new ListedFragments(RangeSet.compactFor(memtable.ranges(), args.snapshots))
   const run = new MemtableRun(args.buffer)
   return { ...yield* writeTables(context, args, [run], [ranges], flushSlotBytes(args), true), bytesRead: 0 }
 }
 
-function* merge(context: JobContext, args: MergeArgs): Generator<void, JobOutput, void> {
+function* merge(context: JobContext, args: MergeArgs): Generator<JobWait | void, JobOutput, void> {
   const { files } = context
   const budget = new Budget(args.windowBytes)
   const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), args.windowBytes)

@@ -48,6 +48,10 @@ export interface HostFiles {
   makeDirectory(path: string): void
   /** Remove a file; fine if it is not there. */
   remove(path: string): void
+  /** The same, soon: giving back the blocks of a large file takes a while. What cannot be removed stays. Its name must not be used again. */
+  removeSoon(path: string): void
+  /** Resolves when all that was to be removed soon is. */
+  removed(): Promise<void>
   /** Make the directory's entries durable. */
   syncDirectory(path: string): void
 }
@@ -77,13 +81,26 @@ export interface HostScheduler {
 /**
  * A job is a generator: each `yield` is a place where it may be put aside for a more urgent one,
  * or for the user's event loop when it runs on the main thread. It touches the world through `host` alone,
- * synchronously, and returns a plain, cloneable result.
+ * synchronously, and returns a plain, cloneable result. One that yields a wait makes no step until that is over.
  */
-export type Job<Args = never, Result = unknown> = (context: JobContext, args: Args) => Generator<void, Result, void>
+export type Job<Args = never, Result = unknown> = (context: JobContext, args: Args) => Generator<JobWait | void, Result, void>
+
+/** Something that goes on beside the thread. */
+export interface JobWait {
+  readonly isOver: boolean
+  /** Called once, from the event loop, if it ends by itself. */
+  onOver: () => void
+  /** End it now, blocking the thread. */
+  end(): void
+  /** After it is over: throws if it failed. */
+  check(): void
+}
 
 export interface JobContext {
   files: HostFiles
   clock: HostClock
+  /** Make a file durable beside the thread, where jobs run on a thread that has better things to do. Absent: they wait in `syncSync`. */
+  beginSync?: (file: HostFile) => JobWait
 }
 
 /** A module that a worker can load: `jobs` by name. */

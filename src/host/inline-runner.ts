@@ -35,12 +35,16 @@ export class InlineRunner implements JobRunner {
   readonly #waiting = new Map<number, Done>()
   #nextId = 1
   #scheduled = false
+  #isResting = false
   #closed = false
   #delivered = 0
 
   constructor(options: InlineRunnerOptions) {
     this.#options = options
     this.#list = new JobList(options.module, options.context, (id, error, result) => { this.#deliver(id, error, result) })
+    this.#list.onReady = () => {
+      if (!this.#closed) this.#schedule()
+    }
   }
 
   get pending(): number { return this.#waiting.size }
@@ -57,7 +61,7 @@ export class InlineRunner implements JobRunner {
     if (this.#closed) return this.#abortAll()
     if (!block) return false
     const before = this.#delivered
-    while (this.#delivered === before && this.#list.step()) { /* until one has finished */ }
+    while (this.#delivered === before && (this.#list.step() || this.#list.endWait())) { /* until one has finished */ }
     return this.#delivered !== before
   }
 
@@ -86,11 +90,15 @@ export class InlineRunner implements JobRunner {
   #slice(): void {
     this.#scheduled = false
     const slice = this.#options.slice
+    this.#isResting = false
     slice.begin()
     try {
-      while (this.#list.step() && slice.more()) { /* until the slice is used up */ }
+      let stepped = true
+      while ((stepped = this.#list.step()) && slice.more()) { /* until the slice is used up */ }
+      this.#isResting = !stepped
     } finally {
-      if (this.#list.size > 0) this.#schedule()
+      // When all wait, the end of a wait schedules the next slice.
+      if (this.#list.size > 0 && !this.#isResting) this.#schedule()
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { JobContext } from './host.ts'
+import type { JobContext, JobWait } from './host.ts'
 import { JobList } from './job-list.ts'
 
 const SEED = 20240608
@@ -59,4 +59,45 @@ test('names inherited by every object are not jobs', () => {
   assert.equal(errors.length, 0)
   list.step()
   assert.match(errors[0]!, /no job is named "constructor"/)
+})
+
+class Wait implements JobWait {
+  isOver = false
+  ended = 0
+  onOver: () => void = () => {}
+  failure: Error | undefined
+  end(): void {
+    this.ended++
+    this.isOver = true
+  }
+  check(): void { if (this.failure !== undefined) throw this.failure }
+}
+
+test('a job that waits is passed over until its wait is over, and when all wait, one wait can be ended', () => {
+  const waits = [new Wait(), new Wait()]
+  const ran: string[] = []
+  const module = { jobs: { *work(_: JobContext, id: number) {
+    ran.push(`begin ${id}`)
+    const wait = waits[id]!
+    while (!wait.isOver) yield wait
+    wait.check()
+    ran.push(`end ${id}`)
+  } } }
+  const ended: [number, string | undefined][] = []
+  const list = new JobList(module, context, (id, error) => ended.push([id, error?.message]))
+  let ready = 0
+  list.onReady = () => { ready++ }
+  list.add(0, { name: 'work', args: 0, priority: 0 })
+  list.add(1, { name: 'work', args: 1, priority: 1 })
+  assert.deepEqual([list.step(), list.step(), list.step()], [true, true, false])
+  assert.deepEqual(ran, ['begin 0', 'begin 1'])
+  waits[1]!.isOver = true
+  waits[1]!.failure = new Error('the disk failed')
+  waits[1]!.onOver()
+  assert.equal(ready, 1)
+  assert.deepEqual([list.step(), list.step(), list.size], [true, false, 1])
+  assert.deepEqual([list.endWait(), waits[0]!.ended, list.endWait()], [true, 1, false])
+  assert.equal(list.step(), true)
+  assert.deepEqual(ended, [[1, 'the disk failed'], [0, undefined]])
+  assert.deepEqual(ran, ['begin 0', 'begin 1', 'end 0'])
 })

@@ -6,18 +6,20 @@
  * 1. A step goes to the job with the lowest priority value, among equals to the oldest.
  * 2. A job leaves the list before its end is reported, so the report may add jobs or make further steps.
  * 3. Whatever a job throws is reported as an Error.
+ * 4. A job that waits is passed over; when all wait there is no step, and `endWait` ends the wait of the most urgent one.
  *
  * Cost: a step is one call of the generator; adding is linear in the number of running jobs (a handful).
  */
 import { invalidArgument } from '../base/errors.ts'
-import type { JobContext, JobModule, JobRequest } from './host.ts'
+import type { JobContext, JobModule, JobRequest, JobWait } from './host.ts'
 
 export type JobEnd = (id: number, error: Error | undefined, result: unknown) => void
 
 interface RunningJob {
   id: number
   priority: number
-  generator: Generator<void, unknown, void>
+  generator: Generator<JobWait | void, unknown, void>
+  wait: JobWait | undefined
 }
 
 export class JobList {
@@ -39,18 +41,32 @@ export class JobList {
     const generator = begin(this.#module, this.#context, request)
     let at = this.#running.length
     while (at > 0 && this.#running[at - 1]!.priority > request.priority) at--
-    this.#running.splice(at, 0, { id, priority: request.priority, generator })
+    this.#running.splice(at, 0, { id, priority: request.priority, generator, wait: undefined })
   }
 
-  /** One step of the most urgent job; false when there is none. */
+  /** Called when a job that waited may go on. */
+  onReady: () => void = () => {}
+
+  /** One step of the most urgent job that does not wait; false when there is none. */
   step(): boolean {
-    const job = this.#running[0]
+    let job: RunningJob | undefined
+    for (let i = 0; i < this.#running.length && job === undefined; i++) {
+      const next = this.#running[i]!
+      if (next.wait === undefined || next.wait.isOver) job = next
+    }
     if (job === undefined) return false
+    job.wait = undefined
     let error: Error | undefined
     let result: unknown
     try {
       const step = job.generator.next()
-      if (step.done !== true) return true
+      if (step.done !== true) {
+        if (step.value !== undefined) {
+          job.wait = step.value
+          step.value.onOver = this.onReady
+        }
+        return true
+      }
       result = step.value
     } catch (thrown) {
       error = thrown instanceof Error ? thrown : new Error(String(thrown))
@@ -58,6 +74,13 @@ export class JobList {
     this.#running.splice(this.#running.indexOf(job), 1)
     this.#onEnd(job.id, error, result)
     return true
+  }
+
+  /** End the wait of the most urgent job that waits; false when none does. */
+  endWait(): boolean {
+    const job = this.#running.find(({ wait }) => wait !== undefined && !wait.isOver)
+    job?.wait!.end()
+    return job !== undefined
   }
 
   /** Drop every job, running its `finally` blocks. Nothing is reported. */
@@ -72,7 +95,7 @@ export class JobList {
   }
 }
 
-function* begin(module: JobModule, context: JobContext, request: JobRequest): Generator<void, unknown, void> {
+function* begin(module: JobModule, context: JobContext, request: JobRequest): Generator<JobWait | void, unknown, void> {
   if (!Object.hasOwn(module.jobs, request.name)) {
     throw invalidArgument(`no job is named "${request.name}"; the module has ${Object.keys(module.jobs).join(', ')}`)
   }

@@ -21,6 +21,8 @@ export class UnsyncedFiles implements HostFiles {
   list(directory: string): string[] { return this.#files.list(directory) }
   makeDirectory(path: string): void { this.#files.makeDirectory(path) }
   remove(path: string): void { this.#files.remove(path) }
+  removeSoon(path: string): void { this.#files.removeSoon(path) }
+  removed(): Promise<void> { return this.#files.removed() }
   syncDirectory(): void {}
 }
 

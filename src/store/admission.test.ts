@@ -165,3 +165,17 @@ test(`whatever stores do, credits are arenas in use and turns, and the ledger en
     assert.equal(budget.usedBytes, 0)
   }), { seed: SEED, numRuns: 300 })
 })
+
+test('when write memory has grown, smaller arenas that lie free are not taken for ever', () => {
+  const { admission } = pool(2 * MIB)
+  const small = [1, 2, 3, 4].map(() => admission.take({}, 512 * KIB, 512 * KIB)!)
+  for (const buffer of small) admission.give(buffer)
+  const sizes: number[] = []
+  for (let i = 0; i < 20; i++) {
+    const buffer = admission.take({}, 2 * MIB, 256 * KIB)!
+    sizes.push(buffer.byteLength)
+    admission.give(buffer)
+  }
+  assert.deepEqual(sizes.slice(0, 3), [512 * KIB, 512 * KIB, 512 * KIB])
+  assert.deepEqual(sizes.slice(-10), Array.from({ length: 10 }, () => 2 * MIB))
+})

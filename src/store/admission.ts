@@ -20,6 +20,8 @@ import { Arenas, arenaSize, arenaSizeAbove } from './arenas.ts'
 
 /** An arena so many times smaller than the wanted one will do, if it is there. */
 const NEAR = 4
+/** So many smaller ones are taken before those that lie free are dropped for one of the size that was wanted. */
+const MOST_SMALLER = 8
 
 interface Turn {
   /** Credits that are this store's; 0: it still waits. */
@@ -40,6 +42,8 @@ export class Admission {
   readonly #credits: Credits
   readonly #events: AdmissionEvents
   readonly #turns = new Map<object, Turn>()
+  /** Arenas smaller than could be had that were taken since the last larger one. */
+  #smaller = 0
 
   constructor(account: Account, limitBytes: number, events: AdmissionEvents) {
     this.arenas = new Arenas(account, limitBytes)
@@ -72,19 +76,30 @@ export class Admission {
     const reach = Math.max(least, arenaSize(Math.min(wantBytes, grantedBytes + credits.freeBytes)))
     // What lies free in nearly the right size first: a dropped arena is garbage until it is collected.
     const near = Math.max(least, reach / NEAR)
+    // But not for ever: when write memory has grown, so do the memtables.
+    if (this.#smaller >= MOST_SMALLER) {
+      this.#smaller = 0
+      const buffer = this.#takeSize(reach, grantedBytes, true)
+      if (buffer !== undefined) return this.#taken(store, buffer, grantedBytes)
+    }
     for (const drops of [false, true]) {
       for (let size = reach; size >= (drops ? least : near); size /= 2) {
         const buffer = this.#takeSize(size, grantedBytes, drops)
         if (buffer === undefined) continue
-        this.#turns.delete(store)
-        if (size < grantedBytes) credits.release(grantedBytes - size)
-        return buffer
+        if (size < reach) this.#smaller++
+        return this.#taken(store, buffer, grantedBytes)
       }
     }
     if (turn !== undefined || credits.used === 0) return undefined
     this.#wait(store, least)
     // The wait itself may have made somebody give an empty arena back.
     return this.#turns.get(store)?.grantedBytes === least ? this.take(store, least, least) : undefined
+  }
+
+  #taken(store: object, buffer: SharedArrayBuffer, grantedBytes: number): SharedArrayBuffer {
+    this.#turns.delete(store)
+    if (buffer.byteLength < grantedBytes) this.#credits.release(grantedBytes - buffer.byteLength)
+    return buffer
   }
 
   #takeSize(size: number, grantedBytes: number, drops: boolean): SharedArrayBuffer | undefined {

@@ -422,7 +422,7 @@ export class Background {
       const { valueFiles } = core.reader(number).properties
       core.cache.dropTable(core.reader(number).id)
       core.tables.drop(number)
-      core.discard(core.tablePath(number))
+      core.discardSoon(core.tablePath(number))
       core.valueFiles.release(valueFiles)
     }
   }

@@ -116,7 +116,7 @@ export class Core {
     this.snapshots = new SnapshotList(host.clock)
     this.manifests = settings.isScratch ? new NoManifests() : new ManifestStore(host, directory, this.kernels)
     this.tables = new TableSet(engine, number => this.tablePath(number))
-    this.valueFiles = new ValueFiles(number => this.discard(this.valuePath(number)), engine.metadata)
+    this.valueFiles = new ValueFiles(number => this.discardSoon(this.valuePath(number)), engine.metadata)
   }
 
   get plan(): Plan { return this.engine.plan }
@@ -134,6 +134,11 @@ export class Core {
     } catch {
       // What was done is done without it; it costs some disk until then.
     }
+  }
+
+  /** The same for files whose number is never given again, without waiting for it. */
+  discardSoon(path: string): void {
+    this.host.files.removeSoon(path)
   }
 
   checkOpen(): void {

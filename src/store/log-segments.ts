@@ -81,7 +81,7 @@ export class LogSegments {
       log.close()
       return false
     })
-    for (const number of core.logs) if (number < floor) core.discard(core.logPath(number))
+    for (const number of core.logs) if (number < floor) core.discardSoon(core.logPath(number))
     core.logs = core.logs.filter(number => number >= floor)
   }
 

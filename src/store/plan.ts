@@ -66,11 +66,14 @@ export interface Plan {
 
 /** Ghosts tell what a cache larger by this share of the budget would be worth. */
 export const GHOST_SHARE = 0.1
+/** Up to this, write memory begins with more than half of the budget, two arenas of a quarter each: small memtables mean many merges. */
+const SMALL_BUDGET_BYTES = 32 * MIB
+const SMALL_WRITE_SHARE = 0.53
 const TUNES_FROM_BYTES = 12 * MIB
 /** Below this a worker thread costs more than it gives. */
 const WORKER_FROM_BYTES = 24 * MIB
 /** The same for a budget that no further store can come to share. */
-export const WORKER_ALONE_FROM_BYTES: number = 16 * MIB
+export const WORKER_ALONE_FROM_BYTES: number = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
 /** Tables of each further store that shares a budget. */
@@ -93,7 +96,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
   const jobKernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES, MERGE_ARENA_BYTES)
   const memtableBytes = clamp(powerOfTwoBelow(budgetBytes / 8), 512 * KIB, 64 * MIB)
-  const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(budgetBytes / 4)) : Math.floor(writeShare * budgetBytes)
+  const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(budgetBytes * (budgetBytes <= SMALL_BUDGET_BYTES ? SMALL_WRITE_SHARE : 0.25))) : Math.floor(writeShare * budgetBytes)
   const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
   return {
     budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, writeBytes,

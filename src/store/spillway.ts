@@ -397,6 +397,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
         core.engine.dismiss(this.#tenant)
         core.releaseMemory()
         await core.engine.release()
+        await core.host.files.removed()
       } finally {
         await core.lock.release()
       }

@@ -254,8 +254,8 @@ export class TableWriter {
     if (seq > this.#maxSeq) this.#maxSeq = seq
   }
 
-  /** Write what is pending and make the file durable. */
-  finish(): TableProperties {
+  /** Write what is pending and make the file durable, which with `syncs: false` is left to the caller. */
+  finish(syncs = true): TableProperties {
     if (this.#finished) throw invalidArgument(`${this.#file.path} is finished already`)
     this.#finished = true
     if (this.#block.count > 0) this.#writeBlock()
@@ -298,7 +298,7 @@ export class TableWriter {
     })
     this.#stored.storeSealed(FOOTER_BODY_BYTES)
     this.#stored.flush()
-    this.#file.syncSync()
+    if (syncs) this.#file.syncSync()
     return properties
   }
 

@@ -11,7 +11,7 @@
  */
 import {
   closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, linkSync, mkdirSync,
-  openSync, read, readSync, readdirSync, rmSync, statSync, unlinkSync, writeSync,
+  openSync, read, readSync, readdirSync, rmSync, statSync, unlink, unlinkSync, writeSync,
 } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
@@ -32,6 +32,9 @@ const NO_DIRECTORY_SYNC = new Set(
 type LinkFunction = (from: string, to: string) => void
 
 export class NodeFiles implements HostFiles {
+  #removing = 0
+  #waiting: (() => void)[] = []
+
   readonly #link: LinkFunction
 
   /** `link` is for tests: what a file system without hard links does. */
@@ -109,6 +112,18 @@ export class NodeFiles implements HostFiles {
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error
     }
+  }
+
+  removeSoon(path: string): void {
+    this.#removing++
+    unlink(path, () => {
+      if (--this.#removing > 0) return
+      for (const resolve of this.#waiting.splice(0)) resolve()
+    })
+  }
+
+  removed(): Promise<void> {
+    return this.#removing === 0 ? Promise.resolve() : new Promise(resolve => this.#waiting.push(resolve))
   }
 
   syncDirectory(path: string): void {

@@ -89,6 +89,16 @@ export class SimFiles implements HostFiles {
     this.disk.remove(this.begin('remove', path))
   }
 
+  removeSoon(path: string): void {
+    try {
+      this.remove(path)
+    } catch {
+      // It stays.
+    }
+  }
+
+  async removed(): Promise<void> {}
+
   syncDirectory(path: string): void {
     this.disk.syncDirectory(this.begin('syncDirectory', path))
   }

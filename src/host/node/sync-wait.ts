@@ -1,0 +1,36 @@
+/** A file made durable beside the thread; or, when somebody cannot wait for the event loop, on it. */
+import type { HostFile, JobWait } from '../host.ts'
+
+export class SyncWait implements JobWait {
+  isOver = false
+  onOver: () => void = () => {}
+  readonly #file: HostFile
+  #error: Error | undefined
+
+  constructor(file: HostFile) {
+    this.#file = file
+    file.sync().then(() => { this.#over(undefined) }, (error: Error) => { this.#over(error) })
+  }
+
+  /** What was begun goes on; this one is over when it returns, whichever is first. */
+  end(): void {
+    if (this.isOver) return
+    try {
+      this.#file.syncSync()
+    } catch (error) {
+      this.#error = error as Error
+    }
+    this.isOver = true
+  }
+
+  check(): void {
+    if (this.#error !== undefined) throw this.#error
+  }
+
+  #over(error: Error | undefined): void {
+    if (this.isOver) return
+    this.#error = error
+    this.isOver = true
+    this.onOver()
+  }
+}
