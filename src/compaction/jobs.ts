@@ -275,9 +275,13 @@ function* writeTables(
     const unsynced = beginSync === undefined || args.isScratch ? output.finish() : output.finishUnsynced()
     if (unsynced !== undefined) {
       const wait = beginSync!(unsynced)
-      while (!wait.isOver) yield wait
-      wait.check()
-      checkStop(args)
+      if (wait === undefined) {
+        unsynced.syncSync()
+      } else {
+        while (!wait.isOver) yield wait
+        wait.check()
+        checkStop(args)
+      }
       output.synced()
     }
     const valueFiles = syncsValueFiles && !args.isScratch ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES

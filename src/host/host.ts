@@ -99,8 +99,8 @@ export interface JobWait {
 export interface JobContext {
   files: HostFiles
   clock: HostClock
-  /** Make a file durable beside the thread, where jobs run on a thread that has better things to do. Absent: they wait in `syncSync`. */
-  beginSync?: (file: HostFile) => JobWait
+  /** Make a file durable beside the thread, where jobs run on a thread that has better things to do. Absent, or undefined: call `syncSync`. */
+  beginSync?: (file: HostFile) => JobWait | undefined
 }
 
 /** A module that a worker can load: `jobs` by name. */

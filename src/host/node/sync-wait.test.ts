@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostFile } from '../host.ts'
 import { InlineRunner } from '../inline-runner.ts'
-import { SyncWait } from './sync-wait.ts'
+import { beginSync } from './sync-wait.ts'
 
 /** A file whose syncs end when they are told to. */
 class SlowFile {
@@ -22,7 +22,8 @@ class SlowFile {
 
 function runnerOf(file: SlowFile): { runner: InlineRunner, ended: unknown[], slices: () => number } {
   const module = { jobs: { *store() {
-    const wait = new SyncWait(file as unknown as HostFile)
+    const wait = beginSync(file as unknown as HostFile)
+    if (wait === undefined) return 'at once'
     while (!wait.isOver) yield wait
     wait.check()
     return 'stored'
@@ -55,6 +56,23 @@ test('who blocks the thread for the job syncs himself', async () => {
   assert.equal(runner.pump(true), true)
   assert.deepEqual([ended, file.syncsNow], [['stored'], 1])
   file.settle()
+  await turns(4)
+  assert.deepEqual(ended, ['stored'])
+})
+
+test('as long as the event loop gets no turn, no further sync is begun beside the thread', async () => {
+  const file = new SlowFile()
+  const first = runnerOf(file)
+  first.runner.pump(true)
+  const second = runnerOf(new SlowFile())
+  second.runner.pump(true)
+  assert.deepEqual([first.ended, second.ended], [['stored'], ['at once']])
+  file.settle()
+  await turns(4)
+  const third = new SlowFile()
+  const { ended } = runnerOf(third)
+  await turns(3)
+  third.settle()
   await turns(4)
   assert.deepEqual(ended, ['stored'])
 })

@@ -1,6 +1,14 @@
 /** A file made durable beside the thread; or, when somebody cannot wait for the event loop, on it. */
 import type { HostFile, JobWait } from '../host.ts'
 
+/** Waits that were ended by force, of which the event loop has not heard yet. */
+let forced = 0
+
+/** Undefined where the event loop gets no turn: what is begun there piles up. */
+export function beginSync(file: HostFile): JobWait | undefined {
+  return forced > 0 ? undefined : new SyncWait(file)
+}
+
 export class SyncWait implements JobWait {
   isOver = false
   onOver: () => void = () => {}
@@ -21,6 +29,7 @@ export class SyncWait implements JobWait {
       this.#error = error as Error
     }
     this.isOver = true
+    forced++
   }
 
   check(): void {
@@ -28,7 +37,10 @@ export class SyncWait implements JobWait {
   }
 
   #over(error: Error | undefined): void {
-    if (this.isOver) return
+    if (this.isOver) {
+      forced--
+      return
+    }
     this.#error = error
     this.isOver = true
     this.onOver()
