@@ -57,7 +57,7 @@ test('halved, all sums are halved', () => {
   const evidence = new Evidence()
   evidence.add({
     nowMs: 0, writeBytes: 0, cacheBytes: 0, minWriteBytes: 0, maxWriteBytes: 0, minCacheBytes: 0, dataBytes: 0,
-    hits: 3, misses: 1, missBytes: 2, ghostHits: 2, ghostHitBytes: 2, ghostBytes: 2, demandBytes: 2, writtenBytes: 2, flushedBytes: 2, mergeBytes: 2,
+    hits: 3, misses: 1, missBytes: 2, ghostHits: 2, ghostHitBytes: 2, ghostBytes: 2, demandBytes: 2, writtenBytes: 2, flushedBytes: 2, mergeBytes: 2, gets: 2,
   })
   evidence.halve()
   assert.deepEqual(Object.entries(evidence).filter(([name, value]) => value !== (name === 'samples' ? 0.5 : name === 'reads' ? 2 : 1)), [])

@@ -26,7 +26,7 @@ import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.t
 import { tellBudget, tellError } from './events.ts'
 import { Governor } from './governor.ts'
 import { LogBuffer } from './log-buffer.ts'
-import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, WORKER_ALONE_FROM_BYTES, checkFloor, makePlan } from './plan.ts'
+import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 
 /** What the engine asks of each of its stores. */
@@ -111,6 +111,7 @@ export class Engine {
   readonly #closers: (() => void)[] = []
   readonly #tenants = new Set<Tenant>()
   readonly #writeShare: number | undefined
+  readonly #isShared: boolean
   #plan: Plan
   #holders = 0
   #flushRunning = false
@@ -141,9 +142,9 @@ export class Engine {
   }
 
   private constructor(budget: Budget, host: Host, blockBytes: number, { isShared = true, writeShare, compressedCache = true }: EngineOptions) {
-    const mode = !isShared && budget.totalBytes >= WORKER_ALONE_FROM_BYTES ? 'worker' : undefined
-    const plan = makePlan(budget.totalBytes, blockBytes, mode, writeShare)
+    const plan = makePlan(budget.totalBytes, blockBytes, undefined, writeShare, isShared)
     this.#writeShare = writeShare
+    this.#isShared = isShared
     checkFloor(plan, 0)
     this.host = host
     this.budget = budget
@@ -410,7 +411,7 @@ export class Engine {
 
   /** Change the budget while stores are open. Throws BUDGET_TOO_SMALL, and nothing changes, below the floor. */
   setBudget(budgetBytes: number, blockBytes: number): void {
-    const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode, this.#writeShare)
+    const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode, this.#writeShare, this.#isShared)
     checkFloor(plan, this.metadataBytes, this.#holders)
     this.#plan = plan
     this.governor.configure(plan)

@@ -72,8 +72,6 @@ const SMALL_WRITE_SHARE = 0.53
 const TUNES_FROM_BYTES = 12 * MIB
 /** Below this a worker thread costs more than it gives. */
 const WORKER_FROM_BYTES = 24 * MIB
-/** The same for a budget that no further store can come to share. */
-export const WORKER_ALONE_FROM_BYTES: number = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
 /** Tables of each further store that shares a budget. */
@@ -88,15 +86,15 @@ const LEAST_FLOOR_BYTES = 7 * MIB
 /** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
 export const METADATA_SPARE_BYTES: number = 64 * KIB
 
-/** `mode`: of a budget in use, whose worker runs or does not. `writeShare`: fixed, not tuned. */
-export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number): Plan {
+/** `mode`: of a budget in use, whose worker runs or does not. `writeShare`: fixed, not tuned. `isShared`: further stores may come. */
+export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number, isShared = true): Plan {
   const chosen = mode ?? (budgetBytes >= WORKER_FROM_BYTES ? 'worker' : 'inline')
   const readAheadBytes = 64 * KIB
   const windowBytesPerRun = 32 * KIB
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
   const jobKernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES, MERGE_ARENA_BYTES)
   const memtableBytes = clamp(powerOfTwoBelow(budgetBytes / 8), 512 * KIB, 64 * MIB)
-  const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(budgetBytes * (budgetBytes <= SMALL_BUDGET_BYTES ? SMALL_WRITE_SHARE : 0.25))) : Math.floor(writeShare * budgetBytes)
+  const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(budgetBytes / 4), isShared ? 0 : smallWriteBytes(budgetBytes, chosen)) : Math.floor(writeShare * budgetBytes)
   const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
   return {
     budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, writeBytes,
@@ -123,6 +121,13 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     keepWindowBytes: clamp(budgetBytes / 64, 64 * KIB, 4 * MIB),
     stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1024 * MIB, stopDebtBytes: 8192 * MIB, maxDelayMs: 10 },
   }
+}
+
+/** Two arenas of a quarter of a small budget that one store has alone, as far as the floor leaves room for them. */
+function smallWriteBytes(budgetBytes: number, mode: 'worker' | 'inline'): number {
+  if (budgetBytes > SMALL_BUDGET_BYTES) return 0
+  const floorBytes = LEAST_FLOOR_BYTES + (mode === 'worker' ? ISOLATE_BYTES : 0)
+  return Math.floor(Math.min(SMALL_WRITE_SHARE * budgetBytes, budgetBytes - floorBytes))
 }
 
 /** The parts of the floor: what do so many stores need at least? */

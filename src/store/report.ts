@@ -62,7 +62,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
  */
 export async function verifyStore(core: Core, committer: Committer): Promise<VerifyReport> {
   const report: VerifyReport = { manifests: 0, logs: 0, tables: 0, entries: 0, valueFiles: 0, bytes: 0, errors: [] }
-  // A file is checked without a pause, so the kernels of reading can be used: verifying needs no memory of its own.
+  // A file is checked without a pause, so the kernels of reading can be used: only a frame of the log needs memory of its own.
   const { kernels } = core
   const check = async (pathOf: () => string, work: (path: string) => void): Promise<void> => {
     await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
@@ -81,18 +81,12 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
     report.manifests++
     report.bytes += core.manifests.verify()
   })
-  let expectedSeq: number | undefined
-  for (const [number] of committer.writtenLogs()) {
-    await check(() => core.logPath(number), path => {
-      const bytes = committer.writtenLogs().find(log => log[0] === number)?.[1]
-      const expected = expectedSeq
-      expectedSeq = undefined
-      if (bytes === undefined) return
-      report.logs++
-      report.bytes += bytes
-      const nextSeq = verifyLog(core, path, number, bytes, expected)
-      expectedSeq = nextSeq === undefined ? undefined : nextLogged(core.version, nextSeq - 1)
-    })
+  const release = await leaseReading(core)
+  const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
+  try {
+    await checkLogs()
+  } finally {
+    release()
   }
   for (const number of [...core.tables.readers.keys()]) {
     await check(() => core.tablePath(number), path => {
@@ -114,10 +108,38 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
     })
   }
   return report
+
+  async function checkLogs(): Promise<void> {
+    let expectedSeq: number | undefined
+    for (const [number] of committer.writtenLogs()) {
+      await check(() => core.logPath(number), path => {
+        const bytes = committer.writtenLogs().find(log => log[0] === number)?.[1]
+        const expected = expectedSeq
+        expectedSeq = undefined
+        if (bytes === undefined) return
+        report.logs++
+        report.bytes += bytes
+        const nextSeq = verifyLog(core, path, number, bytes, expected, buffer)
+        expectedSeq = nextSeq === undefined ? undefined : nextLogged(core.version, nextSeq - 1)
+      })
+    }
+  }
+}
+
+/** Room for a frame of the log: while jobs hold it, when they have ended. */
+async function leaseReading(core: Core): Promise<() => void> {
+  for (;;) {
+    try {
+      return core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES)
+    } catch (error) {
+      if (!core.engine.isBusy) throw error
+    }
+    await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
+  }
 }
 
 /** Check the first `bytes` of a log segment, all that was written to it; returns the sequence number that comes next. */
-function verifyLog(core: Core, path: string, number: number, bytes: number, expectedSeq: number | undefined): number | undefined {
+function verifyLog(core: Core, path: string, number: number, bytes: number, expectedSeq: number | undefined, buffer: Uint8Array): number | undefined {
   const { kernels } = core
   let file: HostFile
   try {
@@ -127,8 +149,6 @@ function verifyLog(core: Core, path: string, number: number, bytes: number, expe
     throw new CorruptionError(path, 0, 'the log segment is missing', { cause })
   }
   try {
-    // Checksums are computed in region a.
-    const buffer = kernels.memory.subarray(kernels.b, kernels.b + LOG_READ_BUFFER_BYTES)
     const { endOffset, nextSeq } = readLog(file, number, buffer, kernels, core.host.bootId(), expectedSeq, () => {})
     if (endOffset < bytes) throw new CorruptionError(path, endOffset, `${bytes} bytes were written to this log segment, of which ${endOffset} are whole`)
     return nextSeq
