@@ -1,31 +1,34 @@
 // What is the compressed second level of the block cache worth? npm run bench:compressed
 //
-//   node bench/compressed-cache.mjs [--budget 64] [--times 3] [--gets 400000] [--rounds 3] [--limit 176] [--dir PARENT] [--warm]
+//   node bench/compressed-cache.mjs [--budget 64] [--times 3] [--gets 400000] [--rounds 3] [--dir PARENT] [--warm]
 //
-// Rows that compress about fourfold, uncompressed `times` as many bytes as the budget, are read at random: with the second level and
-// without it, in turn, each run a process of its own. The process and the pages of its files live in a memory cgroup of
-// `limit` MiB, which leaves the system next to no room to cache the file (so a miss is a read from the disk); the file is dropped
-// from the page cache before. Where no group can be made, or with --warm, the file stays in the page cache, and it is said so.
-import { spawnSync } from 'node:child_process'
+// Rows that compress more than threefold, uncompressed `times` as many bytes as the pool of blocks has (what the budget leaves
+// to it: 47 of 64 MiB), are read at random: with the second level and without it, in turn, each run a process of its own. Meanwhile the
+// page cache of the system is dropped a hundred times a second, so that a miss is a read from the disk. Where that is not allowed, or
+// with --warm, the file stays in the page cache, and it is said so.
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Cgroup } from './memory/cgroup.mjs'
 
 const { values: options } = parseArgs({
   options: {
     budget: { type: 'string', default: '64' }, times: { type: 'string', default: '3' }, gets: { type: 'string', default: '400000' },
-    rounds: { type: 'string', default: '3' }, limit: { type: 'string', default: '176' }, dir: { type: 'string', default: tmpdir() },
+    rounds: { type: 'string', default: '3' }, dir: { type: 'string', default: tmpdir() },
     warm: { type: 'boolean', default: false }, store: { type: 'string' }, level: { type: 'string' }, prepare: { type: 'boolean', default: false },
   },
 })
 const MIB = 1024 * 1024
 const ROW_BYTES = 16 + 240
 const budgetBytes = Number(options.budget) * MIB
-const rows = Math.floor(Number(options.times) * budgetBytes / ROW_BYTES)
+/** What is left of a budget for blocks: the floor of a store with a worker is 11 MiB, another tenth goes to memtables at rest. */
+const poolBytes = 0.9 * (budgetBytes - 11.5 * MIB)
+const rows = Math.floor(Number(options.times) * poolBytes / ROW_BYTES)
 const gets = Number(options.gets)
+
+let isTold = false
 
 let state = 12345
 const random = below => {
@@ -80,50 +83,45 @@ if (options.prepare) {
   // The last quarter: by then the levels have found their sizes.
   console.log(JSON.stringify({ perSecond: half.at(-1), parts: half.map(Math.round), cache, highWaterBytes }))
 } else {
-  compare()
+  await compare()
 }
 
 function child(...more) {
   const args = [fileURLToPath(import.meta.url), ...more, '--budget', options.budget, '--times', options.times, '--gets', options.gets]
-  let cgroup
-  if (!more.includes('--prepare') && !options.warm) {
-    try {
-      cgroup = new Cgroup(Number(options.limit) * MIB)
-    } catch (error) {
-      console.log(`the file stays in the page cache: ${error.message}`)
-    }
-  }
-  try {
-    const command = cgroup === undefined ? [process.execPath, args] : ['sh', ['-c', 'echo $$ > "$0" && exec "$@"', cgroup.procsFile, process.execPath, ...args]]
-    const { stdout, status } = spawnSync(command[0], command[1], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
-    if (status !== 0) throw new Error(`a run ended with ${status}`)
-    return JSON.parse(stdout)
-  } finally {
-    cgroup?.remove()
-  }
+  const isRun = !more.includes('--prepare')
+  return new Promise((resolve, reject) => {
+    const running = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+    const dropping = isRun && !options.warm ? setInterval(dropPageCache, 10) : undefined
+    let text = ''
+    running.stdout.setEncoding('utf8').on('data', more => { text += more })
+    running.on('close', code => {
+      clearInterval(dropping)
+      if (code === 0) resolve(JSON.parse(text))
+      else reject(new Error(`a run ended with ${code}`))
+    })
+  })
 }
 
 function dropPageCache() {
-  if (options.warm) return
   try {
-    spawnSync('sync')
     writeFileSync('/proc/sys/vm/drop_caches', '1')
-  } catch {
-    // Without the right to, the group's limit alone keeps the file out.
+  } catch (error) {
+    if (!isTold) console.log(`The file stays in the page cache of the system: ${error.message}`)
+    isTold = true
   }
 }
 
-function compare() {
+async function compare() {
   const parent = mkdtempSync(join(options.dir, 'spillway-compressed-'))
   process.on('exit', () => rmSync(parent, { recursive: true, force: true }))
   const store = join(parent, 'store')
-  const { tableBytes } = child('--prepare', '--store', store)
-  console.log(`${rows} rows, ${(rows * ROW_BYTES / MIB).toFixed(0)} MiB, stored in ${(tableBytes / MIB).toFixed(0)} MiB (${(rows * ROW_BYTES / tableBytes).toFixed(1)} x); budget ${options.budget} MiB`)
+  const { tableBytes } = await child('--prepare', '--store', store)
+  spawnSync('sync')
+  console.log(`${rows} rows, ${(rows * ROW_BYTES / MIB).toFixed(0)} MiB, stored in ${(tableBytes / MIB).toFixed(0)} MiB (${(rows * ROW_BYTES / tableBytes).toFixed(1)} x); budget ${options.budget} MiB, pool ${(poolBytes / MIB).toFixed(0)} MiB`)
   const rates = { on: [], off: [] }
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const level of round % 2 === 0 ? ['on', 'off'] : ['off', 'on']) {
-      dropPageCache()
-      const { perSecond, parts, cache, highWaterBytes } = child('--store', store, '--level', level)
+      const { perSecond, parts, cache, highWaterBytes } = await child('--store', store, '--level', level)
       rates[level].push(perSecond)
       const { compressed } = cache
       console.log(`${level.padEnd(3)} ${Math.round(perSecond)} gets/s (by quarters ${parts.join(', ')}); second level ${(compressed.bytes / MIB).toFixed(1)} MiB, ` +

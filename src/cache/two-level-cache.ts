@@ -7,7 +7,8 @@
  * do not compress stay out. So the second level is of use only when it holds more blocks than the first, and there is either none
  * or one with SHARE of the memory. Which of them is better is tried: what a lookup costs (reads and loads, by times taken
  * from every 16th) is measured for a while, then with the other, once that is filled; the cheaper one stays, and the next trial
- * comes twice as late when one did not pay. It is not tried where blocks that were dropped are hardly asked for again.
+ * comes twice as late when one did not pay. It is not tried where blocks that were dropped are hardly asked for again, nor where
+ * reads are so fast that they hardly come from a device.
  *
  * Invariants
  * 1. Both levels draw on free budget only and give back what is asked for; of the two the one that is over its share gives.
@@ -22,12 +23,12 @@ import type { BlockCacheStats } from './block-cache.ts'
 import type { Ghosts } from './ghosts.ts'
 
 /** Of both levels, what the second has where there is one. */
-const SHARE = 0.75
+const SHARE = 0.85
 /** A window of measurement is so many misses of the first level. */
 const WINDOW_MISSES = 1024
 /** The other way must cost less than this share of the present one. */
 const CLEARLY = 0.9
-/** Blocks must be so many times as large as what is stored of them: with SHARE of the memory the second level then holds 1.35 times what the first would. */
+/** Blocks must be so many times as large as what is stored of them: with SHARE of the memory the second level then holds 1.5 times what the first would. */
 const LEAST_RATIO = 1.8
 /** Stored blocks that compress less are not kept. */
 const WORTH_KEEPING = 1.3
@@ -35,9 +36,16 @@ const WORTH_KEEPING = 1.3
 const LEAST_GHOSTS = 8
 /** Misses of the first level by lookups: fewer, and there is nothing to gain. */
 const LEAST_MISS_SHARE = 0.02
+/**
+ * Reads that take less come from the page cache of the system. There a load without a read saves a microsecond or two, and scans that
+ * touch each block once make more work for two levels than it is worth.
+ */
+const LEAST_READ_MS = 0.02
 /** Windows until the next trial after one that did not pay, at first and at most. */
 const FIRST_WAIT = 16
 const LONGEST_WAIT = 2048
+/** The same while there is a second level that paid: some 5 % of the time, where a read takes 60 us. */
+const WAIT_WITH = 1024
 /** A level that is not full after so many windows is measured as it is. */
 const MOST_FILLING = 64
 const SAMPLED = 16
@@ -233,7 +241,7 @@ export class TwoLevelCache {
     if (this.#windows < this.#wait) return
     if (this.#share > 0) {
       this.#try(0, cost)
-    } else if (this.#ratio >= LEAST_RATIO && found >= LEAST_GHOSTS && hits + reads >= LEAST_MISS_SHARE * lookups) {
+    } else if (this.#ratio >= LEAST_RATIO && this.#readMs >= LEAST_READ_MS && found >= LEAST_GHOSTS && hits + reads >= LEAST_MISS_SHARE * lookups) {
       this.#try(SHARE, cost)
     }
   }
@@ -252,7 +260,8 @@ export class TwoLevelCache {
     const before = this.#costBefore
     this.#costBefore = -1
     if (cost < CLEARLY * before) {
-      this.#wait = FIRST_WAIT
+      // A level that pays is not put to the test again soon: the test costs all that is in it.
+      this.#wait = this.#share > 0 ? WAIT_WITH : FIRST_WAIT
       this.#windows = 0
       return
     }

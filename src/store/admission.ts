@@ -22,6 +22,8 @@ import { Arenas, arenaSize, arenaSizeAbove } from './arenas.ts'
 const NEAR = 4
 /** So many smaller ones are taken before those that lie free are dropped for one of the size that was wanted. */
 const MOST_SMALLER = 8
+/** With larger ones there is less to gain, and what is dropped for them is more than may lie about as garbage. */
+const LARGEST_GROWN_BYTES = 4 * 1024 * 1024
 
 interface Turn {
   /** Credits that are this store's; 0: it still waits. */
@@ -76,8 +78,8 @@ export class Admission {
     const reach = Math.max(least, arenaSize(Math.min(wantBytes, grantedBytes + credits.freeBytes)))
     // What lies free in nearly the right size first: a dropped arena is garbage until it is collected.
     const near = Math.max(least, reach / NEAR)
-    // But not for ever: when write memory has grown, so do the memtables.
-    if (this.#smaller >= MOST_SMALLER) {
+    // But not for ever: when a small write memory has grown, so do the memtables.
+    if (this.#smaller >= MOST_SMALLER && reach <= LARGEST_GROWN_BYTES) {
       this.#smaller = 0
       const buffer = this.#takeSize(reach, grantedBytes, true)
       if (buffer !== undefined) return this.#taken(store, buffer, grantedBytes)
