@@ -171,3 +171,14 @@ test('items of several hundred KiB sort beside small ones', async () => {
   const sorted = await all(externalSort(source, { by: item => -item.i, budget: 4 * MIB, directory }))
   assert.deepEqual(sorted.map(item => [item.i, item.text.length]), source.map(item => [item.i, item.text.length]).reverse())
 })
+
+test('without an encoding, what can be a key comes back as it was', async () => {
+  const items = [undefined, null, false, true, -Infinity, -1, 3, Infinity, NaN, -5n, 7n, new Date(3), new Date(5), 'a', [1, new Date(2), 3n]]
+  // The first item is what the encoding is chosen by.
+  for (const first of [0, 4, 10, 12, 14]) {
+    const sorted = [...items.slice(0, first), items[first], ...items.slice(first)]
+    assert.deepEqual(await all(externalSort<any>([items[first], ...[...items].reverse()])), sorted)
+  }
+  assert.deepEqual(await all(externalSort([1n, NaN, new Date(2)], { by: item => -Number(item) })), [new Date(2), 1n, NaN])
+  assert.deepEqual(await all(externalSort([1n, 3n, 2n], { compare: (a: bigint, b: bigint) => Number(b - a) })), [3n, 2n, 1n])
+})
