@@ -7,7 +7,10 @@ import fc from 'fast-check'
 import { Budget } from '../memory/budget.ts'
 import { externalSort, externalSortBatches } from './external-sort.ts'
 import type { ExternalSortOptions } from './external-sort.ts'
+import { sortLines } from './external-sort-lines.ts'
 import type { SortMonitorReport } from './external-sort-space.ts'
+import { groupBy } from './group-by.ts'
+import { SpillQueue } from './spill-queue.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'spillway-sort-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -181,4 +184,20 @@ test('without an encoding, what can be a key comes back as it was', async () => 
   }
   assert.deepEqual(await all(externalSort([1n, NaN, new Date(2)], { by: item => -Number(item) })), [new Date(2), 1n, NaN])
   assert.deepEqual(await all(externalSort([1n, 3n, 2n], { compare: (a: bigint, b: bigint) => Number(b - a) })), [3n, 2n, 1n])
+})
+
+test('options that there are not, of a wrong type, and sources that cannot be iterated are refused', async () => {
+  const wrong = { code: 'SPILLWAY_INVALID_ARGUMENT' }
+  for (const options of [{ bugdet: 1 }, { reverse: 'no' }, { signal: 'x' }, { delimiter: 10 }, null, 5]) {
+    await assert.rejects(all(externalSort([2, 1], options as never)), wrong, JSON.stringify(options))
+  }
+  for (const source of [undefined, null, 5, {}]) {
+    await assert.rejects(all(externalSort(source as never)), wrong)
+    await assert.rejects(all(sortLines(source as never)), wrong)
+    assert.throws(() => groupBy(source as never, { by: x => x as number }), wrong)
+  }
+  assert.throws(() => groupBy([1], { by: x => x, init: () => 0, reduce: n => n, combine: 1 as never }), wrong)
+  assert.throws(() => new SpillQueue({ bugdet: 1 } as never), wrong)
+  assert.throws(() => new SpillQueue(null as never), wrong)
+  assert.deepEqual(await all(externalSort('hello')), ['e', 'h', 'l', 'l', 'o'])
 })

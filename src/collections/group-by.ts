@@ -12,7 +12,7 @@
 import { invalidArgument } from '../base/errors.ts'
 import { SpillwayError } from '../base/errors.ts'
 import { GroupTable } from './group-by-table.ts'
-import { SortSpace } from './external-sort-space.ts'
+import { SortSpace, checkSort } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 import type { SortEngine } from './external-sort-engine.ts'
 import { ItemCodec } from './external-sort-items.ts'
@@ -55,10 +55,12 @@ export function groupBy<T, K extends SortKey>(
 export function groupBy(
   source: Iterable<unknown> | AsyncIterable<unknown>, options: GroupByOptions<any, any> | ReduceByOptions<any, any, any>,
 ): AsyncGenerator<[any, any], void, undefined> {
+  checkSort(source, options, ['by', 'encoding', 'init', 'reduce', 'combine'], 'groupBy')
   if (typeof options?.by !== 'function') throw invalidArgument('groupBy needs by, a function from an item to its key')
   const { reduce, init, combine } = options as Partial<ReduceByOptions<any, any, any>>
   if (reduce === undefined && init === undefined && combine === undefined) return groups(source, options)
   if (typeof reduce !== 'function' || typeof init !== 'function') throw invalidArgument('reduce and init go together: both are functions')
+  if (combine !== undefined && typeof combine !== 'function') throw invalidArgument('combine must be a function')
   return reduced(source, { ...options, reduce, init })
 }
 

@@ -25,6 +25,8 @@ export interface SpillOptions {
   host?: Host | undefined
 }
 
+/** Their names, for those that have more. */
+export const SPACE_OPTIONS: readonly string[] = ['budget', 'directory', 'host']
 export const DEFAULT_BUDGET = '64 MiB'
 /** Below this there is no room for the pool and a window or two. */
 export const MIN_BYTES: number = 2 * 1024 * 1024
