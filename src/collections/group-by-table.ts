@@ -5,7 +5,7 @@
  * 2. Without `combine` a key has at most one accumulator in the sort, before its items: a key is taken into the table only before
  *    anything was spilled.
  * 3. What was spilled comes back as what it was: `reduce` and `combine` cannot tell. So accumulators, and items without an encoding,
- *    are structured clones and not JSON, which would make {} of a Set and null of Infinity.
+ *    are not plain JSON, which would make {} of a Set and null of Infinity.
  *
  * Account: `groups`; see `group-by.ts`.
  */
@@ -20,7 +20,7 @@ import type { SortSpace } from './external-sort-space.ts'
 import type { ReduceByOptions } from './group-by.ts'
 import { KeyEncoder, decodeKey } from './key-order.ts'
 import type { SortKey } from './key-order.ts'
-import { anyValue } from './spill-map-values.ts'
+import { groupValue } from './group-by-values.ts'
 
 interface Cell<A> {
   accumulator: A
@@ -61,7 +61,7 @@ export class GroupTable<T, K extends SortKey, A> {
 
   constructor(options: ReduceByOptions<T, K, A>, space: SortSpace) {
     this.#options = options
-    this.#items = options.encoding === undefined ? anyValue : transcoder(options.encoding, 'encoding')
+    this.#items = options.encoding === undefined ? groupValue : transcoder(options.encoding, 'encoding')
     this.#limitBytes = Math.floor(space.bytes / 3)
     this.engine = space.engine({ reverse: options.reverse === true }, this.#limitBytes + SCRATCH_BYTES)
     this.#lease = space.hold('groups', 'a third of the budget', SCRATCH_BYTES)
@@ -158,7 +158,7 @@ export class GroupTable<T, K extends SortKey, A> {
     if (engine.bytes[engine.valueStart] === ITEM) {
       return reduce(isFirst ? init(key) : accumulator as A, this.#items.decode(engine.bytes, start, engine.valueEnd) as T)
     }
-    const part = anyValue.decode(engine.bytes, start, engine.valueEnd) as A
+    const part = groupValue.decode(engine.bytes, start, engine.valueEnd) as A
     return isFirst ? part : combine!(accumulator as A, part)
   }
 
@@ -167,7 +167,7 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#hasSpilled = true
     if (this.#options.combine === undefined) this.#isClosed = true
     for (const [name, cell] of this.#cells) {
-      anyValue.encode(cell.accumulator, this.#scratch)
+      groupValue.encode(cell.accumulator, this.#scratch)
       this.#entryKey = Buffer.from(name, 'latin1')
       this.#compose(ACCUMULATOR)
       while (!this.#put()) yield* this.engine.spill()
@@ -206,7 +206,7 @@ export class GroupTable<T, K extends SortKey, A> {
     if (typeof value === 'string') return 2 * value.length
     if (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') return 16
     const scratch = this.#scratch
-    anyValue.encode(value, scratch)
+    groupValue.encode(value, scratch)
     const bytes = scratch.end - scratch.start
     scratch.release()
     return 64 + 4 * bytes

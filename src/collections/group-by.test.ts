@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Budget } from '../memory/budget.ts'
+import { Scratch } from '../store/encoding.ts'
 import { groupBy } from './group-by.ts'
+import { groupValue } from './group-by-values.ts'
 import type { SortMonitorReport } from './external-sort-space.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'spillway-group-'))
@@ -151,4 +153,18 @@ test('the values of a group are gone when the grouping was left', async () => {
     break
   }
   assert.throws(() => [...values], { code: 'SPILLWAY_CLOSED' })
+})
+
+test('what a grouping spills comes back as it was, whether JSON holds it or not', () => {
+  const scratch = new Scratch(64 * 1024)
+  const cyclic: Record<string, unknown> = { name: 'itself' }
+  cyclic['self'] = cyclic
+  const values = [
+    {}, [], { a: 1, b: ['x', null, true, { c: '\ud800' }] }, { a: undefined }, [undefined], [NaN, -Infinity, -0], { n: 1n }, new Set([1]), { at: new Date(5) },
+    new Map([[{ a: 1 }, [2]]]), cyclic, undefined, null, 'text', '[1]', -0, 0.5, Buffer.from('{}'), new Uint8Array([0x7b]), /x/g,
+  ]
+  for (const value of values) {
+    groupValue.encode(value, scratch)
+    assert.deepEqual(groupValue.decode(scratch.bytes.slice(), scratch.start, scratch.end), value)
+  }
 })

@@ -7,7 +7,7 @@
  *    fold over the items of its key in their order.
  *
  * Accounts: those of a sort; `groups`, an estimate of the accumulators: 200 bytes a key, twice the key, and four times what they
- * take as structured clones, measured again whenever an accumulator has been changed twice as often.
+ * take when spilled, measured again whenever an accumulator has been changed twice as often.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { SpillwayError } from '../base/errors.ts'
