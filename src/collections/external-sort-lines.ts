@@ -27,7 +27,8 @@ export interface SortLinesOptions extends SortSpaceOptions {
 /**
  * The lines of `chunks`, by unsigned bytes as `LC_ALL=C sort` has them, in chunks of up to 256 KiB (less under a small budget) that end with a line. Chunks
  * may be cut anywhere; a last line without delimiter gets one. Memory stays within `budget`, what does not fit goes to scratch
- * files in `directory`. Throws BUDGET_TOO_SMALL for a line longer than about an eighth of the budget, ABORTED, NO_SPACE.
+ * files in `directory`. Throws BUDGET_TOO_SMALL for a line longer than about a sixteenth of the budget (an eighth
+ * if all fits in memory), ABORTED, NO_SPACE.
  */
 export async function* sortLines(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: SortLinesOptions = {},
@@ -40,6 +41,8 @@ export async function* sortLines(
   const space = new SortSpace(options)
   try {
     const engine = space.engine({ reverse: options.reverse === true }, space.outputBytes)
+    // Before the list of pages takes what is left.
+    const lease = space.hold('sort output', 'a chunk, or the longest line', space.outputBytes)
     const turns = space.turns('sortLines', options.signal)
     turns.check()
     const rest = new RestOfLine(engine)
@@ -59,7 +62,6 @@ export async function* sortLines(
 
     await turns.run(engine.finish())
     options.monitor?.(space.report(engine))
-    const lease = space.hold('sort output', 'a chunk, or the longest line', space.outputBytes)
     let bytes = space.outputBytes
     let chunk: Buffer = NO_CHUNK
     for (;;) {

@@ -201,3 +201,14 @@ test('options that there are not, of a wrong type, and sources that cannot be it
   assert.throws(() => new SpillQueue(null as never), wrong)
   assert.deepEqual(await all(externalSort('hello')), ['e', 'h', 'l', 'l', 'o'])
 })
+
+test('items of a sixteenth of the budget are sorted, however many', async () => {
+  for (const budget of [2, 4, 16]) {
+    const pad = 'a'.repeat((budget * MIB) / 16 - 16)
+    function* large(): Generator<string> {
+      for (let i = 0; i < 60; i++) yield `common prefix${99 - i}${pad}`.slice(0, (budget * MIB) / 16)
+    }
+    const sorted = await all(externalSort(large(), { budget: budget * MIB, directory }))
+    assert.deepEqual(sorted.map(item => item.slice(13, 15)), Array.from({ length: 60 }, (_, i) => String(40 + i)), `${budget} MiB`)
+  }
+})
