@@ -178,18 +178,22 @@ export class SortEngine {
     this.#lease.release()
   }
 
-  /** From the first buffer to the whole; false when it is the whole. */
+  /** From the first buffer to the whole, or to what others leave of a shared budget; false when there is no more. */
   #grow(): boolean {
     if (this.#whole) return false
-    const { memoryBytes } = this.#options
-    if (!this.#lease.resize(memoryBytes)) throw this.#tooSmall(memoryBytes)
+    this.#whole = true
+    let { memoryBytes } = this.#options
+    while (!this.#lease.resize(memoryBytes)) {
+      memoryBytes /= 2
+      if (memoryBytes < 2 * this.#bytes.length) return false
+      memoryBytes &= ~7
+    }
     // The first buffer stays leased: it is garbage, but nobody knows for how long.
     const bytes = new Uint8Array((memoryBytes - this.#bytes.length) & ~3)
     const arena = new SortArena(bytes, this.#stagingBytes, this.#order)
     arena.adopt(this.#arena)
     this.#bytes = bytes
     this.#arena = arena
-    this.#whole = true
     return true
   }
 

@@ -1,18 +1,21 @@
 /**
  * Items of a sort as bytes: a key that sorts as it should, and the item itself where the key does not hold it.
  *
- * 1. Without `by`, text and bytes are their own keys and are kept once.
+ * 1. Without `by` and without an encoding an item is its key, and is kept once; text and bytes are so with theirs, too.
  * 2. Nothing of an item is kept but its bytes.
+ * 3. Without an encoding, what can be a key comes back as it was: JSON would make null of NaN, text of dates, and fail on bigints.
  *
  * Account: `sort items`, the scratch in which text is encoded.
  */
+import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
 import { EMPTY } from '../base/cursor.ts'
 import type { CompareRanges, KeyOrder } from '../pages/paged-merge.ts'
 import { Scratch, transcoder } from '../store/encoding.ts'
 import type { Encoding, Transcoder } from '../store/encoding.ts'
 import type { SortEngine } from './external-sort-engine.ts'
-import { KeyEncoder, compareDecoded } from './key-order.ts'
+import { KeyEncoder, compareDecoded, decodeKey } from './key-order.ts'
+import { anyValue } from './spill-map-values.ts'
 import type { SpillSpace } from './spill-space.ts'
 
 export interface ItemOptions<T> {
@@ -31,6 +34,8 @@ export class ItemCodec<T> {
   #transcoder: Transcoder | undefined
   /** The item's own bytes are its key. */
   #isItsKey = false
+  /** The key's bytes are the item. */
+  #isKeyOnly = false
   #items = 0
 
   constructor(options: ItemOptions<T>, space: SpillSpace) {
@@ -41,10 +46,11 @@ export class ItemCodec<T> {
 
   /** The order of keys, once the first item is known. */
   order(first: T): KeyOrder {
-    if (this.#transcoder === undefined) {
-      this.#use(transcoder(typeof first === 'string' ? 'utf8' : first instanceof Uint8Array ? 'buffer' : 'json', 'encoding'))
-    }
     const { reverse = false, compare, by } = this.#options
+    if (this.#transcoder === undefined) {
+      this.#use(transcoderFor(first))
+      this.#isKeyOnly = by === undefined && compare === undefined && !this.#isItsKey
+    }
     if (compare === undefined) return { reverse }
     return { reverse, compare: by === undefined ? this.#compareItems(compare) : compareDecoded(compare as never) }
   }
@@ -52,13 +58,19 @@ export class ItemCodec<T> {
   /** False when the arena is full. */
   add(engine: SortEngine, item: T): boolean {
     const scratch = this.#scratch
-    this.#encode(item)
+    const keys = this.#keys
     let added: boolean
+    if (this.#isKeyOnly) {
+      keys.encode(item)
+      added = engine.add(keys.bytes, 0, keys.length, EMPTY, 0, 0)
+      if (added) this.#items++
+      return added
+    }
+    this.#encode(item)
     if (this.#isItsKey) {
       added = engine.add(scratch.bytes, scratch.start, scratch.end, EMPTY, 0, 0)
     } else {
       const { by } = this.#options
-      const keys = this.#keys
       keys.encode(by === undefined ? item : by(item))
       added = engine.add(keys.bytes, 0, keys.length, scratch.bytes, scratch.start, scratch.end)
     }
@@ -79,6 +91,7 @@ export class ItemCodec<T> {
 
   /** The item the engine stands at. */
   item(engine: SortEngine): T {
+    if (this.#isKeyOnly) return decodeKey(engine.bytes, engine.keyStart, engine.keyEnd) as T
     return this.#isItsKey
       ? this.#transcoder!.decode(engine.bytes, engine.keyStart, engine.keyEnd) as T
       : this.#transcoder!.decode(engine.bytes, engine.valueStart, engine.valueEnd) as T
@@ -87,13 +100,13 @@ export class ItemCodec<T> {
   #use(found: Transcoder): void {
     this.#transcoder = found
     const { by, compare } = this.#options
-    this.#isItsKey = by === undefined && (found.name !== 'json' || compare !== undefined)
+    this.#isItsKey = by === undefined && ((found.name !== 'json' && found !== anyValue) || compare !== undefined)
   }
 
   #encode(item: T): void {
     const name = this.#transcoder!.name
     // A number among strings would be text by now, and come back as such.
-    if (this.#options.encoding === undefined && name !== 'json' && (name === 'utf8') !== (typeof item === 'string')) {
+    if (this.#options.encoding === undefined && (name === 'utf8' || name === 'buffer') && (name === 'utf8') !== (typeof item === 'string')) {
       throw invalidArgument(
         `item ${this.#items} is ${typeof item === 'object' ? 'an object' : `a ${typeof item}`}, but the first one made the encoding '${name}'. `
         + `Give encoding: 'json' for items of several kinds`,
@@ -110,4 +123,10 @@ export class ItemCodec<T> {
       return order
     }
   }
+}
+
+function transcoderFor(first: unknown): Transcoder {
+  if (typeof first === 'string') return transcoder('utf8', 'encoding')
+  if (first instanceof Uint8Array) return transcoder('buffer', 'encoding')
+  return typeof first === 'object' && first !== null && !types.isDate(first) ? transcoder('json', 'encoding') : anyValue
 }

@@ -6,7 +6,7 @@
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { SortEngine } from './external-sort-engine.ts'
-import { SortSpace } from './external-sort-space.ts'
+import { SortSpace, checkSort } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 
 export interface SortLinesOptions extends SortSpaceOptions {
@@ -27,11 +27,13 @@ export interface SortLinesOptions extends SortSpaceOptions {
 /**
  * The lines of `chunks`, by unsigned bytes as `LC_ALL=C sort` has them, in chunks of up to 256 KiB (less under a small budget) that end with a line. Chunks
  * may be cut anywhere; a last line without delimiter gets one. Memory stays within `budget`, what does not fit goes to scratch
- * files in `directory`. Throws BUDGET_TOO_SMALL for a line longer than about an eighth of the budget, ABORTED, NO_SPACE.
+ * files in `directory`. Throws BUDGET_TOO_SMALL for a line longer than about a sixteenth of the budget (an eighth
+ * if all fits in memory), ABORTED, NO_SPACE.
  */
 export async function* sortLines(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: SortLinesOptions = {},
 ): AsyncGenerator<Buffer, void, undefined> {
+  checkSort(chunks, options, ['delimiter', 'reuseChunks'], 'sortLines')
   const { delimiter = 10 } = options
   if (!(Number.isInteger(delimiter) && delimiter >= 0 && delimiter <= 255)) {
     throw invalidArgument(`delimiter must be a byte, 0 to 255, not ${String(delimiter)}`)
@@ -39,6 +41,8 @@ export async function* sortLines(
   const space = new SortSpace(options)
   try {
     const engine = space.engine({ reverse: options.reverse === true }, space.outputBytes)
+    // Before the list of pages takes what is left.
+    const lease = space.hold('sort output', 'a chunk, or the longest line', space.outputBytes)
     const turns = space.turns('sortLines', options.signal)
     turns.check()
     const rest = new RestOfLine(engine)
@@ -58,7 +62,6 @@ export async function* sortLines(
 
     await turns.run(engine.finish())
     options.monitor?.(space.report(engine))
-    const lease = space.hold('sort output', 'a chunk, or the longest line', space.outputBytes)
     let bytes = space.outputBytes
     let chunk: Buffer = NO_CHUNK
     for (;;) {
@@ -80,7 +83,7 @@ class RestOfLine {
   /** It is a whole line now, to be added. */
   ready = false
   readonly #engine: SortEngine
-  #pieces: Uint8Array[] = []
+  #buffer: Uint8Array = NOTHING
   #bytes = 0
   #line: Uint8Array = NOTHING
 
@@ -101,6 +104,7 @@ class RestOfLine {
   /** What a chunk has from `from` on, as a copy: the chunk is somebody else's. */
   keep(chunk: Uint8Array, from: number): void {
     if (from >= chunk.length) return
+    const at = this.#bytes
     this.#bytes += chunk.length - from
     if (this.#bytes > this.#engine.largestBytes) {
       throw new SpillwayError(
@@ -109,14 +113,18 @@ class RestOfLine {
         { details: { lineBytes: this.#bytes, largestBytes: this.#engine.largestBytes } },
       )
     }
-    this.#pieces.push(chunk.slice(from))
+    if (this.#bytes > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(this.#bytes, Math.min(2 * this.#buffer.length, this.#engine.largestBytes)))
+      grown.set(this.#buffer.subarray(0, at))
+      this.#buffer = grown
+    }
+    this.#buffer.set(chunk.subarray(from), at)
   }
 
   /** No more comes: what there is, is a line. */
   end(): void {
     if (this.#bytes === 0) return
-    this.#line = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces)
-    this.#pieces = []
+    this.#line = this.#buffer.subarray(0, this.#bytes)
     this.#bytes = 0
     this.ready = true
   }

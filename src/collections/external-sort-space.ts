@@ -8,7 +8,10 @@
  *    hundred runs should fit in one merge.
  */
 import type { SpillOptions } from './spill-space.ts'
-import { SpillSpace } from './spill-space.ts'
+import { invalidArgument } from '../base/errors.ts'
+import { describe } from '../store/encoding.ts'
+import { checkOptions } from '../store/options.ts'
+import { SPACE_OPTIONS, SpillSpace } from './spill-space.ts'
 import { Turns } from './spill-turns.ts'
 import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
@@ -18,6 +21,19 @@ import type { SortReport } from './external-sort-engine.ts'
 import type { KeyOrder } from '../pages/paged-merge.ts'
 
 export type SortSpaceOptions = SpillOptions
+
+const SORT_OPTIONS: readonly string[] = ['reverse', 'signal', ...SPACE_OPTIONS, 'monitor']
+
+/** Throws INVALID_ARGUMENT for options that there are not, or of a wrong type. `more`: what there is beside those of all sorts. */
+export function checkSort(source: unknown, options: object, more: readonly string[], what: string): void {
+  checkOptions(options, [...more, ...SORT_OPTIONS], what)
+  const { reverse, signal } = options as { reverse?: unknown, signal?: unknown }
+  if (reverse !== undefined && typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
+  const iterable = source as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
+  if (typeof iterable?.[Symbol.asyncIterator] === 'function' || typeof iterable?.[Symbol.iterator] === 'function') return
+  throw invalidArgument(`${what} takes something that can be iterated, not ${describe(source)}`)
+}
 
 /** @internal What a sort did, when its input has ended. */
 export interface SortMonitorReport extends SortReport {

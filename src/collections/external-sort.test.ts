@@ -7,7 +7,10 @@ import fc from 'fast-check'
 import { Budget } from '../memory/budget.ts'
 import { externalSort, externalSortBatches } from './external-sort.ts'
 import type { ExternalSortOptions } from './external-sort.ts'
+import { sortLines } from './external-sort-lines.ts'
 import type { SortMonitorReport } from './external-sort-space.ts'
+import { groupBy } from './group-by.ts'
+import { SpillQueue } from './spill-queue.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'spillway-sort-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
@@ -170,4 +173,42 @@ test('items of several hundred KiB sort beside small ones', async () => {
   const source = Array.from({ length: 60 }, (_, i) => ({ i, text: 'y'.repeat(sizes[i % sizes.length]!) }))
   const sorted = await all(externalSort(source, { by: item => -item.i, budget: 4 * MIB, directory }))
   assert.deepEqual(sorted.map(item => [item.i, item.text.length]), source.map(item => [item.i, item.text.length]).reverse())
+})
+
+test('without an encoding, what can be a key comes back as it was', async () => {
+  const items = [undefined, null, false, true, -Infinity, -1, 3, Infinity, NaN, -5n, 7n, new Date(3), new Date(5), 'a', [1, new Date(2), 3n]]
+  // The first item is what the encoding is chosen by.
+  for (const first of [0, 4, 10, 12, 14]) {
+    const sorted = [...items.slice(0, first), items[first], ...items.slice(first)]
+    assert.deepEqual(await all(externalSort<any>([items[first], ...[...items].reverse()])), sorted)
+  }
+  assert.deepEqual(await all(externalSort([1n, NaN, new Date(2)], { by: item => -Number(item) })), [new Date(2), 1n, NaN])
+  assert.deepEqual(await all(externalSort([1n, 3n, 2n], { compare: (a: bigint, b: bigint) => Number(b - a) })), [3n, 2n, 1n])
+})
+
+test('options that there are not, of a wrong type, and sources that cannot be iterated are refused', async () => {
+  const wrong = { code: 'SPILLWAY_INVALID_ARGUMENT' }
+  for (const options of [{ bugdet: 1 }, { reverse: 'no' }, { signal: 'x' }, { delimiter: 10 }, null, 5]) {
+    await assert.rejects(all(externalSort([2, 1], options as never)), wrong, JSON.stringify(options))
+  }
+  for (const source of [undefined, null, 5, {}]) {
+    await assert.rejects(all(externalSort(source as never)), wrong)
+    await assert.rejects(all(sortLines(source as never)), wrong)
+    assert.throws(() => groupBy(source as never, { by: x => x as number }), wrong)
+  }
+  assert.throws(() => groupBy([1], { by: x => x, init: () => 0, reduce: n => n, combine: 1 as never }), wrong)
+  assert.throws(() => new SpillQueue({ bugdet: 1 } as never), wrong)
+  assert.throws(() => new SpillQueue(null as never), wrong)
+  assert.deepEqual(await all(externalSort('hello')), ['e', 'h', 'l', 'l', 'o'])
+})
+
+test('items of a sixteenth of the budget are sorted, however many', async () => {
+  for (const budget of [2, 4, 16]) {
+    const pad = 'a'.repeat((budget * MIB) / 16 - 16)
+    function* large(): Generator<string> {
+      for (let i = 0; i < 60; i++) yield `common prefix${99 - i}${pad}`.slice(0, (budget * MIB) / 16)
+    }
+    const sorted = await all(externalSort(large(), { budget: budget * MIB, directory }))
+    assert.deepEqual(sorted.map(item => item.slice(13, 15)), Array.from({ length: 60 }, (_, i) => String(40 + i)), `${budget} MiB`)
+  }
 })

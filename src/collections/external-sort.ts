@@ -5,7 +5,7 @@
  * 2. An item is encoded once when it comes in and decoded once when it goes out; in between there are only bytes.
  */
 import { invalidArgument } from '../base/errors.ts'
-import { SortSpace } from './external-sort-space.ts'
+import { SortSpace, checkSort } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 import type { SortEngine } from './external-sort-engine.ts'
 import { ItemCodec } from './external-sort-items.ts'
@@ -52,7 +52,8 @@ export async function* externalSortBatches<T, K extends SortKey = SortKey>(
 async function* sorted<T, K extends SortKey>(
   source: Iterable<T | readonly T[]> | AsyncIterable<T | readonly T[]>, options: ExternalSortOptions<T, K>, batches: boolean,
 ): AsyncGenerator<T[], void, undefined> {
-  checkOptions(options)
+  checkSort(source, options, ['by', 'encoding', 'compare'], batches ? 'externalSortBatches' : 'externalSort')
+  checkFunctions(options)
   const space = new SortSpace(options)
   try {
     const codec = new ItemCodec<T>(options, space)
@@ -64,7 +65,7 @@ async function* sorted<T, K extends SortKey>(
       engine ??= space.engine(codec.order(item))
       while (!codec.add(engine, item)) await turns.run(engine.spill())
     }
-    if (Symbol.asyncIterator in source) {
+    if (isAsync(source)) {
       for await (const given of source) {
         if (batches) await addBatch(given as readonly T[], codec, turns, item => engine ??= space.engine(codec.order(item)))
         else if (engine === undefined || !codec.add(engine, given as T)) await add(given as T)
@@ -105,9 +106,12 @@ async function addBatch<T>(
   }
 }
 
-function checkOptions(options: ExternalSortOptions<any, any>): void {
+function checkFunctions(options: ExternalSortOptions<any, any>): void {
   for (const name of ['by', 'compare'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function') throw invalidArgument(`${name} must be a function`)
   }
 }
 
+function isAsync<T>(source: Iterable<T> | AsyncIterable<T>): source is AsyncIterable<T> {
+  return typeof (source as Partial<AsyncIterable<T>>)[Symbol.asyncIterator] === 'function'
+}

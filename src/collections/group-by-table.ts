@@ -4,6 +4,8 @@
  * 1. In the sort the parts of a key stand in the order in which they came: accumulators, and items that came after them.
  * 2. Without `combine` a key has at most one accumulator in the sort, before its items: a key is taken into the table only before
  *    anything was spilled.
+ * 3. What was spilled comes back as what it was: `reduce` and `combine` cannot tell. So accumulators, and items without an encoding,
+ *    are not plain JSON, which would make {} of a Set and null of Infinity.
  *
  * Account: `groups`; see `group-by.ts`.
  */
@@ -18,6 +20,7 @@ import type { SortSpace } from './external-sort-space.ts'
 import type { ReduceByOptions } from './group-by.ts'
 import { KeyEncoder, decodeKey } from './key-order.ts'
 import type { SortKey } from './key-order.ts'
+import { groupValue } from './group-by-values.ts'
 
 interface Cell<A> {
   accumulator: A
@@ -38,12 +41,11 @@ export class GroupTable<T, K extends SortKey, A> {
   readonly #options: ReduceByOptions<T, K, A>
   readonly #keys = new KeyEncoder()
   readonly #scratch = new Scratch(SCRATCH_BYTES)
-  readonly #accumulators = transcoder('json', 'encoding')
-  #items: Transcoder | undefined
+  readonly #items: Transcoder
   /** By the bytes of the key, one a character. */
   #cells = new Map<string, Cell<A>>()
   readonly #lease: Lease
-  readonly #limitBytes: number
+  #limitBytes: number
   #bytes = 0
   /** Something is in the sort, and there is no `combine`: no new keys. */
   #isClosed = false
@@ -59,7 +61,7 @@ export class GroupTable<T, K extends SortKey, A> {
 
   constructor(options: ReduceByOptions<T, K, A>, space: SortSpace) {
     this.#options = options
-    if (options.encoding !== undefined) this.#items = transcoder(options.encoding, 'encoding')
+    this.#items = options.encoding === undefined ? groupValue : transcoder(options.encoding, 'encoding')
     this.#limitBytes = Math.floor(space.bytes / 3)
     this.engine = space.engine({ reverse: options.reverse === true }, this.#limitBytes + SCRATCH_BYTES)
     this.#lease = space.hold('groups', 'a third of the budget', SCRATCH_BYTES)
@@ -81,7 +83,8 @@ export class GroupTable<T, K extends SortKey, A> {
     let cell = this.#cells.get(name)
     if (cell === undefined) {
       if (this.#isClosed) return this.#spillItem(item)
-      if (this.#bytes + ENTRY_BYTES + 2 * name.length > this.#limitBytes) return false
+      // An empty table takes any key: there is no more room to be made.
+      if (this.#cells.size > 0 && this.#bytes + ENTRY_BYTES + 2 * name.length > this.#limitBytes) return false
       cell = { accumulator: init(key), bytes: ENTRY_BYTES + 2 * name.length, untilMeasured: 1, changes: 0 }
       this.#cells.set(name, cell)
       this.#bytes += cell.bytes
@@ -90,11 +93,14 @@ export class GroupTable<T, K extends SortKey, A> {
     cell.changes++
     if (--cell.untilMeasured === 0) {
       cell.untilMeasured = cell.changes
-      const bytes = ENTRY_BYTES + 2 * name.length + sizeOf(cell.accumulator)
+      const bytes = ENTRY_BYTES + 2 * name.length + this.#sizeOf(cell.accumulator)
       this.#bytes += bytes - cell.bytes
       cell.bytes = bytes
     }
-    if (this.#bytes > this.#lease.bytes) this.#lease.resize(Math.min(this.#bytes + LEASE_STEP_BYTES, this.#limitBytes + SCRATCH_BYTES))
+    if (this.#bytes > this.#lease.bytes && !this.#lease.resize(Math.min(this.#bytes + LEASE_STEP_BYTES, this.#limitBytes + SCRATCH_BYTES))) {
+      // Others have the rest of a shared budget.
+      this.#limitBytes = this.#lease.bytes
+    }
     return true
   }
 
@@ -150,9 +156,9 @@ export class GroupTable<T, K extends SortKey, A> {
     const { init, reduce, combine } = this.#options
     const start = engine.valueStart + 1
     if (engine.bytes[engine.valueStart] === ITEM) {
-      return reduce(isFirst ? init(key) : accumulator as A, this.#items!.decode(engine.bytes, start, engine.valueEnd) as T)
+      return reduce(isFirst ? init(key) : accumulator as A, this.#items.decode(engine.bytes, start, engine.valueEnd) as T)
     }
-    const part = this.#accumulators.decode(engine.bytes, start, engine.valueEnd) as A
+    const part = groupValue.decode(engine.bytes, start, engine.valueEnd) as A
     return isFirst ? part : combine!(accumulator as A, part)
   }
 
@@ -161,7 +167,7 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#hasSpilled = true
     if (this.#options.combine === undefined) this.#isClosed = true
     for (const [name, cell] of this.#cells) {
-      this.#accumulators.encode(cell.accumulator, this.#scratch)
+      groupValue.encode(cell.accumulator, this.#scratch)
       this.#entryKey = Buffer.from(name, 'latin1')
       this.#compose(ACCUMULATOR)
       while (!this.#put()) yield* this.engine.spill()
@@ -173,7 +179,6 @@ export class GroupTable<T, K extends SortKey, A> {
 
   #spillItem(item: T): boolean {
     this.#hasSpilled = true
-    this.#items ??= transcoder(typeof item === 'string' ? 'utf8' : item instanceof Uint8Array ? 'buffer' : 'json', 'encoding')
     this.#items.encode(item, this.#scratch)
     this.#entryKey = this.#keys.bytes.subarray(0, this.#keys.length)
     this.#compose(ITEM)
@@ -196,19 +201,23 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#entryLength = length
   }
 
+  /** About what an accumulator takes as JavaScript objects. Throws INVALID_ARGUMENT for one that could not be spilled. */
+  #sizeOf(value: unknown): number {
+    if (typeof value === 'string') return 2 * value.length
+    if (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') return 16
+    const scratch = this.#scratch
+    groupValue.encode(value, scratch)
+    const bytes = scratch.end - scratch.start
+    scratch.release()
+    return 64 + 4 * bytes
+  }
+
   #put(): boolean {
     const key = this.#entryKey
     if (!this.engine.add(key, 0, key.length, this.#entryValue, 0, this.#entryLength)) return false
     this.#entryLength = 0
     return true
   }
-}
-
-/** About what a value takes as JavaScript objects. */
-function sizeOf(value: unknown): number {
-  if (typeof value === 'string') return 2 * value.length
-  if (typeof value !== 'object' || value === null) return 16
-  return 64 + 4 * (JSON.stringify(value)?.length ?? 0)
 }
 
 const NOTHING = new Uint8Array(0)

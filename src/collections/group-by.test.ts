@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { Budget } from '../memory/budget.ts'
+import { Scratch } from '../store/encoding.ts'
 import { groupBy } from './group-by.ts'
+import { groupValue } from './group-by-values.ts'
 import type { SortMonitorReport } from './external-sort-space.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'spillway-group-'))
@@ -110,4 +112,59 @@ test('bad input and early returns leave nothing', async () => {
   assert.deepEqual(readdirSync(directory), [])
   await assert.rejects(async () => { for await (const _ of groupBy(sales(10, 2), { by: sale => sale.city, signal: AbortSignal.abort() })) void _ },
     { code: 'SPILLWAY_ABORTED' })
+})
+
+test('accumulators and items that were spilled come back as what they were', async () => {
+  function* pairs(): Generator<unknown> {
+    for (let i = 0; i < 40_000; i++) yield i % 20_000
+    for (let i = 0; i < 20_000; i++) yield i % 2 === 0 ? new Date(i) : BigInt(i)
+  }
+  const by = (item: unknown): string => `${Number(item)}${'k'.repeat(60)}`
+  for (const combine of [undefined, (a: Set<unknown>, b: Set<unknown>) => new Set([...a, ...b])]) {
+    let groups = 0
+    const options = { by, init: () => new Set(), reduce: (set: Set<unknown>, item: unknown) => set.add(item), combine, budget: '2 MiB', directory }
+    for await (const [key, set] of groupBy(pairs(), options)) {
+      const number = Number.parseInt(key)
+      assert.deepEqual(set, new Set<unknown>([number, number % 2 === 0 ? new Date(number) : BigInt(number)]))
+      groups++
+    }
+    assert.equal(groups, 20_000)
+  }
+})
+
+test('an accumulator that could not be spilled is refused whether it is or not', async () => {
+  const counted = groupBy([1], { by: n => n, init: () => ({ count: () => 1 }), reduce: a => a })
+  await assert.rejects(counted.next(), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+})
+
+test('a key larger than the table is grouped all the same', async () => {
+  const large = 'k'.repeat(400_000)
+  const groups = []
+  for await (const group of groupBy([large, 'a', large], { by: s => s, init: () => 0, reduce: n => n + 1, combine: (a, b) => a + b, budget: '4 MiB', directory })) {
+    groups.push(group)
+  }
+  assert.deepEqual(groups, [['a', 1], [large, 2]])
+})
+
+test('the values of a group are gone when the grouping was left', async () => {
+  let values: Iterable<number> = []
+  for await (const [, group] of groupBy([1, 2, 1], { by: n => n })) {
+    values = group
+    break
+  }
+  assert.throws(() => [...values], { code: 'SPILLWAY_CLOSED' })
+})
+
+test('what a grouping spills comes back as it was, whether JSON holds it or not', () => {
+  const scratch = new Scratch(64 * 1024)
+  const cyclic: Record<string, unknown> = { name: 'itself' }
+  cyclic['self'] = cyclic
+  const values = [
+    {}, [], { a: 1, b: ['x', null, true, { c: '\ud800' }] }, { a: undefined }, [undefined], [NaN, -Infinity, -0], { n: 1n }, new Set([1]), { at: new Date(5) },
+    new Map([[{ a: 1 }, [2]]]), cyclic, undefined, null, 'text', '[1]', -0, 0.5, Buffer.from('{}'), new Uint8Array([0x7b]), /x/g,
+  ]
+  for (const value of values) {
+    groupValue.encode(value, scratch)
+    assert.deepEqual(groupValue.decode(scratch.bytes.slice(), scratch.start, scratch.end), value)
+  }
 })

@@ -6,13 +6,13 @@
  *    put two of a key together; otherwise items of further keys are spilled and folded at the end. Either way each accumulator is a
  *    fold over the items of its key in their order.
  *
- * Accounts: those of a sort; `groups`, an estimate of the accumulators: 200 bytes a key, twice the key, and what they take as JSON
- * times four, measured again whenever an accumulator has been changed twice as often.
+ * Accounts: those of a sort; `groups`, an estimate of the accumulators: 200 bytes a key, twice the key, and four times what they
+ * take when spilled, measured again whenever an accumulator has been changed twice as often.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { SpillwayError } from '../base/errors.ts'
 import { GroupTable } from './group-by-table.ts'
-import { SortSpace } from './external-sort-space.ts'
+import { SortSpace, checkSort } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 import type { SortEngine } from './external-sort-engine.ts'
 import { ItemCodec } from './external-sort-items.ts'
@@ -36,7 +36,7 @@ export interface GroupByOptions<T, K extends SortKey> extends SortSpaceOptions {
 export interface ReduceByOptions<T, K extends SortKey, A> extends GroupByOptions<T, K> {
   /** The accumulator of a key that comes for the first time. */
   init: (key: K) => A
-  /** The accumulator after one more item: a new one, or the same one changed. What JSON can hold. */
+  /** The accumulator after one more item: a new one, or the same one changed. What structuredClone can copy, as it may be spilled. */
   reduce: (accumulator: A, item: T) => A
   /** The accumulator of all items, of those of earlier and of later ones: lets accumulators be spilled instead of items. */
   combine?: ((earlier: A, later: A) => A) | undefined
@@ -55,10 +55,12 @@ export function groupBy<T, K extends SortKey>(
 export function groupBy(
   source: Iterable<unknown> | AsyncIterable<unknown>, options: GroupByOptions<any, any> | ReduceByOptions<any, any, any>,
 ): AsyncGenerator<[any, any], void, undefined> {
+  checkSort(source, options, ['by', 'encoding', 'init', 'reduce', 'combine'], 'groupBy')
   if (typeof options?.by !== 'function') throw invalidArgument('groupBy needs by, a function from an item to its key')
   const { reduce, init, combine } = options as Partial<ReduceByOptions<any, any, any>>
   if (reduce === undefined && init === undefined && combine === undefined) return groups(source, options)
   if (typeof reduce !== 'function' || typeof init !== 'function') throw invalidArgument('reduce and init go together: both are functions')
+  if (combine !== undefined && typeof combine !== 'function') throw invalidArgument('combine must be a function')
   return reduced(source, { ...options, reduce, init })
 }
 
@@ -66,6 +68,7 @@ async function* groups<T, K extends SortKey>(
   source: Iterable<T> | AsyncIterable<T>, options: GroupByOptions<T, K>,
 ): AsyncGenerator<[K, GroupValues<T>], void, undefined> {
   const space = new SortSpace(options)
+  let current: Group<T> | undefined
   try {
     const codec = new ItemCodec<T>(options, space)
     const turns = space.turns('groupBy', options.signal)
@@ -80,13 +83,14 @@ async function* groups<T, K extends SortKey>(
     await turns.run(engine.finish())
     options.monitor?.(space.report(engine))
     for (let more = engine.next(); more;) {
-      const group = new Group<T>(engine, codec)
+      const group = current = new Group<T>(engine, codec)
       turns.check()
       yield [decodeKey(group.key, 0, group.key.length) as K, group]
       turns.rested()
       more = group.end()
     }
   } finally {
+    current?.close()
     space.close()
   }
 }
@@ -118,9 +122,12 @@ class Group<T> implements GroupValues<T> {
 
   async* [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> { yield* this[Symbol.iterator]() }
 
+  /** What it reads from is gone. */
+  close(): void { this.#isOver = true }
+
   /** Skip what was not taken; whether there is another group. */
   end(): boolean {
-    this.#isOver = true
+    this.close()
     while (this.#place === 'here') this.#step()
     return this.#place === 'beyond'
   }

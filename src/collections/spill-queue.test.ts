@@ -117,3 +117,27 @@ test('a closed queue, an item that cannot be encoded and one too large are typed
   assert.throws(() => new SpillQueue({ budget: '1 MiB' }), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
   assert.throws(() => new SpillQueue({ encoding: 'nothing' as never }), { code: 'SPILLWAY_INVALID_ARGUMENT' })
 })
+
+test('a decode that takes items from its own queue, or disposes of it, is told so', () => {
+  for (const act of ['shift', 'clear', 'dispose'] as const) {
+    let acts = true
+    const queue: SpillQueue<string> = new SpillQueue<string>({
+      encoding: {
+        encode: text => text,
+        decode: bytes => {
+          if (acts) {
+            acts = false
+            queue[act]()
+          }
+          return String(bytes)
+        },
+      },
+    })
+    for (const item of ['a', 'b', 'c']) queue.push(item)
+    assert.throws(() => queue.shift(), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+    if (act === 'dispose') continue
+    assert.equal(queue.size, act === 'shift' ? 2 : 0)
+    assert.deepEqual([...queue], act === 'shift' ? ['b', 'c'] : [])
+    queue.dispose()
+  }
+})

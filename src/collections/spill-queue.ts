@@ -18,7 +18,8 @@ import type { Page } from '../pages/page.ts'
 import type { PagePool } from '../pages/page-pool.ts'
 import { Scratch, transcoder } from '../store/encoding.ts'
 import type { Encoding, Transcoder } from '../store/encoding.ts'
-import { SpillSpace } from './spill-space.ts'
+import { checkOptions } from '../store/options.ts'
+import { SPACE_OPTIONS, SpillSpace } from './spill-space.ts'
 import type { SpillOptions } from './spill-space.ts'
 import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
@@ -69,6 +70,7 @@ export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
 
   /** Nothing is on the disk until memory is full. Throws BUDGET_TOO_SMALL, INVALID_ARGUMENT. */
   constructor(options: SpillQueueOptions<T> = {}) {
+    checkOptions(options, ['encoding', ...SPACE_OPTIONS], 'SpillQueue')
     this.#transcoder = transcoder(options.encoding ?? 'json', 'encoding')
     this.#space = new SpillSpace(options)
     const { bytes } = this.#space
@@ -107,7 +109,9 @@ export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
   shift(): T | undefined {
     this.#check()
     if (!this.#toFirst()) return undefined
+    const version = this.#version
     const item = this.#decode(this.#head)
+    if (this.#version !== version) throw invalidArgument('decode took items from the queue it decodes for: let it only decode')
     this.#headAt = this.#entry.valueEnd
     this.#size--
     this.#version++
@@ -180,6 +184,7 @@ export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
   dispose(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#version++
     this.#removeReclaimer?.()
     this.#ring = []
     this.#head = this.#tail = NOTHING

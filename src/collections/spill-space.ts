@@ -25,9 +25,13 @@ export interface SpillOptions {
   host?: Host | undefined
 }
 
+/** Their names, for those that have more. */
+export const SPACE_OPTIONS: readonly string[] = ['budget', 'directory', 'host']
 export const DEFAULT_BUDGET = '64 MiB'
 /** Below this there is no room for the pool and a window or two. */
 export const MIN_BYTES: number = 2 * 1024 * 1024
+/** So much of a shared budget is asked of its caches, if it is not free. */
+const SHARE_TO_FREE = 1 / 2
 
 export class SpillSpace {
   readonly host: Host
@@ -49,6 +53,8 @@ export class SpillSpace {
     this.#directory = directory ?? temporaryDirectory()
     const shared = budget instanceof Budget
     this.budget = shared ? budget : new Budget(budget)
+    // Caches of others take whatever is free, and give it back when asked.
+    if (shared) this.budget.makeRoom(Math.max(2 * MIN_BYTES, Math.floor(this.budget.totalBytes * SHARE_TO_FREE)))
     this.bytes = shared ? Math.floor(this.budget.freeBytes / 2) : this.budget.totalBytes
     if (this.bytes < MIN_BYTES) {
       throw new SpillwayError(

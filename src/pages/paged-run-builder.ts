@@ -24,7 +24,7 @@ export interface PagedRunOptions {
   depth?: number
   /** Less than four pages will come of it, soon to be freed: they are evicted last. */
   shortLived?: boolean
-  /** False: only the run's own first and last key are kept, and it can be merged but not sought in. Default true. */
+  /** False: only the beginnings of the run's first and last key are kept, and it can be merged but not sought in. Default true. */
   seekable?: boolean
   /** Pages stored as one, each `pageBytes` long: default 1. */
   groupPages?: number
@@ -33,6 +33,9 @@ export interface PagedRunOptions {
 }
 
 export const DEFAULT_PAGE_BYTES: number = 64 * 1024
+
+/** Of the keys of a run that is only merged: as many bytes as may be shared. */
+const PREFIX_BYTES = 64
 
 export class PagedRunBuilder {
   readonly #store: PageStore
@@ -199,6 +202,11 @@ export class PagedRunBuilder {
   }
 
   #fence(bytes: Uint8Array, firstStart: number, firstEnd: number, lastStart: number, lastEnd: number): void {
+    if (!this.#seekable) {
+      // What a merge makes of them is the prefix that all keys share.
+      firstEnd = Math.min(firstEnd, firstStart + PREFIX_BYTES)
+      lastEnd = Math.min(lastEnd, lastStart + PREFIX_BYTES)
+    }
     if (this.#seekable || this.#fences.length === 0) this.#fences.add(bytes, firstStart, firstEnd, lastStart, lastEnd)
     else this.#fences.replaceLast(bytes, lastStart, lastEnd)
     this.#fences.addPage()
