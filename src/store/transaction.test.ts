@@ -367,3 +367,63 @@ test('64 MiB in one transaction with a budget of 8 MiB, then the same aborted', 
     rmSync(directory, { recursive: true, force: true })
   }
 })
+
+/** A transaction with a write that waits for memory. */
+async function waitingWrite(db: Spillway, options = {}): Promise<{ tx: Transaction, write: Promise<void>, written: number }> {
+  const tx = await db.begin(options)
+  for (let written = 1; written < 2000; written++) {
+    const write = tx.put(numbered(written), LARGE)
+    let isDone = false
+    const end = (): void => { isDone = true }
+    write.then(end, end)
+    for (let i = 0; i < 4; i++) await Promise.resolve()
+    if (!isDone) return { tx, write, written }
+    await write
+  }
+  throw new Error('no write had to wait')
+}
+
+test('a second commit and later writes are refused while the first commit waits for a write', () => withStore(async db => {
+  const { tx, write, written } = await waitingWrite(db)
+  const first = tx.commit()
+  await assert.rejects(tx.commit(), { code: 'SPILLWAY_CLOSED' })
+  await assert.rejects(tx.put('late', '1'), { code: 'SPILLWAY_CLOSED' })
+  await assert.rejects(tx.abort(), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+  await Promise.all([write, first])
+  assert.equal(tx.state, 'committed')
+  assert.equal(await db.count(), written)
+  assert.deepEqual([db.stats().transactions.committed, db.stats().transactions.conflicts], [1, 0])
+}))
+
+test('closing the store while a commit waits for a write refuses both', async () => {
+  const host = simHost({ seed: 1 })
+  const db = await openSim(host)
+  const { tx, write } = await waitingWrite(db)
+  const ends = Promise.allSettled([write, tx.commit()])
+  await within(host, db.close())
+  assert.deepEqual((await within(host, ends)).map(({ status }) => status), ['rejected', 'rejected'])
+  assert.equal(tx.state, 'aborted')
+  checkEmpty(db)
+})
+
+test('a commit that is refused because of the signal or a write that failed ends the transaction', () => withStore(async db => {
+  const controller = new AbortController()
+  const tx = await db.begin({ signal: controller.signal })
+  await fill(tx, 60)
+  controller.abort(new Error('mine'))
+  await assert.rejects(tx.commit(), { code: 'SPILLWAY_ABORTED', message: /^the transaction was aborted by its signal/ })
+  assert.equal(tx.state, 'aborted')
+  assert.equal(db.stats().transactions.open, 0)
+  const waiting = new AbortController()
+  const { tx: other, write } = await waitingWrite(db, { signal: waiting.signal })
+  waiting.abort()
+  await assert.rejects(write, { code: 'SPILLWAY_ABORTED' })
+  await assert.rejects(other.commit(), { code: 'SPILLWAY_ABORTED' })
+  assert.equal(other.state, 'aborted')
+}))
+
+test('reading no keys at all is refused after the end like any other call', () => withStore(async db => {
+  const tx = await db.begin()
+  await tx.abort()
+  await assert.rejects(tx.getMany([]), { code: 'SPILLWAY_CLOSED' })
+}))
