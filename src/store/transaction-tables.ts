@@ -6,7 +6,8 @@
  * 1. Memory comes from the engine's admission like any memtable's: when somebody else needs it, what is in it is flushed to a
  *    table in final format, and the arena goes back. Nothing is held that a flush could not give back.
  * 2. A table is only a file until the store's manifest names it. `discard` removes all of them; a crash leaves them to recovery.
- * 3. Runs stay few: a table that overlaps none of a run joins it, and the smallest are merged when there are many.
+ * 3. Runs stay few: a table that overlaps none of a run joins it, unless that is being merged, and the smallest are merged when
+ *    there are many.
  * 4. Tombstones stay: they hide what is in the store.
  *
  * Accounts: `memtables`, `table metadata`, `flush and merge` as for the store, and `transactions` for the runs.
@@ -86,6 +87,8 @@ export class TransactionTables implements Tenant {
   #frozen = false
   #flushRunning = false
   #mergeRunning = false
+  /** Runs that a merge takes the place of when it ends: no table may join them. */
+  #merging: ReadonlySet<number> = new Set()
   #windowFactor = 1
   #denials = 0
   #fruitless = 0
@@ -446,10 +449,12 @@ export class TransactionTables implements Tenant {
     }
     const bytes = picked.reduce((sum, run) => sum + run.bytes, 0)
     this.#mergeRunning = true
+    this.#merging = new Set(picked.map(({ id }) => id))
     core.transactionJobs++
     engine.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
       core.transactionJobs--
       this.#mergeRunning = false
+      this.#merging = new Set()
       release()
       const output = result as JobOutput | undefined
       if (this.#closed) this.#discardOutput(output)
@@ -508,10 +513,10 @@ export class TransactionTables implements Tenant {
   /** Where keys come in order, or in large pieces, most tables overlap no other: then they are one run. */
   #addRun(added: RunRecord): void {
     const { tree } = this
-    const isApart = ({ id }: RunRecord): boolean => tree.runs.find(run => run.id === id)?.tables.every(table => {
+    const isApart = ({ id }: RunRecord): boolean => !this.#merging.has(id) && (tree.runs.find(run => run.id === id)?.tables.every(table => {
       for (const record of added.tables) if (this.#overlap(record.fileNumber, table)) return false
       return true
-    }) ?? false
+    }) ?? false)
     const at = this.#runs.findIndex(isApart)
     if (at < 0) {
       this.#runs.push(added)

@@ -427,3 +427,21 @@ test('reading no keys at all is refused after the end like any other call', () =
   await tx.abort()
   await assert.rejects(tx.getMany([]), { code: 'SPILLWAY_CLOSED' })
 }))
+
+test('tables that come while the runs they could join are merged are not lost', () => withStore(async (db, host) => {
+  let written = 0
+  await db.transaction(async tx => {
+    // Runs that overlap, until some are merged; and meanwhile tables apart from all of them.
+    for (let round = 0; round < 60; round++) {
+      for (let i = 0; i < 50; i++) await tx.put(`a${numbered(i * 100 + round)}`, LARGE)
+      for (let i = 0; i < 50; i++) await tx.put(`z${numbered(round * 100 + i)}`, LARGE)
+      written += 100
+      let count = 0
+      for (const _ of tx.entriesSync()) count++
+      assert.equal(count, written)
+    }
+  })
+  assert.equal(await db.count(), written)
+  await host.idle()
+  checkFiles(host, db)
+}))
