@@ -432,7 +432,7 @@ test('tables that come while the runs they could join are merged are not lost', 
   let written = 0
   await db.transaction(async tx => {
     // Runs that overlap, until some are merged; and meanwhile tables apart from all of them.
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 30; round++) {
       for (let i = 0; i < 50; i++) await tx.put(`a${numbered(i * 100 + round)}`, LARGE)
       for (let i = 0; i < 50; i++) await tx.put(`z${numbered(round * 100 + i)}`, LARGE)
       written += 100
@@ -445,3 +445,22 @@ test('tables that come while the runs they could join are merged are not lost', 
   await host.idle()
   checkFiles(host, db)
 }))
+
+/** Each gets memory for one write at a time, which becomes a table when the next one writes. */
+async function takeTurns(db: Spillway, count: number): Promise<Transaction[]> {
+  const transactions: Transaction[] = []
+  for (let i = 0; i < count; i++) transactions.push(await db.begin())
+  for (let j = 0; j < 24; j++) for (const [i, tx] of transactions.entries()) await tx.put(`${i}.${j}`, 'v'.repeat(3000))
+  return transactions
+}
+
+test('many transactions that take turns come to their end, or are told what is missing', { timeout: 60_000 }, async () => {
+  const host = simHost({ seed: 1 })
+  const db = await openSim(host)
+  const transactions = await takeTurns(db, 24)
+  for (const tx of transactions) await tx.commit()
+  assert.equal(await db.count(), 24 * 24)
+  await assert.rejects(takeTurns(db, 200), { code: 'SPILLWAY_UNAVAILABLE', message: /a transaction cannot give back: no room for .* of table metadata/ })
+  checkLedger(db)
+  await closeEmpty(host, db)
+})
