@@ -6,7 +6,8 @@
  * 1. Memory comes from the engine's admission like any memtable's: when somebody else needs it, what is in it is flushed to a
  *    table in final format, and the arena goes back. Nothing is held that a flush could not give back.
  * 2. A table is only a file until the store's manifest names it. `discard` removes all of them; a crash leaves them to recovery.
- * 3. Runs stay few: a table that overlaps none of a run joins it, and the smallest are merged when there are many.
+ * 3. Runs stay few: a table that overlaps none of a run joins it, unless that is being merged, and the smallest are merged when
+ *    there are many. Tables stay few for what they hold: a run of many small ones is merged into one.
  * 4. Tombstones stay: they hide what is in the store.
  *
  * Accounts: `memtables`, `table metadata`, `flush and merge` as for the store, and `transactions` for the runs.
@@ -39,6 +40,9 @@ import { Tree, recordOf } from './tree.ts'
 const MERGE_FROM_RUNS = 12
 const MERGE_WIDTH = 8
 const STOP_RUNS = 24
+/** A run of so many tables, which are smaller than this on average, is merged into one: the metadata of each takes memory. */
+const MERGE_FROM_TABLES = 8
+const SMALL_TABLE_BYTES = 32 * 1024
 /** Runs of a tree, and of the version it is made from. */
 const RUN_BYTES = 640
 /** The first memtable, leased apart, so that small transactions take no arena; those of all take a part of the budget at most. */
@@ -86,9 +90,15 @@ export class TransactionTables implements Tenant {
   #frozen = false
   #flushRunning = false
   #mergeRunning = false
+  /** Runs that a merge takes the place of when it ends: no table may join them. */
+  #merging: ReadonlySet<number> = new Set()
+  /** A merge found no memory: the next one begins when something has changed, or when nothing else goes on. */
+  #isMergeDenied = false
   #windowFactor = 1
   #denials = 0
   #fruitless = 0
+  /** What had been flushed and merged at the last fruitless wait. */
+  #progressBytes = 0
   #error: Error | undefined
   /** A large value could not be made durable: a later attempt that succeeds would prove nothing. */
   #isLost = false
@@ -148,8 +158,12 @@ export class TransactionTables implements Tenant {
     if (engine.isBusy) return
     engine.progress()
     if (engine.isBusy) return
-    const retried = engine.retryFlushes()
-    if (retried || ++this.#fruitless <= MOST_FRUITLESS) return
+    engine.retryFlushes()
+    const { flushBytes, mergeBytes } = this.#core.counters
+    // A flush that fails each time is no progress.
+    if (flushBytes + mergeBytes !== this.#progressBytes) this.#fruitless = 0
+    this.#progressBytes = flushBytes + mergeBytes
+    if (++this.#fruitless <= MOST_FRUITLESS) return
     this.#fruitless = 0
     throw this.#core.readOnlyReason ?? engine.heldBy() ?? new SpillwayError(
       'SPILLWAY_BUDGET_TOO_SMALL', 'a transaction waits for memory that nobody is about to give back. Close iterators or other transactions, or raise the budget')
@@ -241,6 +255,10 @@ export class TransactionTables implements Tenant {
   }
 
   retryFlush(): boolean {
+    if (this.#isMergeDenied) {
+      this.#isMergeDenied = false
+      this.schedule()
+    }
     if (this.#closed || this.#flushRunning || this.#isLost || this.sealed.length === 0) return false
     this.retry()
     return true
@@ -258,8 +276,10 @@ export class TransactionTables implements Tenant {
   onProgress(): void { this.onRoom() }
 
   schedule(): void {
-    if (this.#closed || this.#mergeRunning || this.finishing || this.#core.closing || this.#runs.length < MERGE_FROM_RUNS) return
-    this.#merge()
+    if (this.#closed || this.#mergeRunning || this.#isMergeDenied || this.finishing || this.#core.closing) return
+    const scattered = this.tree.runs.find(({ readers, bytes }) => readers.length >= MERGE_FROM_TABLES && bytes < readers.length * SMALL_TABLE_BYTES)
+    if (scattered !== undefined) this.#merge([scattered])
+    else if (this.#runs.length >= MERGE_FROM_RUNS) this.#merge([...this.tree.runs].sort((a, b) => a.bytes - b.bytes))
   }
 
   // ---- between the two
@@ -425,16 +445,15 @@ export class TransactionTables implements Tenant {
     })
   }
 
-  /** The smallest runs become one. */
-  #merge(): void {
+  /** The first ones become one run. */
+  #merge(runs: readonly Run[]): void {
     const core = this.#core
     const { engine } = core
-    const smallest = [...this.tree.runs].sort((a, b) => a.bytes - b.bytes)
     let picked: Run[] = []
     let memory
     for (const width of [MERGE_WIDTH, MERGE_WIDTH / 2, 2]) {
-      picked = smallest.slice(0, width)
-      memory = engine.admitMerge(width, this.#windowFactor, core.settings.blockBytes)
+      picked = runs.slice(0, width)
+      memory = engine.admitMerge(Math.max(2, picked.length), this.#windowFactor, core.settings.blockBytes)
       if (memory !== undefined) break
     }
     if (memory === undefined) return
@@ -446,10 +465,12 @@ export class TransactionTables implements Tenant {
     }
     const bytes = picked.reduce((sum, run) => sum + run.bytes, 0)
     this.#mergeRunning = true
+    this.#merging = new Set(picked.map(({ id }) => id))
     core.transactionJobs++
     engine.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
       core.transactionJobs--
       this.#mergeRunning = false
+      this.#merging = new Set()
       release()
       const output = result as JobOutput | undefined
       if (this.#closed) this.#discardOutput(output)
@@ -470,6 +491,7 @@ export class TransactionTables implements Tenant {
       this.#core.counters.mergeBytes += output!.bytesWritten
       this.#denials = 0
     } catch (cause) {
+      this.#isMergeDenied = true
       this.#failed(cause as Error, 'merging the tables of a transaction')
     }
   }
@@ -482,8 +504,9 @@ export class TransactionTables implements Tenant {
     const gone = new Set(replaced.map(({ id }) => id))
     const records = output.tables.map(recordOf)
     try {
-      // What is kept for the store's own flushes and merges stays theirs.
-      tableMemory.keptBytes = METADATA_SPARE_BYTES
+      // What is kept for the store's own flushes and merges stays theirs, but for a moment when more comes back at once.
+      const replacedTables = replaced.reduce((sum, run) => sum + run.readers.length, 0)
+      tableMemory.keptBytes = records.length < replacedTables ? 0 : METADATA_SPARE_BYTES
       for (const record of records) {
         core.tables.open(record)
         opened.push(record.fileNumber)
@@ -502,16 +525,17 @@ export class TransactionTables implements Tenant {
     this.#addRun({ id: this.#nextRun++, level: 0, tables: records })
     this.tree = this.#makeTree()
     this.shape++
+    this.#isMergeDenied = false
     for (const run of replaced) for (const { fileNumber } of run.readers) this.#drop(fileNumber, false)
   }
 
   /** Where keys come in order, or in large pieces, most tables overlap no other: then they are one run. */
   #addRun(added: RunRecord): void {
     const { tree } = this
-    const isApart = ({ id }: RunRecord): boolean => tree.runs.find(run => run.id === id)?.tables.every(table => {
+    const isApart = ({ id }: RunRecord): boolean => !this.#merging.has(id) && (tree.runs.find(run => run.id === id)?.tables.every(table => {
       for (const record of added.tables) if (this.#overlap(record.fileNumber, table)) return false
       return true
-    }) ?? false
+    }) ?? false)
     const at = this.#runs.findIndex(isApart)
     if (at < 0) {
       this.#runs.push(added)

@@ -367,3 +367,100 @@ test('64 MiB in one transaction with a budget of 8 MiB, then the same aborted', 
     rmSync(directory, { recursive: true, force: true })
   }
 })
+
+/** A transaction with a write that waits for memory. */
+async function waitingWrite(db: Spillway, options = {}): Promise<{ tx: Transaction, write: Promise<void>, written: number }> {
+  const tx = await db.begin(options)
+  for (let written = 1; written < 2000; written++) {
+    const write = tx.put(numbered(written), LARGE)
+    let isDone = false
+    const end = (): void => { isDone = true }
+    write.then(end, end)
+    for (let i = 0; i < 4; i++) await Promise.resolve()
+    if (!isDone) return { tx, write, written }
+    await write
+  }
+  throw new Error('no write had to wait')
+}
+
+test('a second commit and later writes are refused while the first commit waits for a write', () => withStore(async db => {
+  const { tx, write, written } = await waitingWrite(db)
+  const first = tx.commit()
+  await assert.rejects(tx.commit(), { code: 'SPILLWAY_CLOSED' })
+  await assert.rejects(tx.put('late', '1'), { code: 'SPILLWAY_CLOSED' })
+  await assert.rejects(tx.abort(), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+  await Promise.all([write, first])
+  assert.equal(tx.state, 'committed')
+  assert.equal(await db.count(), written)
+  assert.deepEqual([db.stats().transactions.committed, db.stats().transactions.conflicts], [1, 0])
+}))
+
+test('closing the store while a commit waits for a write refuses both', async () => {
+  const host = simHost({ seed: 1 })
+  const db = await openSim(host)
+  const { tx, write } = await waitingWrite(db)
+  const ends = Promise.allSettled([write, tx.commit()])
+  await within(host, db.close())
+  assert.deepEqual((await within(host, ends)).map(({ status }) => status), ['rejected', 'rejected'])
+  assert.equal(tx.state, 'aborted')
+  checkEmpty(db)
+})
+
+test('a commit that is refused because of the signal or a write that failed ends the transaction', () => withStore(async db => {
+  const controller = new AbortController()
+  const tx = await db.begin({ signal: controller.signal })
+  await fill(tx, 60)
+  controller.abort(new Error('mine'))
+  await assert.rejects(tx.commit(), { code: 'SPILLWAY_ABORTED', message: /^the transaction was aborted by its signal/ })
+  assert.equal(tx.state, 'aborted')
+  assert.equal(db.stats().transactions.open, 0)
+  const waiting = new AbortController()
+  const { tx: other, write } = await waitingWrite(db, { signal: waiting.signal })
+  waiting.abort()
+  await assert.rejects(write, { code: 'SPILLWAY_ABORTED' })
+  await assert.rejects(other.commit(), { code: 'SPILLWAY_ABORTED' })
+  assert.equal(other.state, 'aborted')
+}))
+
+test('reading no keys at all is refused after the end like any other call', () => withStore(async db => {
+  const tx = await db.begin()
+  await tx.abort()
+  await assert.rejects(tx.getMany([]), { code: 'SPILLWAY_CLOSED' })
+}))
+
+test('tables that come while the runs they could join are merged are not lost', () => withStore(async (db, host) => {
+  let written = 0
+  await db.transaction(async tx => {
+    // Runs that overlap, until some are merged; and meanwhile tables apart from all of them.
+    for (let round = 0; round < 30; round++) {
+      for (let i = 0; i < 50; i++) await tx.put(`a${numbered(i * 100 + round)}`, LARGE)
+      for (let i = 0; i < 50; i++) await tx.put(`z${numbered(round * 100 + i)}`, LARGE)
+      written += 100
+      let count = 0
+      for (const _ of tx.entriesSync()) count++
+      assert.equal(count, written)
+    }
+  })
+  assert.equal(await db.count(), written)
+  await host.idle()
+  checkFiles(host, db)
+}))
+
+/** Each gets memory for one write at a time, which becomes a table when the next one writes. */
+async function takeTurns(db: Spillway, count: number): Promise<Transaction[]> {
+  const transactions: Transaction[] = []
+  for (let i = 0; i < count; i++) transactions.push(await db.begin())
+  for (let j = 0; j < 24; j++) for (const [i, tx] of transactions.entries()) await tx.put(`${i}.${j}`, 'v'.repeat(3000))
+  return transactions
+}
+
+test('many transactions that take turns come to their end, or are told what is missing', { timeout: 60_000 }, async () => {
+  const host = simHost({ seed: 1 })
+  const db = await openSim(host)
+  const transactions = await takeTurns(db, 24)
+  for (const tx of transactions) await tx.commit()
+  assert.equal(await db.count(), 24 * 24)
+  await assert.rejects(takeTurns(db, 200), { code: 'SPILLWAY_UNAVAILABLE', message: /a transaction cannot give back: no room for .* of table metadata/ })
+  checkLedger(db)
+  await closeEmpty(host, db)
+})

@@ -35,7 +35,6 @@ import { TransactionTables } from './transaction-tables.ts'
 import { storedValue } from './transaction-values.ts'
 import type { StoredValue } from './transaction-values.ts'
 import type { Durability, IteratorOptions, RangeOptions, TransactionReadOptions, TransactionWriteOptions } from './types.ts'
-import { abortedError } from './write-queue.ts'
 
 const WRITE_OPTIONS = ['keyEncoding', 'valueEncoding']
 const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...WRITE_OPTIONS, 'reverse', 'limit']
@@ -120,6 +119,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
 
   /** 'open' until it is committed or aborted. */
   get state(): TransactionState { return this.#state }
+  get #isOver(): boolean { return this.#state === 'committed' || this.#state === 'aborted' }
 
   // ---- writing
 
@@ -190,6 +190,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   }
 
   async getMany(keys: readonly K[], options?: TransactionReadOptions): Promise<(V | undefined)[]> {
+    this.#check()
     if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
     return keys.map(key => this.getSync(key, options))
   }
@@ -238,13 +239,15 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
    * it began; then, as after any error, nothing of it was written and it is over.
    */
   async commit(): Promise<void> {
-    this.#check()
+    this.#checkState()
     const { core, background, counters } = this.#parts
     const { durability, signal } = this.#settings
     try {
+      this.#check()
+      // From here on nobody else writes to it or ends it, also while a write waits.
+      this.#state = 'committing'
       while (this.#waiting !== undefined) await this.#finishWaiting(this.#waiting)
       if (this.#failure !== undefined) throw this.#failure
-      this.#state = 'committing'
       this.#closeIterators()
       core.checkOpen()
       checkSignal(signal)
@@ -294,19 +297,23 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
 
   // ---- between the two
 
-  #check(): void {
+  #checkState(): void {
     this.#parts.core.checkOpen()
     if (this.#state !== 'open') {
       throw new SpillwayError('SPILLWAY_CLOSED', `the transaction is ${this.#state === 'committing' ? 'being committed' : this.#state}. Begin a new one with db.begin or db.transaction`)
     }
     this.#parts.settle()
+  }
+
+  #check(): void {
+    this.#checkState()
     const { signal } = this.#settings
     checkSignal(signal)
     if (this.#failure !== undefined) throw this.#failure
   }
 
   #end(state: 'committed' | 'aborted'): void {
-    if (this.#state === 'committed' || this.#state === 'aborted') return
+    if (this.#isOver) return
     this.#state = state
     this.#closeIterators()
     this.#unplaced?.forget(this.#parts.core)
@@ -341,7 +348,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
    */
   readonly #onRoom = (): void => {
     const waiting = this.#waiting
-    if (waiting === undefined || this.#state !== 'open' || this.#parts.core.closing) return
+    if (waiting === undefined || this.#isOver || this.#parts.core.closing) return
     const { key, value } = waiting
     try {
       if (this.#tryWrite({ ...waiting, keyStart: 0, keyEnd: key.length, valueStart: 0, valueEnd: value.length })) this.#waiting = undefined
@@ -402,7 +409,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
         if (!core.engine.isBusy) this.#checkStuck(waiting)
         await background.changed()
         if (this.#waiting !== waiting) break
-        if (this.#state !== 'open') throw new SpillwayError('SPILLWAY_CLOSED', 'the transaction was aborted while this write waited')
+        if (this.#isOver) throw new SpillwayError('SPILLWAY_CLOSED', 'the transaction was aborted while this write waited')
         core.checkOpen()
         const { signal } = this.#settings
         checkSignal(signal)
@@ -565,7 +572,8 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
 }
 
 function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortedError(signal)
+  if (signal?.aborted !== true) return
+  throw new SpillwayError('SPILLWAY_ABORTED', 'the transaction was aborted by its signal; nothing of it was written. Run it again, or allow it more time', { cause: signal.reason })
 }
 
 interface LoadedWrite {
