@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { Spillway } from 'spillway'
 
 const ACCOUNTS = 20
-const TRANSFERS = 500
+const TRANSFERS = 400
+const TASKS = 8
 const ROWS = 60_000
 
 const directory = process.argv[2] ?? mkdtempSync(join(tmpdir(), 'spillway-transaction-'))
@@ -18,13 +19,16 @@ try {
   await db.batch(Array.from({ length: ACCOUNTS }, (_, i) => ({ type: 'put', key: account(i), value: 100 })))
 
   // Each task picks two accounts; those that collide are run again.
-  await Promise.all(Array.from({ length: TRANSFERS }, (_, i) => db.transaction(async tx => {
+  const transfer = i => db.transaction(async tx => {
     const [from, to] = [account(i * 7), account(i * 7 + 1 + i % 11)]
     const available = await tx.get(from)
     const amount = Math.min(available, i % 30)
     await tx.put(from, available - amount)
     await tx.put(to, await tx.get(to) + amount)
-  }, { retries: 1000 })))
+  }, { retries: 1000 })
+  await Promise.all(Array.from({ length: TASKS }, async (_, task) => {
+    for (let i = task; i < TRANSFERS; i += TASKS) await transfer(i)
+  }))
   let total = 0
   for (const [, value] of db.entriesSync({ gte: 'account:', lt: 'account;' })) total += value
   const { committed, conflicts } = db.stats().transactions

@@ -92,7 +92,7 @@ test('when the working set becomes small again the second level shrinks', () => 
   for (let i = 0; i < 60_000; i++) reader.get(reader.random(WORKING_SET))
   const before = reader.cache.secondStats().share
   // Slightly more than the first level has: all of it would fit if there were no second.
-  for (let i = 0; i < 1_400_000; i++) reader.get(reader.random(480))
+  for (let i = 0; i < 1_600_000; i++) reader.get(reader.random(480))
   assert.ok(reader.cache.secondStats().share < before / 2, `${before} -> ${reader.cache.secondStats().share}`)
 })
 

@@ -284,6 +284,8 @@ function* writeTables(
       }
       output.synced()
     }
+    const lateError = context.lateSyncError?.(args.directoryPrefix.slice(0, -1))
+    if (lateError !== undefined) throw notDurable(`tables in ${args.directoryPrefix}`, lateError)
     const valueFiles = syncsValueFiles && !args.isScratch ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
     syncValueFiles(files, args.directoryPrefix, valueFiles)
     if (output.tables.length > 0) syncDirectory(files, args.directoryPrefix, valueFiles.size > 0)

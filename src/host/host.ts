@@ -101,6 +101,8 @@ export interface JobContext {
   clock: HostClock
   /** Make a file durable beside the thread, where jobs run on a thread that has better things to do. Absent, or undefined: call `syncSync`. */
   beginSync?: (file: HostFile) => JobWait | undefined
+  /** An error of such a sync that came when its job had gone on without it: what it wrote to that directory may not be durable. Told once. */
+  lateSyncError?: (directory: string) => Error | undefined
 }
 
 /** A module that a worker can load: `jobs` by name. */

@@ -4,7 +4,7 @@ import type { Slice } from '../inline-runner.ts'
 import type { JobRunner, RunnerOptions } from '../host.ts'
 import { nodeClock } from './clock.ts'
 import { NodeFiles } from './files.ts'
-import { beginSync } from './sync-wait.ts'
+import { beginSync, lateSyncError } from './sync-wait.ts'
 import { nodeScheduler } from './scheduler.ts'
 import { WorkerRunner } from './worker-runner.ts'
 
@@ -14,7 +14,7 @@ export function nodeRunner(options: RunnerOptions): JobRunner {
   if (options.mode === 'worker') return new WorkerRunner({ moduleUrl: options.moduleUrl, heapBytes: options.heapBytes })
   return new InlineRunner({
     module: options.module,
-    context: { files: new NodeFiles(), clock: nodeClock, beginSync },
+    context: { files: new NodeFiles(), clock: nodeClock, beginSync, lateSyncError },
     slice: new TimeSlice(),
     soon: nodeScheduler.soon,
   })

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { HostFile } from '../host.ts'
 import { InlineRunner } from '../inline-runner.ts'
-import { beginSync } from './sync-wait.ts'
+import { beginSync, lateSyncError } from './sync-wait.ts'
 
 /** A file whose syncs end when they are told to. */
 class SlowFile {
+  readonly path = '/store/00000007.table'
   syncsNow = 0
   fails: Error | undefined
   settle!: () => void
@@ -90,4 +91,17 @@ test('a sync that fails fails the job, either way', async () => {
     if (blocks) file.settle()
     await turns(2)
   }
+})
+
+test('an error that comes when the thread has gone on without it is told to the next job of its directory, once', async () => {
+  const file = new SlowFile()
+  const { ended, runner } = runnerOf(file)
+  runner.pump(true)
+  assert.deepEqual(ended, ['stored'])
+  file.fails = new Error('EIO')
+  file.settle()
+  await turns(3)
+  assert.equal(lateSyncError('/elsewhere'), undefined)
+  assert.equal(lateSyncError('/store')?.message, 'EIO')
+  assert.equal(lateSyncError('/store'), undefined)
 })

@@ -1,8 +1,22 @@
 /** A file made durable beside the thread; or, when somebody cannot wait for the event loop, on it. */
+import { dirname } from 'node:path'
 import type { HostFile, JobWait } from '../host.ts'
 
 /** Waits that were ended by force, of which the event loop has not heard yet. */
 let forced = 0
+
+/**
+ * Errors of syncs that came after their wait was ended by force, by directory. The system tells such an error once: the sync that
+ * ended the wait may have succeeded because this one had been told, and a table counts as durable that may not be.
+ */
+const late = new Map<string, Error>()
+
+/** The error that came late for a file of that directory, once. */
+export function lateSyncError(directory: string): Error | undefined {
+  const error = late.get(directory)
+  late.delete(directory)
+  return error
+}
 
 /** Undefined where the event loop gets no turn: what is begun there piles up. */
 export function beginSync(file: HostFile): JobWait | undefined {
@@ -39,6 +53,7 @@ export class SyncWait implements JobWait {
   #over(error: Error | undefined): void {
     if (this.isOver) {
       forced--
+      if (error !== undefined && this.#error === undefined) late.set(dirname(this.#file.path), error)
       return
     }
     this.#error = error
