@@ -337,6 +337,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     if (isEmptyRange(bytes)) return
     await this.#writer.flush()
     await this.#background.compact(bytes.start, bytes.end)
+    // Who asks for it wants the disk back.
+    await this.#core.host.files.removed()
   }
 
   /** Read and check every byte on disk. Damage is listed in the report, not thrown. */
