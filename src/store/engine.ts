@@ -112,6 +112,8 @@ export class Engine {
   readonly #tenants = new Set<Tenant>()
   readonly #writeShare: number | undefined
   readonly #isShared: boolean
+  readonly #objectsLease: Lease
+  readonly #workerLease: Lease
   #plan: Plan
   #holders = 0
   #flushRunning = false
@@ -154,19 +156,20 @@ export class Engine {
       this.metadata = budget.account('table metadata', 'grows with tables: top index, range tombstones, key ranges')
       this.#jobsAccount = budget.account('flush and merge', 'one flush and one smallest merge are reserved; wider merges lease more')
       this.#scratchAccount = budget.account('encoding', 'fixed per store: scratch for keys and values')
-      this.#objectsAccount = budget.account('objects', 'an allowance: JavaScript objects, 384 KiB and 32 KiB a store')
-      const hold = (account: Account, bytes: number): Account => {
+      this.#objectsAccount = budget.account('objects', 'an allowance: JavaScript objects, 384 KiB and 32 KiB a store; from 48 MiB of budget on a 32nd of it for garbage')
+      const hold = (account: Account, bytes: number): Lease => {
         const lease = account.lease(bytes)
         this.#closers.push(() => {
           account.measure = undefined
           lease.release()
         })
-        return account
+        return lease
       }
-      const reserve = (name: string, bound: string, bytes: number): Account => hold(budget.account(name, bound), bytes)
-      hold(this.#objectsAccount, plan.objectBytes)
+      const reserve = (name: string, bound: string, bytes: number): Account => hold(budget.account(name, bound), bytes).account
+      this.#objectsLease = hold(this.#objectsAccount, plan.objectBytes)
       const kernelsAccount = reserve('kernels', 'fixed: wasm memory for checksums and compression', plan.kernelBytes)
-      reserve('worker', plan.mode === 'worker' ? 'fixed: one isolate with a small heap' : 'fixed: wasm memory of background jobs', plan.workerBytes)
+      const workerBound = plan.mode === 'worker' ? 'one isolate with a small heap: 6 MiB, from 48 MiB of budget on 13' : 'fixed: wasm memory of background jobs'
+      this.#workerLease = hold(budget.account('worker', workerBound), plan.workerBytes)
       const logAccount = reserve('log', 'fixed: one buffer', plan.logBufferBytes)
       const queueAccount = reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
       hold(this.#jobsAccount, plan.flushBytes + plan.mergeReserveBytes)
@@ -418,6 +421,9 @@ export class Engine {
     this.#makeGhosts()
     this.#targetBytes = budgetBytes
     if (budgetBytes > this.budget.totalBytes) this.budget.setTotal(budgetBytes)
+    // Where there is no room for more they stay as they are: with less memory there is less garbage.
+    this.#objectsLease.resize(plan.objectBytes)
+    this.#workerLease.resize(plan.workerBytes)
     tellBudget({ budgetBytes: this.budget.totalBytes, targetBytes: budgetBytes, usedBytes: this.budget.usedBytes })
     // Arenas larger than the new share come back by being flushed.
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > this.admission.limitBytes / 2) tenant.yieldMemtable()

@@ -74,6 +74,10 @@ const TUNES_FROM_BYTES = 12 * MIB
 const WORKER_FROM_BYTES = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
+/** From here on there is room for what an isolate grows to under load, and for garbage that waits for the collector. */
+const AMPLE_FROM_BYTES = 48 * MIB
+const AMPLE_ISOLATE_BYTES = 12 * MIB
+const GARBAGE_SHARE = 1 / 32
 /** Tables of each further store that shares a budget. */
 const STORE_METADATA_BYTES = 128 * KIB
 /** Of the spare for new tables, what flushes leave to merges. */
@@ -110,9 +114,9 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     logBufferBytes: 512 * KIB,
     queueBytes: 256 * KIB,
     scratchBytes: 2 * 66 * KIB + 200 * KIB,
-    objectBytes: 384 * KIB,
+    objectBytes: 384 * KIB + (budgetBytes < AMPLE_FROM_BYTES ? 0 : Math.floor(GARBAGE_SHARE * budgetBytes)),
     storeObjectBytes: 32 * KIB,
-    workerBytes: chosen === 'worker' ? ISOLATE_BYTES + jobKernelBytes : jobKernelBytes,
+    workerBytes: chosen === 'worker' ? (budgetBytes < AMPLE_FROM_BYTES ? ISOLATE_BYTES : AMPLE_ISOLATE_BYTES) + jobKernelBytes : jobKernelBytes,
     workerHeapBytes: 48 * MIB,
     flushBytes: flushWorkingBytes({ blockBytes }),
     mergeReserveBytes: mergeWorkingBytes({ blockBytes }, 4, 32 * KIB, 4 * windowBytesPerRun),
