@@ -75,6 +75,8 @@ export class TwoLevelCache {
   bytes: Uint8Array = EMPTY
   start = 0
   end = 0
+  /** Called, inside a load, after every WINDOW_MISSES misses of the first level. */
+  onWindow: (() => void) | undefined
   readonly #second: BlockCache
   readonly #nowMs: () => number
   #ghosts: Ghosts | undefined
@@ -220,6 +222,7 @@ export class TwoLevelCache {
   }
 
   #endWindow(): void {
+    this.onWindow?.()
     const hits = this.#hits - this.#windowHits
     const reads = this.#reads - this.#windowReads
     const first = this.first.stats()

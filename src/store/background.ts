@@ -415,7 +415,7 @@ export class Background {
     }
     for (const properties of added) core.valueFiles.retain(properties.valueFiles)
     core.version = version
-    core.tree = new Tree(version, core.tables.readers, core.strategy, core.tree)
+    core.tree = new Tree(version, core.tables.readers, core.strategy, core.tree, edit.remove !== undefined)
     core.tables.holdRuns(version.runs.length)
     core.shape++
     for (const number of edit.remove ?? []) {

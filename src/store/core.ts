@@ -4,7 +4,7 @@
  */
 import { SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
-import type { TwoLevelCache } from '../cache/two-level-cache.ts'
+import type { ReadCache } from '../cache/read-cache.ts'
 import type { Strategy } from '../compaction/strategy.ts'
 import type { Host, HostLock } from '../host/host.ts'
 import { ManifestStore } from '../manifest/manifest-store.ts'
@@ -60,7 +60,7 @@ export class Core {
   readonly settings: Settings
   readonly engine: Engine
   readonly kernels: Kernels
-  readonly cache: TwoLevelCache
+  readonly cache: ReadCache
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
   readonly snapshots: SnapshotList
@@ -165,6 +165,7 @@ export class Core {
     this.sealed = []
     this.engine.admission.leave(this)
     for (const number of this.tables.readers.keys()) this.cache.dropTable(this.tables.get(number).id)
+    if (this.tree as Tree | undefined) this.cache.rows.drop(this.tree.space)
     this.tables.close()
     this.valueFiles.close()
     for (const lease of this.#leases) lease.release()

@@ -11,6 +11,7 @@ import { invalidArgument } from '../base/errors.ts'
 import type { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import { BlockCache } from '../cache/block-cache.ts'
+import { ReadCache } from '../cache/read-cache.ts'
 import { TwoLevelCache } from '../cache/two-level-cache.ts'
 import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
@@ -65,6 +66,7 @@ export interface EngineOptions {
   writeShare?: number | undefined
   /** Whether blocks may be kept as they are stored. Default true. */
   compressedCache?: boolean
+  rowCache?: boolean
 }
 
 export interface MergeMemory {
@@ -82,7 +84,9 @@ export class Engine {
   readonly host: Host
   readonly budget: Budget
   readonly kernels: Kernels
-  readonly cache: TwoLevelCache
+  readonly cache: ReadCache
+  /** Readers have missed many blocks since somebody looked at where memory belongs: call `lookAfterReaders` between reads. */
+  readersMiss = false
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
   readonly admission: Admission
@@ -112,6 +116,7 @@ export class Engine {
   readonly #tenants = new Set<Tenant>()
   readonly #writeShare: number | undefined
   readonly #isShared: boolean
+  readonly #keepsRows: boolean
   readonly #objectsLease: Lease
   readonly #workerLease: Lease
   #plan: Plan
@@ -143,10 +148,11 @@ export class Engine {
     return engine
   }
 
-  private constructor(budget: Budget, host: Host, blockBytes: number, { isShared = true, writeShare, compressedCache = true }: EngineOptions) {
+  private constructor(budget: Budget, host: Host, blockBytes: number, { isShared = true, writeShare, compressedCache = true, rowCache = true }: EngineOptions) {
     const plan = makePlan(budget.totalBytes, blockBytes, undefined, writeShare, isShared)
     this.#writeShare = writeShare
     this.#isShared = isShared
+    this.#keepsRows = rowCache
     checkFloor(plan, 0)
     this.host = host
     this.budget = budget
@@ -192,12 +198,16 @@ export class Engine {
       this.#ghostsAccount = budget.account('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth')
       const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
       const secondAccount = budget.account('compressed blocks', 'a share of what the block cache would have, where that is cheaper')
-      this.cache = new TwoLevelCache(new BlockCache(cacheAccount), secondAccount, () => host.clock.nowMs())
-      this.cache.isEnabled = compressedCache
+      const rowAccount = budget.account('rows', 'a share of what the block cache would have, where rows are worth more; 1/256 of the budget to know them')
+      const levels = new TwoLevelCache(new BlockCache(cacheAccount), secondAccount, () => host.clock.nowMs())
+      levels.isEnabled = compressedCache
+      levels.onWindow = () => { this.readersMiss = true }
+      this.cache = new ReadCache(levels, rowAccount, plan.rowSlotBytes)
       this.#closers.push(() => {
         this.cache.close()
         cacheAccount.measure = undefined
         secondAccount.measure = undefined
+        rowAccount.measure = undefined
       })
       this.governor = new Governor({
         host, budget, cache: this.cache, ghosts: undefined, admission: this.admission,
@@ -208,6 +218,7 @@ export class Engine {
       this.#closers.push(() => this.governor.close())
       this.#closers.push(() => this.#ghostLease?.release())
       this.#makeGhosts()
+      this.#rememberRows()
       const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
       this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2, true)
       this.#closers.push(() => this.windows.close())
@@ -227,10 +238,11 @@ export class Engine {
       kernelsAccount.measure = () => this.kernels.memory.buffer.byteLength
       logAccount.measure = () => this.logBuffer.bytes.buffer.byteLength
       queueAccount.measure = () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.waitingBytes(), 0)
-      cacheAccount.measure = () => this.cache.first.measure()
-      secondAccount.measure = () => this.cache.measureSecond()
+      cacheAccount.measure = () => levels.first.measure()
+      secondAccount.measure = () => levels.measureSecond()
+      rowAccount.measure = () => this.cache.rows.measure()
       memtablesAccount.measure = () => this.admission.arenas.measure()
-      this.blocks = new CachedBlocks(this.cache.first, this.kernels, this.cache)
+      this.blocks = new CachedBlocks(levels.first, this.kernels, levels)
       this.runner = host.runner({
         moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
         module: { jobs },
@@ -419,6 +431,7 @@ export class Engine {
     this.#plan = plan
     this.governor.configure(plan)
     this.#makeGhosts()
+    this.#rememberRows()
     this.#targetBytes = budgetBytes
     if (budgetBytes > this.budget.totalBytes) this.budget.setTotal(budgetBytes)
     // Where there is no room for more they stay as they are: with less memory there is less garbage.
@@ -428,6 +441,16 @@ export class Engine {
     // Arenas larger than the new share come back by being flushed.
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > this.admission.limitBytes / 2) tenant.yieldMemtable()
     this.progress()
+  }
+
+  /** Readers that give the event loop no turn have no ticks of the governor's timer. */
+  lookAfterReaders(): void {
+    this.readersMiss = false
+    this.governor.tick()
+  }
+
+  #rememberRows(): void {
+    this.cache.rows.configure(this.#keepsRows ? this.#plan.rowTags : 0)
   }
 
   /** Ghosts for the plan's budget. What was remembered is forgotten when their number changes; without room for them there are none. */

@@ -25,13 +25,14 @@ export interface Settings {
   filterBitsPerKey: number
   writeShare: number | undefined
   compressedCache: boolean
+  rowCache: boolean
   /** Nothing outlives the process: no log, no manifests, no syncs (`scratch-store.ts`). */
   isScratch: boolean
 }
 
 const OPEN_OPTIONS = [
   'budget', 'durability', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists',
-  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'host',
+  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'rowCache', 'host',
 ]
 
 export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
@@ -71,6 +72,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     filterBitsPerKey: between(options.filterBitsPerKey, 10, 0, 64, 'filterBitsPerKey'),
     writeShare: checkedShare(options.writeShare),
     compressedCache: flag(options.compressedCache, true, 'compressedCache'),
+    rowCache: flag(options.rowCache, true, 'rowCache'),
     isScratch: false,
   }
 }

@@ -33,6 +33,9 @@ export interface Plan {
   tunes: boolean
   /** Memory for the names of blocks that were dropped from the cache lately. */
   ghostBytes: number
+  /** Rows read once lately that are remembered, so as to keep those that are read twice; and what kept rows grow by. */
+  rowTags: number
+  rowSlotBytes: number
   /** Values above this go to a file of their own. */
   inlineValueBytes: number
   logBufferBytes: number
@@ -109,6 +112,8 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     // A small budget has nothing to move: nearly all of it is the floor.
     tunes,
     ghostBytes: tunes ? Ghosts.memoryBytes(2 ** Math.ceil(Math.log2(GHOST_SHARE * budgetBytes / blockBytes))) : 0,
+    rowTags: tunes ? powerOfTwoBelow(budgetBytes / 512) : 0,
+    rowSlotBytes: budgetBytes < AMPLE_FROM_BYTES ? 64 * KIB : 256 * KIB,
     // So that a memtable holds many, and the windows of merges and iterators have room for a block of one.
     inlineValueBytes: clamp(memtableBytes / 128, 16 * KIB, 64 * KIB),
     logBufferBytes: 512 * KIB,

@@ -5,10 +5,13 @@
  * 1. The newest version with a sequence number <= the snapshot's wins, unless a newer range tombstone covers it,
  *    wherever either of them is.
  * 2. What is returned shares no memory with the store.
- * 3. A large value is read from its file into what the caller gets; the store holds a piece of it at a time.
+ * 3. A row from the row cache is used only while nothing newer of its key can be in the tree (`tree.ts`), and only by reads that see
+ *    all of the tree.
+ * 4. A large value is read from its file into what the caller gets; the store holds a piece of it at a time.
  */
-import { Hit, KIND_DELETE, KIND_VALUE_FILE } from '../base/cursor.ts'
+import { Hit, KIND_DELETE, KIND_PUT, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { hashKey } from '../base/hash.ts'
+import type { ReadCache } from '../cache/read-cache.ts'
 import type { BlockSource } from '../table/block/block-source.ts'
 import { decodeValueReference, readValueFile, readValueText } from '../table/value-file.ts'
 import type { Core } from './core.ts'
@@ -23,6 +26,8 @@ export interface ReadView {
   readonly sealed: readonly MemtableSlot[]
   readonly tree: Tree
   readonly blocks: BlockSource
+  /** Whose rows are read and kept; without it none are. */
+  readonly cache?: ReadCache
 }
 
 export class Reader {
@@ -45,12 +50,44 @@ export class Reader {
     this.#cover = 0
     let done = this.#inMemtable(core.active, key, start, end, snapshotSeq)
     for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
-    const { newestSeq } = core.tree
+    const { tree, cache } = core
+    const { newestSeq } = tree
     if (hit.seq < newestSeq && this.#cover < newestSeq) {
+      const hash = hashKey(key, start, end)
+      const keepsRows = cache !== undefined && hit.seq === 0 && this.#cover === 0 && snapshotSeq >= newestSeq && !tree.hasRanges
+      if (keepsRows && this.#inRows(cache, tree, key, start, end, hash, snapshotSeq)) return hit.kind !== KIND_DELETE ? hit : undefined
       core.blocks.gets++
-      this.#cover = core.tree.get(core.blocks, key, start, end, hashKey(key, start, end), snapshotSeq, this.#cover, hit)
+      this.#cover = tree.get(core.blocks, key, start, end, hash, snapshotSeq, this.#cover, hit)
+      if (keepsRows && hit.seq > 0 && hit.kind === KIND_PUT) {
+        cache.beforeOffer()
+        cache.rows.offer(tree.space, hash, key, start, end, tree.epoch, hit)
+      }
     }
     return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
+  }
+
+  /** The newest version in the tree, if the row cache has what it takes to tell. */
+  #inRows(cache: ReadCache, tree: Tree, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number): boolean {
+    const { rows } = cache
+    if (!rows.find(tree.space, hash, key, start, end) || rows.epoch < tree.mergedEpoch) return false
+    const hit = this.#hit
+    if (rows.epoch < tree.epoch) {
+      if (tree.getSince(this.#core.blocks, key, start, end, hash, snapshotSeq, rows.epoch, hit)) {
+        rows.hits++
+        if (hit.kind === KIND_PUT) rows.offer(tree.space, hash, key, start, end, tree.epoch, hit)
+        return true
+      }
+      // Blocks that were loaded may have taken the row's place.
+      if (!rows.find(tree.space, hash, key, start, end)) return false
+      rows.renew(tree.epoch)
+    }
+    rows.hits++
+    hit.seq = rows.seq
+    hit.kind = KIND_PUT
+    hit.value = rows.bytes
+    hit.valueStart = rows.valueStart
+    hit.valueEnd = rows.valueEnd
+    return true
   }
 
   /** True when nothing in older memtables can matter. Tables of a large transaction may be newer than a memtable. */

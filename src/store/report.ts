@@ -44,7 +44,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
     waiting: { writes: writer.waiting, bytes: writer.waitingBytes },
     unflushedBytes: [core.active, ...core.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
     governor: core.engine.governor.report(),
-    cache: { hits, misses, blocks, bytes, compressed: core.cache.secondStats() },
+    cache: { hits, misses, blocks, bytes, compressed: core.cache.blocks.secondStats(), rows: core.cache.rowStats() },
     transactions,
     snapshots: {
       open: snapshots.size,

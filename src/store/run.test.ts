@@ -63,7 +63,7 @@ test('a run finds the one table that may hold a key, and knows hulls, sums and s
     tables.write(2, [], [range('f', 'h', 3)]),
     tables.write(3, [put('k', 7), put('m', 8)], [range('k', 'z', 2)]),
   ]
-  const run = new Run({ id: 1, level: 1, tables: records }, tables.readers)
+  const run = new Run({ id: 1, level: 1, tables: records }, tables.readers, 1)
   const found = (key: string): number | undefined => run.find(bytesOf(key), 0, key.length)?.fileNumber
   assert.deepEqual(['a', 'b', 'c', 'd', 'e', 'g', 'k', 'l', 'm', 'n'].map(found), [undefined, 1, 1, 1, undefined, undefined, 3, 3, 3, undefined])
   assert.deepEqual([run.entries, run.deletes, run.minSeq, run.maxSeq, run.pointReaders.length], [4, 0, 2, 9, 2])
@@ -79,7 +79,7 @@ test('range tombstones that reach over other tables of their run, or were not st
     tables.write(1, [put('b', 5)], [range('a', 'x', 9), range('c', 'e', 11), range('b', 'd', 10)]),
     tables.write(2, [put('f', 6)], [range('e', 'g', 12)]),
   ]
-  const run = new Run({ id: 1, level: 1, tables: records }, tables.readers)
+  const run = new Run({ id: 1, level: 1, tables: records }, tables.readers, 1)
   const covering = (key: string, seq = MAX_SEQ): number => run.ranges.coveringSeq(bytesOf(key), 0, key.length, seq)
   assert.deepEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'w', 'x'].map(key => covering(key)), [9, 10, 11, 11, 12, 12, 9, 9, 0])
   assert.deepEqual(['c', 'd', 'f'].map(key => covering(key, 10)), [10, 9, 9])

@@ -25,8 +25,10 @@ export class Run implements RunView {
   readonly deletes: number
   readonly minSeq: number
   readonly maxSeq: number
+  /** Epoch of the tree that brought the latest of its rows. */
+  readonly born: number
 
-  constructor(record: RunRecord, readers: ReadonlyMap<number, TableReader>) {
+  constructor(record: RunRecord, readers: ReadonlyMap<number, TableReader>, born: number) {
     const own = record.tables.map(table => readers.get(table.fileNumber)!)
     let bytes = 0
     let entries = 0
@@ -56,6 +58,7 @@ export class Run implements RunView {
     this.deletes = deletes
     this.minSeq = minSeq
     this.maxSeq = maxSeq
+    this.born = born
   }
 
   /** The only table that may hold the key, if one may. */

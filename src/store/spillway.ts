@@ -47,6 +47,8 @@ const KEY_SCRATCH_BYTES = 66 * 1024
 const VALUE_SCRATCH_BYTES = 200 * 1024
 /** With more log segments than this, closing waits for a flush. */
 const MOST_LOGS_LEFT = 8
+/** How many gets in a row are answered at once. */
+const GETS_PER_TURN = 1024
 /** How long a count may hold the event loop at a time, in entries. */
 const COUNT_SLICE = 20_000
 
@@ -69,6 +71,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   readonly #single = new SingleOperation()
   readonly #transactions: Transactions
   #closing: Promise<void> | undefined
+  #gets = 0
 
   private constructor(core: Core, background: Background, committer: Committer, writer: Writer, recovery: RecoveryReport) {
     this.#core = core
@@ -110,7 +113,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     const host: Host = options?.host ?? nodeHost()
     const settings = checkedSettings(options, host)
     const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
-      isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache,
+      isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache,
     })
     let core: Core | undefined
     let background: Background | undefined
@@ -228,8 +231,13 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   // ---- reading
 
   /** The value of a key, or undefined. */
-  async get(key: K, options?: ReadOptions): Promise<V | undefined> {
-    return this.getSync(key, options)
+  get(key: K, options?: ReadOptions): Promise<V | undefined> {
+    try {
+      const value = this.getSync(key, options)
+      return ++this.#gets % GETS_PER_TURN === 0 ? this.#turn(value) : Promise.resolve(value)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   getSync(key: K, options?: ReadOptions): V | undefined {
@@ -527,6 +535,12 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     this.#core.checkOpen()
     this.#checkReentry()
     if (this.#committer.hasPending) this.#committer.commitGroup()
+    if (this.#core.engine.readersMiss) this.#core.engine.lookAfterReaders()
+  }
+
+  /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */
+  #turn<T>(value: T): Promise<T> {
+    return new Promise(resolve => this.#core.host.scheduler.soon(() => resolve(value)))
   }
 
   #iterator<T>(options: IteratorOptions<K, V>, withKeys: boolean, withValues: boolean): SpillwayIterator<T> {

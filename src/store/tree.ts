@@ -5,6 +5,11 @@
  * 1. `runs` are sorted by their newest sequence number, newest first. A run's place says nothing about one key (merges pick
  *    by size, not by age), so reads go on until no remaining run can hold anything newer than what was found.
  * 2. Within a run point keys are disjoint between tables; range tombstones count for the whole run.
+ *
+ * Epochs tell whether the newest row of a key, found in an earlier tree, still is that (for `cache/row-cache.ts`). A tree that brings
+ * rows begins an epoch, and its new runs are born with it; a merge brings none, and what it makes is as old as the youngest run it
+ * replaces. So a row found at epoch e is in the tree until a run born after e is merged (`mergedEpoch` > e: it or what deleted it may
+ * be gone), and until then only runs born after e can have a newer one.
  */
 import { Hit } from '../base/cursor.ts'
 import { packOutside } from '../compaction/outside.ts'
@@ -19,6 +24,8 @@ import { Run } from './run.ts'
 /** Most hulls that a job is told of: of more tables, neighbours are told of as one. */
 const MOST_OUTSIDE = 1024
 const NO_HIDDEN: ReadonlySet<number> = new Set()
+/** Trees made from nothing so far. */
+let spaces = 0
 
 export class Tree {
   readonly runs: readonly Run[]
@@ -28,14 +35,30 @@ export class Tree {
   readonly tableCount: number
   /** Of all runs. Large transactions bring tables that may be newer than what is in a memtable. */
   readonly newestSeq: number
+  /** What trees that come from one another have in common, and others do not. */
+  readonly space: number
+  readonly epoch: number
+  /** The latest epoch of which a run was merged. */
+  readonly mergedEpoch: number
+  readonly hasRanges: boolean
   readonly #tried = new Hit()
 
-  /** `before`: the tree before it. Runs that are the same in both are taken over. */
-  constructor(version: Version, readers: ReadonlyMap<number, TableReader>, strategy: Strategy, before?: Tree) {
+  /** `before`: the tree before it. Runs that are the same in both are taken over. `isMerged`: all its rows were there before. */
+  constructor(version: Version, readers: ReadonlyMap<number, TableReader>, strategy: Strategy, before?: Tree, isMerged = false) {
     const known = new Map(before?.runs.map(run => [run.record, run]))
-    const runs = version.runs.map(record => known.get(record) ?? new Run(record, readers))
+    this.space = before?.space ?? ++spaces
+    this.epoch = before === undefined ? 1 : isMerged ? before.epoch : before.epoch + 1
+    let born = this.epoch
+    this.mergedEpoch = before?.mergedEpoch ?? 0
+    if (isMerged && before !== undefined) {
+      const kept = new Set(version.runs)
+      born = before.runs.reduce((latest, run) => kept.has(run.record) ? latest : Math.max(latest, run.born), 0)
+      this.mergedEpoch = Math.max(before.mergedEpoch, born)
+    }
+    const runs = version.runs.map(record => known.get(record) ?? new Run(record, readers, born))
     this.runs = runs.sort((a, b) => b.maxSeq - a.maxSeq || b.id - a.id)
     this.newestSeq = runs[0]?.maxSeq ?? 0
+    this.hasRanges = runs.some(run => run.ranges.size > 0)
     const view = this.view(NO_HIDDEN)
     this.runCount = strategy.runCount(view)
     this.debtBytes = strategy.debtBytes(view)
@@ -83,6 +106,23 @@ export class Tree {
     // Another run was asked after the one that had the answer: its loads may have moved the bytes.
     if (stale && hit.seq > cover) found!.get(source, key, start, end, hash, snapshotSeq, hit)
     return cover
+  }
+
+  /** As `get`, in runs born after an epoch only, of a tree without range tombstones. False: they have nothing of the key. */
+  getSince(source: BlockSource, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, epoch: number, hit: Hit): boolean {
+    const { runs } = this
+    let found: TableReader | undefined
+    hit.seq = 0
+    for (let i = 0; i < runs.length; i++) {
+      const run = runs[i]!
+      if (run.born <= epoch || hit.seq >= run.maxSeq) continue
+      const reader = run.find(key, start, end)
+      if (reader === undefined || !reader.get(source, key, start, end, hash, snapshotSeq, this.#tried) || this.#tried.seq <= hit.seq) continue
+      hit.seq = this.#tried.seq
+      found = reader
+    }
+    // Once more, because later loads may have moved the bytes.
+    return found !== undefined && found.get(source, key, start, end, hash, snapshotSeq, hit)
   }
 
   /** Tables that are not among `inputs` and may hold entries older than `maxSeq`, neighbours joined when they are many. */

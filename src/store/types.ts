@@ -1,5 +1,6 @@
 /** The shapes of the public API: options, operations, reports. */
 import type { Budget, MemoryReport } from '../memory/budget.ts'
+import type { RowShareStats } from '../cache/read-cache.ts'
 import type { SecondLevelStats } from '../cache/two-level-cache.ts'
 import type { TunerDecision } from '../memory/tuner.ts'
 import type { Host } from '../host/host.ts'
@@ -50,6 +51,8 @@ export interface OpenOptions<K = string, V = string> {
   writeShare?: number
   /** @internal For benchmarks: false = blocks are never kept as they are stored. */
   compressedCache?: boolean
+  /** @internal For tests and benchmarks: false = rows are not kept by themselves. */
+  rowCache?: boolean
   /** @internal The outside world; for tests. Default: this machine. */
   host?: Host
 }
@@ -187,8 +190,8 @@ export interface StoreStats {
   unflushedBytes: number
   /** How the memory of the budget is governed: of all stores that share it. */
   governor: GovernorReport
-  /** Blocks in memory; `compressed`: the second level, which holds them as they are stored. */
-  cache: { hits: number, misses: number, blocks: number, bytes: number, compressed: SecondLevelStats }
+  /** Blocks in memory; `compressed`: the second level, which holds them as they are stored; `rows`: single rows that are read often. */
+  cache: { hits: number, misses: number, blocks: number, bytes: number, compressed: SecondLevelStats, rows: RowShareStats }
   transactions: TransactionReport
   snapshots: { open: number, oldestSeq?: number, oldestAgeMs?: number }
   iterators: number

@@ -89,7 +89,7 @@ export class FakeStore implements Store {
         memtable: { sizeBytes: 1 << 16, rateBytesPerSecond: 1000, pressureKnown: false }, credits: { limitBytes: 1 << 18, usedBytes: 1 << 16, waiting: 0 },
         tuner: { enabled: false, writeBytes: 1 << 18, cacheBytes: 8192, standing: 'no sample yet', decisions: [] }, host: { parts: {} },
       },
-      cache: { hits: 3, misses: 1, blocks: 2, bytes: 8192, compressed: { bytes: 0, blocks: 0, hits: 0, reads: 0, share: 0, ratio: 1, readUs: 0, loadUs: 0 } },
+      cache: { hits: 3, misses: 1, blocks: 2, bytes: 8192, compressed: { bytes: 0, blocks: 0, hits: 0, reads: 0, share: 0, ratio: 1, readUs: 0, loadUs: 0 }, rows: { lookups: 0, hits: 0, rows: 0, bytes: 0, share: 0 } },
       transactions: { open: 0, bytes: 0, tableBytes: 0, committed: 0, conflicts: 0 },
       snapshots: { open: 0 }, iterators: 0,
       recovery: { logSegments: 1, operations: 3, droppedBytes: 0, orphansRemoved: 0, elapsedMs: 4 }, background: 'inline',

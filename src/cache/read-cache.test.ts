@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Hit, KIND_PUT } from '../base/cursor.ts'
+import { Budget } from '../memory/budget.ts'
+import { BlockCache } from './block-cache.ts'
+import { Ghosts } from './ghosts.ts'
+import { ReadCache } from './read-cache.ts'
+import { TwoLevelCache } from './two-level-cache.ts'
+
+const MIB = 1024 * 1024
+const BLOCK = new Uint8Array(4096)
+const KEY = new Uint8Array(4)
+
+/** Blocks and rows of a reader, all of them in `blocks` blocks or in `rows` rows, asked for in turn. */
+class Reads {
+  readonly budget = new Budget(2 * MIB)
+  readonly cache: ReadCache
+  readonly #hit = new Hit()
+
+  constructor() {
+    const levels = new TwoLevelCache(new BlockCache(this.budget.account('blocks', ''), { slotBytes: 32 * 1024 }), this.budget.account('stored', ''), () => 0, 32 * 1024)
+    this.cache = new ReadCache(levels, this.budget.account('rows', ''), 32 * 1024)
+    this.cache.setGhosts(new Ghosts(1024, MIB))
+    this.cache.rows.configure(4096)
+    this.#hit.kind = KIND_PUT
+    this.#hit.seq = 1
+    this.#hit.value = new Uint8Array(100)
+    this.#hit.valueEnd = 100
+  }
+
+  block(i: number): void {
+    const { first } = this.cache.blocks
+    if (!first.find(1, i)) first.insert(1, i, BLOCK, 0, BLOCK.length)
+  }
+
+  row(i: number): void {
+    const { rows } = this.cache
+    KEY[0] = i
+    KEY[1] = i >>> 8
+    KEY[2] = i >>> 16
+    if (rows.find(1, i * 7919, KEY, 0, 4)) {
+      rows.hits++
+      return
+    }
+    this.cache.beforeOffer()
+    rows.offer(1, i * 7919, KEY, 0, 4, 1, this.#hit)
+    assert.ok(this.budget.usedBytes <= this.budget.totalBytes)
+  }
+}
+
+test('rows that are found often get up to half of the memory', () => {
+  const reads = new Reads()
+  for (let i = 0; i < 1000; i++) reads.block(i)
+  // Rows of 2 MiB, of which a part fits.
+  for (let i = 0; i < 300_000; i++) reads.row(Math.floor((i * 0.618034 % 1) ** 3 * 16_000))
+  const { share, bytes, hits } = reads.cache.rowStats()
+  assert.equal(share, 0.5)
+  assert.ok(hits > 50_000, `${hits} hits`)
+  assert.ok(bytes > 0.4 * reads.cache.bytesHeld && bytes <= 0.55 * reads.cache.bytesHeld, `${bytes} of ${reads.cache.bytesHeld}`)
+})
+
+test('where blocks that were dropped are missed all the time, and rows hardly found, rows keep next to nothing', () => {
+  const reads = new Reads()
+  for (let i = 0; i < 60_000; i++) {
+    // Blocks of 2.1 MiB in turn: with all the memory most would be found.
+    reads.block(i % 530)
+    // Each row twice, and never again.
+    reads.row(i >> 1)
+  }
+  assert.ok(reads.cache.rowStats().share <= 1 / 32, `share ${reads.cache.rowStats().share}`)
+})
+
+test('memory that is asked for comes from what is over its share, down to nothing', () => {
+  const reads = new Reads()
+  for (let i = 0; i < 1000; i++) reads.block(i)
+  for (let i = 0; i < 50_000; i++) reads.row(i % 2500)
+  const { cache, budget } = reads
+  assert.ok(cache.rows.bytesHeld > 0)
+  while (cache.bytesHeld > 256 * 1024) {
+    const held = cache.bytesHeld
+    assert.ok(cache.shrink(1) > 0)
+    assert.ok(cache.bytesHeld < held)
+    assert.ok(cache.rows.bytesHeld <= cache.rowStats().share * cache.bytesHeld + 128 * 1024)
+  }
+  cache.shrink(Infinity)
+  assert.equal(cache.bytesHeld, 0)
+  cache.close()
+  assert.equal(budget.usedBytes, 0)
+})

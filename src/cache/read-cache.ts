@@ -1,0 +1,123 @@
+/**
+ * What readers keep of tables: blocks in two levels (`two-level-cache.ts`), and single rows (`row-cache.ts`).
+ *
+ * Rows take at most a share of the memory of both, and the share follows what they are worth. Every WINDOW offers two sums are
+ * compared, both in microseconds: what rows have saved, which is the work of a look-up in the runs and the blocks that would
+ * have been missed at the rate of other reads; and what their memory would have saved as blocks, which the ghosts of dropped blocks
+ * tell. When the second is larger the share is halved, when the first is and the share is used up it grows by half.
+ *
+ * Invariants
+ * 1. All draw on free budget only and give back what is asked for; rows give first while they are over their share.
+ */
+import { invalidArgument } from '../base/errors.ts'
+import type { Account } from '../memory/budget.ts'
+import type { BlockCacheStats } from './block-cache.ts'
+import type { Ghosts } from './ghosts.ts'
+import { RowCache } from './row-cache.ts'
+import type { RowCacheStats } from './row-cache.ts'
+import type { TwoLevelCache } from './two-level-cache.ts'
+
+const FIRST_SHARE = 1 / 4
+const LEAST_SHARE = 1 / 64
+const MOST_SHARE = 1 / 2
+const WINDOW = 4096
+/** A look-up in the runs of a tree, less one here; and a read of a block from the page cache, where none was timed. Microseconds. */
+const LOOKUP_US = 2
+const READ_US = 5
+
+export interface RowShareStats extends RowCacheStats {
+  /** Of the memory of blocks and rows, what rows may have. */
+  share: number
+}
+
+export class ReadCache {
+  readonly blocks: TwoLevelCache
+  readonly rows: RowCache
+  readonly #account: Account
+  #ghosts: Ghosts | undefined
+  #share = FIRST_SHARE
+  // As of the last window.
+  #offers = 0
+  #hits = 0
+  #lookups = 0
+  #misses = 0
+  #ghostHits = 0
+
+  /** `rowSlotBytes`: what rows grow by. */
+  constructor(blocks: TwoLevelCache, rowAccount: Account, rowSlotBytes: number) {
+    if (!(rowSlotBytes > 0)) throw invalidArgument(`slots of rows have ${rowSlotBytes} bytes`)
+    this.blocks = blocks
+    this.#account = rowAccount
+    this.rows = new RowCache(rowAccount, rowSlotBytes, bytes => { blocks.shrink(bytes) })
+  }
+
+  get bytesHeld(): number { return this.blocks.bytesHeld + this.rows.bytesHeld }
+
+  setGhosts(ghosts: Ghosts | undefined): void {
+    this.#ghosts = ghosts
+    this.#ghostHits = ghosts?.hits ?? 0
+    this.blocks.setGhosts(ghosts)
+  }
+
+  /** Call before an offer: what rows may hold is as of now. */
+  beforeOffer(): void {
+    const { rows } = this
+    if (rows.offers - this.#offers >= WINDOW) this.#endWindow()
+    rows.setLimit(this.#share * (this.bytesHeld + this.#account.budget.freeBytes))
+  }
+
+  dropTable(table: number): void {
+    this.blocks.dropTable(table)
+  }
+
+  /** Hold at most so many bytes from now on. */
+  setLimit(limitBytes: number): void {
+    this.blocks.setLimit(limitBytes)
+    const excess = this.bytesHeld - limitBytes
+    if (excess > 0) this.shrink(excess)
+  }
+
+  /** Give back at least `bytes` if possible; returns how many it gave. */
+  shrink(bytes: number): number {
+    const { blocks, rows } = this
+    let given = 0
+    while (given < bytes) {
+      const held = rows.bytesHeld
+      const more = held > this.#share * this.bytesHeld ? rows.shrink(1) : blocks.shrink(1) || rows.shrink(1)
+      if (more === 0) break
+      given += more
+    }
+    return given
+  }
+
+  /** Of the first level of blocks. */
+  stats(): BlockCacheStats { return this.blocks.stats() }
+
+  rowStats(): RowShareStats { return { ...this.rows.stats(), share: this.#share } }
+
+  close(): void {
+    this.rows.close()
+    this.blocks.close()
+  }
+
+  #endWindow(): void {
+    const { rows, blocks } = this
+    const { misses } = blocks.stats()
+    const hits = rows.hits - this.#hits
+    const others = Math.max(1, rows.lookups - this.#lookups - hits)
+    const missed = misses - this.#misses
+    const ghostHits = this.#ghosts === undefined ? 0 : this.#ghosts.hits - this.#ghostHits
+    this.#offers = rows.offers
+    this.#hits = rows.hits
+    this.#lookups = rows.lookups
+    this.#misses = misses
+    this.#ghostHits += ghostHits
+    const held = rows.bytesHeld
+    if (held === 0) return
+    const readUs = blocks.secondStats().readUs || READ_US
+    const saved = hits * (LOOKUP_US + Math.min(1, missed / others) * readUs)
+    const lost = ghostHits * readUs * Math.min(1, held / Math.max(1, this.#ghosts?.bytes ?? 0))
+    if (lost > saved) this.#share = Math.max(LEAST_SHARE, this.#share / 2)
+    else if (held > 0.9 * this.#share * this.bytesHeld) this.#share = Math.min(MOST_SHARE, this.#share * 1.5)
+  }
+}
