@@ -3,14 +3,13 @@
 
 const WIDTH = 860
 const PADDING = 24
-const LABEL_WIDTH = 136
 const NUMBER_WIDTH = 92
 const BAR_HEIGHT = 13
 const BAR_GAP = 3
 const GROUP_GAP = 14
-const BARS_LEFT = PADDING + LABEL_WIDTH + 12
-const BARS_WIDTH = WIDTH - PADDING - NUMBER_WIDTH - BARS_LEFT
-const LEGEND_STEP = 20
+const LINE_STEP = 20
+// A wide guess at the width of a letter in ems: the font is the reader's.
+const LETTER_WIDTH = 0.6
 
 const FONT = 'system-ui, -apple-system, \'Segoe UI\', Roboto, \'Helvetica Neue\', Arial, sans-serif'
 const INK = '#1f2328'
@@ -30,13 +29,17 @@ export function chartSvg({ title, subtitle, groups }) {
     .map(({ workload, bars }) => ({ workload, bars: bars.filter(({ perSecond }) => Number.isFinite(perSecond) && perSecond > 0) }))
     .filter(({ bars }) => bars.length > 0)
   const colours = coloursOf(drawn)
+  const longest = Math.max(0, ...drawn.map(({ workload }) => workload.length))
+  const barsLeft = Math.ceil(PADDING + longest * 13 * LETTER_WIDTH + 12)
+  const barsWidth = WIDTH - PADDING - NUMBER_WIDTH - barsLeft
 
   const parts = []
   let y = PADDING + 16
   parts.push(text(PADDING, y, title, { size: 18, weight: 600 }))
-  if (subtitle) {
-    y += 22
-    parts.push(text(PADDING, y, subtitle, { size: 12.5, fill: FAINT }))
+  y += 2
+  for (const line of linesOf(subtitle ?? '', (WIDTH - 2 * PADDING) / (12.5 * LETTER_WIDTH))) {
+    y += LINE_STEP
+    parts.push(text(PADDING, y, line, { size: 12.5, fill: FAINT }))
   }
   y = legend(parts, colours, y + 28)
 
@@ -45,19 +48,19 @@ export function chartSvg({ title, subtitle, groups }) {
   for (const { workload, bars } of drawn) {
     const height = bars.length * (BAR_HEIGHT + BAR_GAP) - BAR_GAP
     const best = Math.max(...bars.map(({ perSecond }) => perSecond))
-    parts.push(text(BARS_LEFT - 12, y + height / 2 + 4.5, workload, { size: 13, weight: 600, anchor: 'end' }))
+    parts.push(text(barsLeft - 12, y + height / 2 + 4.5, workload, { size: 13, weight: 600, anchor: 'end' }))
     for (const { store, perSecond } of bars) {
       // Never so short that the bar cannot be seen.
-      const width = Math.max(perSecond / best * BARS_WIDTH, 1.5)
-      parts.push(rectangle(BARS_LEFT, y, width, BAR_HEIGHT, colours.get(store)))
+      const width = Math.max(perSecond / best * barsWidth, 1.5)
+      parts.push(rectangle(barsLeft, y, width, BAR_HEIGHT, colours.get(store)))
       const weight = perSecond === best ? 600 : 400
-      parts.push(text(BARS_LEFT + width + 6, y + BAR_HEIGHT - 2.5, formatRate(perSecond), { size: 11.5, weight }))
+      parts.push(text(barsLeft + width + 6, y + BAR_HEIGHT - 2.5, formatRate(perSecond), { size: 11.5, weight }))
       y += BAR_HEIGHT + BAR_GAP
     }
     y += GROUP_GAP - BAR_GAP
   }
   const bottom = y - GROUP_GAP / 2
-  parts.push(`<path d="M${BARS_LEFT - 0.5} ${number(top)}V${number(bottom)}" stroke="${LINE}"/>`)
+  parts.push(`<path d="M${barsLeft - 0.5} ${number(top)}V${number(bottom)}" stroke="${LINE}"/>`)
 
   const height = Math.ceil(bottom + PADDING - GROUP_GAP / 2)
   const name = escaped(subtitle ? `${title}. ${subtitle}` : title)
@@ -82,15 +85,25 @@ function coloursOf(groups) {
   return new Map(stores.map(store => [store, COLOURS[store] ?? MORE_COLOURS[next++ % MORE_COLOURS.length]]))
 }
 
+/** Broken between words into lines of at most `most` letters. */
+function linesOf(content, most) {
+  const lines = []
+  for (const word of content.split(' ')) {
+    const line = `${lines.at(-1)} ${word}`
+    if (lines.length > 0 && line.length <= most) lines[lines.length - 1] = line
+    else if (word !== '') lines.push(word)
+  }
+  return lines
+}
+
 /** Breaks into lines where it would leave the chart; returns the y below it. */
 function legend(parts, colours, y) {
   let x = PADDING
   for (const [store, colour] of colours) {
-    // A wide guess at the width of a letter: the font is the reader's.
-    const width = 18 + store.length * 7.4 + 18
+    const width = 18 + store.length * 12.5 * LETTER_WIDTH + 18
     if (x > PADDING && x + width > WIDTH - PADDING) {
       x = PADDING
-      y += LEGEND_STEP
+      y += LINE_STEP
     }
     parts.push(rectangle(x, y - 10, 12, 12, colour), text(x + 18, y, store, { size: 12.5 }))
     x += width
