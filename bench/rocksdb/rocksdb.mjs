@@ -21,7 +21,7 @@ export async function prepare(say) {
   if (!isFresh(PROGRAM) || versionOf(PROGRAM) === undefined) {
     const compiler = ['c++', 'g++', 'clang++'].find(name => run(name, ['--version']).status === 0)
     if (compiler === undefined) return skip('there is no C++ compiler (Debian, Ubuntu: apt-get install g++ librocksdb-dev)')
-    const header = run(compiler, ['-std=c++17', '-E', '-x', 'c++', '-'], '#include <rocksdb/db.h>\n')
+    const header = run(compiler, ['-std=c++17', '-E', '-o', '/dev/null', '-x', 'c++', '-'], '#include <rocksdb/db.h>\n')
     if (header.status !== 0) return skip('there is no <rocksdb/db.h> (Debian, Ubuntu: apt-get install librocksdb-dev)')
     const problem = compile(compiler)
     if (problem !== undefined) return skip(problem)
