@@ -79,7 +79,9 @@ async function measureAll() {
   if (all.length === 0) fail(`there is no store ${askedStores.join(', ')} to run`)
   const raw = new RawResults(out, nodeVersion)
   raw.begin(
-    aboutRun({ nodeVersion, stores, budgetMiB, rows: rows * scale, rounds, fileSystem: fileSystemOf(options.dir) }),
+    aboutRun({
+      nodeVersion, stores, budgetMiB, rows: rows * scale, rounds, fileSystem: fileSystemOf(options.dir), rocksdbVersion: rocksdb?.version,
+    }),
     groups.flatMap(group => group.workloads.map(({ name }) => name)), [...all, 'limit'],
   )
   for (const line of await machineLimits()) note(raw, line)
@@ -101,7 +103,7 @@ async function measureAll() {
 /** A group that fails is told and left out: the others go on. */
 async function linesOf(group, store, rocksdb, kept) {
   try {
-    if (store === ROCKSDB) return await rocksdbLines(group, rocksdb)
+    if (store === ROCKSDB) return await rocksdbLines(group, rocksdb.program)
     return await runGroup(group, store, { node: options.node, parent: directory, budgetBytes: budgetMiB * MIB, kept })
   } catch (error) {
     console.log(`${group.name} with ${store} did not end: ${error.message}`)
@@ -110,7 +112,7 @@ async function linesOf(group, store, rocksdb, kept) {
   }
 }
 
-async function rocksdbLines(group, { program }) {
+async function rocksdbLines(group, program) {
   const lines = []
   // It knows no cgroup, and no store that another process has loaded.
   if (group.capBytes !== undefined) return lines
@@ -119,7 +121,9 @@ async function rocksdbLines(group, { program }) {
     try {
       const args = [name, path, String(count === Infinity ? 1e9 : count), String(valueBytes), String(limitSeconds)]
       const line = await runProgram(program, args)
-      if (line !== undefined) lines.push(line)
+      if (line !== undefined) lines.push({ ...line, perSecond: line.perSecond && Math.round(line.perSecond) })
+    } catch (error) {
+      throw Object.assign(error, { lines })
     } finally {
       rmSync(path, { recursive: true, force: true })
     }

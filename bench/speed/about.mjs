@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, release, totalmem } from 'node:os'
-import { MIB } from './plan.mjs'
+import { MIB, ROCKSDB } from './plan.mjs'
 
 const require = createRequire(import.meta.url)
 
-export function aboutRun({ nodeVersion, stores, budgetMiB, rows, rounds, fileSystem }) {
+export function aboutRun({ nodeVersion, stores, budgetMiB, rows, rounds, fileSystem, rocksdbVersion }) {
   return {
     node: nodeVersion,
     date: new Date().toISOString().slice(0, 10),
@@ -16,7 +16,7 @@ export function aboutRun({ nodeVersion, stores, budgetMiB, rows, rounds, fileSys
     kernel: `${process.platform} ${release()}`,
     fileSystem,
     budgetMiB, rows, rounds,
-    versions: Object.fromEntries(stores.map(store => [store, versionOf(store)])),
+    versions: { ...Object.fromEntries(stores.map(store => [store, versionOf(store)])), [ROCKSDB]: rocksdbVersion },
   }
 }
 

@@ -16,7 +16,7 @@ export async function runAwaited({ workers = 1, count, limitSeconds, perform, ro
   const started = performance.now()
   const deadline = started + limitSeconds * 1000
   const worker = async () => {
-    for (let before = started; next < operations && before < deadline;) {
+    for (let before = performance.now(); next < operations && before < deadline;) {
       const written = perform(next++)
       // A store that is done at once has nothing to wait for.
       if (written !== undefined) await written

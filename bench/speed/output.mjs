@@ -20,7 +20,7 @@ export class RawResults {
     const kept = existsSync(this.#path) ? readLines(this.#path) : []
     const old = kept.find(line => line.about !== undefined)?.about
     const lines = kept.filter(line => line.workload !== undefined && !(workloads.includes(line.workload) && stores.includes(line.store)))
-    const merged = { ...about, versions: { ...old?.versions, ...about.versions } }
+    const merged = { ...about, versions: { ...old?.versions, ...definedOf(about.versions) } }
     writeFileSync(this.#path, [{ about: merged }, ...lines].map(line => `${JSON.stringify(line)}\n`).join(''))
   }
 
@@ -66,6 +66,10 @@ async function writeChart(directory, about, results) {
   writeFileSync(join(directory, 'chart.svg'), chartSvg({
     title: 'Operations a second', subtitle: `Node ${about.node}, budget ${about.budgetMiB} MiB, ${about.cores} x ${about.cpu}`, groups,
   }))
+}
+
+function definedOf(fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
 }
 
 function readLines(path) {

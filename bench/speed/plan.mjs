@@ -18,17 +18,17 @@ export function groupsOf({ rows: million, scale }) {
   const seconds = limit => scale < 1 ? Math.max(1, limit * scale) : limit
   const put = (name, writers, more = {}) => write(name, { writers, ...more })
   const batch = (name, batchRows, more = {}) => write(name, { batchRows, ...more })
-  const write = (name, { limit = 12, ...more }) => ({
+  const write = (name, { limit = 10, ...more }) => ({
     name, program: 'writes', workloads: [{ name, rows, valueBytes: SMALL, limitSeconds: seconds(limit), ...more }],
   })
   const durable = (name, writers, target) => ({
     ...put(name, writers, { rows: Infinity, limit: 5, target }), isDurable: true,
   })
   const get = (name, more) => ({
-    name, kind: 'gets', rows, valueBytes: SMALL, hotRows: Math.ceil(rows / 10), count: rows, limitSeconds: seconds(4), ...more,
+    name, kind: 'gets', rows, valueBytes: SMALL, hotRows: Math.ceil(rows / 10), count: rows, limitSeconds: seconds(3), ...more,
   })
   const ycsb = letter => ({
-    name: `ycsb-${letter}`, kind: 'ycsb', letter, rows, valueBytes: SMALL, count: rows, limitSeconds: seconds(4), target: 2,
+    name: `ycsb-${letter}`, kind: 'ycsb', letter, rows, valueBytes: SMALL, count: rows, limitSeconds: seconds(3), target: 2,
   })
   const cold = (name, readers, target) => ({
     name, rows: Math.round(1.5 * rows), valueBytes: LARGE, readers, limitSeconds: seconds(8), target,
@@ -51,7 +51,7 @@ export function groupsOf({ rows: million, scale }) {
         get('get-hot-await', { isAwaited: true, target: 1.5 }),
         get('get-missing-sync', { isMissing: true, target: 2 }),
         get('get-missing-await', { isMissing: true, isAwaited: true, target: 2 }),
-        { name: 'scan-full', kind: 'scans', rows, valueBytes: SMALL, target: 3 },
+        { name: 'scan-full', kind: 'scans', rows, valueBytes: SMALL, limitSeconds: seconds(20), target: 3 },
         {
           name: 'scan-100', kind: 'scans', rows, valueBytes: SMALL, scanRows: 100, count: Math.round(20_000 * scale),
           limitSeconds: seconds(8), target: 3,

@@ -119,7 +119,7 @@ function notes(shown, results, node) {
 }
 
 function describe(about, node) {
-  const versions = node.map(store => `${store} ${about.versions[store] ?? ''}`.trim()).join(', ')
+  const versions = [...node, ROCKSDB].filter(store => about.versions[store] !== undefined).map(store => `${store} ${about.versions[store]}`).join(', ')
   return `${versions}. Budget ${about.budgetMiB} MiB each; ${about.rows} rows stand for "1 M"; medians of ${about.rounds} rounds, `
     + `long workloads once. ${about.cores} x ${about.cpu}, ${about.ramMiB} MiB of RAM, ${about.kernel}`
     + `${about.fileSystem === undefined ? '' : `, ${about.fileSystem}`}; ${about.date}.`

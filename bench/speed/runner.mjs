@@ -20,7 +20,10 @@ export async function runGroup(group, store, { node, parent, budgetBytes, kept }
   const name = `${group.name}-${store}`
   const isKept = group.isLoadedBefore === true
   const directory = join(parent, isKept ? name : `${name}-${++runs}`)
-  const base = { store, program: group.program, workloads: group.workloads, directory, budgetBytes, isDurable: group.isDurable === true }
+  const base = {
+    store, program: group.program, workloads: group.workloads, directory, budgetBytes, isDurable: group.isDurable === true,
+    isLargerThanMemory: group.capBytes !== undefined,
+  }
   try {
     if (!isKept) {
       mkdirSync(directory)

@@ -1,17 +1,17 @@
-// LMDB. Its memory is the page cache of a mapped file, which no option bounds. `noSync` is what survives the process but not the
-// machine, and what its documentation names for speed: commits are written to the file and not flushed. Its default (overlapping
-// sync) acknowledges at the same point, and flushes behind. Durable: the default, and a write is awaited until it is flushed.
-// Reads copy ('binary'); writes of one turn are one transaction, which is its documented way for batches.
+// LMDB. Its memory is the page cache of a mapped file, which no option bounds. `noSync` with `useWritemap` is what survives the
+// process but not the machine, and what its documentation names for speed; it was measured to write about twice as fast as `noSync`
+// alone. Durable: its default (overlapping sync), and a write is awaited until it is flushed. Reads copy ('binary'); writes of one
+// turn are one transaction, which is its documented way for batches. Where memory is short, no read-ahead, as it says.
 import { join } from 'node:path'
 import { fromPeers } from '../../memory/subjects/from-peers.mjs'
 
 const MAP_BYTES = 32 * 2 ** 30
 
-export async function open(directory, { isDurable }) {
+export async function open(directory, { isDurable, isLargerThanMemory }) {
   const { open: openLmdb } = await fromPeers('lmdb')
   const db = openLmdb({
-    path: join(directory, 'data.mdb'), keyEncoding: 'binary', encoding: 'binary', mapSize: MAP_BYTES,
-    ...(isDurable ? {} : { noSync: true }),
+    path: join(directory, 'data.mdb'), keyEncoding: 'binary', encoding: 'binary', mapSize: MAP_BYTES, noReadAhead: isLargerThanMemory,
+    ...(isDurable ? {} : { noSync: true, useWritemap: true }),
   })
   return {
     put: isDurable ? async (key, value) => {
