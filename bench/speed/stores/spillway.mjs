@@ -13,18 +13,27 @@ export async function open(directory, { budgetBytes, isDurable }) {
     batch: operations => db.batch(operations),
     get: key => db.get(key),
     getSync: key => db.getSync(key),
-    async scan(gte, limit, visit) {
+    scan(gte, limit, visit) {
       const iterator = db.iterator(gte === undefined ? { limit } : { gte, limit })
-      let count = 0
-      for (let some; (some = await iterator.nextv(Math.min(SCAN_CHUNK, limit))).length > 0;) {
-        for (const [key, value] of some) visit(key, value)
-        count += some.length
-        if (count >= limit) break
-      }
-      await iterator.close()
-      return count
+      if (limit > SCAN_CHUNK) return walk(iterator, visit)
+      // What fits one chunk needs no promise.
+      const entries = iterator.nextvSync(limit)
+      for (const [key, value] of entries) visit(key, value)
+      iterator.closeSync()
+      return entries.length
     },
     settle: () => db.flush(),
     close: () => db.close(),
   }
+}
+
+/** In chunks, between which the event loop has its turns. */
+async function walk(iterator, visit) {
+  let count = 0
+  for (let some; (some = await iterator.nextv(SCAN_CHUNK)).length > 0;) {
+    for (const [key, value] of some) visit(key, value)
+    count += some.length
+  }
+  await iterator.close()
+  return count
 }
