@@ -168,6 +168,9 @@ export class BlockCache {
     return true
   }
 
+  /** Whether a block is here; nothing is counted. */
+  has(table: number, offset: number): boolean { return offset >>> 0 === offset && this.#directory.find(table, offset) !== NONE }
+
   /** Forget one block, if it is here. */
   forget(table: number, offset: number): void {
     const entry = offset >>> 0 === offset ? this.#directory.find(table, offset) : NONE

@@ -88,6 +88,7 @@ export class TwoLevelCache {
   #hits = 0
   #reads = 0
   #startedMs = -1
+  #isTimed = false
   // As of the last window.
   #windowHits = 0
   #windowReads = 0
@@ -139,7 +140,8 @@ export class TwoLevelCache {
     } else {
       this.#reads++
     }
-    if ((this.#hits + this.#reads) % SAMPLED === 0) this.#startedMs = this.#nowMs()
+    if (this.#isTimed || (this.#hits + this.#reads) % SAMPLED === 0) this.#startedMs = this.#nowMs()
+    this.#isTimed = false
     return isFound
   }
 
@@ -158,6 +160,26 @@ export class TwoLevelCache {
       this.#second.setLimit(this.#share * this.bytesHeld)
       this.#second.insert(table, offset, memory, start, end)
     }
+  }
+
+  /** Whether the second level has a block; nothing is counted. */
+  hasStored(table: number, offset: number): boolean {
+    return this.#share > 0 && this.#second.has(table, offset)
+  }
+
+  /** The next load is timed, whatever its turn. */
+  timeNext(): void {
+    this.#isTimed = true
+  }
+
+  /** Whether reads come from a device rather than from the page cache, as far as they were timed. */
+  get readsAreSlow(): boolean { return this.#readMs >= LEAST_READ_MS }
+
+  /** A block that neither level had was read by somebody else, who does not tell how long that took. */
+  readBeside(table: number, offset: number, memory: Uint8Array, start: number, end: number, blockBytes: number): void {
+    this.#reads++
+    this.#startedMs = -1
+    this.loaded(table, offset, false, memory, start, end, blockBytes)
   }
 
   /** What was found here was damaged in memory: it is forgotten, and must be read. */

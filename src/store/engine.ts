@@ -21,6 +21,7 @@ import { Allowance } from '../memory/allowance.ts'
 import type { Account, Budget, Lease } from '../memory/budget.ts'
 import { SpareLease } from '../memory/spare-lease.ts'
 import { WindowPool } from '../memory/windows.ts'
+import { ColdReads } from './cold-reads.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
 import { Admission } from './admission.ts'
 import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.ts'
@@ -67,6 +68,7 @@ export interface EngineOptions {
   /** Whether blocks may be kept as they are stored. Default true. */
   compressedCache?: boolean
   rowCache?: boolean
+  coldReads?: boolean
 }
 
 export interface MergeMemory {
@@ -85,6 +87,7 @@ export class Engine {
   readonly budget: Budget
   readonly kernels: Kernels
   readonly cache: ReadCache
+  readonly coldReads: ColdReads
   /** Readers have missed many blocks since somebody looked at where memory belongs: call `lookAfterReaders` between reads. */
   readersMiss = false
   readonly blocks: CachedBlocks
@@ -117,6 +120,7 @@ export class Engine {
   readonly #writeShare: number | undefined
   readonly #isShared: boolean
   readonly #keepsRows: boolean
+  readonly #alwaysBeside: boolean
   readonly #objectsLease: Lease
   readonly #workerLease: Lease
   #plan: Plan
@@ -148,11 +152,12 @@ export class Engine {
     return engine
   }
 
-  private constructor(budget: Budget, host: Host, blockBytes: number, { isShared = true, writeShare, compressedCache = true, rowCache = true }: EngineOptions) {
+  private constructor(budget: Budget, host: Host, blockBytes: number, { isShared = true, writeShare, compressedCache = true, rowCache = true, coldReads = false }: EngineOptions) {
     const plan = makePlan(budget.totalBytes, blockBytes, undefined, writeShare, isShared)
     this.#writeShare = writeShare
     this.#isShared = isShared
     this.#keepsRows = rowCache
+    this.#alwaysBeside = coldReads
     checkFloor(plan, 0)
     this.host = host
     this.budget = budget
@@ -243,6 +248,8 @@ export class Engine {
       rowAccount.measure = () => this.cache.rows.measure()
       memtablesAccount.measure = () => this.admission.arenas.measure()
       this.blocks = new CachedBlocks(levels.first, this.kernels, levels)
+      this.coldReads = new ColdReads(budget, this.blocks, levels, host.scheduler)
+      this.#closers.push(() => this.coldReads.close())
       this.runner = host.runner({
         moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
         module: { jobs },
@@ -290,6 +297,7 @@ export class Engine {
     engines.delete(this.budget)
     this.governor.close()
     await this.runner.close()
+    await this.coldReads.idle()
     this.#close()
     this.budget.setTotal(this.#targetBytes)
   }
@@ -442,6 +450,9 @@ export class Engine {
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > this.admission.limitBytes / 2) tenant.yieldMemtable()
     this.progress()
   }
+
+  /** Whether blocks that are missed are better read beside the thread. */
+  get readsBeside(): boolean { return this.#alwaysBeside || this.cache.blocks.readsAreSlow }
 
   /** Readers that give the event loop no turn have no ticks of the governor's timer. */
   lookAfterReaders(): void {

@@ -26,13 +26,14 @@ export interface Settings {
   writeShare: number | undefined
   compressedCache: boolean
   rowCache: boolean
+  coldReads: boolean
   /** Nothing outlives the process: no log, no manifests, no syncs (`scratch-store.ts`). */
   isScratch: boolean
 }
 
 const OPEN_OPTIONS = [
   'budget', 'durability', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists',
-  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'rowCache', 'host',
+  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'rowCache', 'coldReads', 'host',
 ]
 
 export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
@@ -73,6 +74,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     writeShare: checkedShare(options.writeShare),
     compressedCache: flag(options.compressedCache, true, 'compressedCache'),
     rowCache: flag(options.rowCache, true, 'rowCache'),
+    coldReads: flag(options.coldReads, false, 'coldReads'),
     isScratch: false,
   }
 }

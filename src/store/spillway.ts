@@ -13,6 +13,7 @@ import type { MemoryReport } from '../memory/budget.ts'
 import { KIND_DELETE_RANGE } from '../wal/frame.ts'
 import { Background } from './background.ts'
 import { Committer } from './commit.ts'
+import { findBeside } from './cold-reads.ts'
 import { Core } from './core.ts'
 import { Engine } from './engine.ts'
 import type { Tenant } from './engine.ts'
@@ -113,7 +114,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     const host: Host = options?.host ?? nodeHost()
     const settings = checkedSettings(options, host)
     const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
-      isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache,
+      isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache, coldReads: settings.coldReads,
     })
     let core: Core | undefined
     let background: Background | undefined
@@ -233,8 +234,13 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   /** The value of a key, or undefined. */
   get(key: K, options?: ReadOptions): Promise<V | undefined> {
     try {
+      const isLast = ++this.#gets % GETS_PER_TURN === 0
+      if (this.#core.engine.readsBeside && !isLast) {
+        const values = this.#valueTranscoder(options)
+        return this.#findBeside(key, options, hit => this.#valueOf(hit, values))
+      }
       const value = this.getSync(key, options)
-      return ++this.#gets % GETS_PER_TURN === 0 ? this.#turn(value) : Promise.resolve(value)
+      return isLast ? this.#turn(value) : Promise.resolve(value)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -245,7 +251,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     if (hit === undefined) return undefined
     const values = this.#valueTranscoder(options)
     try {
-      return decodeValue(this.#core, values, hit.kind, hit.value, hit.valueStart, hit.valueEnd) as V
+      return this.#valueOf(hit, values)
     } catch (error) {
       throw readError(error)
     }
@@ -253,7 +259,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   /** The values of several keys, in their order, as of one moment. */
   async getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
-    return this.getManySync(keys, options)
+    if (!this.#core.engine.readsBeside || !Array.isArray(keys)) return this.getManySync(keys, options)
+    return Promise.all(keys.map(key => this.get(key, options)))
   }
 
   getManySync(keys: readonly K[], options?: ReadOptions): (V | undefined)[] {
@@ -262,7 +269,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   async has(key: K, options?: ReadOptions): Promise<boolean> {
-    return this.hasSync(key, options)
+    return this.#core.engine.readsBeside ? this.#findBeside(key, options, hit => hit !== undefined) : this.hasSync(key, options)
   }
 
   hasSync(key: K, options?: ReadOptions): boolean {
@@ -511,6 +518,22 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     } catch (error) {
       throw readError(error)
     }
+  }
+
+  /** The same where blocks come from a device. Of `answer` views are no longer valid when it returns. */
+  #findBeside<T>(key: K, options: ReadOptions | undefined, answer: (hit: Hit | undefined) => T): Promise<T> {
+    const core = this.#core
+    this.#settle()
+    if (options !== undefined) checkOptions(options, READ_OPTIONS, 'get')
+    const snapshotSeq = options === undefined ? core.lastSeq : core.snapshots.seqOf(options.snapshot, core.lastSeq)
+    const scratch = this.#keyScratch
+    encodeKey(key, this.#keyTranscoder(options), scratch)
+    if (scratch.end - scratch.start > MAX_KEY_BYTES) return Promise.resolve(answer(undefined))
+    return findBeside(core, this.#reader, scratch.bytes, scratch.start, scratch.end, snapshotSeq, answer)
+  }
+
+  #valueOf(hit: Hit | undefined, values: Transcoder): V | undefined {
+    return hit === undefined ? undefined : decodeValue(this.#core, values, hit.kind, hit.value, hit.valueStart, hit.valueEnd) as V
   }
 
   /** After a write: what waits has been copied, so nothing of the caller's is held any longer, least of all a large value. */

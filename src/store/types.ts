@@ -53,6 +53,8 @@ export interface OpenOptions<K = string, V = string> {
   compressedCache?: boolean
   /** @internal For tests and benchmarks: false = rows are not kept by themselves. */
   rowCache?: boolean
+  /** @internal For tests: true = blocks are read beside the thread, however fast reads are. */
+  coldReads?: boolean
   /** @internal The outside world; for tests. Default: this machine. */
   host?: Host
 }

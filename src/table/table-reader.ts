@@ -49,6 +49,8 @@ export interface TableReaderOptions {
 }
 
 export class TableReader implements BlockFile {
+  /** False when its owner has dropped the table. */
+  isOpen = true
   /** Small id under which the cache knows this table's blocks: set by the owner, unique while the table is open. */
   id = 0
   readonly file: HostFile

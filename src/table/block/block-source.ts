@@ -22,18 +22,30 @@ export interface BlockSource {
   load(table: TableReader, offset: number, storedBytes: number): void
 }
 
+/** What a source that defers leaves when it throws BLOCK_MISSED. */
+export interface MissedBlock {
+  table: TableReader
+  offset: number
+  storedBytes: number
+}
+
+/** Thrown by a source that defers: not an error, but a way out of a read that has to wait for a block. It has no stack of its own. */
+export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first')
+
 /**
  * Blocks through the cache; what it cannot take is read again next time. Allocates nothing.
  *
  * A block is never loaded twice at once: reading, checking and caching it is one synchronous step, so of any number of gets and
- * iterators of one turn the first reads the file and the others find the block. Should loads ever wait for the device, those of
- * the same block have to be made one.
+ * iterators of one turn the first reads the file and the others find the block. A source that `defers` reads nothing: a block that
+ * is in neither level is left in `missed`, and BLOCK_MISSED thrown. Whoever catches that has it read (`keep` takes what was read).
  */
 export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
   start = 0
   end = 0
   gets = 0
+  defers = false
+  missed: MissedBlock | undefined
   readonly #cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
   readonly #loader: StoredBlockReader
@@ -48,6 +60,10 @@ export class CachedBlocks implements BlockSource {
   load(table: TableReader, offset: number, storedBytes: number): void {
     const cache = this.#cache
     if (!cache.find(table.id, offset)) {
+      if (this.defers && this.#levels?.hasStored(table.id, offset) !== true) {
+        this.missed = { table, offset, storedBytes }
+        throw BLOCK_MISSED
+      }
       const loader = this.#loader
       if (this.#levels === undefined) loader.load(table, offset, storedBytes)
       else this.#loadThrough(this.#levels, table, offset, storedBytes)
@@ -62,6 +78,26 @@ export class CachedBlocks implements BlockSource {
     this.bytes = cache.bytes
     this.start = cache.start
     this.end = cache.end
+  }
+
+  /** As `load`; false: the cache did not take it. */
+  loadIntoCache(table: TableReader, offset: number, storedBytes: number): boolean {
+    this.load(table, offset, storedBytes)
+    return this.bytes === this.#cache.bytes
+  }
+
+  /** A block as it was read from its table, `readBytes` of it: check it, and leave it in the cache. False: that has no room. */
+  keep(table: TableReader, offset: number, stored: Uint8Array, readBytes: number, storedBytes: number): boolean {
+    const cache = this.#cache
+    const loader = this.#loader
+    if (readBytes !== storedBytes) {
+      throw new CorruptionError(table.file.path, offset, `the file ends ${storedBytes - readBytes} bytes into a block of ${storedBytes}`)
+    }
+    loader.loadFrom(stored, 0, table, offset, storedBytes)
+    const { memory } = loader.kernels
+    const isCached = cache.insert(table.id, offset, memory, loader.start, loader.end)
+    this.#levels?.readBeside(table.id, offset, memory, loader.kernels.a, loader.kernels.a + storedBytes, loader.end - loader.start)
+    return isCached
   }
 
   /** From the second level if it is there, else from the file. */

@@ -1,0 +1,246 @@
+/**
+ * Blocks that have to come from the device, read beside the thread, so that readers do not wait for one another and the event loop
+ * for none of them.
+ *
+ * A read from the page cache takes a few microseconds, less than the way to another thread and back. So this is for stores whose reads
+ * were measured to be slow (`TwoLevelCache.readsAreSlow`), and a lone reader, who has nobody to share the time with, reads at once
+ * too: whether there are others is known at the end of the synchronous stretch in which the first of them asked.
+ *
+ * Invariants
+ * 1. Of any number of readers that want the same block at once one reads it.
+ * 2. At most SLOTS reads are under way, into slots leased for as long as there are reads; what has no slot waits its turn, and what fits
+ *    none, or where none can be leased, is read at once. Reads never fail for want of memory.
+ * 3. What was read goes through the same checks as ever and into the cache; a block of a table that is gone by then does not.
+ *
+ * Account: `cold reads`.
+ */
+import type { Hit } from '../base/cursor.ts'
+import type { TwoLevelCache } from '../cache/two-level-cache.ts'
+import type { HostScheduler } from '../host/host.ts'
+import type { Account, Budget, Lease } from '../memory/budget.ts'
+import { BLOCK_MISSED } from '../table/block/block-source.ts'
+import type { CachedBlocks, MissedBlock } from '../table/block/block-source.ts'
+import { copyOf } from './encoding.ts'
+import { readError } from './io-error.ts'
+import type { Reader } from './reader.ts'
+import type { SnapshotList } from './snapshots.ts'
+
+/** So many threads are seldom there to read; more would wait in the thread pool instead of here. */
+const SLOTS = 16
+/** Blocks of 4 KiB, however badly they compress, and the usual filters and index nodes. */
+const SLOT_BYTES = 8 * 1024
+/** Of so many reads one is made at once and timed: data may have come into the page cache. */
+const TIMED = 64
+/** Of so many reads that are made at once one is not, so that the event loop has its turn. */
+const AT_ONCE = 32
+
+interface Wanted extends MissedBlock {
+  /** Those who wait. False: the cache has no room for it. */
+  settle: ((error: Error | undefined, isCached: boolean) => void)[]
+}
+
+export class ColdReads {
+  readonly #account: Account
+  readonly #blocks: CachedBlocks
+  readonly #levels: TwoLevelCache
+  readonly #scheduler: HostScheduler
+  readonly #stopReclaiming: () => void
+  /** By table, and offset in it. */
+  readonly #wanted = new Map<number, Map<number, Wanted>>()
+  readonly #queue: Wanted[] = []
+  readonly #free: Uint8Array<ArrayBuffer>[] = []
+  #lease: Lease | undefined
+  #underWay = 0
+  #isScheduled = false
+  #onIdle: (() => void) | undefined
+  #count = 0
+  #atOnce = 0
+  /** Read beside the thread, since the start. */
+  reads = 0
+
+  constructor(budget: Budget, blocks: CachedBlocks, levels: TwoLevelCache, scheduler: HostScheduler) {
+    this.#account = budget.account('cold reads', `fixed: ${SLOTS} slots of ${SLOT_BYTES / 1024} KiB while reads from the device are under way`)
+    this.#account.measure = () => (this.#free.length + this.#underWay) * SLOT_BYTES
+    this.#blocks = blocks
+    this.#levels = levels
+    this.#scheduler = scheduler
+    this.#stopReclaiming = budget.addReclaimer(() => this.#letGo())
+  }
+
+  /** Read the block that was missed last into the cache. Resolves to false when it is not there to stay: read it yourself. */
+  fetch(): Promise<boolean> {
+    const { table, offset, storedBytes } = this.#blocks.missed!
+    return new Promise((resolve, reject) => {
+      const settle = (error: Error | undefined, isCached: boolean): void => {
+        if (error === undefined) resolve(isCached)
+        else reject(error)
+      }
+      let ofTable = this.#wanted.get(table.id)
+      if (ofTable === undefined) this.#wanted.set(table.id, ofTable = new Map())
+      const known = ofTable.get(offset)
+      if (known !== undefined) {
+        known.settle.push(settle)
+        return
+      }
+      const wanted: Wanted = { table, offset, storedBytes, settle: [settle] }
+      ofTable.set(offset, wanted)
+      this.#queue.push(wanted)
+      if (this.#underWay > 0) {
+        this.#start()
+      } else if (!this.#isScheduled) {
+        this.#isScheduled = true
+        this.#scheduler.microtask(() => {
+          this.#isScheduled = false
+          this.#start()
+        })
+      }
+    })
+  }
+
+  /** Resolves when no read is under way. */
+  idle(): Promise<void> {
+    return this.#underWay === 0 ? Promise.resolve() : new Promise(resolve => { this.#onIdle = resolve })
+  }
+
+  close(): void {
+    this.#stopReclaiming()
+    this.#letGo()
+    this.#account.measure = undefined
+  }
+
+  #start(): void {
+    const queue = this.#queue
+    while (queue.length > 0) {
+      const wanted = queue[0]!
+      const isAlone = this.#underWay === 0 && queue.length === 1 && ++this.#atOnce % AT_ONCE !== 0
+      if (isAlone || wanted.storedBytes > SLOT_BYTES || ++this.#count % TIMED === 0 || !this.#hasSlots()) {
+        queue.shift()
+        this.#readNow(wanted)
+      } else {
+        const slot = this.#free.pop()
+        if (slot === undefined) return
+        queue.shift()
+        this.#underWay++
+        this.reads++
+        void this.#read(wanted, slot)
+      }
+    }
+    if (this.#underWay === 0) this.#letGo()
+  }
+
+  #hasSlots(): boolean {
+    if (this.#lease !== undefined) return true
+    this.#lease = this.#account.tryLease(SLOTS * SLOT_BYTES)
+    if (this.#lease === undefined) return false
+    for (let i = 0; i < SLOTS; i++) this.#free.push(new Uint8Array(SLOT_BYTES))
+    return true
+  }
+
+  #letGo(): number {
+    if (this.#lease === undefined || this.#underWay > 0) return 0
+    this.#free.length = 0
+    this.#lease.release()
+    this.#lease = undefined
+    return SLOTS * SLOT_BYTES
+  }
+
+  async #read(wanted: Wanted, slot: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { table, offset, storedBytes } = wanted
+    let error: Error | undefined
+    let isCached = true
+    try {
+      const read = await table.file.read(slot, 0, storedBytes, offset)
+      // Of a table that is gone nothing is needed: the tree has changed, and those who wait look again.
+      if (table.isOpen) isCached = this.#blocks.keep(table, offset, slot, read, storedBytes)
+    } catch (cause) {
+      if (table.isOpen) error = cause as Error
+    }
+    this.#free.push(slot)
+    this.#underWay--
+    this.#settle(wanted, error, isCached)
+    this.#start()
+    if (this.#underWay === 0) this.#onIdle?.()
+  }
+
+  #readNow(wanted: Wanted): void {
+    let error: Error | undefined
+    let isCached = true
+    try {
+      this.#levels.timeNext()
+      if (wanted.table.isOpen) isCached = this.#blocks.loadIntoCache(wanted.table, wanted.offset, wanted.storedBytes)
+    } catch (cause) {
+      error = cause as Error
+    }
+    this.#settle(wanted, error, isCached)
+  }
+
+  #settle(wanted: Wanted, error: Error | undefined, isCached: boolean): void {
+    const { id } = wanted.table
+    const ofTable = this.#wanted.get(id)!
+    ofTable.delete(wanted.offset)
+    if (ofTable.size === 0) this.#wanted.delete(id)
+    for (const settle of wanted.settle) settle(error, isCached)
+  }
+}
+
+/** What of a store a read that may have to wait needs. */
+interface Readable {
+  readonly blocks: CachedBlocks
+  readonly engine: { readonly coldReads: ColdReads }
+  readonly snapshots: SnapshotList
+  readonly lastSeq: number
+  checkOpen(): void
+}
+
+/** With so many blocks read for one look-up and not one of them kept, the cache is too small to wait for them. */
+const MOST_WAITS = 64
+
+/**
+ * Look up a key without reading from the device in between: `answer` makes of what was found, at once, what the caller gets. Where a
+ * block is missing the rest happens later, at the same sequence number.
+ */
+export function findBeside<T>(
+  core: Readable, reader: Reader, key: Uint8Array, start: number, end: number, snapshotSeq: number, answer: (hit: Hit | undefined) => T,
+): Promise<T> {
+  let hit: Hit | undefined
+  try {
+    hit = findDeferred(core.blocks, reader, key, start, end, snapshotSeq)
+  } catch (error) {
+    return error === BLOCK_MISSED ? findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer) : Promise.reject(readError(error))
+  }
+  try {
+    return Promise.resolve(answer(hit))
+  } catch (error) {
+    return Promise.reject(readError(error))
+  }
+}
+
+async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, snapshotSeq: number, answer: (hit: Hit | undefined) => T): Promise<T> {
+  // What is visible now must be there when the block is.
+  const snapshot = core.snapshots.add(snapshotSeq)
+  try {
+    for (let waits = 1; ; waits++) {
+      const isCached = await core.engine.coldReads.fetch()
+      core.checkOpen()
+      try {
+        return answer(isCached && waits < MOST_WAITS
+          ? findDeferred(core.blocks, reader, key, 0, key.length, snapshotSeq) : reader.find(key, 0, key.length, snapshotSeq))
+      } catch (error) {
+        if (error !== BLOCK_MISSED) throw error
+      }
+    }
+  } catch (error) {
+    throw readError(error)
+  } finally {
+    snapshot.close()
+  }
+}
+
+function findDeferred(blocks: CachedBlocks, reader: Reader, key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
+  blocks.defers = true
+  try {
+    return reader.find(key, start, end, snapshotSeq)
+  } finally {
+    blocks.defers = false
+  }
+}
