@@ -28,6 +28,7 @@ import { ExtentStore } from './extent-store.ts'
 import { PageBacking } from './page-backing.ts'
 import { PageCounters } from './page-counters.ts'
 import type { PageOptions, PagePoolOptions, PagePoolStats } from './page-pool-options.ts'
+import type { PageQueues } from './page-queues.ts'
 import { PageReadBack } from './page-read-back.ts'
 import { PageResidency } from './page-residency.ts'
 import { BACKED, EVICTED, FREED, MAX_DEPTH, NOWHERE, Page, UNBACKED } from './page.ts'
@@ -49,6 +50,8 @@ export class PagePool {
   readonly #slots: SlotPool
   readonly #store: ExtentStore
   readonly #residency: PageResidency
+  /** The residency's: pins go straight to them. */
+  readonly #queues: PageQueues
   readonly #backing: PageBacking
   readonly #readBack: PageReadBack
   readonly #counters = new PageCounters()
@@ -73,6 +76,7 @@ export class PagePool {
     this.#store = new ExtentStore(kernels, scratch, options.tierAccount ?? account, targetRssBytes, rss, poison)
     this.#books = account.lease(0)
     this.#residency = new PageResidency(account, slots, this.#store, this.#counters, targetRssBytes, limitBytes)
+    this.#queues = this.#residency.queues
     this.#readBack = new PageReadBack(account, slots, this.#store, this.#residency, this.#counters)
     this.#backing = new PageBacking(account, this.#residency, this.#store, this.#counters, options)
   }
@@ -174,7 +178,7 @@ export class PagePool {
     if (page.pins++ === 0) {
       this.#pinnedPages++
       if (page.job !== undefined) this.#backing.cancelUnlessEager(page)
-      this.#residency.queues.remove(page)
+      this.#queues.remove(page)
     }
     return new Uint8Array((page.bounce ?? page.slot!).buffer, 0, page.length)
   }
@@ -185,7 +189,7 @@ export class PagePool {
     if (--page.pins > 0) return
     this.#pinnedPages--
     this.#readBack.dropBounce(page)
-    this.#residency.queues.add(page)
+    this.#queues.add(page)
     this.#residency.enforceLimit()
   }
 
