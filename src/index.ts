@@ -11,7 +11,7 @@ export type { AccountReport, MemoryReport } from './memory/budget.ts'
 export type { Codec, Encoding, EncodingName } from './store/encoding.ts'
 export type {
   BatchOperation, BeginOptions, CompactionOption, CompressionOption, Durability, GovernorReport, IteratorOptions, OpenOptions, RangeOptions, ReadOptions,
-  StallCause, StallReport, StallTally, StoreStats, TransactionOptions, TransactionReadOptions, TransactionReport, TransactionWriteOptions,
+  RemovalReport, StallCause, StallReport, StallTally, StoreStats, TransactionOptions, TransactionReadOptions, TransactionReport, TransactionWriteOptions,
   VerifyReport, WriteOptions,
 } from './store/types.ts'
 export type { BudgetEvent, ErrorEvent, FlushEvent, MemoryEvent, MergeEvent, StallEvent } from './store/events.ts'

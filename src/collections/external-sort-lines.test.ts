@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
+import type { SpillwayError } from '../base/errors.ts'
+import { Budget } from '../memory/budget.ts'
+import type { Lease } from '../memory/budget.ts'
 import { sortLines } from './external-sort-lines.ts'
 import type { SortLinesOptions } from './external-sort-lines.ts'
 import type { SortMonitorReport } from './external-sort-space.ts'
@@ -93,6 +96,49 @@ test('lines of several hundred KiB pass, and one beyond an eighth of the budget 
   assert.ok((await sorted(cut(text, 10_000), { budget: 4 * MIB, directory })).equals(expected(text)))
   await assert.rejects(sorted(cut(Buffer.alloc(MIB, 'x'), 10_000), { budget: 4 * MIB, directory }),
     { code: 'SPILLWAY_BUDGET_TOO_SMALL', message: /Raise the budget/ })
+})
+
+test('a line whose end is still to come is leased while it grows, and given back when it is in', async () => {
+  const budget = new Budget(4 * MIB)
+  const held = (): number => budget.report().accounts['sort output']!.bytes
+  let idle = 0
+  const grown: number[] = []
+  function* chunks(): Generator<Buffer> {
+    yield Buffer.from('short\n')
+    idle = held()
+    for (let bytes = 0; bytes < 200_000; bytes += 1000) {
+      yield Buffer.alloc(1000, 'x')
+      grown.push(held() - idle - bytes - 1000)
+    }
+    yield Buffer.from('\nshort\n')
+    assert.ok(held() - idle <= 16 * 1024, `${held() - idle} bytes kept`)
+  }
+  const parts: Buffer[] = []
+  for await (const part of sortLines(chunks(), { budget, directory })) parts.push(part)
+  assert.equal(Buffer.concat(parts).toString(), `short\nshort\n${'x'.repeat(200_000)}\n`)
+  assert.ok(grown.every(spare => spare >= 0), 'not less than what has come')
+  assert.equal(budget.usedBytes, 0)
+})
+
+test('a line that others leave no room for is refused with its numbers, and nothing is kept', async () => {
+  const budget = new Budget(8 * MIB)
+  let others: Lease | undefined
+  function* chunks(): Generator<Buffer> {
+    yield Buffer.alloc(1000, 'x')
+    others = budget.account('others', 'test').lease(budget.freeBytes - 20_000)
+    for (;;) yield Buffer.alloc(1000, 'x')
+  }
+  await assert.rejects(sorted(chunks(), { budget, directory }), error => {
+    const { code, message, details } = error as SpillwayError
+    const { lineBytes, largestBytes, budgetBytes } = details as Record<string, number>
+    assert.equal(code, 'SPILLWAY_BUDGET_TOO_SMALL')
+    assert.match(message, /Raise the budget to at least/)
+    assert.ok(lineBytes! > largestBytes! && largestBytes! >= 20_000 && largestBytes! < 30_000, JSON.stringify(details))
+    assert.ok(budgetBytes! <= 4 * MIB)
+    return true
+  })
+  others!.release()
+  assert.equal(budget.usedBytes, 0)
 })
 
 /** Letters that do not compress. */

@@ -5,6 +5,7 @@
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
+import type { Lease } from '../memory/budget.ts'
 import type { SortEngine } from './external-sort-engine.ts'
 import { SortSpace, checkSort } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
@@ -42,10 +43,10 @@ export async function* sortLines(
   try {
     const engine = space.engine({ reverse: options.reverse === true }, space.outputBytes)
     // Before the list of pages takes what is left.
-    const lease = space.hold('sort output', 'a chunk, or the longest line', space.outputBytes)
+    const lease = space.hold('sort output', SortSpace.outputBound, space.outputBytes)
     const turns = space.turns('sortLines', options.signal)
     turns.check()
-    const rest = new RestOfLine(engine)
+    const rest = new RestOfLine(engine, space.hold('sort output', SortSpace.outputBound, 0), space.bytes)
     for await (const chunk of chunks) {
       if (!(chunk instanceof Uint8Array)) throw invalidArgument(`sortLines takes chunks of bytes, not ${typeof chunk}. Encode text first`)
       turns.rested()
@@ -59,6 +60,7 @@ export async function* sortLines(
     }
     rest.end()
     while (rest.ready && !rest.add()) await turns.run(engine.spill())
+    rest.close()
 
     await turns.run(engine.finish())
     options.monitor?.(space.report(engine))
@@ -78,17 +80,27 @@ export async function* sortLines(
   }
 }
 
-/** The beginning of a line whose end is in a later chunk. */
+/**
+ * The beginning of a line whose end is in a later chunk.
+ *
+ * 1. Its memory is leased before it is there. It grows in place, so that a long line needs no room for a second copy of itself, and
+ *    what a long line took is given back when that is in the sort.
+ */
 class RestOfLine {
   /** It is a whole line now, to be added. */
   ready = false
   readonly #engine: SortEngine
-  #buffer: Uint8Array = NOTHING
+  readonly #lease: Lease
+  readonly #budgetBytes: number
+  /** Follows the length of its buffer; made for the first line that needs it. */
+  #buffer: Uint8Array<ArrayBuffer> | undefined
   #bytes = 0
   #line: Uint8Array = NOTHING
 
-  constructor(engine: SortEngine) {
+  constructor(engine: SortEngine, lease: Lease, budgetBytes: number) {
     this.#engine = engine
+    this.#lease = lease
+    this.#budgetBytes = budgetBytes
   }
 
   /** End the line with the beginning of a chunk; returns where the next line begins. */
@@ -105,26 +117,16 @@ class RestOfLine {
   keep(chunk: Uint8Array, from: number): void {
     if (from >= chunk.length) return
     const at = this.#bytes
-    this.#bytes += chunk.length - from
-    if (this.#bytes > this.#engine.largestBytes) {
-      throw new SpillwayError(
-        'SPILLWAY_BUDGET_TOO_SMALL',
-        `a line is longer than ${formatSize(this.#engine.largestBytes)}, the most that this budget can sort. Raise the budget, or check the delimiter`,
-        { details: { lineBytes: this.#bytes, largestBytes: this.#engine.largestBytes } },
-      )
-    }
-    if (this.#bytes > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(this.#bytes, Math.min(2 * this.#buffer.length, this.#engine.largestBytes)))
-      grown.set(this.#buffer.subarray(0, at))
-      this.#buffer = grown
-    }
-    this.#buffer.set(chunk.subarray(from), at)
+    const bytes = at + chunk.length - from
+    const buffer = this.#withRoom(bytes)
+    buffer.set(chunk.subarray(from), at)
+    this.#bytes = bytes
   }
 
   /** No more comes: what there is, is a line. */
   end(): void {
     if (this.#bytes === 0) return
-    this.#line = this.#buffer.subarray(0, this.#bytes)
+    this.#line = this.#buffer!.subarray(0, this.#bytes)
     this.#bytes = 0
     this.ready = true
   }
@@ -135,9 +137,47 @@ class RestOfLine {
     if (!this.#engine.add(line, 0, line.length, NOTHING, 0, 0)) return false
     this.ready = false
     this.#line = NOTHING
+    if (this.#lease.bytes > KEPT_BYTES) this.#shrink(KEPT_BYTES)
     return true
+  }
+
+  /** Give its memory back, before there are lines to give out. */
+  close(): void {
+    this.#shrink(0)
+  }
+
+  #withRoom(bytes: number): Uint8Array<ArrayBuffer> {
+    const { largestBytes } = this.#engine
+    if (bytes > largestBytes) throw this.#tooLong(bytes, largestBytes)
+    const buffer = this.#buffer ??= new Uint8Array(new ArrayBuffer(0, { maxByteLength: largestBytes }))
+    if (bytes <= buffer.byteLength) return buffer
+    // Twice as much, or else what is needed and no more.
+    const doubled = Math.min(Math.max(bytes, 2 * buffer.byteLength, FIRST_REST_BYTES), largestBytes)
+    const grown = this.#lease.resize(doubled) ? doubled : bytes
+    if (grown !== doubled && !this.#lease.resize(bytes)) throw this.#tooLong(bytes, this.#lease.bytes + this.#lease.account.budget.freeBytes)
+    buffer.buffer.resize(grown)
+    return buffer
+  }
+
+  #shrink(bytes: number): void {
+    this.#buffer?.buffer.resize(bytes)
+    this.#lease.resize(bytes)
+  }
+
+  #tooLong(lineBytes: number, largestBytes: number): SpillwayError {
+    return new SpillwayError(
+      'SPILLWAY_BUDGET_TOO_SMALL',
+      `a line is longer than ${formatSize(largestBytes)}, the most that can be sorted now in ${formatSize(this.#budgetBytes)} of memory. `
+      + `Raise the budget to at least ${formatSize(LINES_A_BUDGET * lineBytes)} for a line of ${formatSize(lineBytes)} so far, or check the delimiter`,
+      { details: { lineBytes, largestBytes, budgetBytes: this.#budgetBytes } },
+    )
   }
 }
 
+/** An unfinished line takes at least so much, and between two long ones keeps no more. */
+const FIRST_REST_BYTES = 1024
+const KEPT_BYTES = 16 * 1024
+/** A line of a sixteenth of the budget can be sorted, whatever else is held. */
+const LINES_A_BUDGET = 16
 const NO_CHUNK = Buffer.alloc(0)
 const NOTHING = new Uint8Array(0)

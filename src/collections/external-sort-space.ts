@@ -52,6 +52,7 @@ const ITEM_BYTES = 32 * 1024
 const MAX_GROUP_BYTES = 2 * 1024 * 1024
 
 export class SortSpace extends SpillSpace {
+  static readonly outputBound = 'a chunk, or the longest line; a line that is not finished'
   readonly pageBytes: number
   /** A chunk of lines given out. */
   readonly outputBytes: number

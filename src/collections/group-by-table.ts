@@ -33,6 +33,9 @@ interface Cell<A> {
 const ENTRY_BYTES = 200
 const LEASE_STEP_BYTES = 64 * 1024
 const SCRATCH_BYTES = 16 * 1024
+const FIRST_ENTRY_BYTES = 1024
+const NO_ENTRY = Buffer.alloc(0)
+const GROUPS_BOUND = 'a third of the budget, and an entry on its way into the sort'
 const ACCUMULATOR = 0
 const ITEM = 1
 
@@ -52,8 +55,10 @@ export class GroupTable<T, K extends SortKey, A> {
   #hasSpilled = false
   /** What is to be put into the sort: key, kind and value. */
   #entryKey: Uint8Array = NOTHING
-  #entryValue: Buffer = Buffer.allocUnsafeSlow(1024)
+  #entryValue: Buffer = NO_ENTRY
   #entryLength = 0
+  /** Of `#entryValue`. */
+  readonly #entryLease: Lease
   /** The keys in order when nothing was spilled. */
   #sorted: string[] | undefined
   #next = 0
@@ -64,7 +69,8 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#items = options.encoding === undefined ? groupValue : transcoder(options.encoding, 'encoding')
     this.#limitBytes = Math.floor(space.bytes / 3)
     this.engine = space.engine({ reverse: options.reverse === true }, this.#limitBytes + SCRATCH_BYTES)
-    this.#lease = space.hold('groups', 'a third of the budget', SCRATCH_BYTES)
+    this.#lease = space.hold('groups', GROUPS_BOUND, SCRATCH_BYTES)
+    this.#entryLease = space.hold('groups', GROUPS_BOUND, 0)
   }
 
   close(): void {
@@ -188,17 +194,21 @@ export class GroupTable<T, K extends SortKey, A> {
   #compose(kind: number): void {
     const { bytes, start, end } = this.#scratch
     const length = end - start + 1
-    if (length > this.engine.largestBytes) {
-      throw new SpillwayError(
-        'SPILLWAY_BUDGET_TOO_SMALL',
-        `an item or accumulator of ${formatSize(length)} is too large: ${formatSize(this.engine.largestBytes)} is the most this budget takes. Raise the budget`,
-        { details: { bytes: length, largestBytes: this.engine.largestBytes } },
-      )
-    }
-    if (length > this.#entryValue.length) this.#entryValue = Buffer.allocUnsafeSlow(length * 2)
+    if (length > this.engine.largestBytes) throw tooLarge(length, this.engine.largestBytes)
+    if (length > this.#entryValue.length) this.#growEntry(length)
     this.#entryValue[0] = kind
     this.#entryValue.set(bytes.subarray(start, end), 1)
     this.#entryLength = length
+  }
+
+  /** Twice as much, or else what is needed and no more; what was there is not kept. */
+  #growEntry(length: number): void {
+    const lease = this.#entryLease
+    this.#entryValue = NO_ENTRY
+    lease.resize(0)
+    const bytes = Math.max(2 * length, FIRST_ENTRY_BYTES)
+    if (!lease.resize(bytes) && !lease.resize(length)) throw tooLarge(length, lease.account.budget.freeBytes)
+    this.#entryValue = Buffer.allocUnsafeSlow(lease.bytes)
   }
 
   /** About what an accumulator takes as JavaScript objects. Throws INVALID_ARGUMENT for one that could not be spilled. */
@@ -221,3 +231,11 @@ export class GroupTable<T, K extends SortKey, A> {
 }
 
 const NOTHING = new Uint8Array(0)
+
+function tooLarge(bytes: number, largestBytes: number): SpillwayError {
+  return new SpillwayError(
+    'SPILLWAY_BUDGET_TOO_SMALL',
+    `an item or accumulator of ${formatSize(bytes)} is too large: ${formatSize(largestBytes)} is the most this budget takes. Raise the budget`,
+    { details: { bytes, largestBytes } },
+  )
+}

@@ -82,6 +82,29 @@ for (const [name, cities, combine] of [
   })
 }
 
+test('an accumulator on its way into the sort is leased beside the table, and one that finds no room is refused', async () => {
+  // A third of its part, which of a shared budget is a half, and the scratch.
+  const LIMIT_BYTES = Math.floor(2 * MIB / 3) + 16 * 1024
+  const reduceText = async (budget: Budget, textBytes: number): Promise<number> => {
+    const text = 'x'.repeat(textBytes)
+    let groups = 0
+    for await (const [, value] of groupBy(Array.from({ length: 60 }, (_, i) => i), {
+      by: item => item % 30, budget, directory, init: () => '', reduce: () => text, combine: (_, later) => later,
+    })) {
+      assert.equal(value, text)
+      groups++
+    }
+    return groups
+  }
+  const budget = new Budget(4 * MIB)
+  assert.equal(await reduceText(budget, 100_000), 30)
+  const { highWaterBytes } = budget.report().accounts['groups']!
+  assert.ok(highWaterBytes > LIMIT_BYTES + 100_000 && highWaterBytes < LIMIT_BYTES + 201_000, `${highWaterBytes} bytes of groups at most`)
+  assert.equal(budget.usedBytes, 0)
+  await assert.rejects(reduceText(new Budget(4 * MIB), 600_000),
+    { code: 'SPILLWAY_BUDGET_TOO_SMALL', message: /an item or accumulator of .* is the most this budget takes\. Raise the budget/ })
+})
+
 test('sums of few keys over many items spill nothing', async () => {
   let report: SortMonitorReport | undefined
   let total = 0

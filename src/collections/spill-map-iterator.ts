@@ -5,9 +5,12 @@
  * Invariants
  * 1. Between two calls an iterator is a place and nothing else that counts: it may be left behind without being closed.
  * 2. What was read ahead before a change is looked up again; in key order, once a key was added, read again.
+ * 3. A loop that is left, or a part that is taken (`const [first] = values`), gives back what was read ahead; as with a Map the
+ *    iterator goes on from there if it is asked again. Only its end and `[Symbol.dispose]` are final.
  *
  * Cost: nothing but decoding while nothing changes; a look-up an entry after a change.
  */
+import { readError } from '../store/io-error.ts'
 import type { Entries, Want } from './spill-map-entries.ts'
 import { ELSEWHERE, MOST_ENTRIES, isInside, seek } from './spill-map-read-ahead.ts'
 import type { Bounds, ReadAhead } from './spill-map-read-ahead.ts'
@@ -19,29 +22,43 @@ const NOTHING = Symbol('nothing')
 /** What built-in iterators inherit from: `[Symbol.iterator]`, and on newer versions map, filter, take and the like. */
 const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object
 
+/** 'pair': each key twice, as a Set has its entries. */
+export type Yields = Want | 'pair'
+
 export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposable {
   readonly #entries: Entries
   readonly #ahead: ReadAhead
   readonly #bounds: Bounds
   readonly #want: Want
+  readonly #isPaired: boolean
   readonly #checkOpen: () => void
+  readonly #tag: string
   #place: Uint8Array | undefined
   #most = 1
   #done = false
 
-  constructor(entries: Entries, ahead: ReadAhead, want: Want, bounds: Bounds, checkOpen: () => void) {
+  constructor(entries: Entries, ahead: ReadAhead, yields: Yields, bounds: Bounds, checkOpen: () => void, tag: string) {
     this.#entries = entries
     this.#ahead = ahead
-    this.#want = want
+    this.#want = yields === 'pair' ? 'key' : yields
+    this.#isPaired = yields === 'pair'
     this.#bounds = bounds
     this.#checkOpen = checkOpen
+    this.#tag = tag
   }
+
+  get [Symbol.toStringTag](): string { return this.#tag }
 
   next(): IteratorResult<T, undefined> {
     if (!this.#done) {
       this.#checkOpen()
-      const value = this.#advance()
-      if (value !== NOTHING) return { done: false, value: value as T }
+      let value: unknown
+      try {
+        value = this.#advance()
+      } catch (error) {
+        throw readError(error)
+      }
+      if (value !== NOTHING) return { done: false, value: (this.#isPaired ? [value, value] : value) as T }
       this.#finish()
     }
     return { done: true, value: undefined }
@@ -49,7 +66,7 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
 
   /** The loop was left. */
   return(value?: unknown): IteratorResult<T, undefined> {
-    this.#finish()
+    this.#ahead.leave(this)
     return { done: true, value: value as undefined }
   }
 

@@ -21,7 +21,7 @@
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
-import { describe } from '../store/encoding.ts'
+import { describe, textOf } from '../store/encoding.ts'
 import type { LargeValue, Scratch, Transcoder } from '../store/encoding.ts'
 
 const UNDEFINED = 0x01
@@ -232,18 +232,8 @@ class Decoder {
     const bytes = this.#bytes
     if (depth > 0) return this.#content(depth).toString('utf8')
     const start = this.#at
-    const end = this.#at = this.#end
-    if (end - start <= 24) {
-      let text = ''
-      let i = start
-      for (; i < end; i++) {
-        const code = bytes[i]!
-        if (code > 127) break
-        text += String.fromCharCode(code)
-      }
-      if (i === end) return text
-    }
-    return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, end - start).toString('utf8')
+    this.#at = this.#end
+    return textOf(bytes, start, this.#end)
   }
 
   #units(depth: number): string {

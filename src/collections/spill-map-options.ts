@@ -1,15 +1,18 @@
 /** Options of maps and sets, checked, and the entries that they ask for. */
 import { invalidArgument } from '../base/errors.ts'
+import type { Host } from '../host/host.ts'
 import { Budget } from '../memory/budget.ts'
 import { describe, transcoder } from '../store/encoding.ts'
 import type { Encoding, Transcoder } from '../store/encoding.ts'
 import { checkOptions } from '../store/options.ts'
 import { RANGE_OPTIONS } from '../store/range.ts'
 import type { RangeOptions } from '../store/types.ts'
-import { InsertionOrderEntries, KeyOrderEntries } from './spill-map-entries.ts'
 import type { Entries, EntriesOptions } from './spill-map-entries.ts'
+import { InsertionOrderEntries } from './spill-map-insertion-order.ts'
+import { KeyOrderEntries } from './spill-map-key-order.ts'
 import { anyKey } from './spill-map-keys.ts'
 import type { Bounds } from './spill-map-read-ahead.ts'
+import { anyValue } from './spill-map-values.ts'
 
 export interface SpillSetOptions<K> {
   /** Everything it may hold in memory: bytes, "64 MiB", or a `Budget` that it shares with others. Default 64 MiB, at least about 8 MiB. */
@@ -23,6 +26,8 @@ export interface SpillSetOptions<K> {
    * Or 'utf8', 'buffer', 'view', 'json' or a codec, as for a store.
    */
   keyEncoding?: Encoding<K> | 'any'
+  /** @internal For tests: another world than this machine's. */
+  host?: Host | undefined
 }
 
 export interface SpillMapOptions<K, V> extends SpillSetOptions<K> {
@@ -36,13 +41,13 @@ export interface SpillRangeOptions<K> extends RangeOptions<K> {
   reverse?: boolean
 }
 
-const SET_OPTIONS = ['budget', 'directory', 'order', 'keyEncoding']
+const SET_OPTIONS = ['budget', 'directory', 'order', 'keyEncoding', 'host']
 const DEFAULT_BUDGET = '64 MiB'
 
-/** `values`: what a set has; undefined: as the options say, or `anyValue`. */
-export function makeEntries(what: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined, anyValue: Transcoder): Entries {
+/** `values`: what a set has; undefined: as the options say. */
+export function makeEntries(what: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined): Entries {
   checkOptions(options, values === undefined ? [...SET_OPTIONS, 'valueEncoding'] : SET_OPTIONS, what)
-  const { budget = DEFAULT_BUDGET, directory, order = 'insertion', keyEncoding = 'any', valueEncoding = 'any' } = options
+  const { budget = DEFAULT_BUDGET, directory, order = 'insertion', keyEncoding = 'any', valueEncoding = 'any', host } = options
   if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
     throw invalidArgument(`directory must be the path of a directory, not ${describe(directory)}`)
   }
@@ -50,6 +55,7 @@ export function makeEntries(what: string, options: SpillMapOptions<any, any>, va
   const entries: EntriesOptions = {
     budget: budget instanceof Budget ? budget : new Budget(budget),
     directory,
+    host,
     keys: keyEncoding === 'any' ? anyKey : transcoder(keyEncoding, 'keyEncoding'),
     values: values ?? (valueEncoding === 'any' ? anyValue : transcoder(valueEncoding, 'valueEncoding')),
     hasForeignKeys: typeof keyEncoding !== 'string',

@@ -10,7 +10,7 @@
 import { deserialize, serialize } from 'node:v8'
 import { EMPTY } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
-import { describe } from '../store/encoding.ts'
+import { describe, textOf } from '../store/encoding.ts'
 import type { LargeValue, Transcoder } from '../store/encoding.ts'
 
 const UNDEFINED = 0
@@ -93,20 +93,6 @@ export const noValue: Transcoder = {
   encode(_, scratch) { scratch.use(EMPTY) },
   decode() { return undefined },
   decodeLarge() { return undefined },
-}
-
-function textOf(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start <= 24) {
-    let text = ''
-    let i = start
-    for (; i < end; i++) {
-      const code = bytes[i]!
-      if (code > 127) break
-      text += String.fromCharCode(code)
-    }
-    if (i === end) return text
-  }
-  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, end - start).toString('utf8')
 }
 
 function describeClone(value: unknown): string {

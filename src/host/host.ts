@@ -48,9 +48,12 @@ export interface HostFiles {
   makeDirectory(path: string): void
   /** Remove a file; fine if it is not there. */
   remove(path: string): void
-  /** The same, soon: giving back the blocks of a large file takes a while. What cannot be removed stays. Its name must not be used again. */
-  removeSoon(path: string): void
-  /** Resolves when all that was to be removed soon is. */
+  /**
+   * The same, soon: giving back the blocks of a large file takes a while. Its name must not be used again. What cannot be removed
+   * stays, and `failed` is called with the reason, once, in this call or later.
+   */
+  removeSoon(path: string, failed: (error: Error) => void): void
+  /** Resolves when all that was to be removed soon is, or has failed. */
   removed(): Promise<void>
   /** Make the directory's entries durable. */
   syncDirectory(path: string): void

@@ -21,7 +21,7 @@ export class UnsyncedFiles implements HostFiles {
   list(directory: string): string[] { return this.#files.list(directory) }
   makeDirectory(path: string): void { this.#files.makeDirectory(path) }
   remove(path: string): void { this.#files.remove(path) }
-  removeSoon(path: string): void { this.#files.removeSoon(path) }
+  removeSoon(path: string, failed: (error: Error) => void): void { this.#files.removeSoon(path, failed) }
   removed(): Promise<void> { return this.#files.removed() }
   syncDirectory(): void {}
 }

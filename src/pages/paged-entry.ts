@@ -35,6 +35,7 @@ export class EntryReader {
   /** Also the end of the entry. */
   valueEnd = 0
 
+  /** Twin of the same steps in `PagedMerge`, which has no object to put them into: change both. */
   read(bytes: Uint8Array, at: number): void {
     let head = bytes[at++]!
     if (head > 127) {

@@ -18,6 +18,7 @@ import type { Engine } from './engine.ts'
 import type { MemtableSlot } from './memtables.ts'
 import type { Settings } from './options.ts'
 import type { Plan } from './plan.ts'
+import { Removals } from './removals.ts'
 import { SnapshotList } from './snapshots.ts'
 import { NoManifests } from './scratch-parts.ts'
 import { TableSet } from './table-set.ts'
@@ -68,6 +69,7 @@ export class Core {
   readonly tables: TableSet
   readonly valueFiles: ValueFiles
   readonly counters = new Counters()
+  readonly removals: Removals
   /** The next free file number, shared with the worker. */
   readonly nextFile = new Int32Array(new SharedArrayBuffer(4))
   /** Not 0: the store's jobs are to stop. Shared with the worker. */
@@ -115,6 +117,7 @@ export class Core {
     this.#leases = engine.leaseStore()
     this.snapshots = new SnapshotList(host.clock)
     this.manifests = settings.isScratch ? new NoManifests() : new ManifestStore(host, directory, this.kernels)
+    this.removals = new Removals(host.files, directory)
     this.tables = new TableSet(engine, number => this.tablePath(number))
     this.valueFiles = new ValueFiles(number => this.discardSoon(this.valuePath(number)), engine.metadata)
   }
@@ -128,18 +131,10 @@ export class Core {
   reader(number: number): TableReader { return this.tables.get(number) }
 
   /** Remove a file that nothing needs any more. One that cannot be removed now is, when the store is opened next. */
-  discard(path: string): void {
-    try {
-      this.host.files.remove(path)
-    } catch {
-      // What was done is done without it; it costs some disk until then.
-    }
-  }
+  discard(path: string): void { this.removals.now(path) }
 
   /** The same for files whose number is never given again, without waiting for it. */
-  discardSoon(path: string): void {
-    this.host.files.removeSoon(path)
-  }
+  discardSoon(path: string): void { this.removals.soon(path) }
 
   checkOpen(): void {
     if (this.closing || this.closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the store is closed. Open it again with Spillway.open')

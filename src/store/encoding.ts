@@ -201,7 +201,8 @@ function bufferOf(value: LargeValue): Buffer {
 // A leading U+FEFF is a character like any other.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-function textOf(bytes: Uint8Array, start: number, end: number): string {
+/** UTF-8 as text; short ASCII by hand, because a call into native code costs more than the copy. */
+export function textOf(bytes: Uint8Array, start: number, end: number): string {
   const length = end - start
   if (length <= 24) {
     let text = ''

@@ -40,6 +40,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
     merges: counters.merges,
     backgroundErrors: counters.backgroundErrors,
     ...(core.lastBackgroundError === undefined ? {} : { lastBackgroundError: core.lastBackgroundError.message }),
+    removals: core.removals.report(),
     stalls: committer.stalls.report(),
     waiting: { writes: writer.waiting, bytes: writer.waitingBytes },
     unflushedBytes: [core.active, ...core.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),

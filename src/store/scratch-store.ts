@@ -12,6 +12,7 @@
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
+import type { Host } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
 import { temporaryDirectory } from '../host/node/temporary-directory.ts'
 import { ScratchDirectory } from '../pages/scratch-directory.ts'
@@ -36,6 +37,8 @@ export interface ScratchOptions {
   budget: number | string | Budget
   /** Where its directory is made when one is needed; undefined: where the system keeps temporary files. */
   directory: string | undefined
+  /** The outside world; default this machine. */
+  host?: Host | undefined
 }
 
 /** Counts of what was done, for reports and tests. */
@@ -63,8 +66,7 @@ export class ScratchStore {
   readonly #single = new SingleOperation()
 
   /** Throws INVALID_ARGUMENT, and BUDGET_TOO_SMALL with the parts of the floor. */
-  constructor({ budget, directory }: ScratchOptions) {
-    const host = nodeHost()
+  constructor({ budget, directory, host = nodeHost() }: ScratchOptions) {
     const settings = { ...checkedSettings({ budget, durability: 'none' }, host), isScratch: true }
     const engine = Engine.acquire(settings.budget, host, settings.blockBytes, { isShared: settings.sharesBudget })
     let core: Core | undefined
@@ -205,6 +207,7 @@ export class ScratchStore {
     }
   }
 
+  /** Throws UNAVAILABLE when the files cannot be removed; all else is given back then, and the next process that needs a directory removes them. */
   close(): void {
     const core = this.#core
     if (core.closing) return
@@ -217,7 +220,15 @@ export class ScratchStore {
       core.releaseMemory()
       core.engine.releaseSync()
     } finally {
+      this.#removeFiles()
+    }
+  }
+
+  #removeFiles(): void {
+    try {
       this.#files.close()
+    } catch (error) {
+      throw ioError(error, 'removing scratch files')
     }
   }
 

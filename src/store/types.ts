@@ -7,6 +7,7 @@ import type { Host } from '../host/host.ts'
 import type { LeveledOptions } from '../compaction/leveled.ts'
 import type { TieredOptions } from '../compaction/tiered.ts'
 import type { Encoding } from './encoding.ts'
+import type { RemovalReport } from './removals.ts'
 import type { Snapshot } from './snapshots.ts'
 
 /**
@@ -184,6 +185,8 @@ export interface StoreStats {
   merges: number
   backgroundErrors: number
   lastBackgroundError?: string
+  /** Files that nothing needs any more and that could not be removed; see `spillway:error`. */
+  removals: RemovalReport
   /** How long and why writers were made to wait since the store was opened. */
   stalls: StallReport
   /** Writes that wait for room now. */
@@ -212,4 +215,4 @@ export interface VerifyReport {
   errors: { file: string, offset?: number, message: string }[]
 }
 
-export type { MemoryReport }
+export type { MemoryReport, RemovalReport }

@@ -82,7 +82,7 @@ export class FakeStore implements Store {
       runs: [{ id: 1, level: 0, tables: 1, bytes: 2048, entries: 20, deletes: 1 }], tables: 1, tableBytes: 2048, valueFiles: 0,
       memtables: [{ entries: 1, bytes: 10, capacityBytes: 100, sealed: false }],
       written: { userBytes: 100, operations: 3, logBytes: 120, flushBytes: 80, mergeBytes: 40, valueFileBytes: 0, manifestBytes: 10, amplification: 2.5 },
-      flushes: 1, merges: 0, backgroundErrors: 0, 
+      flushes: 1, merges: 0, backgroundErrors: 0, removals: { failed: 0, left: 0 },
       stalls: { ...none, byCause: { flush: none, merge: none, memory: none, runs: none, debt: none, work: none }, verdict: { delayMs: 0, stop: false }, recent: [] },
       waiting: { writes: 0, bytes: 0 }, unflushedBytes: 10,
       governor: {

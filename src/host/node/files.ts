@@ -114,11 +114,14 @@ export class NodeFiles implements HostFiles {
     }
   }
 
-  removeSoon(path: string): void {
+  removeSoon(path: string, failed: (error: Error) => void): void {
     this.#removing++
-    unlink(path, () => {
-      if (--this.#removing > 0) return
-      for (const resolve of this.#waiting.splice(0)) resolve()
+    unlink(path, error => {
+      try {
+        if (error !== null && error.code !== 'ENOENT') failed(error)
+      } finally {
+        if (--this.#removing === 0) for (const resolve of this.#waiting.splice(0)) resolve()
+      }
     })
   }
 

@@ -89,11 +89,11 @@ export class SimFiles implements HostFiles {
     this.disk.remove(this.begin('remove', path))
   }
 
-  removeSoon(path: string): void {
+  removeSoon(path: string, failed: (error: Error) => void): void {
     try {
       this.remove(path)
-    } catch {
-      // It stays.
+    } catch (error) {
+      failed(error as Error)
     }
   }
 

@@ -165,6 +165,17 @@ export function filesContract(name: string, make: () => FilesEnvironment): void 
     file.close()
   })
 
+  withFiles('what cannot be removed soon is told, and what is not there is no failure', async (files, at, directory) => {
+    const failures: Error[] = []
+    files.makeDirectory(at('a'))
+    files.publish(at('b'), bytesOf('abc'))
+    for (const name of ['a', 'b', 'nowhere']) files.removeSoon(at(name), error => { failures.push(error) })
+    await files.removed()
+    assert.deepEqual(files.list(directory), ['a'])
+    assert.equal(failures.length, 1)
+    assert.ok(['EISDIR', 'EPERM'].includes((failures[0] as { code?: string }).code!), failures[0]!.message)
+  })
+
   withFiles('random writes, truncates and reads agree with a plain array', (files, at) => {
     let round = 0
     const step = fc.record({ kind: fc.constantFrom('write', 'truncate', 'read'), position: fc.nat(3000), length: fc.nat(1500), fill: fc.nat(255) })

@@ -4,11 +4,14 @@ import { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
 import type { Account } from '../../memory/budget.ts'
 import { PagePool } from '../page-pool.ts'
-import type { PagePoolOptions } from '../page-pool.ts'
+import type { PageOptions, PagePoolOptions } from '../page-pool.ts'
+import type { Page } from '../page.ts'
 import { ScratchFile } from '../scratch-file.ts'
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
+/** Of a page. */
+export const SIZE = 64 * KIB
 export const SCRATCH_PATH = '/scratch/pages'
 
 export const kernels = new Kernels(64 * KIB)
@@ -49,27 +52,41 @@ export function testPool(options: TestOptions = {}): TestPool {
 }
 
 /** Bytes that only this seed gives; about a third of them noise, so that they compress to a third. */
-export function pageBytes(seed: number, length = 64 * KIB): Uint8Array {
-  const bytes = new Uint8Array(length)
-  let state = (seed * 2654435761) >>> 0 || 1
-  for (let i = 0; i < length; i++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    bytes[i] = i % 96 < 30 ? state : seed
-  }
-  return bytes
+export function pageBytes(seed: number, length = SIZE): Uint8Array {
+  return filled(seed, length, (random, i) => i % 96 < 30 ? random : seed)
 }
 
 /** Bytes that do not compress. */
-export function noise(seed: number, length = 64 * KIB): Uint8Array {
+export function noise(seed: number, length = SIZE): Uint8Array {
+  return filled(seed, length, random => random >>> 11)
+}
+
+export function insert(pool: PagePool, seed: number, options: PageOptions = {}): Page {
+  return pool.insert(pageBytes(seed), 0, SIZE, options)
+}
+
+/** Whether the page reads as it was inserted. */
+export function isRight(pool: PagePool, page: Page, seed: number): boolean {
+  const target = new Uint8Array(page.length)
+  pool.read(page, target, 0)
+  return Buffer.compare(target, pageBytes(seed, page.length)) === 0
+}
+
+/** Whether reading it finds it evicted. Counts as a read. */
+export function isEvicted(pool: PagePool, page: Page): boolean {
+  const before = pool.stats().readFaults
+  pool.read(page, new Uint8Array(1), 0, 0, 1)
+  return pool.stats().readFaults > before
+}
+
+function filled(seed: number, length: number, byteOf: (random: number, i: number) => number): Uint8Array {
   const bytes = new Uint8Array(length)
   let state = (seed * 2654435761) >>> 0 || 1
   for (let i = 0; i < length; i++) {
     state ^= state << 13
     state ^= state >>> 17
     state ^= state << 5
-    bytes[i] = state >>> 11
+    bytes[i] = byteOf(state, i)
   }
   return bytes
 }

@@ -1,0 +1,221 @@
+/**
+ * Entries in the order of their insertion: two trees, key -> ordinal, and ordinal -> key and value. So iterating reads one tree from
+ * end to end, and a key costs a second look-up in a tree whose runs hold neighbouring ordinals. With the value under its key instead,
+ * a get of what is on disk takes about two thirds of the time, and iterating twenty times as long.
+ *
+ * Invariants
+ * 1. An ordinal is given once and never again: what is added comes behind everything there was.
+ *
+ * Cost: a set of a new key is two writes and no look-up.
+ */
+import { copyBytes } from '../base/bytes.ts'
+import { KIND_VALUE_FILE } from '../base/cursor.ts'
+import { transcoder } from '../store/encoding.ts'
+import type { Transcoder } from '../store/encoding.ts'
+import { MAX_KEY_BYTES } from '../store/operations.ts'
+import { ScratchStore } from '../store/scratch-store.ts'
+import { Entries } from './spill-map-entries.ts'
+import type { EntriesOptions, Want } from './spill-map-entries.ts'
+
+const ORDINAL_BYTES = 6
+/** A value too large to stand beside its key is behind its ordinal and this. */
+const LARGE_MARK = 1
+const LARGE_BYTES = ORDINAL_BYTES + 1
+/** Of a record: whether its value is elsewhere, the key's length; then key and value. */
+const RECORD_HEADER_BYTES = 3
+const view: Transcoder = transcoder('view', 'valueEncoding')
+
+export class InsertionOrderEntries extends Entries {
+  readonly order = 'insertion'
+  readonly tree: ScratchStore
+  readonly #index: ScratchStore
+  readonly #ordinal = new Uint8Array(LARGE_BYTES)
+  readonly #record: Uint8Array
+  #next = 1
+  #low: Uint8Array | undefined
+  /** Some value was once too large. */
+  #hasLarge = false
+
+  constructor(options: EntriesOptions) {
+    super(options)
+    this.#index = new ScratchStore(options)
+    try {
+      this.tree = new ScratchStore({ ...options, budget: this.#index.budget })
+      this.makeFilter(this.tree)
+      this.#ordinal[ORDINAL_BYTES] = LARGE_MARK
+      this.#record = new Uint8Array(RECORD_HEADER_BYTES + MAX_KEY_BYTES)
+    } catch (error) {
+      this.#index.close()
+      throw error
+    }
+  }
+
+  override get low(): Uint8Array | undefined { return this.#low }
+  override set low(place: Uint8Array | undefined) { this.#low = place ?? ordinalBytes(this.#next, new Uint8Array(ORDINAL_BYTES)) }
+
+  has(key: unknown): boolean { return this.load(key) && this.#lookUp() }
+
+  get(key: unknown): unknown {
+    if (!this.load(key) || !this.#lookUp()) return undefined
+    const hit = this.tree.find(this.#ordinal, 0, ORDINAL_BYTES)
+    return hit === undefined ? undefined : this.decode('value', this.#ordinal, 0, ORDINAL_BYTES, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+  }
+
+  set(key: unknown, value: unknown, keeps: boolean): void {
+    const { key: k } = this
+    try {
+      const mayBeThere = this.load(key)
+      const { hash } = this
+      this.loadValue(value)
+      if (mayBeThere && this.#lookUp()) {
+        if (keeps) return
+        this.#replace()
+        this.changed++
+        return
+      }
+      ordinalBytes(this.#next, this.#ordinal)
+      this.#index.put(k.bytes, k.start, k.end, this.#ordinal, 0, ORDINAL_BYTES)
+      try {
+        this.#put()
+      } catch (error) {
+        this.undo(() => this.#index.del(k.bytes, k.start, k.end))
+        throw error
+      }
+      this.#next++
+      this.filter.add(hash)
+      this.size++
+      this.added++
+    } finally {
+      this.letGo()
+    }
+  }
+
+  delete(key: unknown): boolean {
+    if (!this.load(key) || !this.#lookUp()) return false
+    const { key: k } = this
+    this.#index.del(k.bytes, k.start, k.end)
+    try {
+      this.tree.del(this.#ordinal, 0, ORDINAL_BYTES)
+    } catch (error) {
+      this.undo(() => this.#index.put(k.bytes, k.start, k.end, this.#ordinal, 0, ORDINAL_BYTES))
+      throw error
+    }
+    this.size--
+    this.changed++
+    this.#dropLarge()
+    return true
+  }
+
+  clear(): void {
+    this.tree.clear()
+    this.#index.clear()
+    this.filter.clear()
+    this.recover()
+    this.size = 0
+    this.changed++
+    // Iterators go on with what is added from now on.
+    this.added++
+    this.#low = undefined
+    this.low = undefined
+  }
+
+  close(): void {
+    this.filter.close()
+    try {
+      this.tree.close()
+    } finally {
+      this.#index.close()
+    }
+  }
+
+  isEntry(placeLength: number): boolean { return placeLength === ORDINAL_BYTES }
+
+  decode(want: Want, place: Uint8Array, placeStart: number, _: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
+    if (kind === KIND_VALUE_FILE) {
+      // The key alone is too large to be inline.
+      value = this.tree.decode(view, kind, value, start, end) as Uint8Array
+      start = 0
+      end = value.length
+    }
+    const keyStart = start + RECORD_HEADER_BYTES
+    const keyEnd = keyStart + (value[start + 1]! | (value[start + 2]! << 8))
+    if (want === 'key') return this.keys.decode(value, keyStart, keyEnd)
+    if (value[start] === 0) {
+      if (want === 'value') return this.values.decode(value, keyEnd, end)
+      if (!this.hasForeignKeys) return [this.keys.decode(value, keyStart, keyEnd), this.values.decode(value, keyEnd, end)]
+      // A user's codec may call the collection, and these bytes are a view that does not outlive that.
+      const rest = value.slice(keyStart, end)
+      return [this.keys.decode(rest, 0, keyEnd - keyStart), this.values.decode(rest, keyEnd - keyStart, rest.length)]
+    }
+    const key = want === 'entry' ? this.keys.decode(value, keyStart, keyEnd) : undefined
+    const large = new Uint8Array(LARGE_BYTES)
+    copyBytes(place, placeStart, placeStart + ORDINAL_BYTES, large, 0)
+    large[ORDINAL_BYTES] = LARGE_MARK
+    const hit = this.tree.find(large, 0, LARGE_BYTES)
+    if (hit === undefined) return undefined
+    const decoded = this.tree.decode(this.values, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+    return want === 'value' ? decoded : [key, decoded]
+  }
+
+  /** Leaves the ordinal of the loaded key in its place; false: it has none. */
+  #lookUp(): boolean {
+    const { key: k } = this
+    const hit = this.#index.find(k.bytes, k.start, k.end)
+    if (hit === undefined) return false
+    copyBytes(hit.value, hit.valueStart, hit.valueEnd, this.#ordinal, 0)
+    return true
+  }
+
+  #replace(): void {
+    let wasLarge = false
+    if (this.#hasLarge) {
+      const hit = this.tree.find(this.#ordinal, 0, ORDINAL_BYTES)
+      wasLarge = hit !== undefined && hit.kind !== KIND_VALUE_FILE && hit.value[hit.valueStart] === 1
+    }
+    const isLarge = this.#put()
+    if (wasLarge && !isLarge) this.#dropLarge()
+  }
+
+  /** The loaded key and value under the ordinal; true: the value has a place of its own. */
+  #put(): boolean {
+    const { key: k, value: v } = this
+    const record = this.#record
+    const keyBytes = k.end - k.start
+    const valueBytes = v.end - v.start
+    const end = RECORD_HEADER_BYTES + keyBytes + valueBytes
+    const isLarge = v.longText !== '' || end > Math.min(record.length, this.tree.inlineValueBytes)
+    record[0] = Number(isLarge)
+    record[1] = keyBytes
+    record[2] = keyBytes >>> 8
+    copyBytes(k.bytes, k.start, k.end, record, RECORD_HEADER_BYTES)
+    if (isLarge) {
+      this.#hasLarge = true
+      this.tree.put(this.#ordinal, 0, LARGE_BYTES, v.bytes, v.start, v.end, v.longText)
+    } else {
+      copyBytes(v.bytes, v.start, v.end, record, RECORD_HEADER_BYTES + keyBytes)
+    }
+    this.tree.put(this.#ordinal, 0, ORDINAL_BYTES, record, 0, isLarge ? end - valueBytes : end)
+    return isLarge
+  }
+
+  /** What is left of it if this fails is seen by nobody, and goes with `clear`. */
+  #dropLarge(): void {
+    if (!this.#hasLarge) return
+    try {
+      this.tree.del(this.#ordinal, 0, LARGE_BYTES)
+    } catch {
+      // See above.
+    }
+  }
+}
+
+function ordinalBytes(ordinal: number, target: Uint8Array): Uint8Array {
+  const high = Math.floor(ordinal / 0x1_0000_0000)
+  target[0] = high >>> 8
+  target[1] = high
+  target[2] = ordinal >>> 24
+  target[3] = ordinal >>> 16
+  target[4] = ordinal >>> 8
+  target[5] = ordinal
+  return target
+}

@@ -1,0 +1,82 @@
+/**
+ * Entries in the order of their keys: one tree, key -> value. A place of an iterator is a key.
+ *
+ * Cost: a set of a new key is one write and no look-up.
+ */
+import type { Hit } from '../base/cursor.ts'
+import { ScratchStore } from '../store/scratch-store.ts'
+import { Entries } from './spill-map-entries.ts'
+import type { EntriesOptions, Want } from './spill-map-entries.ts'
+
+export class KeyOrderEntries extends Entries {
+  readonly order = 'key'
+  readonly tree: ScratchStore
+
+  constructor(options: EntriesOptions) {
+    super(options)
+    this.tree = new ScratchStore(options)
+    this.makeFilter(this.tree)
+  }
+
+  has(key: unknown): boolean { return this.#find(key) !== undefined }
+
+  get(key: unknown): unknown {
+    const hit = this.#find(key)
+    return hit === undefined ? undefined : this.tree.decode(this.values, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+  }
+
+  set(key: unknown, value: unknown, keeps: boolean): void {
+    const { key: k, value: v } = this
+    try {
+      const mayBeThere = this.load(key)
+      const { hash } = this
+      this.loadValue(value)
+      const isNew = !mayBeThere || this.tree.find(k.bytes, k.start, k.end) === undefined
+      if (keeps && !isNew) return
+      this.tree.put(k.bytes, k.start, k.end, v.bytes, v.start, v.end, v.longText)
+      if (isNew) {
+        this.filter.add(hash)
+        this.size++
+        this.added++
+      }
+      this.changed++
+    } finally {
+      this.letGo()
+    }
+  }
+
+  delete(key: unknown): boolean {
+    if (this.#find(key) === undefined) return false
+    const { key: k } = this
+    this.tree.del(k.bytes, k.start, k.end)
+    this.size--
+    this.changed++
+    return true
+  }
+
+  clear(): void {
+    this.tree.clear()
+    this.filter.clear()
+    this.size = 0
+    this.changed++
+    this.added++
+  }
+
+  close(): void {
+    this.filter.close()
+    this.tree.close()
+  }
+
+  isEntry(): boolean { return true }
+
+  decode(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
+    if (want === 'key') return this.keys.decode(place, placeStart, placeEnd)
+    const decoded = this.tree.decode(this.values, kind, value, start, end)
+    return want === 'value' ? decoded : [this.keys.decode(place, placeStart, placeEnd), decoded]
+  }
+
+  #find(key: unknown): Hit | undefined {
+    const { key: k } = this
+    return this.load(key) ? this.tree.find(k.bytes, k.start, k.end) : undefined
+  }
+}

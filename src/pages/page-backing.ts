@@ -1,0 +1,163 @@
+/**
+ * Storing pages other than by evicting them: new ones for which there is no memory, and ahead of need by jobs or between two calls.
+ *
+ * 1. A page that a job works on is in flight: in memory, in no queue. A job that is cancelled leaves it unbacked.
+ * 2. One that a job has stored is evicted, unless it was read meanwhile or was backed eagerly: then it is backed.
+ * 3. On a full disk inserts that fail try it again at growing intervals, and `maintain` at each call.
+ *
+ * Account: staging of the jobs (`spill-jobs.ts`).
+ */
+import type { Account } from '../memory/budget.ts'
+import type { ExtentStore } from './extent-store.ts'
+import type { PageCounters } from './page-counters.ts'
+import type { PagePoolOptions } from './page-pool-options.ts'
+import type { PageResidency } from './page-residency.ts'
+import { BACKED, EVICTED, IN_FLIGHT, UNBACKED } from './page.ts'
+import type { Page } from './page.ts'
+import { SpillJobs } from './spill-jobs.ts'
+import type { SpillJob } from './spill-jobs.ts'
+
+const DEFAULT_STAGING_BYTES = 2 ** 20
+const JOB_PRIORITY = 3
+/** Inserts that fail on a full disk try it again at least every so many. */
+const MOST_BETWEEN_PROBES = 256
+
+export class PageBacking {
+  readonly #residency: PageResidency
+  readonly #store: ExtentStore
+  readonly #counters: PageCounters
+  readonly #jobs: SpillJobs | undefined
+  readonly #isEager: boolean
+  #failedInserts = 0
+  #probeAfter = 1
+
+  constructor(account: Account, residency: PageResidency, store: ExtentStore, counters: PageCounters, options: PagePoolOptions) {
+    this.#residency = residency
+    this.#store = store
+    this.#counters = counters
+    this.#isEager = options.eagerBacking === true
+    if (options.runner === undefined) return
+    const stagingBytes = Math.min(options.stagingBytes ?? DEFAULT_STAGING_BYTES, Math.floor(residency.limitBytes / 8))
+    this.#jobs = new SpillJobs(options.runner, account, store.pieceBytes, stagingBytes, options.jobPriority ?? JOB_PRIORITY,
+      (job, page, bytes, start, end) => { this.#jobEnded(job, page, bytes, start, end) })
+    residency.takeFromJobs = () => this.#takeOldest()
+  }
+
+  get stagingBytes(): number { return this.#jobs?.stagingBytes ?? 0 }
+
+  /** Store a page that never was in memory; false when there is no place for it. */
+  storeNew(page: Page, source: Uint8Array, start: number): boolean {
+    if (this.#store.isBlocked && ++this.#failedInserts >= this.#probeAfter) {
+      this.#failedInserts = 0
+      this.#probeAfter = Math.min(this.#probeAfter * 2, MOST_BETWEEN_PROBES)
+      this.#store.allowProbe()
+    }
+    if (!this.#store.encode(page, source, start)) return false
+    page.state = EVICTED
+    this.#probeAfter = 1
+    this.#failedInserts = 0
+    this.#counters.bornEvicted++
+    return true
+  }
+
+  /** A page has found memory. */
+  foundRoom(): void { this.#failedInserts = 0 }
+
+  /** Take in what jobs have done, and try a full disk again. */
+  collect(): void {
+    this.#jobs?.pump()
+    if (this.#store.isBlocked && this.#store.error === undefined) this.#probe()
+  }
+
+  /** One page ahead of need, where that was asked for and no job has anything to do. */
+  backAhead(): void {
+    if (this.#isEager && (this.#jobs?.live ?? 0) === 0) this.#backOne()
+  }
+
+  /** Queue what has to go soon: as much as is above seven eighths of the limit and not free to evict. */
+  scheduleSpills(): void {
+    const jobs = this.#jobs
+    const residency = this.#residency
+    if (jobs === undefined || this.#store.isBlocked || !Number.isFinite(residency.limitBytes)) return
+    const most = residency.limitBytes - residency.limitBytes / 8
+    while (residency.bytes - residency.queues.cleanBytes - jobs.liveBytes > most) {
+      const page = residency.queues.sweepUnbacked()
+      if (page === undefined || !this.#schedule(page, false)) return
+      this.#counters.spillsScheduled++
+    }
+  }
+
+  /** The page that a job works on is wanted: what a job would do now is not. Eager backing may go on. */
+  cancelUnlessEager(page: Page): void {
+    if (!(page.job as SpillJob).isEager) this.cancel(page)
+  }
+
+  cancel(page: Page): void {
+    const { isEager } = this.#jobs!.cancel(page)
+    if (isEager) this.#counters.eagerCancelled++
+    else this.#counters.spillsCancelled++
+    page.state = UNBACKED
+  }
+
+  close(): void {
+    this.#jobs?.close()
+  }
+
+  #takeOldest(): Page | undefined {
+    const page = this.#jobs!.takeOldest()
+    if (page === undefined) return undefined
+    this.#counters.spillsCancelled++
+    page.state = UNBACKED
+    return page
+  }
+
+  /** One page of the kind that has to be stored shows whether the disk takes writes again. */
+  #probe(): void {
+    this.#store.allowProbe()
+    const page = this.#residency.queues.nextUnbacked()
+    if (page === undefined) this.#store.probe()
+    else this.#back(page)
+  }
+
+  /** Store the page and keep it in memory. */
+  #back(page: Page): boolean {
+    if (!this.#store.encode(page, page.slot!, 0)) return false
+    const { queues } = this.#residency
+    queues.remove(page)
+    page.state = BACKED
+    queues.add(page)
+    return true
+  }
+
+  #backOne(): void {
+    const page = this.#residency.queues.nextUnbacked()
+    if (page === undefined || this.#store.isBlocked) return
+    if (this.#jobs !== undefined && this.#schedule(page, true)) return
+    if (this.#back(page)) this.#counters.eagerBacks++
+  }
+
+  /** Hand a page to a job. One that is not compressed takes less time to write than to hand over. */
+  #schedule(page: Page, isEager: boolean): boolean {
+    const jobs = this.#jobs!
+    if (page.isAsIs || !jobs.canSchedule(page)) return false
+    this.#residency.queues.remove(page)
+    page.state = IN_FLIGHT
+    jobs.schedule(page, isEager, this.#store.takeSerial(page.length))
+    return page.job !== undefined
+  }
+
+  #jobEnded(job: SpillJob, page: Page, bytes: Uint8Array, start: number, end: number): void {
+    page.state = UNBACKED
+    if (end > start && this.#store.store(page, job.serial, bytes, start, end)) {
+      page.state = BACKED
+      if (job.isEager) {
+        this.#counters.eagerBacks++
+      } else if (!page.isTouched) {
+        this.#counters.evictionsCompressing++
+        this.#residency.drop(page)
+        return
+      }
+    }
+    this.#residency.queues.add(page)
+  }
+}
