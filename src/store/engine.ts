@@ -78,6 +78,8 @@ export interface MergeMemory {
 }
 
 const FLUSH_PRIORITY = 0
+/** Writers who ask for nothing for so long are at rest. */
+const QUIET_MS = 250
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
 const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
@@ -121,6 +123,9 @@ export class Engine {
   readonly #isShared: boolean
   readonly #keepsRows: boolean
   readonly #alwaysBeside: boolean
+  /** Bytes that writers had asked for when somebody last looked, and since when they ask for no more. */
+  #demandSeen = -1
+  #quietSinceMs = 0
   readonly #objectsLease: Lease
   readonly #workerLease: Lease
   #plan: Plan
@@ -204,7 +209,7 @@ export class Engine {
       const cacheAccount = budget.account('block cache', 'whatever nobody else needs')
       const secondAccount = budget.account('compressed blocks', 'a share of what the block cache would have, where that is cheaper')
       const rowAccount = budget.account('rows', 'a share of what the block cache would have, where rows are worth more; 1/256 of the budget to know them')
-      const levels = new TwoLevelCache(new BlockCache(cacheAccount), secondAccount, () => host.clock.nowMs())
+      const levels = new TwoLevelCache(new BlockCache(cacheAccount, { makeRoom: bytes => this.#lendArenas(bytes) }), secondAccount, () => host.clock.nowMs())
       levels.isEnabled = compressedCache
       levels.onWindow = () => { this.readersMiss = true }
       this.cache = new ReadCache(levels, rowAccount, plan.rowSlotBytes)
@@ -453,6 +458,18 @@ export class Engine {
 
   /** Whether blocks that are missed are better read beside the thread. */
   get readsBeside(): boolean { return this.#alwaysBeside || this.cache.blocks.readsAreSlow }
+
+  /** While nobody writes, arenas that hold nothing are better used by readers: the next writer takes them back. */
+  #lendArenas(bytes: number): void {
+    const { demandBytes } = this.governor.traffic
+    const nowMs = this.host.clock.nowMs()
+    if (demandBytes !== this.#demandSeen) {
+      this.#demandSeen = demandBytes
+      this.#quietSinceMs = nowMs
+    } else if (nowMs - this.#quietSinceMs >= QUIET_MS) {
+      this.admission.arenas.releaseFree(bytes)
+    }
+  }
 
   /** Readers that give the event loop no turn have no ticks of the governor's timer. */
   lookAfterReaders(): void {

@@ -240,3 +240,30 @@ test('after a rest the first block that is missed because it was dropped wakes i
   assert.notEqual(governor.report().tuner.standing, standing)
   governor.close()
 })
+
+test('arenas that hold nothing are the readers\' as soon as writers are at rest, and the next writer has them again', async () => {
+  const host = simHost({ seed: 5 })
+  const db = await openSim<string, string>(host, { budget: '16 MiB', compression: 'none', rowCache: false })
+  const value = 'x'.repeat(1000)
+  const keyOf = (i: number): string => `key ${String(i).padStart(6, '0')}`
+  for (let i = 0; i < 16_000; i += 200) {
+    await within(host, db.batch(Array.from({ length: 200 }, (_, k) => ({ type: 'put' as const, key: keyOf(i + k), value }))))
+  }
+  await within(host, db.flush())
+  const memtables = (): number => db.memory().accounts['memtables']!.bytes
+  const read = (): void => {
+    for (let i = 0; i < 16_000; i += 3) assert.equal(db.getSync(keyOf(i))?.length, 1000)
+  }
+  const before = memtables()
+  assert.ok(before >= 4 * MIB, `${before} bytes of arenas`)
+  for (let pass = 0; pass < 4; pass++) {
+    host.advance(300)
+    read()
+  }
+  assert.ok(memtables() <= MIB, `${memtables()} bytes of arenas while only readers are there`)
+  for (let i = 0; i < 16_000; i += 200) {
+    await within(host, db.batch(Array.from({ length: 200 }, (_, k) => ({ type: 'put' as const, key: keyOf(i + k), value }))))
+  }
+  assert.ok(memtables() >= before / 2, `${memtables()} bytes of arenas for the next writer`)
+  await within(host, db.close())
+})
