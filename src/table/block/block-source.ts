@@ -34,6 +34,8 @@ export class CachedBlocks implements BlockSource {
   start = 0
   end = 0
   gets = 0
+  /** The most that a load has used of a region of the kernels since this was set. */
+  regionUse = 0
   readonly #cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
   readonly #loader: StoredBlockReader
@@ -52,6 +54,7 @@ export class CachedBlocks implements BlockSource {
       if (this.#levels === undefined) loader.load(table, offset, storedBytes)
       else this.#loadThrough(this.#levels, table, offset, storedBytes)
       const memory = loader.kernels.memory
+      this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
       if (!cache.insert(table.id, offset, memory, loader.start, loader.end)) {
         this.bytes = memory
         this.start = loader.start
