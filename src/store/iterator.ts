@@ -59,6 +59,8 @@ export interface ScanOverlay {
 const FIRST_ENTRIES = 16
 const CHUNK_ENTRIES = 256
 const GROWTH = 4
+/** An iterator with such a limit reads all of it at once. */
+const SHORT_LIMIT = 256
 const CHUNK_BYTES = 64 * 1024
 const CHUNK_LEASE_BYTES = 128 * 1024
 /** Parts of the budget: for what all iterators together read ahead, and for the scans they keep between two calls. */
@@ -135,6 +137,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     this.#core = core
     this.#plan = plan
     this.#left = plan.limit
+    if (plan.limit <= SHORT_LIMIT) this.#chunkEntries = Math.max(1, plan.limit)
     this.#row = rowShape(plan)
     this.#countObjects()
     this.#snapshot = core.snapshots.add(plan.snapshotSeq)

@@ -24,9 +24,9 @@ import { TablePlace } from '../table/table-place.ts'
 import type { TableReader } from '../table/table-reader.ts'
 import type { Core } from './core.ts'
 
-/** Measured: a scan with the cursors of two memtables; the place in a run (1 KiB of it are the handles of a partition). */
+/** Measured: a scan with the cursors of two memtables; the place in a run. */
 const SCAN_OBJECTS_BYTES = 2048
-const RUN_OBJECTS_BYTES = 2048
+const RUN_OBJECTS_BYTES = 1024
 const RECORD_HEADER_BYTES = 24
 /** Of a memtable, entries beyond those asked for: what of them are other versions and deletions is not known. */
 const MORE_RECORDS = 8
@@ -58,6 +58,9 @@ export class PackedScan {
   readonly #runs: RunPlace[] = []
   readonly #memory: Cursor[] = []
   readonly #ranges: RangeLookup[] = []
+  /** Where to begin, for runs that have not been there yet. */
+  #target: Uint8Array | undefined
+  #isPlaced = false
   /** Rows that `fill` was asked for. */
   #wanted = 0
 
@@ -94,10 +97,10 @@ export class PackedScan {
     this.#lease.release()
   }
 
-  /** To the first entry at or after the key; undefined: to the very first. */
+  /** To the first entry at or after the key; undefined: to the very first. The next `fill` goes there. */
   seek(key: Uint8Array | undefined): void {
-    const blocks = this.#blocks
-    for (const run of this.#runs) run.seek(blocks, key)
+    this.#target = key
+    this.#isPlaced = false
   }
 
   /**
@@ -119,8 +122,9 @@ export class PackedScan {
     let count = 0
     for (let i = 0; i < runs.length; i++) {
       const run = runs[i]!
+      if (!this.#isPlaced) run.seek(blocks, this.#target)
       if (!run.valid) continue
-      run.place!.load(blocks)
+      if (this.#isPlaced) run.place!.loadAgain(blocks)
       if (!this.#showBlock(i, run)) return this.#stopped()
       order[count++] = i
     }
@@ -135,6 +139,7 @@ export class PackedScan {
         order[count++] = runs.length + i
       }
     }
+    this.#isPlaced = true
     if (blocks.regionUse > LOWER_BYTES) return this.#stopped()
     kernel.start(order, count)
     return this.#run()

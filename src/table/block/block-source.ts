@@ -67,6 +67,18 @@ export class CachedBlocks implements BlockSource {
     this.end = cache.end
   }
 
+  /** The same for a block that this reader had before: going on with it makes it no warmer. */
+  loadAgain(table: TableReader, offset: number, storedBytes: number): void {
+    const cache = this.#cache
+    if (!cache.findAgain(table.id, offset)) {
+      this.load(table, offset, storedBytes)
+      return
+    }
+    this.bytes = cache.bytes
+    this.start = cache.start
+    this.end = cache.end
+  }
+
   /** From the second level if it is there, else from the file. */
   #loadThrough(levels: TwoLevelCache, table: TableReader, offset: number, storedBytes: number): void {
     const loader = this.#loader
