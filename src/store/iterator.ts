@@ -41,8 +41,6 @@ export interface IteratorPlan {
   snapshotSeq: number
   /** Of a transaction: what it has written lies over the store. */
   overlay?: ScanOverlay
-  /** False: go entry by entry, never in the kernels. Default true. */
-  usesKernel?: boolean
 }
 
 /** @internal */
@@ -628,8 +626,9 @@ const ENTRY_BYTES = 64
 
 const NO_COLUMNS: RowShape = { withKeys: false, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
-function isPackable({ reverse, overlay, usesKernel }: IteratorPlan): boolean {
-  return !reverse && overlay === undefined && usesKernel !== false
+/** Backward and under what a transaction has written it goes entry by entry. */
+function isPackable({ reverse, overlay }: IteratorPlan): boolean {
+  return !reverse && overlay === undefined
 }
 
 /** What packed rows are to have; undefined: this plan goes entry by entry. */
