@@ -169,23 +169,45 @@ test('a value that cannot be decoded fails the call, and the iterator stands whe
   await closeEmpty(host, db)
 })
 
-test('blocks of the index that take more than half of a kernel region do not spoil the rows of other runs', async () => {
+test('a block that takes more than half of a kernel region does not spoil the rows that were gathered', async () => {
   const host = simHost({ seed: 3 })
-  const db = await openSim(host, { budget: '24 MiB', compaction: UNMERGED })
+  const db = await openSim(host, { budget: '64 MiB', compaction: UNMERGED })
   const rows: Pair[] = []
-  for (let i = 0; i < 3000; i++) rows.push([`m${String(i).padStart(4, '0')}`, `small ${i}`])
+  for (let i = 0; i < 1000; i++) rows.push([`m${String(i).padStart(4, '0')}`, `first ${i}`])
   for (const [key, value] of rows) db.putSync(key, value)
   await within(host, db.flush())
-  // Neighbours that differ in their last byte only, so that the index needs all of it.
-  const long: Pair[] = []
-  for (let i = 0; i < 60; i++) for (const end of ['a', 'b']) long.push([`m${String(i * 50).padStart(4, '0')}${'x'.repeat(30_000)}${end}`, 'v'.repeat(1000)])
-  for (const [key, value] of long) await within(host, db.put(key, value))
+  // The second run: some small entries, and behind them the largest that lies in a block.
+  const text = (length: number): string => Buffer.from(new Dice(length).bytes(length, 96).map(byte => byte + 32)).toString('latin1')
+  const others: Pair[] = [['m0090!', 'second'], ['m0100!', 'second'], [`m0100!${text(65_529)}`, text(65_536)], ['m0110!', 'second']]
+  for (const [key, value] of others) await within(host, db.put(key, value))
   await within(host, db.flush())
-  const short = 'zz'
-  await within(host, db.put(short, 'last'))
-  const wanted = [...rows, ...long, [short, 'last'] as Pair].sort(([a], [b]) => a < b ? -1 : 1)
-  const found = await db.iterator().all()
-  assert.equal(found.length, wanted.length)
-  for (let i = 0; i < wanted.length; i++) assert.ok(found[i]![0] === wanted[i]![0] && found[i]![1] === wanted[i]![1], `row ${i}`)
+  assert.equal(db.stats().runs.length, 2)
+  assert.equal(db.stats().valueFiles, 0)
+  const wanted = [...rows, ...others].sort(([a], [b]) => a < b ? -1 : 1)
+  for (const iterator of [db.iterator(), db.iterator({ gte: 'm0080', limit: 100 })]) {
+    const found = await iterator.all()
+    const from = wanted.findIndex(([key]) => key === found[0]![0])
+    assert.equal(found.length, from === 0 ? wanted.length : 100)
+    for (let i = 0; i < found.length; i++) assert.ok(found[i]![0] === wanted[from + i]![0] && found[i]![1] === wanted[from + i]![1], `row ${i}`)
+  }
+  await closeEmpty(host, db)
+})
+
+test('what a transaction wrote to tables of its own is newer than what was there, and older than what came after', async () => {
+  const host = simHost({ seed: 4 })
+  const db = await openSim(host, { compaction: UNMERGED })
+  const keys = Array.from({ length: 2000 }, (_, i) => `k${String(i).padStart(4, '0')}`)
+  for (const key of keys) await within(host, db.put(key, 'before'))
+  await within(host, db.flush())
+  await within(host, db.transaction(async transaction => {
+    for (const [i, key] of keys.entries()) if (i % 2 === 0) await transaction.put(key, `within ${'x'.repeat(800)}`)
+    assert.ok(db.stats().transactions.tableBytes > 0)
+  }))
+  for (const [i, key] of keys.entries()) if (i % 3 === 0) await within(host, db.put(key, 'after'))
+  for (let round = 0; round < 2; round++) {
+    const found = await db.iterator().all()
+    assert.deepEqual(found.map(([key, value]) => [key, value.slice(0, 6)]), keys.map((key, i) => [key, i % 3 === 0 ? 'after' : i % 2 === 0 ? 'within' : 'before']))
+    await within(host, db.flush())
+  }
   await closeEmpty(host, db)
 })
