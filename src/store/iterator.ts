@@ -382,7 +382,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     if (result < 0) return undefined
     const { kernel } = this.#packed!
     // At once: the rows lie where blocks are loaded.
-    const some = takeRows(kernel, keys, values)
+    const some = takeRows(kernel, keys, values, this.#core.host)
     this.#taken += kernel.takenBytes
     this.#pass(result)
     return some

@@ -31,6 +31,9 @@ const RECORD_HEADER_BYTES = 24
 /** Of a memtable, entries beyond those asked for: what of them are other versions and deletions is not known. */
 const MORE_RECORDS = 8
 
+/** Of deletions and what they hide: with fewer before the first row nothing is gained by remembering that. */
+const MANY_BLOCKS = 16
+
 /** Why `fill` returned. */
 export const FILL_DONE = 0
 /** There may be more. */
@@ -58,7 +61,8 @@ export class PackedScan {
   readonly #runs: RunPlace[] = []
   readonly #memory: Cursor[] = []
   readonly #ranges: RangeLookup[] = []
-  /** Where to begin, for runs that have not been there yet. */
+  /** Where to begin, as it was asked for, and where that is as well, for runs that have not been there yet. */
+  #wish: Uint8Array | undefined
   #target: Uint8Array | undefined
   #isPlaced = false
   /** Rows that `fill` was asked for. */
@@ -99,7 +103,8 @@ export class PackedScan {
 
   /** To the first entry at or after the key; undefined: to the very first. The next `fill` goes there. */
   seek(key: Uint8Array | undefined): void {
-    this.#target = key
+    this.#wish = key
+    this.#target = this.#core.dead.skip(key, this.#snapshotSeq)
     this.#isPlaced = false
   }
 
@@ -128,8 +133,9 @@ export class PackedScan {
       if (!this.#showBlock(i, run)) return this.#stopped()
       order[count++] = i
     }
+    const isFirst = !this.#isPlaced
     if (memory.length > 0) {
-      const key = from()
+      const key = isFirst ? this.#target : from()
       for (let i = 0; i < memory.length; i++) {
         const cursor = memory[i]!
         if (key === undefined) cursor.seekToFirst()
@@ -142,16 +148,25 @@ export class PackedScan {
     this.#isPlaced = true
     if (blocks.regionUse > LOWER_BYTES) return this.#stopped()
     kernel.start(order, count)
-    return this.#run()
+    const result = this.#run(isFirst, row.withKeys)
+    if (this.#ranges.length > 0) kernel.drop(this.#isCovered)
+    return result
   }
 
-  #run(): number {
+  /** `isFirst`: it begins where it was sent. `withKeys`: rows have their keys. */
+  #run(isFirst: boolean, withKeys: boolean): number {
     const { kernel } = this
     const blocks = this.#blocks
     const runs = this.#runs
     let result = -1
+    let blocksInVain = 0
     while (result < 0) {
       const event = kernel.run()
+      if (kernel.rows > 0 || event !== SCAN_INPUT) {
+        if (isFirst && blocksInVain >= MANY_BLOCKS && withKeys) this.#noteDead()
+        isFirst = false
+      }
+      blocksInVain++
       if (event === SCAN_INPUT) {
         const top = kernel.top
         let isShown: boolean
@@ -179,8 +194,15 @@ export class PackedScan {
     if (result === FILL_MORE) {
       for (let i = 0; i < runs.length; i++) if (runs[i]!.valid) runs[i]!.place!.position = kernel.positionOf(i)
     }
-    if (this.#ranges.length > 0) kernel.drop(this.#isCovered)
     return result
+  }
+
+  /** From where it began to its first row there was nothing, now: the next one need not look. */
+  #noteDead(): void {
+    const { dead, lastSeq } = this.#core
+    const { kernel } = this
+    if (this.#snapshotSeq !== lastSeq || kernel.rows === 0 || this.#ranges.length > 0) return
+    dead.note(this.#target === this.#wish ? this.#wish : dead.startOf(this.#wish), kernel.firstKey())
   }
 
   readonly #isCovered = (key: Uint8Array, start: number, end: number, seq: number): boolean => {

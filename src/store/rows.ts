@@ -8,6 +8,7 @@
  */
 import { ROW_STEP } from '../base/kernels/scan-kernel.ts'
 import type { Column, ScanKernel } from '../base/kernels/scan-kernel.ts'
+import type { Host } from '../host/host.ts'
 import type { Transcoder } from './encoding.ts'
 
 const PIECE_BYTES = 8192
@@ -23,26 +24,26 @@ const Piece: MakeBuffer = hasFastBuffer ? FastBuffer as MakeBuffer : function (b
 const { latin1Slice } = Buffer.prototype as unknown as { latin1Slice(this: Uint8Array, start: number, end: number): string }
 
 /** The rows that a scan left, as an array of pairs, of keys or of values. */
-export function takeRows(kernel: ScanKernel, keys: Transcoder | undefined, values: Transcoder | undefined): unknown[] {
+export function takeRows(kernel: ScanKernel, keys: Transcoder | undefined, values: Transcoder | undefined, host: Host): unknown[] {
   const rows = kernel.rows
-  if (values === undefined) return takeColumn(kernel, kernel.keys, keys!, rows)
-  const column = takeColumn(kernel, kernel.values, values, rows)
+  if (values === undefined) return takeColumn(kernel, kernel.keys, keys!, rows, host)
+  const column = takeColumn(kernel, kernel.values, values, rows, host)
   if (keys === undefined) return column
-  const first = takeColumn(kernel, kernel.keys, keys, rows)
+  const first = takeColumn(kernel, kernel.keys, keys, rows, host)
   for (let i = 0; i < rows; i++) column[i] = [first[i], column[i]]
   return column
 }
 
-function takeColumn(kernel: ScanKernel, column: Column, transcoder: Transcoder, rows: number): unknown[] {
+function takeColumn(kernel: ScanKernel, column: Column, transcoder: Transcoder, rows: number, host: Host): unknown[] {
   const { memory, words } = kernel
   switch (transcoder.packed) {
-    case 'buffer': return buffers(memory, words, column, rows)
+    case 'buffer': return buffers(memory, words, column, rows, host)
     case 'text': return column.isAscii ? texts(memory, words, column, rows) : each(memory, words, column, transcoder, rows)
     default: return each(memory, words, column, transcoder, rows)
   }
 }
 
-function buffers(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, rows: number): unknown[] {
+function buffers(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, rows: number, host: Host): unknown[] {
   const taken = new Array<unknown>(rows)
   let i = 0
   let from = 0
@@ -58,6 +59,7 @@ function buffers(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, r
     }
     const piece = new ArrayBuffer(to - from)
     new Uint8Array(piece).set(memory.subarray(at + from, at + to))
+    if (next > i + 1) host.forbidTransfer(piece)
     let start = 0
     for (; i < next; i++) {
       const end = words[ends + i * ROW_STEP]! - from

@@ -210,6 +210,11 @@ export class ScanKernel {
   get keys(): Column { return { at: this.#keys, isAscii: this.words[this.#w + KEY_BITS] === 0, ends: this.#rows >>> 2 } }
   get values(): Column { return { at: this.#values, isAscii: this.words[this.#w + VALUE_BITS] === 0, ends: (this.#rows >>> 2) + 1 } }
 
+  /** A copy of the key of row 0; the rows must have keys. */
+  firstKey(): Uint8Array {
+    return this.memory.slice(this.#keys, this.#keys + this.words[this.#rows >>> 2]!)
+  }
+
   /** A copy of the last key that was decided; undefined: none was. */
   seenKey(): Uint8Array | undefined {
     const length = this.words[this.#w + SEEN_LENGTH]! | 0
