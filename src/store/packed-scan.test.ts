@@ -146,7 +146,13 @@ test('keys and values come out of packed rows in every encoding, and are the cal
     }
   }
   const { buffer } = (await db.values({ valueEncoding: 'buffer', limit: 9 }).all() as unknown as Buffer[])[0]!
-  assert.throws(() => structuredClone(buffer, { transfer: [buffer as ArrayBuffer] }), { name: 'DataCloneError' }, 'its neighbours would lose their bytes')
+  try {
+    new MessageChannel().port1.postMessage(buffer, [buffer as ArrayBuffer])
+  } catch (error) {
+    // From Node 21 on; before, it is copied.
+    assert.equal((error as Error).name, 'DataCloneError')
+  }
+  assert.ok(buffer.byteLength > 0, 'its neighbours keep their bytes')
   const views = await db.values({ valueEncoding: 'view' }).all() as unknown as Uint8Array[]
   assert.deepEqual(views, rows.map(([, value]) => new Uint8Array(Buffer.from(value))))
   assert.deepEqual(await db.iterator().all(), rows)
