@@ -42,12 +42,9 @@ export class DeadRange implements WriteWatcher {
       this.onMany()
       return key
     }
-    return this.#begins(key) && (key === undefined || compareKeys(key, end) < 0) ? end : key
-  }
-
-  /** Where the dead range begins that a scan from `key` was led over by `skip`. */
-  startOf(key: Uint8Array | undefined): Uint8Array | undefined {
-    return this.#end !== undefined && this.#begins(key) ? this.#start : key
+    const start = this.#start
+    const isBehindStart = start === undefined || key !== undefined && compareKeys(start, key) <= 0
+    return isBehindStart && (key === undefined || compareKeys(key, end) < 0) ? end : key
   }
 
   onWrite(key: Uint8Array, start: number, end: number): void {
@@ -60,11 +57,5 @@ export class DeadRange implements WriteWatcher {
   onMany(): void {
     this.#start = this.#end = undefined
     this.#core.watchers.delete(this)
-  }
-
-  /** The key is not before it. */
-  #begins(key: Uint8Array | undefined): boolean {
-    const start = this.#start
-    return start === undefined || key !== undefined && compareKeys(start, key) <= 0
   }
 }

@@ -202,7 +202,7 @@ export class PackedScan {
     const { dead, lastSeq } = this.#core
     const { kernel } = this
     if (this.#snapshotSeq !== lastSeq || kernel.rows === 0 || this.#ranges.length > 0) return
-    dead.note(this.#target === this.#wish ? this.#wish : dead.startOf(this.#wish), kernel.firstKey())
+    dead.note(this.#wish, kernel.firstKey())
   }
 
   readonly #isCovered = (key: Uint8Array, start: number, end: number, seq: number): boolean => {
