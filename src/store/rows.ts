@@ -2,7 +2,8 @@
  * Packed rows as JavaScript values.
  *
  * Invariant: what comes out shares no memory with the kernels. Keys of one chunk share pieces of at most PIECE_BYTES, and so do its
- * values, as the Buffers do that Node cuts from its pool; what is larger than half a piece has memory of its own.
+ * values, as the Buffers do that Node cuts from its pool; what is larger than half a piece has memory of its own. Text of one chunk shares
+ * pieces of TEXT_PIECE_BYTES.
  *
  * Cost: two objects a row and one for the pair; one allocation and one copy a piece.
  */
@@ -12,6 +13,8 @@ import type { Host } from '../host/host.ts'
 import type { Transcoder } from './encoding.ts'
 
 const PIECE_BYTES = 8192
+/** A string that is part of another keeps all of it, which nobody expects of text: so these are small. */
+const TEXT_PIECE_BYTES = 1024
 
 /** The class of Buffers: what `new` of it costs is half of what `Buffer.from` does. */
 const FastBuffer = (Buffer as unknown as { [Symbol.species]?: unknown })[Symbol.species]
@@ -21,7 +24,10 @@ const Piece: MakeBuffer = hasFastBuffer ? FastBuffer as MakeBuffer : function (b
   return Buffer.from(buffer, offset, length)
 } as unknown as MakeBuffer
 
-const { latin1Slice } = Buffer.prototype as unknown as { latin1Slice(this: Uint8Array, start: number, end: number): string }
+/** What the decoder of text takes longer for: see `encoding.ts`. */
+const LONG_TEXT_BYTES = 2048
+type Slice = (this: Uint8Array, start: number, end: number) => string
+const { latin1Slice, utf8Slice } = Buffer.prototype as unknown as { latin1Slice: Slice, utf8Slice: Slice }
 
 /** The rows that a scan left, as an array of pairs, of keys or of values. */
 export function takeRows(kernel: ScanKernel, keys: Transcoder | undefined, values: Transcoder | undefined, host: Host): unknown[] {
@@ -38,7 +44,7 @@ function takeColumn(kernel: ScanKernel, column: Column, transcoder: Transcoder, 
   const { memory, words } = kernel
   switch (transcoder.packed) {
     case 'buffer': return buffers(memory, words, column, rows, host)
-    case 'text': return column.isAscii ? texts(memory, words, column, rows) : each(memory, words, column, transcoder, rows)
+    case 'text': return texts(memory, words, column, transcoder, rows)
     default: return each(memory, words, column, transcoder, rows)
   }
 }
@@ -71,18 +77,27 @@ function buffers(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, r
   return taken
 }
 
-/** ASCII: one string for a piece, of which the rows are parts. */
-function texts(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, rows: number): unknown[] {
+/** ASCII: one string for a piece, of which the rows are parts. Others one by one. */
+function texts(memory: Uint8Array, words: Uint32Array, column: Column, transcoder: Transcoder, rows: number): unknown[] {
+  const { at, ends } = column
   const taken = new Array<unknown>(rows)
   let i = 0
+  if (!column.isAscii) {
+    for (let start = at; i < rows; i++) {
+      const end = at + words[ends + i * ROW_STEP]!
+      taken[i] = end - start < LONG_TEXT_BYTES ? utf8Slice.call(memory, start, end) : transcoder.decode(memory, start, end)
+      start = end
+    }
+    return taken
+  }
   let from = 0
   while (i < rows) {
     let to = words[ends + i * ROW_STEP]!
     let next = i + 1
-    if (to - from <= PIECE_BYTES / 2) {
+    if (to - from <= TEXT_PIECE_BYTES / 2) {
       for (; next < rows; next++) {
         const end = words[ends + next * ROW_STEP]!
-        if (end - from > PIECE_BYTES || end - to > PIECE_BYTES / 2) break
+        if (end - from > TEXT_PIECE_BYTES || end - to > TEXT_PIECE_BYTES / 2) break
         to = end
       }
     }

@@ -22,6 +22,8 @@ const LAST = 1
 const SEARCH = 2
 /** Of data blocks, where the partition is in the cache whenever it is needed again; see `IndexPath`. */
 export const FEW_HANDLES = 8
+/** Of a data block: offset and stored size. */
+const HANDLE_BYTES = 8
 
 export class IndexPath {
   /** Handle of the current data block. */
@@ -34,7 +36,7 @@ export class IndexPath {
   readonly #children: Uint32Array
   readonly #counts: Uint32Array
   /** Offset and stored size of the partition's children from #heldFrom to before #heldTo. */
-  readonly #held: Uint32Array
+  readonly #held: Uint8Array
   #heldFrom = 0
   #heldTo = 0
   /** The node in hand, valid until the next load. */
@@ -43,7 +45,7 @@ export class IndexPath {
 
   /** `handles`: how many of a partition are kept. So many steps load nothing of the index. */
   constructor(table: TableReader, handles = MAX_PARTITION_BLOCKS) {
-    this.#held = new Uint32Array(2 * handles)
+    this.#held = new Uint8Array(HANDLE_BYTES * handles)
     const levels = table.rootLevel + 1
     this.#table = table
     this.#offsets = new Uint32Array(levels)
@@ -134,13 +136,16 @@ export class IndexPath {
   /** Keep handles of the partition in hand, from the current child on, or up to it. */
   #hold(how: number): void {
     const child = this.#children[0]!
-    const most = this.#held.length >>> 1
+    const held = this.#held
+    const most = held.length / HANDLE_BYTES
     const count = this.#counts[0]!
     const from = count <= most ? 0 : how === LAST ? Math.max(0, child + 1 - most) : child
     const to = Math.min(count, from + most)
     const bytes = this.#bytes
-    let at = handleAt(bytes, this.#start, from)
-    for (let i = 0; i < 2 * (to - from); i++, at += 4) this.#held[i] = readU32(bytes, at)
+    const at = handleAt(bytes, this.#start, from)
+    const length = (to - from) * HANDLE_BYTES
+    if (length > FEW_HANDLES * HANDLE_BYTES) held.set(bytes.subarray(at, at + length))
+    else for (let i = 0; i < length; i++) held[i] = bytes[at + i]!
     this.#heldFrom = from
     this.#heldTo = to
   }
@@ -168,9 +173,9 @@ export class IndexPath {
   }
 
   #takeBlock(): void {
-    const at = 2 * (this.#children[0]! - this.#heldFrom)
-    this.blockOffset = this.#held[at]!
-    this.blockBytes = this.#held[at + 1]!
+    const at = (this.#children[0]! - this.#heldFrom) * HANDLE_BYTES
+    this.blockOffset = readU32(this.#held, at)
+    this.blockBytes = readU32(this.#held, at + 4)
   }
 
   #corrupt(offset: number, what: string): CorruptionError {
