@@ -142,6 +142,13 @@ export class BlockCache {
     return true
   }
 
+  /** The same for one that this reader has found before, and has only lost from its hands: neither counted nor touched. */
+  findAgain(table: number, offset: number): boolean {
+    const entry = offset >>> 0 === offset ? this.#directory.find(table, offset) : NONE
+    if (entry !== NONE) this.#point(entry)
+    return entry !== NONE
+  }
+
   /**
    * Copy source[start, end) in, in place of what was there under the same name; `source` may not be a view into this
    * cache. False when it cannot be cached (no memory, larger than a slot): the caller then uses its own copy.

@@ -189,6 +189,8 @@ export interface Host {
   bootId(): string
   /** Ask the garbage collector to find shared memory that was dropped; a host may ignore it. */
   collectGarbage(): void
+  /** Values of several callers share this memory: transferring it to another thread shall fail, not take it from all of them. */
+  forbidTransfer(buffer: ArrayBuffer): void
   /** How near the machine, or the group this process is in, is to having no memory left. Cheap to ask. */
   pressure(): PressureReading
   /** A number from 0 up to 1, evenly spread. */

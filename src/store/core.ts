@@ -14,6 +14,7 @@ import type { Lease } from '../memory/budget.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import type { CachedBlocks } from '../table/block/block-source.ts'
 import type { TableReader } from '../table/table-reader.ts'
+import { DeadRange } from './dead-range.ts'
 import type { Engine } from './engine.ts'
 import type { MemtableSlot } from './memtables.ts'
 import type { Settings } from './options.ts'
@@ -96,6 +97,8 @@ export class Core {
   transactionJobs = 0
   /** Transactions that are being committed want to know of every write. */
   readonly watchers = new Set<WriteWatcher>()
+  /** What scans need not walk through again. */
+  readonly dead = new DeadRange(this)
   /** Set once: no write is taken any more. */
   readOnlyReason: Error | undefined
   lastBackgroundError: Error | undefined

@@ -100,6 +100,11 @@ export interface LargeValue {
 
 export interface Transcoder {
   readonly name: string
+  /**
+   * How packed rows are decoded: many at once, or one by one with `decode`. Undefined: not from packed rows, because the code is
+   * the user's own, and may read the store.
+   */
+  readonly packed?: 'buffer' | 'text' | 'each'
   /** Leave the bytes in the scratch. Throws INVALID_ARGUMENT for a value this encoding cannot take. */
   encode(value: unknown, scratch: Scratch): void
   /** A value that shares nothing with `bytes`. */
@@ -110,6 +115,7 @@ export interface Transcoder {
 
 const utf8: Transcoder = {
   name: 'utf8',
+  packed: 'text',
   encode(value, scratch) {
     if (typeof value === 'string') scratch.text(value)
     else if (value instanceof Uint8Array) scratch.use(value)
@@ -122,6 +128,7 @@ const utf8: Transcoder = {
 
 const view: Transcoder = {
   name: 'view',
+  packed: 'each',
   encode(value, scratch) { bytesOnly(value, scratch, 'view') },
   decode(bytes, start, end) { return bytes.slice(start, end) },
   decodeLarge(value) { return value.bytes() },
@@ -129,6 +136,7 @@ const view: Transcoder = {
 
 const buffer: Transcoder = {
   name: 'buffer',
+  packed: 'buffer',
   encode(value, scratch) { bytesOnly(value, scratch, 'buffer') },
   decode(bytes, start, end) { return copied(bytes, start, end) },
   decodeLarge(value) { return bufferOf(value) },
@@ -136,6 +144,7 @@ const buffer: Transcoder = {
 
 const json: Transcoder = {
   name: 'json',
+  packed: 'each',
   encode(value, scratch) {
     scratch.busy = true
     let text: string | undefined

@@ -21,6 +21,10 @@ import type { ByteRange } from './range.ts'
 import { readError } from './io-error.ts'
 import { isEmptyRange } from './range.ts'
 import { decodeValue, valueLength } from './reader.ts'
+import { FILL_DONE, FILL_STOPPED, PackedScan } from './packed-scan.ts'
+import type { RowShape } from './packed-scan.ts'
+import type { ScanKernel } from '../base/kernels/scan-kernel.ts'
+import { takeRows } from './rows.ts'
 import { Scan } from './scan.ts'
 import type { EntryScan } from './scan.ts'
 import type { Snapshot } from './snapshots.ts'
@@ -50,8 +54,11 @@ export interface ScanOverlay {
 }
 
 /** Of a chunk: entries at first and at most, bytes of keys and values, and what the entries take when decoded. */
-const FIRST_ENTRIES = 8
+const FIRST_ENTRIES = 16
 const CHUNK_ENTRIES = 256
+const GROWTH = 4
+/** An iterator with such a limit reads all of it at once. */
+const SHORT_LIMIT = 256
 const CHUNK_BYTES = 64 * 1024
 const CHUNK_LEASE_BYTES = 128 * 1024
 /** Parts of the budget: for what all iterators together read ahead, and for the scans they keep between two calls. */
@@ -60,6 +67,9 @@ const SCANS_SHARE = 1 / 2
 /** Measured: an iterator with its snapshot and plan; a key that it holds, beside its length. */
 const ITERATOR_BYTES = 1024
 const KEY_OBJECT_BYTES = 224
+/** Packed scans that were of little use make the next try wait for so many chunks, at most. */
+const MOST_PATIENCE = 64
+const FEW_ROWS = 16
 /** What `take` of a walk says. */
 const REFUSE = 0
 const LAST = 1
@@ -73,6 +83,12 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   readonly #plan: IteratorPlan
   readonly #snapshot: Snapshot
   #scan: EntryScan | undefined
+  /** In its place, where many entries can be had at once. */
+  #packed: PackedScan | undefined
+  readonly #row: RowShape | undefined
+  /** Chunks to go without it, and how many it will be the next time. */
+  #wait = 0
+  #patience = 1
   /** Writes the scan has seen: the memtable cursor does not survive a change. */
   #scanSeq = 0
   /** Where to go on; undefined: where the range begins. */
@@ -91,18 +107,23 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   #chunkPlaceIsNext = false
   #chunkLease: Lease | undefined
   #chunkEntries = FIRST_ENTRIES
+  /** What the entries read in this call take. */
+  #taken = 0
   /** What an entry took in the last chunk. */
   #entryBytes = 512
   /** In the allowance. */
   #objectBytes = 0
   #turnMs: number
+  readonly #from = (): Uint8Array | undefined => this.#startKey()
   /** Called when others need the memory: first for the scan, then for what was read ahead. */
   readonly #release = (): void => {
-    if (this.#scan === undefined) this.#dropChunk()
+    if (this.#scan === undefined && this.#packed === undefined) this.#dropChunk()
     else this.#closeScan()
     if (this.#chunkLease !== undefined) this.#core.engine.idleScans.add(this.#release)
   }
   readonly #closeScan = (): void => {
+    this.#packed?.close()
+    this.#packed = undefined
     if (this.#scan === undefined) return
     this.#scan.close()
     this.#scan = undefined
@@ -114,6 +135,8 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     this.#core = core
     this.#plan = plan
     this.#left = plan.limit
+    if (plan.limit <= SHORT_LIMIT) this.#chunkEntries = Math.max(1, plan.limit)
+    this.#row = rowShape(plan)
     this.#countObjects()
     this.#snapshot = core.snapshots.add(plan.snapshotSeq)
     this.#done = isEmptyRange(plan.range)
@@ -229,11 +252,10 @@ export class SpillwayIterator<T> implements AsyncDisposable {
 
   /** @internal Count what is left without decoding it. */
   countSync(most: number): number {
+    this.#check()
     this.#dropChunk()
     this.#catchUp()
-    let count = 0
-    this.#walk(() => ++count < most ? MORE : LAST)
-    return count
+    return this.#count(most)
   }
 
   /** @internal Where it stands, for splitting long work: true when nothing is left. */
@@ -264,7 +286,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       if (this.#chunk.length > 1) engine.idleScans.add(this.#release)
       else this.#endLease()
     }
-    this.#chunkEntries = Math.min(CHUNK_ENTRIES, this.#chunkEntries * 2)
+    this.#chunkEntries = Math.min(CHUNK_ENTRIES, this.#chunkEntries * GROWTH)
   }
 
   /** Bytes leased for the next chunk; 0: no room for more than an entry or two. */
@@ -284,20 +306,61 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     return 0
   }
 
-  /** Up to so many entries and bytes of keys and values, and no more than fit into `roomBytes` when decoded, but for the first. */
+  /**
+   * Up to so many entries and bytes of keys and values, and no more than fit into `roomBytes` when decoded, but for the first. After
+   * an error the iterator stands where it stood before.
+   */
   #read(entries: number, bytes: number, roomBytes: number): T[] {
+    this.#check()
     this.#catchUp()
+    const left = this.#left
+    const place = this.#place
+    const placeIsNext = this.#placeIsNext
+    let chunk: unknown[] = []
+    this.#taken = 0
+    try {
+      while (chunk.length < entries && !this.#done) {
+        if (this.#left <= 0) {
+          this.#finish()
+          break
+        }
+        const some = this.#readPacked(entries - chunk.length, roomBytes)
+        if (some === undefined) {
+          // As long as it may do better soon.
+          const few = this.#row === undefined || roomBytes !== Infinity ? Infinity : FEW_ROWS * this.#patience
+          this.#readOn(chunk, Math.min(entries, chunk.length + few), bytes, roomBytes)
+        } else if (chunk.length === 0) {
+          chunk = some
+        } else {
+          for (let i = 0; i < some.length; i++) chunk.push(some[i])
+        }
+        if (roomBytes !== Infinity && chunk.length > 0) break
+      }
+    } catch (error) {
+      this.#left = left
+      this.#place = place
+      this.#placeIsNext = placeIsNext
+      this.#done = false
+      this.#closeScan()
+      throw readError(error)
+    }
+    const taken = this.#taken
+    if (chunk.length > 0) this.#entryBytes = Math.ceil(taken / chunk.length)
+    if (chunk.length > 1 && roomBytes !== Infinity) this.#chunkLease!.resize(Math.min(taken, roomBytes))
+    return chunk as T[]
+  }
+
+  /** Entry by entry, until `chunk` has so many. */
+  #readOn(chunk: unknown[], entries: number, bytes: number, roomBytes: number): void {
     const { keys, values } = this.#plan
-    const chunk: unknown[] = []
     let read = 0
-    let taken = 0
     const core = this.#core
     this.#walk(scan => {
       const valueBytes = values === undefined ? 0 : valueLength(scan.kind, scan.value, scan.valueStart, scan.valueEnd)
       const decoded = ENTRY_BYTES + (keys === undefined ? 0 : decodedBytes(keys, scan.keyLength))
         + (values === undefined ? 0 : decodedBytes(values, valueBytes))
-      if (chunk.length > 0 && taken + decoded > roomBytes) return REFUSE
-      taken += decoded
+      if (chunk.length > 0 && this.#taken + decoded > roomBytes) return REFUSE
+      this.#taken += decoded
       read += scan.keyLength + valueBytes
       if (values === undefined) {
         chunk.push(keys!.decode(scan.key, 0, scan.keyLength))
@@ -308,9 +371,91 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       }
       return chunk.length < entries && read < bytes ? MORE : LAST
     })
-    if (chunk.length > 0) this.#entryBytes = Math.ceil(taken / chunk.length)
-    if (chunk.length > 1 && roomBytes !== Infinity) this.#chunkLease!.resize(Math.min(taken, roomBytes))
-    return chunk as T[]
+  }
+
+  /** The same, many at once; undefined: go entry by entry. */
+  #readPacked(entries: number, roomBytes: number): unknown[] | undefined {
+    const row = this.#row
+    if (row === undefined) return undefined
+    const { keys, values } = this.#plan
+    const result = this.#fill(Math.min(entries, this.#left), roomBytes, row)
+    if (result < 0) return undefined
+    const { kernel } = this.#packed!
+    // At once: the rows lie where blocks are loaded.
+    const some = takeRows(kernel, keys, values, this.#core.host)
+    this.#taken += kernel.takenBytes
+    this.#pass(result)
+    return some
+  }
+
+  /** Have the next rows in the kernel; -1: there are none that way. What was filled has to be passed then. */
+  #fill(rows: number, takenBytes: number, row: RowShape): number {
+    if (this.#wait > 0) {
+      this.#wait--
+      return -1
+    }
+    const packed = this.#placePacked()
+    if (packed === undefined) return this.#standBack(false)
+    const { kernel } = packed
+    const { end } = this.#plan.range
+    for (;;) {
+      const result = packed.fill(this.#from, end, row, rows, takenBytes)
+      if (kernel.rows > 0 || result === FILL_DONE) return result
+      if (result === FILL_STOPPED) return this.#standBack(false)
+      // All of them were under range tombstones.
+      this.#takePlace(kernel)
+    }
+  }
+
+  /** Behind what was filled. */
+  #pass(result: number): void {
+    const packed = this.#packed!
+    const { kernel } = packed
+    this.#left -= kernel.rows
+    if (result === FILL_DONE || this.#left <= 0) {
+      this.#finish()
+      return
+    }
+    this.#takePlace(kernel)
+    if (result === FILL_STOPPED) {
+      this.#standBack(kernel.rows >= FEW_ROWS)
+      return
+    }
+    this.#countObjects()
+    const { budget, idleScans } = this.#core.engine
+    if (packed.heldBytes * (idleScans.size + 1) > budget.totalBytes * SCANS_SHARE) this.#closeScan()
+    else idleScans.add(this.#release)
+  }
+
+  #takePlace(kernel: ScanKernel): void {
+    const seen = kernel.seenKey()
+    if (seen === undefined) return
+    this.#place = seen
+    this.#placeIsNext = false
+  }
+
+  /** Go entry by entry for a while, the longer the more often it was in vain. */
+  #standBack(wasOfUse: boolean): -1 {
+    this.#closeScan()
+    this.#patience = wasOfUse ? 1 : Math.min(MOST_PATIENCE, 2 * this.#patience)
+    this.#wait = this.#patience
+    return -1
+  }
+
+  #placePacked(): PackedScan | undefined {
+    const core = this.#core
+    core.engine.idleScans.delete(this.#release)
+    let packed = this.#packed
+    if (packed !== undefined && packed.shape === core.shape) {
+      if (this.#scanSeq === -1) packed.seek(this.#startKey())
+      this.#scanSeq = 0
+      return packed
+    }
+    this.#closeScan()
+    packed = this.#packed = PackedScan.open(core, this.#plan.snapshotSeq)
+    packed?.seek(this.#startKey())
+    this.#scanSeq = 0
+    return packed
   }
 
   /** Forget what was read ahead; what of it was not yielded is read again. */
@@ -339,9 +484,26 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   #catchUp(): void {
     const skip = this.#skip
     if (skip === 0) return
-    let left = skip
-    this.#walk(() => --left > 0 ? MORE : LAST)
+    this.#count(skip)
     this.#skip = 0
+  }
+
+  /** Past up to so many entries; returns past how many. */
+  #count(most: number): number {
+    const plan = this.#plan
+    let count = 0
+    while (count < most && !this.#done) {
+      const rows = Math.min(most - count, this.#left)
+      const result = isPackable(plan) && rows > 0 ? this.#fill(rows, Infinity, NO_COLUMNS) : -1
+      if (result < 0) {
+        const last = isPackable(plan) ? Math.min(most, count + FEW_ROWS * this.#patience) : most
+        this.#walk(() => ++count < last ? MORE : LAST)
+      } else {
+        count += this.#packed!.kernel.rows
+        this.#pass(result)
+      }
+    }
+    return count
   }
 
   /**
@@ -370,6 +532,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   }
 
   #walkOn(take: (scan: EntryScan) => number): void {
+    if (this.#packed !== undefined) this.#closeScan()
     const scan = this.#placeScan()
     const { range, reverse } = this.#plan
     const bound = reverse ? range.start : range.end
@@ -460,6 +623,35 @@ export class SpillwayIterator<T> implements AsyncDisposable {
 
 /** An array for key and value, and its place in the chunk. */
 const ENTRY_BYTES = 64
+
+const NO_COLUMNS: RowShape = { withKeys: false, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
+
+/** Backward and under what a transaction has written it goes entry by entry. */
+function isPackable({ reverse, overlay }: IteratorPlan): boolean {
+  return !reverse && overlay === undefined
+}
+
+/** What packed rows are to have; undefined: this plan goes entry by entry. */
+function rowShape(plan: IteratorPlan): RowShape | undefined {
+  const { keys, values } = plan
+  if (!isPackable(plan) || keys !== undefined && keys.packed === undefined || values !== undefined && values.packed === undefined) return undefined
+  const [keyBytes, keyEighths] = packedCost(keys)
+  const [valueBytes, valueEighths] = packedCost(values)
+  return {
+    withKeys: keys !== undefined, withValues: values !== undefined, costBytes: ENTRY_BYTES + keyBytes + valueBytes, keyEighths, valueEighths,
+  }
+}
+
+/** As `decodedBytes`, of what comes from packed rows: so much, and so many eighths for each byte. */
+function packedCost(transcoder: Transcoder | undefined): readonly [number, number] {
+  if (transcoder === undefined) return [0, 0]
+  switch (transcoder.name) {
+    case 'utf8': return [48, 16]
+    case 'view':
+    case 'buffer': return [224, 9]
+    default: return [64, 64]
+  }
+}
 
 /** Most that a decoded key or value takes, by its encoding; measured (of JSON and users' codecs: usually the most). */
 function decodedBytes({ name }: Transcoder, bytes: number): number {

@@ -155,6 +155,7 @@ export interface KernelExports {
   buildHeap(state: number, size: number): void
   settleTop(state: number, isOver: boolean): void
   merge(state: number): number
+  scan(state: number): number
 }
 
 let compiled: object | undefined

@@ -1,5 +1,6 @@
 /** The real host: this machine's files, clocks, threads and locks. */
 import { join } from 'node:path'
+import { markAsUntransferable } from 'node:worker_threads'
 import { collectGarbage } from './garbage.ts'
 import { nodePressure } from './pressure.ts'
 import type { Host } from '../host.ts'
@@ -22,6 +23,7 @@ export function nodeHost(): Host {
     removeTree,
     bootId,
     collectGarbage,
+    forbidTransfer: markAsUntransferable,
     pressure: () => nodePressure.read(),
     random: Math.random,
     memoryLimitBytes,

@@ -8,6 +8,7 @@
  *    returns.
  */
 import { posix } from 'node:path'
+import { markAsUntransferable } from 'node:worker_threads'
 import type { Disposer, Host, HostLock, HostProcess, JobRunner, LockHolder, RunnerOptions } from '../host.ts'
 import { InlineRunner } from '../inline-runner.ts'
 import type { Slice } from '../inline-runner.ts'
@@ -87,6 +88,8 @@ export class SimHost implements Host {
 
   /** Nothing here waits for it. */
   collectGarbage(): void {}
+
+  forbidTransfer(buffer: ArrayBuffer): void { markAsUntransferable(buffer) }
 
   random(): number { return this.#dice.next32() / 2 ** 32 }
 

@@ -46,6 +46,8 @@ export class CachedBlocks implements BlockSource {
   gets = 0
   defers = false
   missed: MissedBlock | undefined
+  /** The most that a load has used of a region of the kernels since this was set. */
+  regionUse = 0
   readonly #cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
   readonly #loader: StoredBlockReader
@@ -68,6 +70,7 @@ export class CachedBlocks implements BlockSource {
       if (this.#levels === undefined) loader.load(table, offset, storedBytes)
       else this.#loadThrough(this.#levels, table, offset, storedBytes)
       const memory = loader.kernels.memory
+      this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
       if (!cache.insert(table.id, offset, memory, loader.start, loader.end)) {
         this.bytes = memory
         this.start = loader.start
@@ -98,6 +101,18 @@ export class CachedBlocks implements BlockSource {
     const isCached = cache.insert(table.id, offset, memory, loader.start, loader.end)
     this.#levels?.readBeside(table.id, offset, memory, loader.kernels.a, loader.kernels.a + storedBytes, loader.end - loader.start)
     return isCached
+  }
+
+  /** The same for a block that this reader had before: going on with it makes it no warmer. */
+  loadAgain(table: TableReader, offset: number, storedBytes: number): void {
+    const cache = this.#cache
+    if (!cache.findAgain(table.id, offset)) {
+      this.load(table, offset, storedBytes)
+      return
+    }
+    this.bytes = cache.bytes
+    this.start = cache.start
+    this.end = cache.end
   }
 
   /** From the second level if it is there, else from the file. */

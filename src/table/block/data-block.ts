@@ -59,6 +59,9 @@ export class DataBlock {
     this.valuesAt = this.suffixesAt + (wide ? readU32(bytes, this.#valueEndsAt - 4) : readU16(bytes, this.#valueEndsAt - 2))
   }
 
+  /** Where the common prefix is, from the start of a block. */
+  static readonly PREFIX_AT: number = DATA_HEADER_BYTES
+
   /** Longest key of the block that starts at `start`. */
   static longestKey(bytes: Uint8Array, start: number): number {
     return readU32(bytes, start + 8) + readU32(bytes, start + 12)

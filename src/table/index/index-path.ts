@@ -3,10 +3,11 @@
  *
  * Invariants
  * 1. Of every level above the partitions only (node, child number) is kept; nodes are loaded again when a step leaves
- *    a partition, once in about a hundred blocks. Of the partition, only its handles are kept.
+ *    a partition, once in about a hundred blocks. Of the partition only its handles are kept, or those of the next few blocks.
  * 2. Data blocks are visited in file order (backwards: in reverse), so a damaged index cannot lead in circles.
  *
- * Cost: 1 KiB for the handles of a partition, and 16 bytes a level.
+ * Cost: 1 KiB for the handles of a partition, and 16 bytes a level. With few handles all is in the heap of V8: typed arrays above 64 bytes
+ * are allocated outside of it, which takes as long as a seek.
  */
 import { EMPTY } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
@@ -19,6 +20,8 @@ import { handleAt, nodeCount, nodeLevel, searchIndexNode } from './index-node.ts
 const FIRST = 0
 const LAST = 1
 const SEARCH = 2
+/** Of data blocks, where the partition is in the cache whenever it is needed again; see `IndexPath`. */
+export const FEW_HANDLES = 8
 /** Of a data block: offset and stored size. */
 const HANDLE_BYTES = 8
 
@@ -32,13 +35,17 @@ export class IndexPath {
   readonly #sizes: Uint32Array
   readonly #children: Uint32Array
   readonly #counts: Uint32Array
-  /** Offset and stored size of each data block of the partition. */
-  readonly #handles = new Uint8Array(MAX_PARTITION_BLOCKS * HANDLE_BYTES)
+  /** Offset and stored size of the partition's children from #heldFrom to before #heldTo. */
+  readonly #held: Uint8Array
+  #heldFrom = 0
+  #heldTo = 0
   /** The node in hand, valid until the next load. */
   #bytes: Uint8Array
   #start = 0
 
-  constructor(table: TableReader) {
+  /** `handles`: how many of a partition are kept. So many steps load nothing of the index. */
+  constructor(table: TableReader, handles = MAX_PARTITION_BLOCKS) {
+    this.#held = new Uint8Array(HANDLE_BYTES * handles)
     const levels = table.rootLevel + 1
     this.#table = table
     this.#offsets = new Uint32Array(levels)
@@ -90,6 +97,11 @@ export class IndexPath {
   /** The child of `level` was changed: go down from there. */
   #step(source: BlockSource, level: number, how: number): void {
     if (level === 0) {
+      const child = this.#children[0]!
+      if (child < this.#heldFrom || child >= this.#heldTo) {
+        this.#loadNode(source, 0)
+        this.#hold(how)
+      }
       this.#takeBlock()
       return
     }
@@ -116,10 +128,26 @@ export class IndexPath {
       this.#enterChild(level)
       level--
     }
-    const from = handleAt(this.#bytes, this.#start, 0)
-    this.#handles.set(this.#bytes.subarray(from, from + this.#counts[0]! * HANDLE_BYTES))
+    this.#hold(how)
     this.#takeBlock()
     return true
+  }
+
+  /** Keep handles of the partition in hand, from the current child on, or up to it. */
+  #hold(how: number): void {
+    const child = this.#children[0]!
+    const held = this.#held
+    const most = held.length / HANDLE_BYTES
+    const count = this.#counts[0]!
+    const from = count <= most ? 0 : how === LAST ? Math.max(0, child + 1 - most) : child
+    const to = Math.min(count, from + most)
+    const bytes = this.#bytes
+    const at = handleAt(bytes, this.#start, from)
+    const length = (to - from) * HANDLE_BYTES
+    if (length > FEW_HANDLES * HANDLE_BYTES) held.set(bytes.subarray(at, at + length))
+    else for (let i = 0; i < length; i++) held[i] = bytes[at + i]!
+    this.#heldFrom = from
+    this.#heldTo = to
   }
 
   /** Note the handle of the chosen child of the node in hand. */
@@ -145,9 +173,9 @@ export class IndexPath {
   }
 
   #takeBlock(): void {
-    const at = this.#children[0]! * HANDLE_BYTES
-    this.blockOffset = readU32(this.#handles, at)
-    this.blockBytes = readU32(this.#handles, at + 4)
+    const at = (this.#children[0]! - this.#heldFrom) * HANDLE_BYTES
+    this.blockOffset = readU32(this.#held, at)
+    this.blockBytes = readU32(this.#held, at + 4)
   }
 
   #corrupt(offset: number, what: string): CorruptionError {

@@ -7,6 +7,7 @@ export { isSoundBlock } from './block-check'
 export { fillFilter } from './filter'
 export { openBlock, openRecords } from './input'
 export { buildHeap, merge, settleTop } from './merge'
+export { scan } from './scan'
 
 /** End of the static data: the build fails when it would reach into RESULT. */
 export function staticEnd(): usize {

@@ -34,7 +34,7 @@ function isBefore(a: usize, b: usize): bool {
   return order != 0 ? order < 0 : load<f64>(a, I_SEQ) > load<f64>(b, I_SEQ)
 }
 
-function siftDown(heap: usize, size: u32, at: u32): void {
+export function siftDown(heap: usize, size: u32, at: u32): void {
   const moving = load<usize>(heap + (at << 2))
   while (true) {
     let child: u32 = 2 * at + 1

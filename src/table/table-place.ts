@@ -1,0 +1,71 @@
+/**
+ * A place in a table, of which no memory is kept but the way through its index: the block is loaded again when it is needed.
+ *
+ * Invariants
+ * 1. `blockOffset` and `position` name an entry, from a true return of a move until the next move.
+ * 2. A move leaves the block in the source.
+ *
+ * Cost: what `IndexPath` keeps, some 600 bytes.
+ */
+import { CorruptionError } from '../base/errors.ts'
+import type { BlockSource, CachedBlocks } from './block/block-source.ts'
+import { DataBlock } from './block/data-block.ts'
+import { BLOCK_DATA } from './format.ts'
+import { FEW_HANDLES, IndexPath } from './index/index-path.ts'
+import type { TableReader } from './table-reader.ts'
+
+/** One at a time is looked at. */
+const block = new DataBlock()
+
+export class TablePlace {
+  readonly table: TableReader
+  /** Number of the entry in its block. */
+  position = 0
+  readonly #path: IndexPath
+
+  constructor(table: TableReader) {
+    this.table = table
+    this.#path = new IndexPath(table, FEW_HANDLES)
+  }
+
+  first(source: BlockSource): boolean {
+    this.position = 0
+    if (!this.#path.first(source)) return false
+    this.#load(source)
+    return true
+  }
+
+  /** To the first entry whose key is >= the given one. */
+  seek(source: BlockSource, key: Uint8Array, start: number, end: number): boolean {
+    if (!this.#path.seek(source, key, start, end)) return false
+    this.#load(source)
+    block.open(source.bytes, source.start)
+    this.position = block.lowerBound(key, start, end)
+    return this.position < block.count || this.nextBlock(source)
+  }
+
+  /** To the first entry of the next block. */
+  nextBlock(source: BlockSource): boolean {
+    this.position = 0
+    if (!this.#path.next(source)) return false
+    this.#load(source)
+    return true
+  }
+
+  /** Have its block in the source once more. */
+  loadAgain(source: CachedBlocks): void {
+    source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)
+    this.#check(source)
+  }
+
+  #load(source: BlockSource): void {
+    source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
+    this.#check(source)
+  }
+
+  #check(source: BlockSource): void {
+    if (source.bytes[source.start] !== BLOCK_DATA) {
+      throw new CorruptionError(this.table.file.path, this.#path.blockOffset, 'no data block where the index says')
+    }
+  }
+}
