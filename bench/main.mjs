@@ -93,7 +93,7 @@ async function measureAll() {
       // Whoever came first comes last in the next round.
       for (let turn = 0; turn < all.length; turn++) {
         const store = all[(turn + round - 1) % all.length]
-        for (const line of await linesOf(group, store, rocksdb, kept)) note(raw, { round, store, ...line, budgetMiB })
+        for (const line of await linesOf(group, store, rocksdb, kept)) note(raw, { round, store, ...line, budgetMiB: group.budgetMiB ?? budgetMiB })
       }
     }
   }
@@ -104,7 +104,7 @@ async function measureAll() {
 async function linesOf(group, store, rocksdb, kept) {
   try {
     if (store === ROCKSDB) return await rocksdbLines(group, rocksdb.program)
-    return await runGroup(group, store, { node: options.node, parent: directory, budgetBytes: budgetMiB * MIB, kept })
+    return await runGroup(group, store, { node: options.node, parent: directory, budgetBytes: (group.budgetMiB ?? budgetMiB) * MIB, kept })
   } catch (error) {
     console.log(`${group.name} with ${store} did not end: ${error.message}`)
     process.exitCode = 1

@@ -1,5 +1,6 @@
 // What is measured: groups of workloads, each group in a process of its own, and the ratio to the best Node peer that we aim at.
 //
+// A group may have a `budgetMiB` of its own: what is to be in memory needs more than what is said for all.
 // A workload: `rows` (of the store, or to write), `valueBytes`, `limitSeconds` (what is not done by then is not done; the rate is that
 // until then), and what its program under workloads/ takes. `target`: ours / best peer; `most...`: what ours may be at most.
 
@@ -11,6 +12,8 @@ export const ROCKSDB = 'rocksdb-cpp'
 const SMALL = 100
 const LARGE = 1024
 const CAP_BYTES = 256 * MIB
+/** More than a million rows of 100 B take. */
+const IN_MEMORY_MIB = 256
 
 /** `rows`: what stands for a million. `scale`: of all counts, and of times when below 1. */
 export function groupsOf({ rows: million, scale }) {
@@ -46,7 +49,7 @@ export function groupsOf({ rows: million, scale }) {
     durable('durable-1', 1, 1.2),
     durable('durable-16', 16, 3),
     {
-      name: 'loaded', program: 'loaded', workloads: [
+      name: 'loaded', program: 'loaded', budgetMiB: IN_MEMORY_MIB, workloads: [
         get('get-hot-sync', { target: 2 }),
         get('get-hot-await', { isAwaited: true, target: 1.5 }),
         get('get-missing-sync', { isMissing: true, target: 2 }),
@@ -58,6 +61,17 @@ export function groupsOf({ rows: million, scale }) {
         },
         // Those that only read come first, and E, which the others would leave with more rows, last.
         ycsb('c'), ycsb('b'), ycsb('a'), ycsb('f'), ycsb('d'), ycsb('e'),
+      ],
+    },
+    {
+      // The same with less memory than data: blocks come from the page cache of the system.
+      name: 'loaded-small', program: 'loaded', mostRounds: 1, workloads: [
+        get('get-hot-sync-small', {}),
+        get('get-missing-sync-small', { isMissing: true }),
+        { name: 'scan-full-small', kind: 'scans', rows, valueBytes: SMALL, limitSeconds: seconds(20) },
+        { name: 'scan-100-small', kind: 'scans', rows, valueBytes: SMALL, scanRows: 100, count: Math.round(20_000 * scale), limitSeconds: seconds(8) },
+        { ...ycsb('c'), name: 'ycsb-c-small', target: undefined }, { ...ycsb('b'), name: 'ycsb-b-small', target: undefined },
+        { ...ycsb('a'), name: 'ycsb-a-small', target: undefined },
       ],
     },
     {

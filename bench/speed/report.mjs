@@ -36,7 +36,7 @@ export function section(about, plan, results) {
     '### Thousand operations (rows, entries) a second', '',
     table(
       ['workload', ...node, 'ours / best peer', 'target', ...(hasRocksdb ? [ROCKSDB, 'ours / RocksDB'] : [])],
-      shown.map(workload => rateRow(workload, results.get(workload.name), node, peers, hasRocksdb)),
+      shown.map(workload => rateRow(about, workload, results.get(workload.name), node, peers, hasRocksdb)),
     ), '',
     '### Latency: p99.9 in microseconds / worst in milliseconds', '',
     table(
@@ -55,10 +55,15 @@ export function section(about, plan, results) {
   ].join('\n')
 }
 
-function rateRow(workload, stores, node, peers, hasRocksdb) {
+function nameOf({ name }, stores, about) {
+  const { budgetMiB } = [...stores.values()].find(({ budgetMiB }) => budgetMiB !== undefined) ?? {}
+  return budgetMiB === undefined || budgetMiB === about.budgetMiB ? name : `${name} (${budgetMiB} MiB)`
+}
+
+function rateRow(about, workload, stores, node, peers, hasRocksdb) {
   const { ratio, rocksdbRatio, verdicts } = compare(stores, peers, workload)
   return [
-    workload.name, ...cells(node, stores, thousands), times(ratio),
+    nameOf(workload, stores, about), ...cells(node, stores, thousands), times(ratio),
     verdicts.map(({ text, isMet }) => `${text} ${isMet ? '✅' : '❌'}`).join(', '),
     ...(hasRocksdb ? [...cells([ROCKSDB], stores, thousands), times(rocksdbRatio)] : []),
   ]
@@ -120,7 +125,7 @@ function notes(shown, results, node) {
 
 function describe(about, node) {
   const versions = [...node, ROCKSDB].filter(store => about.versions[store] !== undefined).map(store => `${store} ${about.versions[store]}`).join(', ')
-  return `${versions}. Budget ${about.budgetMiB} MiB each; ${about.rows} rows stand for "1 M"; medians of ${about.rounds} rounds, `
+  return `${versions}. Budget ${about.budgetMiB} MiB each where none is said; ${about.rows} rows stand for "1 M"; medians of ${about.rounds} rounds, `
     + `long workloads once. ${about.cores} x ${about.cpu}, ${about.ramMiB} MiB of RAM, ${about.kernel}`
     + `${about.fileSystem === undefined ? '' : `, ${about.fileSystem}`}; ${about.date}.`
 }
