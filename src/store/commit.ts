@@ -60,7 +60,10 @@ export class Committer implements PendingGroup {
     this.#values = new LargeValues(core)
     this.#acknowledgements = new Acknowledgements(core.host.clock, core.host.scheduler)
     this.exchange = new MemtableExchange(core, background, this.#logs, this.stalls, this)
-    background.onFlushed = floor => this.#logs.drop(floor)
+    background.onFlushed = floor => {
+      this.stalls.pace.end(core.host.clock.nowMs())
+      this.#logs.drop(floor)
+    }
   }
 
   get hasPending(): boolean { return this.#group !== undefined }

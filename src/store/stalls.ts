@@ -10,6 +10,7 @@ import { stallVerdict } from '../compaction/stall.ts'
 import type { StallVerdict } from '../compaction/stall.ts'
 import type { Core } from './core.ts'
 import { tellStall } from './events.ts'
+import { FlushPace } from './flush-pace.ts'
 import type { StallCause, StallReport } from './types.ts'
 
 /** The delay of a verdict is for so many bytes; smaller writes owe their share of it. */
@@ -30,6 +31,10 @@ export class Stalls {
   #cause: StallCause = 'memory'
   #owedMs = 0
   #owedFor: StallCause = 'runs'
+  /** How far writers are ahead of the flush. */
+  #leadMs = 0
+  /** Told by who begins and ends flushes. */
+  readonly pace = new FlushPace()
   /** Delays that go on, since when, and for what. */
   #delays = 0
   #delayedMs = 0
@@ -45,7 +50,7 @@ export class Stalls {
   /** True when the tree is so far behind that no further run may be added before a merge has ended. */
   get stop(): boolean { return this.#verdict().stop }
   /** True when writers owe a delay that a timer can measure. */
-  get owes(): boolean { return this.#owedMs >= 1 }
+  get owes(): boolean { return this.#owedMs >= 1 || this.#leadMs >= 1 }
 
   /** Writers wait for `cause` from now on. What they waited for before, if it was something else, has ended. */
   begin(cause: StallCause): void {
@@ -71,15 +76,22 @@ export class Stalls {
     if (cause !== undefined) this.#owedFor = cause
     if (delayMs > 0) this.#owedMs += delayMs * bytes / QUANTUM_BYTES
     else this.#owedMs = 0
+    const { sealed, active, engine, host } = this.#core
+    // Where a flush has no thread of its own, writers help it along instead.
+    this.#leadMs = sealed.length === 0 || active.isPlaceholder || engine.runner.mode !== 'worker' ? 0
+      : this.pace.leadMs(active.memtable.usedBytes / active.memtable.capacityBytes, host.clock.nowMs())
   }
 
   /** What is owed, to be waited for now. */
   takeOwed(): number {
     const { plan, directory } = this.#core
-    const delayMs = Math.min(this.#owedMs, 10 * plan.stall.maxDelayMs)
+    // Both go on while writers wait: the longer of the two is for both.
+    const leadMs = Math.min(this.#leadMs, plan.stall.maxDelayMs)
+    const cause = leadMs > this.#owedMs ? 'flush' : this.#owedFor
+    const delayMs = Math.max(leadMs, Math.min(this.#owedMs, 10 * plan.stall.maxDelayMs))
     this.#owedMs = 0
-    this.#count(this.#owedFor, delayMs)
-    const cause = this.#owedFor
+    this.#leadMs = 0
+    this.#count(cause, delayMs)
     tellStall({ directory, phase: 'begin', cause, durationMs: delayMs })
     if (this.#delays++ === 0) this.#delayedMs = this.#core.host.clock.nowMs()
     this.#delayedFor = cause
