@@ -11,8 +11,8 @@
  * Cost: a look at the clock for each group of writes while a flush runs. Account: none.
  */
 
-/** What is expected of the first flush. */
-const FIRST_MS_PER_BYTE: number = 1 / (96 * 1024)
+/** What is expected of the first flush, which has a thread to start and code to compile. */
+const FIRST_MS_PER_BYTE: number = 1 / (32 * 1024)
 /** Share of the latest flush in what is expected of the next: more when it was slower. */
 const SLOWER_SHARE = 0.5
 const FASTER_SHARE = 0.2

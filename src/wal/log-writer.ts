@@ -22,8 +22,9 @@ import {
   SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64, writeU32, writeU64,
 } from './frame.ts'
 
-/** So far ahead a segment is filled with zeros when it is synced repeatedly. */
-const AHEAD_BYTES = 256 * 1024
+/** So far ahead a segment is filled with zeros when it is synced repeatedly: as far as it is long, within these bounds. */
+const LEAST_AHEAD_BYTES = 256 * 1024
+const MOST_AHEAD_BYTES = 1024 * 1024
 /** If more than this was written since the last sync, the sync itself costs more than allocating does. */
 const MOST_SYNCED_BYTES = 16 * 1024
 const ZEROS = new Uint8Array(16 * 1024)
@@ -252,8 +253,9 @@ export class LogWriter {
     const start = this.#writtenBytes
     if (!this.#fillsAhead || this.#syncedBytes === 0 || this.#filledBytes >= start || this.#hasTail) return
     if (start - this.#syncedBytes > MOST_SYNCED_BYTES) return
+    const end = start + Math.min(MOST_AHEAD_BYTES, Math.max(LEAST_AHEAD_BYTES, start))
     try {
-      for (let at = start; at < start + AHEAD_BYTES; at += ZEROS.length) {
+      for (let at = start; at < end; at += ZEROS.length) {
         this.file.writeSync(ZEROS, 0, ZEROS.length, at)
         this.#filledBytes = at + ZEROS.length
       }
