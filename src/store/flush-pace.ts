@@ -13,9 +13,10 @@
 
 /** What is expected of the first flush, which has a thread to start and code to compile. */
 const FIRST_MS_PER_BYTE: number = 1 / (32 * 1024)
-/** Share of the latest flush in what is expected of the next: more when it was slower. */
-const SLOWER_SHARE = 0.5
-const FASTER_SHARE = 0.2
+/** Share of the latest flush in the average of them. */
+const LATEST_SHARE = 0.3
+/** Less than the average is expected: a flush that ends early has delayed writers for nothing, one that ends late has them wait a little. */
+const EXPECTED_SHARE = 0.85
 const OVERRUN = 1.25
 
 export class FlushPace {
@@ -33,7 +34,7 @@ export class FlushPace {
   end(nowMs: number): void {
     if (this.#bytes === 0) return
     const msPerByte = (nowMs - this.#sinceMs) / this.#bytes
-    this.#msPerByte += (msPerByte - this.#msPerByte) * (msPerByte > this.#msPerByte ? SLOWER_SHARE : FASTER_SHARE)
+    this.#msPerByte += (msPerByte - this.#msPerByte) * LATEST_SHARE
     this.#bytes = 0
   }
 
@@ -41,7 +42,7 @@ export class FlushPace {
   leadMs(usedShare: number, nowMs: number): number {
     if (this.#bytes === 0 || usedShare <= 0.5) return 0
     const elapsedMs = nowMs - this.#sinceMs
-    const expectedMs = Math.max(this.#bytes * this.#msPerByte, OVERRUN * elapsedMs)
+    const expectedMs = Math.max(EXPECTED_SHARE * this.#bytes * this.#msPerByte, OVERRUN * elapsedMs)
     return Math.max(0, (2 * usedShare - 1) * expectedMs - elapsedMs)
   }
 }
