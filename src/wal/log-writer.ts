@@ -27,6 +27,7 @@ const LEAST_AHEAD_BYTES = 256 * 1024
 const MOST_AHEAD_BYTES = 1024 * 1024
 /** If more than this was written since the last sync, the sync itself costs more than allocating does. */
 const MOST_SYNCED_BYTES = 16 * 1024
+/** Never written to, so the system backs it with its one page of zeros; counted with JavaScript's objects. */
 const ZEROS = new Uint8Array(16 * 1024)
 
 /** A place in the pending group to go back to. */
