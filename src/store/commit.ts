@@ -106,7 +106,7 @@ export class Committer implements PendingGroup {
     if (!this.#isFlushPrepared) this.#prepareFlush()
     const { written, synced } = group
     if (written === undefined && synced === undefined) return undefined
-    const delayMs = this.stalls.owes ? this.stalls.takeOwed() : 0
+    const delayMs = this.stalls.takeDelay()
     if (synced !== undefined) this.#sync.add({ resolve: () => this.#acknowledgements.add(synced.resolve, delayMs), reject: synced.reject })
     if (written !== undefined) this.#acknowledgements.add(written.resolve, delayMs)
     return undefined

@@ -4,6 +4,8 @@
  * Without it a writer that is faster than the flush fills the memtable at full speed and then waits for all that is left of the
  * flush at once; with it the same time is spread over its writes.
  *
+ * For writers that await: a call that waits inside itself would not see the flush end.
+ *
  * Invariants
  * 1. No delay before half of the memtable is used, none without a flush, and none longer than the writer is ahead of the flush.
  * 2. A flush that takes longer than expected is expected to take a quarter more than it has taken so far.

@@ -31,8 +31,6 @@ export class Stalls {
   #cause: StallCause = 'memory'
   #owedMs = 0
   #owedFor: StallCause = 'runs'
-  /** How far writers are ahead of the flush. */
-  #leadMs = 0
   /** Told by who begins and ends flushes. */
   readonly pace = new FlushPace()
   /** Delays that go on, since when, and for what. */
@@ -50,7 +48,7 @@ export class Stalls {
   /** True when the tree is so far behind that no further run may be added before a merge has ended. */
   get stop(): boolean { return this.#verdict().stop }
   /** True when writers owe a delay that a timer can measure. */
-  get owes(): boolean { return this.#owedMs >= 1 || this.#leadMs >= 1 }
+  get owes(): boolean { return this.#owedMs >= 1 }
 
   /** Writers wait for `cause` from now on. What they waited for before, if it was something else, has ended. */
   begin(cause: StallCause): void {
@@ -76,21 +74,35 @@ export class Stalls {
     if (cause !== undefined) this.#owedFor = cause
     if (delayMs > 0) this.#owedMs += delayMs * bytes / QUANTUM_BYTES
     else this.#owedMs = 0
-    const { sealed, active, engine, host } = this.#core
-    // Where a flush has no thread of its own, writers help it along instead.
-    this.#leadMs = sealed.length === 0 || active.isPlaceholder || engine.runner.mode !== 'worker' ? 0
-      : this.pace.leadMs(active.memtable.usedBytes / active.memtable.capacityBytes, host.clock.nowMs())
   }
 
   /** What is owed, to be waited for now. */
   takeOwed(): number {
-    const { plan, directory } = this.#core
-    // Both go on while writers wait: the longer of the two is for both.
-    const leadMs = Math.min(this.#leadMs, plan.stall.maxDelayMs)
-    const cause = leadMs > this.#owedMs ? 'flush' : this.#owedFor
-    const delayMs = Math.max(leadMs, Math.min(this.#owedMs, 10 * plan.stall.maxDelayMs))
+    const delayMs = Math.min(this.#owedMs, 10 * this.#core.plan.stall.maxDelayMs)
     this.#owedMs = 0
-    this.#leadMs = 0
+    return this.#delay(this.#owedFor, delayMs)
+  }
+
+  /**
+   * For how long the acknowledgement of a group is held back: what is owed, or by how much its writers are ahead of the flush, if that
+   * is more. Not for a call that waits inside itself, since the event loop has to turn for a flush to be seen to end.
+   */
+  takeDelay(): number {
+    const leadMs = this.#leadMs
+    if (leadMs < 1 || leadMs <= this.#owedMs) return this.owes ? this.takeOwed() : 0
+    this.#owedMs = 0
+    return this.#delay('flush', Math.min(leadMs, this.#core.plan.stall.maxDelayMs))
+  }
+
+  get #leadMs(): number {
+    const { sealed, active, engine, host } = this.#core
+    // Where a flush has no thread of its own, writers help it along instead.
+    if (sealed.length === 0 || active.isPlaceholder || engine.runner.mode !== 'worker') return 0
+    return this.pace.leadMs(active.memtable.usedBytes / active.memtable.capacityBytes, host.clock.nowMs())
+  }
+
+  #delay(cause: StallCause, delayMs: number): number {
+    const { directory } = this.#core
     this.#count(cause, delayMs)
     tellStall({ directory, phase: 'begin', cause, durationMs: delayMs })
     if (this.#delays++ === 0) this.#delayedMs = this.#core.host.clock.nowMs()
