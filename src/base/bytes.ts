@@ -26,7 +26,9 @@ const SHORT_BYTES = 48
 /** Copy a short range by hand, a long one with `set`. The ranges may not overlap. */
 export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   if (end - start > SHORT_BYTES) {
-    to.set(from.subarray(start, end), at)
+    // The view is what costs, twice as much of a Buffer: a whole array needs none.
+    if (start === 0 && end === from.length) to.set(from, at)
+    else to.set(from.subarray(start, end), at)
     return
   }
   for (; start + 4 <= end; start += 4, at += 4) {

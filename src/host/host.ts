@@ -137,6 +137,8 @@ export interface JobRunner {
   pump(block: boolean): boolean
   /** Inline: make up to so many steps of jobs now, so that they keep pace with a caller that gives the event loop no turn. A worker needs no help. */
   help(steps: number): void
+  /** A job will come soon: start what it will run on. Optional; an error shows when the job is submitted. */
+  prepare?(): void
   /** Jobs submitted and not yet delivered. */
   readonly pending: number
   /** Have the thread let go of shared memory that its jobs are done with; it comes back when it is idle or between two steps. */

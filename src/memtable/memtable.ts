@@ -113,6 +113,8 @@ export class Memtable {
    * `worstCaseBytes`, because no more nodes of a size can appear than there are nodes or new entries to make them of.
    */
   fitsBatch(count: number, recordBytes: number): boolean {
+    // While there is room for the worst nodes of all there is nothing to work out.
+    if (recordBytes + count * MAX_NODE_WORDS * 4 <= this.freeBytes) return true
     let nodeWords = count * NODE_BLOCKS[NODE4]!
     for (let type = NODE4; type < NODE256; type++) {
       // A node that becomes full inside the batch has taken, since it had this type, the steps of this type first.

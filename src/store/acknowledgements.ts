@@ -54,11 +54,15 @@ export class Acknowledgements {
     this.#isTurnAwaited = false
   }
 
+  /** And all behind it that are due: told one by one, their writers would go on as so many small groups, each with a write of its own, for ever. */
   #tellUpTo(entry: Waiting): void {
-    if (!this.#waiting.includes(entry)) return
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+    const waiting = this.#waiting
+    if (!waiting.includes(entry)) return
+    const nowMs = this.#clock.nowMs()
+    for (let isBehind = false; waiting.length > 0 && (!isBehind || waiting[0]!.dueMs <= nowMs);) {
+      const next = waiting.shift()!
       next.tell()
-      if (next === entry) return
+      if (next === entry) isBehind = true
     }
   }
 }

@@ -52,6 +52,7 @@ export class Committer implements PendingGroup {
   #groupEntries = 0
   #groupRecordBytes = 0
   #groupRanges = 0
+  #isFlushPrepared = false
   constructor(core: Core, background: Background) {
     this.#core = core
     this.stalls = new Stalls(core)
@@ -60,7 +61,10 @@ export class Committer implements PendingGroup {
     this.#values = new LargeValues(core)
     this.#acknowledgements = new Acknowledgements(core.host.clock, core.host.scheduler)
     this.exchange = new MemtableExchange(core, background, this.#logs, this.stalls, this)
-    background.onFlushed = floor => this.#logs.drop(floor)
+    background.onFlushed = floor => {
+      this.stalls.pace.end(core.host.clock.nowMs())
+      this.#logs.drop(floor)
+    }
   }
 
   get hasPending(): boolean { return this.#group !== undefined }
@@ -99,12 +103,21 @@ export class Committer implements PendingGroup {
     core.counters.logBytes += log.writtenBytes - before
     core.engine.governor.traffic.writtenBytes += core.counters.userBytes - userBytes
     this.stalls.owe(core.counters.userBytes - userBytes)
+    if (!this.#isFlushPrepared) this.#prepareFlush()
     const { written, synced } = group
     if (written === undefined && synced === undefined) return undefined
-    const delayMs = this.stalls.owes ? this.stalls.takeOwed() : 0
+    const delayMs = this.stalls.takeDelay()
     if (synced !== undefined) this.#sync.add({ resolve: () => this.#acknowledgements.add(synced.resolve, delayMs), reject: synced.reject })
     if (written !== undefined) this.#acknowledgements.add(written.resolve, delayMs)
     return undefined
+  }
+
+  /** The thread that flushes takes as long to start as writers take to fill a memtable: it starts when the first one is filling. */
+  #prepareFlush(): void {
+    const { active: { memtable, isPlaceholder }, engine } = this.#core
+    if (isPlaceholder || memtable.usedBytes < memtable.capacityBytes / 4) return
+    this.#isFlushPrepared = true
+    engine.runner.prepare?.()
   }
 
   /** The same; throws what kept the group from being written. */

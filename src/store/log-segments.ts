@@ -85,6 +85,11 @@ export class LogSegments {
     core.logs = core.logs.filter(number => number >= floor)
   }
 
+  /** A sync of the current segment is all that is missing. */
+  get isNearlySynced(): boolean {
+    return this.#directorySynced && this.#core.unsyncedValues.size === 0 && this.#older.every(log => log.isSynced)
+  }
+
   /** Make durable all that was written before this call. */
   async sync(): Promise<void> {
     const { unsyncedValues } = this.#core

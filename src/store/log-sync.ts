@@ -1,13 +1,26 @@
 /**
  * Durability of the log: one sync at a time, for all who asked before it began.
  *
- * Invariant: after a sync that failed the store takes no more writes. Nobody knows what is on the disk then, and a later sync that
- * succeeds proves nothing.
+ * A sync goes on beside this thread, which costs two changes of threads: on a disk that is done sooner than those, a lone writer gets
+ * a third fewer writes. So where syncs have been quick they are made in place, and one that was not has many follow it beside.
+ *
+ * Invariants
+ * 1. After a sync that failed the store takes no more writes. Nobody knows what is on the disk then, and a later sync that
+ *    succeeds proves nothing.
+ * 2. In place is made only what ends with one call: the log's last segment, of which the directory knows.
  */
 import type { Core } from './core.ts'
 import { tellError } from './events.ts'
 import { ioError } from './io-error.ts'
 import type { LogSegments } from './log-segments.ts'
+
+/** Syncs that take less on average, their way to another thread and back included, are made in place. */
+const QUICK_MS = 0.4
+/** Share of the latest sync in that average. */
+const LATEST_SHARE = 0.1
+/** After one that took longer, or at first, so many are made beside. */
+const SLOW_MS = 4
+const MOST_BESIDE = 32
 
 /** Somebody who waits for durability. */
 export interface SyncWaiter {
@@ -20,6 +33,9 @@ export class LogSync {
   readonly #logs: LogSegments
   readonly #waiting: SyncWaiter[] = []
   #isRunning = false
+  #averageMs = 0
+  /** So many syncs to come are made beside this thread, however quick. */
+  #beside = MOST_BESIDE
 
   constructor(core: Core, logs: LogSegments) {
     this.#core = core
@@ -48,7 +64,10 @@ export class LogSync {
       while (this.#waiting.length > 0) {
         const waiting = this.#waiting.splice(0)
         try {
-          await this.#logs.sync()
+          const sinceMs = this.#core.host.clock.nowMs()
+          if (this.#beside === 0 && this.#averageMs < QUICK_MS && this.#logs.isNearlySynced) this.#logs.syncNow()
+          else await this.#logs.sync()
+          this.#measured(this.#core.host.clock.nowMs() - sinceMs)
           for (const { resolve } of waiting) resolve()
         } catch (cause) {
           this.#failed(cause, waiting)
@@ -57,6 +76,12 @@ export class LogSync {
     } finally {
       this.#isRunning = false
     }
+  }
+
+  #measured(durationMs: number): void {
+    this.#averageMs += (durationMs - this.#averageMs) * LATEST_SHARE
+    if (durationMs > SLOW_MS) this.#beside = MOST_BESIDE
+    else if (this.#beside > 0) this.#beside--
   }
 
   #failed(cause: unknown, waiting: SyncWaiter[]): Error {

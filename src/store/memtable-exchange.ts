@@ -146,6 +146,7 @@ export class MemtableExchange {
     core.sealed.push(slot)
     core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
     core.shape++
+    this.#stalls.pace.begin(slot.buffer.byteLength, core.host.clock.nowMs())
     this.#background.flush(slot)
     this.owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES
   }

@@ -201,7 +201,7 @@ function replay(core: Core, background: Background, files: readonly StoredFile[]
       expected = contents.nextSeq === undefined ? expected : nextLogged(core.version, contents.nextSeq - 1)
       droppedBytes += contents.droppedBytes
       if (contents.operations === 0) unneeded.push(number)
-      else if (contents.droppedBytes > 0) cuts.push({ number, endOffset: contents.endOffset })
+      else if (contents.tailBytes > 0) cuts.push({ number, endOffset: contents.endOffset })
     } finally {
       file.close()
     }

@@ -4,8 +4,10 @@ import diagnostics from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { Budget } from '../memory/budget.ts'
+import type { Core } from './core.ts'
 import type { StallEvent } from './events.ts'
 import { Spillway } from './spillway.ts'
+import { Stalls } from './stalls.ts'
 import { checkLedger, closeEmpty, openSim, simHost, turns, within } from './testing/sim.ts'
 
 const VALUE = 'x'.repeat(500)
@@ -206,4 +208,23 @@ test('a batch that does not fit the smallest memtable waits for a larger one, an
   else assert.equal(outcome, 'SPILLWAY_BUDGET_TOO_SMALL')
   checkLedger(db)
   await closeEmpty(host, db)
+})
+
+test('writers that are ahead of a flush are held back if they await, never inside their call, where the flush would not be seen to end', () => {
+  let nowMs = 0
+  const core = {
+    directory: '/db', sealed: [{}], tree: { runCount: 0, debtBytes: 0 }, engine: { runner: { mode: 'worker' } },
+    active: { isPlaceholder: false, memtable: { usedBytes: 95, capacityBytes: 100 } },
+    host: { clock: { nowMs: () => nowMs }, scheduler: { later: () => () => {} } },
+    plan: { stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1e9, stopDebtBytes: 1e10, maxDelayMs: 10 } },
+  }
+  const stalls = new Stalls(core as unknown as Core)
+  stalls.pace.begin(1024 * 1024, 0)
+  nowMs = 1000
+  stalls.owe(100)
+  assert.equal(stalls.owes, false)
+  assert.equal(stalls.takeDelay(), 10)
+  assert.equal(stalls.report().byCause.flush.count, 1)
+  core.sealed = []
+  assert.equal(stalls.takeDelay(), 0)
 })

@@ -10,6 +10,7 @@ import { stallVerdict } from '../compaction/stall.ts'
 import type { StallVerdict } from '../compaction/stall.ts'
 import type { Core } from './core.ts'
 import { tellStall } from './events.ts'
+import { FlushPace } from './flush-pace.ts'
 import type { StallCause, StallReport } from './types.ts'
 
 /** The delay of a verdict is for so many bytes; smaller writes owe their share of it. */
@@ -30,6 +31,8 @@ export class Stalls {
   #cause: StallCause = 'memory'
   #owedMs = 0
   #owedFor: StallCause = 'runs'
+  /** Told by who begins and ends flushes. */
+  readonly pace = new FlushPace()
   /** Delays that go on, since when, and for what. */
   #delays = 0
   #delayedMs = 0
@@ -75,11 +78,32 @@ export class Stalls {
 
   /** What is owed, to be waited for now. */
   takeOwed(): number {
-    const { plan, directory } = this.#core
-    const delayMs = Math.min(this.#owedMs, 10 * plan.stall.maxDelayMs)
+    const delayMs = Math.min(this.#owedMs, 10 * this.#core.plan.stall.maxDelayMs)
     this.#owedMs = 0
-    this.#count(this.#owedFor, delayMs)
-    const cause = this.#owedFor
+    return this.#delay(this.#owedFor, delayMs)
+  }
+
+  /**
+   * For how long the acknowledgement of a group is held back: what is owed, or by how much its writers are ahead of the flush, if that
+   * is more. Not for a call that waits inside itself, since the event loop has to turn for a flush to be seen to end.
+   */
+  takeDelay(): number {
+    const leadMs = this.#leadMs
+    if (leadMs < 1 || leadMs <= this.#owedMs) return this.owes ? this.takeOwed() : 0
+    this.#owedMs = 0
+    return this.#delay('flush', Math.min(leadMs, this.#core.plan.stall.maxDelayMs))
+  }
+
+  get #leadMs(): number {
+    const { sealed, active, engine, host } = this.#core
+    // Where a flush has no thread of its own, writers help it along instead.
+    if (sealed.length === 0 || active.isPlaceholder || engine.runner.mode !== 'worker') return 0
+    return this.pace.leadMs(active.memtable.usedBytes / active.memtable.capacityBytes, host.clock.nowMs())
+  }
+
+  #delay(cause: StallCause, delayMs: number): number {
+    const { directory } = this.#core
+    this.#count(cause, delayMs)
     tellStall({ directory, phase: 'begin', cause, durationMs: delayMs })
     if (this.#delays++ === 0) this.#delayedMs = this.#core.host.clock.nowMs()
     this.#delayedFor = cause

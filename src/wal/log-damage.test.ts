@@ -6,7 +6,7 @@ import { SEGMENT_HEADER_BYTES, checksum, writeU32, writeU64 } from './frame.ts'
 import {
   FILE_NUMBER, KERNELS, framesOf, newSegment, operation, quietHost, readBytes, readFile, textsOf, writeGroup,
 } from './testing/segments.ts'
-import type { FramePlace, ReadOptions, ReadSegment, SegmentOptions } from './testing/segments.ts'
+import type { FramePlace, Operation, ReadOptions, ReadSegment, SegmentOptions } from './testing/segments.ts'
 
 const SEED = 20250621
 const OTHER_BOOT: ReadOptions = { bootId: 'boot-2' }
@@ -33,6 +33,8 @@ function segmentOf(groups: readonly Group[], options: SegmentOptions = {}): Writ
     writeGroup(segment.log, list, spills)
     return list
   })
+  // A segment that was synced more than once is longer while it is open.
+  segment.log.close()
   const bytes = segment.host.files.readAll(segment.path)
   return { bytes, frames: framesOf(bytes), texts: textsOf(options.firstSeq ?? 1, all) }
 }
@@ -305,6 +307,51 @@ test(`after a power loss: a prefix that holds at least what was synced, whatever
     const again = readFile(file, { bootId: host.bootId(), expectedSeq: 1 })
     assert.deepEqual([again.texts, again.droppedBytes], [read.texts, 0])
   }), { seed: SEED, numRuns: 400 })
+})
+
+test('zeros that a writer left ahead of itself end a segment without anything being given up', () => {
+  const segment = newSegment()
+  const written: Operation[] = []
+  for (let i = 0; i < 3; i++) {
+    written.push(operation(`key ${i}`))
+    writeGroup(segment.log, written.slice(-1))
+    segment.log.syncSync()
+  }
+  const { writtenBytes } = segment.log
+  assert.ok(segment.file.size() > writtenBytes + 100_000, 'the third sync finds its blocks there')
+  for (const options of [{}, OTHER_BOOT]) {
+    const read = readFile(segment.file, options)
+    assert.deepEqual([read.texts, read.endOffset, read.droppedBytes], [textsOf(1, written), writtenBytes, 0])
+    assert.equal(read.tailBytes, segment.file.size() - writtenBytes)
+  }
+  const torn = Uint8Array.of(0x53, 0x50)
+  segment.file.writeSync(torn, 0, torn.length, writtenBytes)
+  assert.ok(readFile(segment.file).droppedBytes > 0, 'a frame that was begun is given up')
+  segment.log.close()
+  assert.equal(segment.host.files.readAll(segment.path).length, writtenBytes, 'nothing is left of them when it is closed')
+})
+
+test('a disk with no room for zeros ahead fails no sync', () => {
+  let refuses = false
+  const segment = newSegment({
+    wrap: file => new Proxy(file, {
+      get(target, name) {
+        if (name === 'writeSync' && refuses) return () => { throw Object.assign(new Error('no space'), { code: 'ENOSPC' }) }
+        const value = Reflect.get(target, name) as unknown
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    }),
+  })
+  writeGroup(segment.log, [operation('a')])
+  segment.log.syncSync()
+  writeGroup(segment.log, [operation('b')])
+  refuses = true
+  segment.log.syncSync()
+  refuses = false
+  assert.equal(segment.log.isSynced, true)
+  assert.equal(segment.log.hasTail, false)
+  writeGroup(segment.log, [operation('c')])
+  assert.deepEqual(readFile(segment.file).texts, textsOf(1, [operation('a'), operation('b'), operation('c')]))
 })
 
 test('the file number in the header is compared, not only hashed', () => {

@@ -6,6 +6,7 @@
  * - after the machine died, anything not synced may be missing, in any order: reading ends at the first gap.
  * A bad frame is therefore an unfinished write when nothing good follows it, or when the machine was restarted
  * since and no later frame says that this place had been synced. Everything else is damage: a CorruptionError.
+ * A writer that syncs often fills the segment with zeros ahead of itself: they end it like an unfinished write.
  * Segments become durable in their order, so a frame that knows a part of its own segment to be synced vouches
  * for every segment before it too.
  *
@@ -37,8 +38,10 @@ export interface LogContents {
   /** Sequence number after the last one delivered. */
   nextSeq: number | undefined
   operations: number
-  /** Bytes after `endOffset` that were given up as unfinished. */
+  /** Bytes after `endOffset` that were given up as unfinished; 0 when they are zeros, which a writer leaves ahead of what it writes. */
   droppedBytes: number
+  /** All bytes after `endOffset`. */
+  tailBytes: number
   /** Nothing was delivered because an earlier segment lost its end when the machine died. */
   gap: boolean
 }
@@ -60,7 +63,7 @@ export function readLog(
 ): LogContents {
   const size = file.size()
   const header = readSegmentHeader(file, fileNumber, size, buffer, kernels)
-  if (header === undefined) return { firstSeq: expectedSeq, endOffset: 0, nextSeq: expectedSeq, operations: 0, droppedBytes: size, gap: false }
+  if (header === undefined) return { firstSeq: expectedSeq, endOffset: 0, nextSeq: expectedSeq, operations: 0, droppedBytes: size, tailBytes: size, gap: false }
   const boot = bootHash(kernels, bootId)
   const sameBoot = bootId !== '' && boot.high === header.bootHigh && boot.low === header.bootLow
 
@@ -77,7 +80,7 @@ export function readLog(
     if (frameBytes === 0 || readU64(buffer, 16) !== seq) {
       if (frameBytes > 0 && offset === SEGMENT_HEADER_BYTES && !sameBoot && readU64(buffer, 16) > seq) {
         refuseDurableGap(file, fileNumber, size, buffer, kernels, seq)
-        return { firstSeq: seq, endOffset: offset, nextSeq: seq, operations: 0, droppedBytes: size - offset, gap: true }
+        return { firstSeq: seq, endOffset: offset, nextSeq: seq, operations: 0, droppedBytes: size - offset, tailBytes: size - offset, gap: true }
       }
       refuseDamage(file, fileNumber, offset, size, buffer, kernels, sameBoot, frameBytes !== 0, seq)
       break
@@ -108,7 +111,8 @@ export function readLog(
     endOffset: batchEnd,
     nextSeq: expectedSeq === undefined ? undefined : batchSeq,
     operations: expectedSeq === undefined ? 0 : batchSeq - expectedSeq,
-    droppedBytes: size - batchEnd,
+    droppedBytes: isZero(file, batchEnd, size, buffer) ? 0 : size - batchEnd,
+    tailBytes: size - batchEnd,
     gap: false,
   }
 }
@@ -148,6 +152,16 @@ function isUnfinishedHeader(header: Uint8Array, bytes: number, fileNumber: numbe
   known[8] = LOG_FORMAT
   writeU64(known, 16, fileNumber)
   for (let i = 0; i < end && i < known.length; i++) if (header[i] !== known[i]) return false
+  return true
+}
+
+function isZero(file: HostFile, start: number, end: number, buffer: Uint8Array): boolean {
+  while (start < end) {
+    const got = file.readSync(buffer, 0, Math.min(end - start, buffer.length), start)
+    for (let i = 0; i < got; i++) if (buffer[i] !== 0) return false
+    if (got === 0) break
+    start += got
+  }
   return true
 }
 

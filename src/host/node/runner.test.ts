@@ -39,6 +39,21 @@ test('closing an inline runner runs the finally blocks of its jobs', async () =>
   assert.equal(words[0], 1)
 })
 
+test('a worker that was prepared is the one that runs the first job, and one that never runs any is closed', async () => {
+  const runner = make('worker')
+  runner.prepare!()
+  runner.prepare!()
+  assert.equal(runner.pending, 0)
+  const words = sharedWords(2)
+  Atomics.store(words, 0, 1)
+  assert.equal((await run(runner, 'waitFor', { words })).result, 'waited')
+  await runner.close()
+  runner.prepare!()
+  const idle = make('worker')
+  idle.prepare!()
+  await idle.close()
+})
+
 test('a worker job reads and writes real files', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'spillway-runner-'))
   const runner = make('worker')

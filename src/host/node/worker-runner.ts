@@ -28,6 +28,15 @@ export class WorkerRunner implements JobRunner {
 
   get pending(): number { return (this.#thread?.pending ?? 0) + this.#notStarted.length }
 
+  prepare(): void {
+    if (this.#closing !== undefined || this.#thread !== undefined) return
+    try {
+      this.#thread = new WorkerThread(this.#options)
+    } catch {
+      // The first job is told.
+    }
+  }
+
   submit(request: JobRequest, done: Done): void {
     if (this.#closing !== undefined) throw closedError(request)
     if (this.#thread === undefined || this.#thread.dead) {
