@@ -122,3 +122,26 @@ test(`what is found is what was offered last under that key, however rows come a
   }
   assert.ok(found > 30_000, `${found} found`)
 })
+
+test('the value that was offered can be read after the offer, though its block has given way', () => {
+  const budget = new Budget(64 * 1024)
+  const block = new Uint8Array(new ArrayBuffer(16 * 1024, { maxByteLength: 16 * 1024 }), 0, 16 * 1024)
+  const held = budget.account('blocks', '').lease(48 * 1024)
+  const rows = new RowCache(budget.account('rows', ''), 16 * 1024, () => {
+    block.buffer.resize(0)
+    held.release()
+  })
+  rows.configure(1024)
+  rows.setLimit(Infinity)
+  block.set(Buffer.from('the value'), 100)
+  const key = Buffer.from('key')
+  const hit = hitOf(block, 1)
+  for (let i = 0; i < 2; i++) {
+    hit.valueStart = 100
+    hit.valueEnd = 109
+    rows.offer(1, 7, key, 0, 3, 1, hit)
+  }
+  assert.equal(block.length, 0, 'the block went')
+  assert.equal(Buffer.from(hit.value.subarray(hit.valueStart, hit.valueEnd)).toString(), 'the value')
+  assert.equal(find(rows, 'key', { hash: 7 }), 'the value')
+})

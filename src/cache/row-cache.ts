@@ -127,7 +127,8 @@ export class RowCache {
 
   /**
    * A key was found in the tree of an epoch: keep the row if it is here already or was read before.
-   * The hit's value may not be a view into this cache.
+   * The hit's value may not be a view into this cache. Room for a row may be made at the cost of the block that the value lies in, so
+   * the hit is led to a copy, which is there until the next offer.
    */
   offer(space: number, hash: number, key: Uint8Array, start: number, end: number, epoch: number, hit: Hit): void {
     const tags = this.#tags
@@ -150,6 +151,9 @@ export class RowCache {
       }
     }
     this.#write(this.#scratch, 0, key, start, end, epoch, hit)
+    hit.value = this.#scratch
+    hit.valueStart = bytes - valueBytes
+    hit.valueEnd = bytes
     rows.insert(space, hash, this.#scratch, 0, bytes)
   }
 

@@ -90,3 +90,26 @@ test('a store with its rows switched off keeps none', async () => {
   assert.deepEqual([db.stats().cache.rows.hits, db.memory().accounts['rows']!.bytes], [0, 0])
   await within(host, db.close())
 })
+
+test('rows that take memory from blocks leave the value that is being read as it is', async () => {
+  const host = simHost({ seed: 3 })
+  const db = await openSim<string, string>(host, { budget: '12 MiB', compression: 'none' })
+  const keyOf = (i: number): string => `key ${String(i).padStart(6, '0')}`
+  const valueOf = (i: number): string => `${i} `.repeat(60)
+  const count = 30_000
+  for (let i = 0; i < count; i += 500) {
+    await within(host, db.batch(Array.from({ length: 500 }, (_, k) => ({ type: 'put' as const, key: keyOf(i + k), value: valueOf(i + k) }))))
+  }
+  await within(host, db.flush())
+  // Blocks first, so that nothing is free, and then rows that are hot.
+  for (let i = 0; i < count; i++) assert.equal(db.getSync(keyOf(i)), valueOf(i), `row ${i}`)
+  let state = SEED
+  for (let n = 0; n < 60_000; n++) {
+    state = Math.imul(state, 1664525) + 1013904223 >>> 0
+    const i = Math.floor((state / 2 ** 32) ** 2 * 5000)
+    assert.equal(db.getSync(keyOf(i)), valueOf(i), `row ${i}, read ${n}`)
+  }
+  const { hits, bytes } = db.stats().cache.rows
+  assert.ok(hits > 1000 && bytes > 256 * 1024, `${hits} hits, ${bytes} bytes of rows`)
+  await within(host, db.close())
+})
