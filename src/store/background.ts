@@ -42,6 +42,16 @@ const LEAST_FAILING_MS = 1500
 /** So many times in a row a job that found no room for its tables' metadata is tried again before anybody hears of it. */
 const MOST_DENIALS = 24
 
+/**
+ * What another run costs a read, and what a byte of a table costs a merge, in microseconds of one core; fewer reads of runs than
+ * LEAST_RUN_READS are of no account.
+ */
+const RUN_READ_US = 0.3
+const MERGE_BYTE_US = 0.01
+const LEAST_RUN_READS = 100_000
+/** A longer merge would be in the way of writers who come back. */
+const MOST_BYTES_FOR_READERS = 512 * 1024 * 1024
+
 export class Background {
   readonly #core: Core
   /** Called after a flush with the first log segment that is still needed. */
@@ -145,6 +155,23 @@ export class Background {
       tables: runs.flatMap(run => run.tables.map(table => table.id)), outputLevel: 0, joinsRun: false,
       targetTableBytes: strategy.parameters['targetTableBytes']!, reason: 'table metadata is short of memory',
     }
+  }
+
+  /**
+   * Nobody writes: merge all runs into one, once reads have paid for their number what that costs. So a store that is only read
+   * pays at most twice what is needed, however long it is read.
+   */
+  mergeForReaders(): void {
+    const core = this.#core
+    const { tree } = core
+    const { runReads, tableBytes } = tree
+    if (runReads < LEAST_RUN_READS || runReads * RUN_READ_US < tableBytes * MERGE_BYTE_US || tableBytes > MOST_BYTES_FOR_READERS) return
+    if (tree.runs.length < 2 || this.#paused > 0 || !this.isIdle || core.sealed.length > 0 || core.closing || core.readOnlyReason !== undefined) return
+    if (core.host.clock.nowMs() < this.#mergeRetryAt) return
+    // Whatever becomes of it, the next one is not before they have paid as much again.
+    tree.runReads = 0
+    const pick = this.#pickRange(undefined, undefined)
+    if (pick !== undefined) this.#merge({ ...pick, reason: 'readers look through several runs, and nobody writes' }, () => {})
   }
 
   /** Merge everything that overlaps a range of keys, given as inclusive bounds, into its final place. */

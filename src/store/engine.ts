@@ -47,6 +47,8 @@ export interface Tenant {
   onProgress(): void
   /** Start merges, if there is a place and something to merge. */
   schedule(): void
+  /** Writers are at rest: do what readers would profit from. */
+  mergeForReaders?(): void
   /** Bytes of its tables. */
   tableBytes(): number
   /** What its waiting writes hold. */
@@ -80,6 +82,8 @@ export interface MergeMemory {
 const FLUSH_PRIORITY = 0
 /** Writers who ask for nothing for so long are at rest. */
 const QUIET_MS = 250
+/** And for so long, likely to stay so for the time of a merge. */
+const LONG_QUIET_MS = 1000
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
 const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
@@ -224,6 +228,9 @@ export class Engine {
         tableBytes: () => [...this.#tenants].reduce((bytes, tenant) => bytes + tenant.tableBytes(), 0),
         gets: () => this.blocks.gets,
         makeRoom: () => this.makeRoom(),
+        onSample: () => {
+          if (this.#quietMs() >= LONG_QUIET_MS) for (const tenant of this.#tenants) tenant.mergeForReaders?.()
+        },
       }, plan)
       this.#closers.push(() => this.governor.close())
       this.#closers.push(() => this.#ghostLease?.release())
@@ -461,14 +468,18 @@ export class Engine {
 
   /** While nobody writes, arenas that hold nothing are better used by readers: the next writer takes them back. */
   #lendArenas(bytes: number): void {
+    if (this.#quietMs() >= QUIET_MS) this.admission.arenas.releaseFree(bytes)
+  }
+
+  /** For how long writers have asked for nothing, as far as somebody looked. */
+  #quietMs(): number {
     const { demandBytes } = this.governor.traffic
     const nowMs = this.host.clock.nowMs()
     if (demandBytes !== this.#demandSeen) {
       this.#demandSeen = demandBytes
       this.#quietSinceMs = nowMs
-    } else if (nowMs - this.#quietSinceMs >= QUIET_MS) {
-      this.admission.arenas.releaseFree(bytes)
     }
+    return nowMs - this.#quietSinceMs
   }
 
   /** Readers that give the event loop no turn have no ticks of the governor's timer. */

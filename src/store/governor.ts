@@ -37,6 +37,8 @@ export interface Governed {
   gets: () => number
   /** Have the store with the largest memtable flush it, if a flush does not run already. */
   makeRoom: () => void
+  /** Called after each sample. */
+  onSample?: () => void
 }
 
 /** Bytes since the engine began, of all its stores. */
@@ -229,6 +231,7 @@ export class Governor {
     this.#ghostHitBytes = ghostHitBytes
     Object.assign(last, traffic)
     if (this.#tunes && !this.#pressed) this.#lend(newGhostHits)
+    this.#governed.onSample?.()
     if (decision === undefined) return
     this.#setWriteBytes(decision.toWriteBytes)
     tellMemory({ cause: 'tuner', writeBytes: decision.toWriteBytes, cacheBytes: decision.toCacheBytes, why: decision.why })

@@ -90,6 +90,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       tableBytes: () => core.tree.tableBytes,
       waitingBytes: () => writer.waitingBytes,
       schedule: () => background.schedule(),
+      mergeForReaders: () => background.mergeForReaders(),
       onProgress: () => {
         background.wake()
         writer.onProgress()

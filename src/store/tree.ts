@@ -41,6 +41,8 @@ export class Tree {
   /** The latest epoch of which a run was merged. */
   readonly mergedEpoch: number
   readonly hasRanges: boolean
+  /** Runs that reads have looked through beside one each, since rows were last merged. */
+  runReads: number
   readonly #tried = new Hit()
 
   /** `before`: the tree before it. Runs that are the same in both are taken over. `isMerged`: all its rows were there before. */
@@ -50,6 +52,7 @@ export class Tree {
     this.epoch = before === undefined ? 1 : isMerged ? before.epoch : before.epoch + 1
     let born = this.epoch
     this.mergedEpoch = before?.mergedEpoch ?? 0
+    this.runReads = isMerged ? 0 : before?.runReads ?? 0
     if (isMerged && before !== undefined) {
       const kept = new Set(version.runs)
       born = before.runs.reduce((latest, run) => kept.has(run.record) ? latest : Math.max(latest, run.born), 0)
@@ -79,6 +82,7 @@ export class Tree {
     snapshotSeq: number, coverSeq: number, hit: Hit,
   ): number {
     const runs = this.runs
+    this.runReads += runs.length - 1
     let cover = coverSeq
     let found: TableReader | undefined
     let stale = false
