@@ -111,7 +111,7 @@ export class DeadRange implements WriteWatcher {
   /** Whether anything was found to be dead from there on. */
   #walk(from: Uint8Array): boolean {
     const core = this.#core
-    const scan = PackedScan.open(core, core.lastSeq)
+    const scan = PackedScan.open(core, core.lastSeq, true)
     if (scan === undefined) return false
     try {
       const end = scan.walk(from, WALK_BLOCKS, core.host.clock.nowMs() + WALK_MS)

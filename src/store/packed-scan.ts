@@ -86,8 +86,8 @@ export class PackedScan {
   #blocksInVain = 0
   #isLed = false
 
-  /** Undefined when there is no room for it, or too many runs. */
-  static open(core: Core, snapshotSeq: number): PackedScan | undefined {
+  /** Undefined when there is no room for it, or too many runs. `isPassing`: it leaves the cache as it is. */
+  static open(core: Core, snapshotSeq: number, isPassing = false): PackedScan | undefined {
     const kernel = ScanKernel.of(core.kernels)
     if (kernel === undefined) return undefined
     let runs = 0
@@ -96,10 +96,10 @@ export class PackedScan {
     if (!kernel.layOut(runs + memtables, core.settings.blockBytes)) return undefined
     const bytes = SCAN_OBJECTS_BYTES + runs * RUN_OBJECTS_BYTES
     const lease = core.windows.account.tryLease(bytes)
-    return lease === undefined ? undefined : new PackedScan(core, snapshotSeq, kernel, lease)
+    return lease === undefined ? undefined : new PackedScan(core, snapshotSeq, kernel, lease, isPassing)
   }
 
-  private constructor(core: Core, snapshotSeq: number, kernel: ScanKernel, lease: Lease) {
+  private constructor(core: Core, snapshotSeq: number, kernel: ScanKernel, lease: Lease, isPassing: boolean) {
     this.shape = core.shape
     this.kernel = kernel
     this.heldBytes = lease.bytes
@@ -111,7 +111,7 @@ export class PackedScan {
     for (const slot of core.sealed) this.#addMemtable(slot)
     for (const run of core.tree.runs) {
       if (run.ranges.size > 0) this.#ranges.push(run.ranges)
-      if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPlace(run.pointReaders))
+      if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPlace(run.pointReaders, isPassing))
     }
   }
 
@@ -371,10 +371,12 @@ class RunPlace {
   valid = false
   place: TablePlace | undefined
   readonly #tables: readonly TableReader[]
+  readonly #isPassing: boolean
   #at = -1
 
-  constructor(tables: readonly TableReader[]) {
+  constructor(tables: readonly TableReader[], isPassing: boolean) {
     this.#tables = tables
+    this.#isPassing = isPassing
   }
 
   seek(blocks: CachedBlocks, key: Uint8Array | undefined): void {
@@ -404,7 +406,7 @@ class RunPlace {
     if (at !== this.#at || this.place === undefined) {
       this.#at = at
       const table = this.#tables[at]
-      this.place = table === undefined ? undefined : new TablePlace(table)
+      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing)
     }
     return this.place
   }
