@@ -135,6 +135,17 @@ async function sieve(host: SimHost, rows: number): Promise<Spillway> {
   return db
 }
 
+test('deletions in another order than that of keys have hardly anything walked through', async () => {
+  const host = simHost({ seed: 7 })
+  const BATCH = 4096
+  const db = await openSim(host, { budget: '32 MiB', compaction: UNMERGED })
+  for (let row = 0; row < 16 * BATCH; row++) db.putSync(keyOf(row), 'x')
+  await within(host, db.flush())
+  const looks = looksOf(db, () => { for (let i = 0; i < 8 * BATCH; i++) db.delSync(keyOf(i * 7919 % (16 * BATCH))) })
+  assert.ok(looks < 12, `${looks} blocks`)
+  await closeEmpty(host, db)
+})
+
 test('an asynchronous walk through nothing but deletions gives the event loop its turns', async () => {
   const ROWS_IN_VAIN = 12_000
   const last = keyOf(ROWS_IN_VAIN - 1)

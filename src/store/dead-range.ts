@@ -8,7 +8,8 @@
  * 2. What is put into it cuts it off there, and writes that do not name their keys make it unknown. Deletions change nothing in it, and
  *    neither do flushes and merges: they keep what can be seen.
  * 3. After some deletions `extend` walks on from its end, or from the first of them, at the newest state, for a bounded time, where
- *    nobody else is reading. Without memory, or when reading fails, nothing happens: whoever reads there is told why.
+ *    nobody else is reading. Without memory, or when reading fails, nothing happens: whoever reads there is told why. Walks that get
+ *    nowhere, because keys are deleted in another order than theirs, become rare.
  *
  * Account: none; three keys of at most 2,000 bytes a store. Cost: an addition a deletion; two comparisons a put, while there is a range;
  * a walk through what was deleted, once.
@@ -23,6 +24,11 @@ import { PackedScan } from './packed-scan.ts'
 const WALK_DELETIONS = 2048
 const WALK_MS = 2
 const WALK_BLOCKS = 1024
+/** A walk through fewer was of no use: then the next one is made after twice as many deletions, at most so many times twice. */
+const USEFUL_BLOCKS = 8
+const MOST_DOUBLINGS = 5
+/** One that ran out of time goes on after so many. */
+const CUT_DELETIONS = 512
 
 export class DeadRange implements WriteWatcher {
   readonly #core: Core
@@ -34,6 +40,7 @@ export class DeadRange implements WriteWatcher {
   /** Since the last walk, and the key of the first. */
   #deletions = 0
   #deleted: Uint8Array | undefined
+  #dueDeletions = WALK_DELETIONS
 
   constructor(core: Core) {
     this.#core = core
@@ -78,7 +85,7 @@ export class DeadRange implements WriteWatcher {
   }
 
   /** Whether so much was deleted that `extend` should be called where nobody reads. */
-  get isDue(): boolean { return this.#deletions >= WALK_DELETIONS }
+  get isDue(): boolean { return this.#deletions >= this.#dueDeletions }
 
   onDelete(key: Uint8Array, start: number, end: number): void {
     if (this.#deletions++ === 0) this.#deleted = end - start > MOST_KEY_BYTES ? undefined : key.slice(start, end)
@@ -104,23 +111,23 @@ export class DeadRange implements WriteWatcher {
     this.#deleted = undefined
     if (core.closing || core.closed) return
     const end = this.#end
-    if (end !== undefined && this.#walk(end) || deleted === undefined) return
-    if (end === undefined || !this.#holds(deleted, 0, deleted.length, end)) this.#walk(deleted)
+    let due = end === undefined ? 0 : this.#walk(end)
+    if (due === 0 && deleted !== undefined && (end === undefined || !this.#holds(deleted, 0, deleted.length, end))) due = this.#walk(deleted)
+    this.#dueDeletions = due > 0 ? due : Math.min(2 * this.#dueDeletions, WALK_DELETIONS << MOST_DOUBLINGS)
   }
 
-  /** Whether anything was found to be dead from there on. */
-  #walk(from: Uint8Array): boolean {
+  /** After how many deletions to go on; 0: it led nowhere. */
+  #walk(from: Uint8Array): number {
     const core = this.#core
     const scan = PackedScan.open(core, core.lastSeq, true)
-    if (scan === undefined) return false
+    if (scan === undefined) return 0
     try {
       const end = scan.walk(from, WALK_BLOCKS, core.host.clock.nowMs() + WALK_MS)
-      if (end === undefined) return false
-      this.note(from, end)
-      return true
+      if (end !== undefined) this.note(from, end)
+      return scan.isCut ? CUT_DELETIONS : scan.blocksInVain >= USEFUL_BLOCKS ? WALK_DELETIONS : 0
     } catch {
       // A block that cannot be read: no concern of the write that this follows. The read that needs it fails with the reason.
-      return false
+      return 0
     } finally {
       scan.close()
     }

@@ -66,6 +66,8 @@ export class PackedScan {
   readonly shape: number
   readonly kernel: ScanKernel
   readonly heldBytes: number
+  /** The last walk ended before it came to anything. */
+  isCut = false
   readonly #core: Core
   readonly #blocks: CachedBlocks
   readonly #snapshotSeq: number
@@ -115,6 +117,9 @@ export class PackedScan {
     }
   }
 
+  /** Since it was sent somewhere, before anything was found. */
+  get blocksInVain(): number { return this.#blocksInVain }
+
   close(): void {
     this.#lease.release()
   }
@@ -138,6 +143,7 @@ export class PackedScan {
     this.seek(key)
     const { kernel } = this
     const result = this.fill(() => key, undefined, KEYS_ONLY, 1, Infinity, mostBlocks, untilMs)
+    this.isCut = result === FILL_MORE && kernel.rows === 0
     if (result === FILL_STOPPED || this.#blocksInVain === 0) return undefined
     return kernel.rows > 0 ? kernel.firstKey() : this.#behindSeen()
   }
