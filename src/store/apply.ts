@@ -1,5 +1,5 @@
 /** One logged operation into the active memtable: what a commit does after the log has it, and recovery from the log. */
-import { KIND_VALUE_FILE } from '../base/cursor.ts'
+import { KIND_DELETE, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { Memtable } from '../memtable/memtable.ts'
 import { decodeValueReference } from '../table/value-file.ts'
 import { KIND_DELETE_RANGE } from '../wal/frame.ts'
@@ -21,13 +21,14 @@ export function applyOperation(
     }
   }
   core.lastSeq = seq
+  if (kind === KIND_DELETE) core.dead.onDelete(key, keyStart, keyEnd)
   if (core.watchers.size > 0) tellWatchers(core, kind, key, keyStart, keyEnd)
 }
 
 function tellWatchers(core: Core, kind: number, key: Uint8Array, keyStart: number, keyEnd: number): void {
   for (const watcher of core.watchers) {
-    if (kind === KIND_DELETE_RANGE) watcher.onMany()
-    else watcher.onWrite(key, keyStart, keyEnd)
+    if (kind === KIND_DELETE_RANGE) watcher.onMany(true)
+    else watcher.onWrite(key, keyStart, keyEnd, kind)
   }
 }
 

@@ -1,15 +1,34 @@
 /**
- * A range that holds nothing visible: what a scan had to walk through in vain, so that the next one need not. A store whose lowest keys
- * were deleted one by one (a queue) finds its first key at once again, though the tombstones are there until they are merged.
+ * A range that holds nothing visible: what a scan had to walk through in vain, or what was deleted key by key, so that the next scan
+ * need not walk through it. A store whose lowest keys were deleted one by one (a queue) finds its first key at once again, though the
+ * tombstones are there until they are merged.
  *
  * Invariants
  * 1. Nothing in [start, end) is visible to a snapshot >= `seq`, for as long as the range is known.
- * 2. It is forgotten by any write into it, by writes that do not name their keys, and when memtables or tables are exchanged.
+ * 2. What is put into it cuts it off there, and writes that do not name their keys make it unknown. Deletions change nothing in it, and
+ *    neither do flushes and merges: they keep what can be seen.
+ * 3. After some deletions `extend` walks on from its end, or from the first of them, at the newest state, for a bounded time, where
+ *    nobody else is reading. Without memory, or when reading fails, nothing happens: whoever reads there is told why. Walks that get
+ *    nowhere, because keys are deleted in another order than theirs, become rare.
  *
- * Account: none; two keys of at most 2,000 bytes a store. Cost: two comparisons a write, while there is one.
+ * Account: none; three keys of at most 2,000 bytes a store. Cost: an addition a deletion; two comparisons a put, while there is a range;
+ * a walk through what was deleted, once.
  */
 import { compareBytes, compareKeys } from '../base/bytes.ts'
+import { KIND_DELETE } from '../base/cursor.ts'
+import { MOST_KEY_BYTES } from '../base/kernels/scan-kernel.ts'
 import type { Core, WriteWatcher } from './core.ts'
+import { PackedScan } from './packed-scan.ts'
+
+/** So many deletions are worth a walk, which takes no longer, and looks at no more blocks. */
+const WALK_DELETIONS = 2048
+const WALK_MS = 2
+const WALK_BLOCKS = 1024
+/** A walk through fewer was of no use: then the next one is made after twice as many deletions, at most so many times twice. */
+const USEFUL_BLOCKS = 8
+const MOST_DOUBLINGS = 5
+/** One that ran out of time goes on after so many. */
+const CUT_DELETIONS = 512
 
 export class DeadRange implements WriteWatcher {
   readonly #core: Core
@@ -18,19 +37,35 @@ export class DeadRange implements WriteWatcher {
   /** Undefined: nothing is known. */
   #end: Uint8Array | undefined
   #seq = 0
-  #shape = 0
+  /** Since the last walk, and the key of the first. */
+  #deletions = 0
+  #deleted: Uint8Array | undefined
+  #dueDeletions = WALK_DELETIONS
 
   constructor(core: Core) {
     this.#core = core
   }
 
-  /** A scan at the newest state has found nothing from `start` to before `end`. */
+  /** A scan at the newest state has found nothing from `start` to before `end`. What is known and touches it is kept. */
   note(start: Uint8Array | undefined, end: Uint8Array): void {
     const core = this.#core
+    if (start !== undefined && start.length > MOST_KEY_BYTES) return
+    const knownEnd = this.#end
+    if (knownEnd !== undefined) {
+      const known = this.#start
+      const beginsInside = known === undefined || start !== undefined && compareKeys(known, start) <= 0
+      if (beginsInside) {
+        if (start === undefined || compareKeys(start, knownEnd) <= 0) {
+          if (compareKeys(end, knownEnd) <= 0) return
+          start = known
+        }
+      } else if (compareKeys(known, end) <= 0 && compareKeys(end, knownEnd) < 0) {
+        end = knownEnd
+      }
+    }
     this.#start = start
     this.#end = end
     this.#seq = core.lastSeq
-    this.#shape = core.shape
     core.watchers.add(this)
   }
 
@@ -38,23 +73,72 @@ export class DeadRange implements WriteWatcher {
   skip(key: Uint8Array | undefined, snapshotSeq: number): Uint8Array | undefined {
     const end = this.#end
     if (end === undefined || snapshotSeq < this.#seq) return key
-    if (this.#shape !== this.#core.shape) {
-      this.onMany()
-      return key
-    }
     const start = this.#start
     const isBehindStart = start === undefined || key !== undefined && compareKeys(start, key) <= 0
     return isBehindStart && (key === undefined || compareKeys(key, end) < 0) ? end : key
   }
 
-  onWrite(key: Uint8Array, start: number, end: number): void {
-    const first = this.#start
-    const behind = this.#end!
-    if (first !== undefined && compareBytes(key, start, end, first, 0, first.length) < 0) return
-    if (compareBytes(key, start, end, behind, 0, behind.length) < 0) this.onMany()
+  /** The end of the range if it holds the key; undefined: it does not. */
+  endAround(key: Uint8Array, start: number, end: number, snapshotSeq: number): Uint8Array | undefined {
+    const behind = this.#end
+    return behind !== undefined && snapshotSeq >= this.#seq && this.#holds(key, start, end, behind) ? behind : undefined
   }
 
-  onMany(): void {
+  /** Whether so much was deleted that `extend` should be called where nobody reads. */
+  get isDue(): boolean { return this.#deletions >= this.#dueDeletions }
+
+  onDelete(key: Uint8Array, start: number, end: number): void {
+    if (this.#deletions++ === 0) this.#deleted = end - start > MOST_KEY_BYTES ? undefined : key.slice(start, end)
+  }
+
+  onWrite(key: Uint8Array, start: number, end: number, kind: number): void {
+    const behind = this.#end!
+    if (kind === KIND_DELETE || !this.#holds(key, start, end, behind)) return
+    const first = this.#start
+    if (end - start > MOST_KEY_BYTES || end === start || first !== undefined && compareBytes(key, start, end, first, 0, first.length) === 0) this.#forget()
+    else this.#end = key.slice(start, end)
+  }
+
+  onMany(isRemoval: boolean): void {
+    if (!isRemoval) this.#forget()
+  }
+
+  /** Walk on through what was deleted. */
+  extend(): void {
+    const core = this.#core
+    const deleted = this.#deleted
+    this.#deletions = 0
+    this.#deleted = undefined
+    if (core.closing || core.closed) return
+    const end = this.#end
+    let due = end === undefined ? 0 : this.#walk(end)
+    if (due === 0 && deleted !== undefined && (end === undefined || !this.#holds(deleted, 0, deleted.length, end))) due = this.#walk(deleted)
+    this.#dueDeletions = due > 0 ? due : Math.min(2 * this.#dueDeletions, WALK_DELETIONS << MOST_DOUBLINGS)
+  }
+
+  /** After how many deletions to go on; 0: it led nowhere. */
+  #walk(from: Uint8Array): number {
+    const core = this.#core
+    const scan = PackedScan.open(core, core.lastSeq, true)
+    if (scan === undefined) return 0
+    try {
+      const end = scan.walk(from, WALK_BLOCKS, core.host.clock.nowMs() + WALK_MS)
+      if (end !== undefined) this.note(from, end)
+      return scan.isCut ? CUT_DELETIONS : scan.blocksInVain >= USEFUL_BLOCKS ? WALK_DELETIONS : 0
+    } catch {
+      // A block that cannot be read: no concern of the write that this follows. The read that needs it fails with the reason.
+      return 0
+    } finally {
+      scan.close()
+    }
+  }
+
+  #holds(key: Uint8Array, start: number, end: number, behind: Uint8Array): boolean {
+    const first = this.#start
+    return (first === undefined || compareBytes(key, start, end, first, 0, first.length) >= 0) && compareBytes(key, start, end, behind, 0, behind.length) < 0
+  }
+
+  #forget(): void {
     this.#start = this.#end = undefined
     this.#core.watchers.delete(this)
   }

@@ -70,6 +70,8 @@ const KEY_OBJECT_BYTES = 224
 /** Packed scans that were of little use make the next try wait for so many chunks, at most. */
 const MOST_PATIENCE = 64
 const FEW_ROWS = 16
+/** In place of rows: nothing was found so far. */
+const PAUSED = -2
 /** What `take` of a walk says. */
 const REFUSE = 0
 const LAST = 1
@@ -114,6 +116,8 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   /** In the allowance. */
   #objectBytes = 0
   #turnMs: number
+  /** A walk through what was deleted ends the call, which then has fewer entries or none though there are more. */
+  #pauses = false
   readonly #from = (): Uint8Array | undefined => this.#startKey()
   /** Called when others need the memory: first for the scan, then for what was read ahead. */
   readonly #release = (): void => {
@@ -149,15 +153,23 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     if (this.#chunkAt >= this.#chunk.length) {
       await this.#turn()
       // Another call of `next` may have refilled it meanwhile.
-      if (this.#chunkAt >= this.#chunk.length) this.#refill()
+      while (this.#chunkAt >= this.#chunk.length && this.#refillOrPause()) await this.#turn()
     }
     return this.#chunkAt < this.#chunk.length ? this.#take() : undefined
   }
 
   /** Up to `size` of the next ones; an empty array after the last. */
   async nextv(size: number): Promise<T[]> {
-    await this.#turn()
-    return this.nextvSync(size)
+    for (;;) {
+      await this.#turn()
+      this.#pauses = true
+      try {
+        const some = this.nextvSync(size)
+        if (some.length > 0 || this.#done) return some
+      } finally {
+        this.#pauses = false
+      }
+    }
   }
 
   nextvSync(size: number): T[] {
@@ -224,9 +236,9 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     try {
       for (;;) {
         while (this.#chunkAt < this.#chunk.length) yield this.#take()
-        await this.#turn()
-        this.#refill()
-        if (this.#chunk.length === 0) return
+        do await this.#turn()
+        while (this.#chunkAt >= this.#chunk.length && this.#refillOrPause())
+        if (this.#chunkAt >= this.#chunk.length) return
       }
     } finally {
       this.closeSync()
@@ -250,12 +262,17 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     this.closeSync()
   }
 
-  /** @internal Count what is left without decoding it. */
+  /** @internal Count what is left without decoding it: up to so many, or fewer when `ended` says that there are more. */
   countSync(most: number): number {
     this.#check()
     this.#dropChunk()
     this.#catchUp()
-    return this.#count(most)
+    this.#pauses = true
+    try {
+      return this.#count(most)
+    } finally {
+      this.#pauses = false
+    }
   }
 
   /** @internal Where it stands, for splitting long work: true when nothing is left. */
@@ -267,6 +284,17 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     const entry = this.#chunk[at]!
     this.#chunk[at] = undefined as T
     return entry
+  }
+
+  /** Read ahead; true: nothing was found so far, and the event loop may have its turn. */
+  #refillOrPause(): boolean {
+    this.#pauses = true
+    try {
+      this.#refill()
+    } finally {
+      this.#pauses = false
+    }
+    return this.#chunk.length === 0 && !this.#done
   }
 
   /** Read ahead: more each time, as long as there is memory for it. */
@@ -325,6 +353,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
           break
         }
         const some = this.#readPacked(entries - chunk.length, roomBytes)
+        if (some === PAUSED) break
         if (some === undefined) {
           // As long as it may do better soon.
           const few = this.#row === undefined || roomBytes !== Infinity ? Infinity : FEW_ROWS * this.#patience
@@ -374,12 +403,12 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   }
 
   /** The same, many at once; undefined: go entry by entry. */
-  #readPacked(entries: number, roomBytes: number): unknown[] | undefined {
+  #readPacked(entries: number, roomBytes: number): unknown[] | typeof PAUSED | undefined {
     const row = this.#row
     if (row === undefined) return undefined
     const { keys, values } = this.#plan
     const result = this.#fill(Math.min(entries, this.#left), roomBytes, row)
-    if (result < 0) return undefined
+    if (result < 0) return result === PAUSED ? PAUSED : undefined
     const { kernel } = this.#packed!
     // At once: the rows lie where blocks are loaded.
     const some = takeRows(kernel, keys, values, this.#core.host)
@@ -388,7 +417,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     return some
   }
 
-  /** Have the next rows in the kernel; -1: there are none that way. What was filled has to be passed then. */
+  /** Have the next rows in the kernel, which have to be passed then; -1: there are none that way; PAUSED: none yet. */
   #fill(rows: number, takenBytes: number, row: RowShape): number {
     if (this.#wait > 0) {
       this.#wait--
@@ -402,8 +431,13 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       const result = packed.fill(this.#from, end, row, rows, takenBytes)
       if (kernel.rows > 0 || result === FILL_DONE) return result
       if (result === FILL_STOPPED) return this.#standBack(false)
-      // All of them were under range tombstones.
+      // All of them were deleted.
       this.#takePlace(kernel)
+      if (this.#pauses) {
+        this.#countObjects()
+        this.#core.engine.idleScans.add(this.#release)
+        return PAUSED
+      }
     }
   }
 
@@ -484,7 +518,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   #catchUp(): void {
     const skip = this.#skip
     if (skip === 0) return
-    this.#count(skip)
+    for (let left = skip; left > 0 && !this.#done;) left -= this.#count(left)
     this.#skip = 0
   }
 
@@ -495,6 +529,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     while (count < most && !this.#done) {
       const rows = Math.min(most - count, this.#left)
       const result = isPackable(plan) && rows > 0 ? this.#fill(rows, Infinity, NO_COLUMNS) : -1
+      if (result === PAUSED) break
       if (result < 0) {
         const last = isPackable(plan) ? Math.min(most, count + FEW_ROWS * this.#patience) : most
         this.#walk(() => ++count < last ? MORE : LAST)

@@ -7,10 +7,11 @@
  * 3. What it cannot do it says: blocks and keys too large for a slot, references to value files, more runs
  *    than there are slots. A `Scan` does it then.
  * 4. It is good for one shape of the store only. Memtables are sought anew in each call, so writes between two calls do not matter.
+ * 5. A call walks through so many blocks in vain and no more: it ends without rows then, and the next one goes on.
  *
  * Account: `iterators`, for the objects. Cost: a copy of each run's block a call, then one of each row.
  */
-import { copyBytes } from '../base/bytes.ts'
+import { compareBytes, copyBytes } from '../base/bytes.ts'
 import type { Cursor } from '../base/cursor.ts'
 import type { RangeLookup } from '../base/fragment-list.ts'
 import { SLOT_ROOM_BYTES } from '../base/kernels/merge-kernel.ts'
@@ -31,8 +32,15 @@ const RECORD_HEADER_BYTES = 24
 /** Of a memtable, entries beyond those asked for: what of them are other versions and deletions is not known. */
 const MORE_RECORDS = 8
 
+/** Most records of a memtable at a time: as long as nothing is found, each time twice as many. */
+const MOST_RECORDS = 256
+
 /** Of deletions and what they hide: with fewer before the first row nothing is gained by remembering that. */
 const MANY_BLOCKS = 16
+/** The same where something is known, so that it grows with what is deleted. */
+const FEW_BLOCKS = 2
+/** In vain in a row, of one call: a millisecond or two. */
+const MOST_BLOCKS = 256
 
 /** Why `fill` returned. */
 export const FILL_DONE = 0
@@ -40,6 +48,10 @@ export const FILL_DONE = 0
 export const FILL_MORE = 1
 /** A `Scan` has to go on, behind the rows there are: this one stands nowhere. */
 export const FILL_STOPPED = 2
+
+/** It was led past something, and begins anew there. */
+const LED = 3
+const KEYS_ONLY = { withKeys: true, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
 /** What rows are to have: see `ScanKernel.cost`. */
 export interface RowShape {
@@ -54,6 +66,8 @@ export class PackedScan {
   readonly shape: number
   readonly kernel: ScanKernel
   readonly heldBytes: number
+  /** The last walk ended before it came to anything. */
+  isCut = false
   readonly #core: Core
   readonly #blocks: CachedBlocks
   readonly #snapshotSeq: number
@@ -65,11 +79,17 @@ export class PackedScan {
   #wish: Uint8Array | undefined
   #target: Uint8Array | undefined
   #isPlaced = false
-  /** Rows that `fill` was asked for. */
+  /** Records of a memtable to show at a time. */
   #wanted = 0
+  /** The last key that was decided, when older versions of it may be next. */
+  #seen: Uint8Array | undefined
+  /** Nothing was found since it was sent somewhere, in so many blocks; it was led past what is known to be dead. */
+  #isInVain = false
+  #blocksInVain = 0
+  #isLed = false
 
-  /** Undefined when there is no room for it, or too many runs. */
-  static open(core: Core, snapshotSeq: number): PackedScan | undefined {
+  /** Undefined when there is no room for it, or too many runs. `isPassing`: it leaves the cache as it is. */
+  static open(core: Core, snapshotSeq: number, isPassing = false): PackedScan | undefined {
     const kernel = ScanKernel.of(core.kernels)
     if (kernel === undefined) return undefined
     let runs = 0
@@ -78,10 +98,10 @@ export class PackedScan {
     if (!kernel.layOut(runs + memtables, core.settings.blockBytes)) return undefined
     const bytes = SCAN_OBJECTS_BYTES + runs * RUN_OBJECTS_BYTES
     const lease = core.windows.account.tryLease(bytes)
-    return lease === undefined ? undefined : new PackedScan(core, snapshotSeq, kernel, lease)
+    return lease === undefined ? undefined : new PackedScan(core, snapshotSeq, kernel, lease, isPassing)
   }
 
-  private constructor(core: Core, snapshotSeq: number, kernel: ScanKernel, lease: Lease) {
+  private constructor(core: Core, snapshotSeq: number, kernel: ScanKernel, lease: Lease, isPassing: boolean) {
     this.shape = core.shape
     this.kernel = kernel
     this.heldBytes = lease.bytes
@@ -93,9 +113,12 @@ export class PackedScan {
     for (const slot of core.sealed) this.#addMemtable(slot)
     for (const run of core.tree.runs) {
       if (run.ranges.size > 0) this.#ranges.push(run.ranges)
-      if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPlace(run.pointReaders))
+      if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPlace(run.pointReaders, isPassing))
     }
   }
+
+  /** Since it was sent somewhere, before anything was found. */
+  get blocksInVain(): number { return this.#blocksInVain }
 
   close(): void {
     this.#lease.release()
@@ -105,14 +128,44 @@ export class PackedScan {
   seek(key: Uint8Array | undefined): void {
     this.#wish = key
     this.#target = this.#core.dead.skip(key, this.#snapshotSeq)
+    this.#isLed = this.#target !== key
     this.#isPlaced = false
+    this.#isInVain = true
+    this.#blocksInVain = 0
+    this.#seen = undefined
+  }
+
+  /**
+   * How far nothing is visible from a key on: to before the first row, or as far as it got with so many blocks and so much time.
+   * Undefined: not known, or not even to the next key.
+   */
+  walk(key: Uint8Array, mostBlocks: number, untilMs: number): Uint8Array | undefined {
+    this.seek(key)
+    const { kernel } = this
+    const result = this.fill(() => key, undefined, KEYS_ONLY, 1, Infinity, mostBlocks, untilMs)
+    this.isCut = result === FILL_MORE && kernel.rows === 0
+    if (result === FILL_STOPPED || this.#blocksInVain === 0) return undefined
+    return kernel.rows > 0 ? kernel.firstKey() : this.#behindSeen()
   }
 
   /**
    * Put up to so many rows into the kernel that begin at the place, none but the first beyond what they may take when decoded. `from`:
    * the key to begin at, for the memtables; `bound`: the first key behind the range. Rows may be none though there are more.
    */
-  fill(from: () => Uint8Array | undefined, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number): number {
+  fill(
+    from: () => Uint8Array | undefined, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
+    mostBlocks = MOST_BLOCKS, untilMs = Infinity,
+  ): number {
+    let result: number
+    do result = this.#fill(from, bound, row, rows, takenBytes, mostBlocks, untilMs)
+    while (result === LED)
+    return result
+  }
+
+  #fill(
+    from: () => Uint8Array | undefined, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
+    mostBlocks: number, untilMs: number,
+  ): number {
     const { kernel } = this
     const blocks = this.#blocks
     if (bound !== undefined && bound.length > MOST_KEY_BYTES) return FILL_STOPPED
@@ -123,6 +176,7 @@ export class PackedScan {
     kernel.begin(this.#snapshotSeq, bound, row.withKeys || this.#ranges.length > 0, row.withValues)
     kernel.cost(row.costBytes, row.keyEighths, row.valueEighths)
     kernel.clear(rows, takenBytes)
+    if (this.#seen !== undefined) kernel.setSeen(this.#seen)
     this.#wanted = rows + MORE_RECORDS
     let count = 0
     for (let i = 0; i < runs.length; i++) {
@@ -148,26 +202,35 @@ export class PackedScan {
     this.#isPlaced = true
     if (blocks.regionUse > LOWER_BYTES) return this.#stopped()
     kernel.start(order, count)
-    const result = this.#run(isFirst, row.withKeys)
+    const result = this.#run(rows, mostBlocks, untilMs)
+    if (result === LED) return LED
+    if (this.#isInVain && blocks.regionUse <= LOWER_BYTES) this.#noteDead(row.withKeys)
     if (this.#ranges.length > 0) kernel.drop(this.#isCovered)
+    if (kernel.rows > 0) this.#isInVain = false
     return result
   }
 
-  /** `isFirst`: it begins where it was sent. `withKeys`: rows have their keys. */
-  #run(isFirst: boolean, withKeys: boolean): number {
+  #run(rows: number, mostBlocks: number, untilMs: number): number {
     const { kernel } = this
     const blocks = this.#blocks
     const runs = this.#runs
     let result = -1
+    let found = 0
     let blocksInVain = 0
+    const before = this.#seen
+    this.#seen = undefined
     while (result < 0) {
       const event = kernel.run()
-      if (kernel.rows > 0 || event !== SCAN_INPUT) {
-        if (isFirst && blocksInVain >= MANY_BLOCKS && withKeys) this.#noteDead()
-        isFirst = false
-      }
-      blocksInVain++
+      const count = kernel.rows
       if (event === SCAN_INPUT) {
+        if (count === found) {
+          blocksInVain++
+          if (count === 0) this.#blocksInVain++
+          this.#wanted = Math.min(MOST_RECORDS, 2 * this.#wanted)
+        } else {
+          found = count
+          blocksInVain = 0
+        }
         const top = kernel.top
         let isShown: boolean
         let isOver: boolean
@@ -183,8 +246,16 @@ export class PackedScan {
           isOver = !cursor.valid
           isShown = isOver || this.#showRecords(top, cursor)
         }
-        if (isShown) kernel.settleTop(isOver)
-        else result = FILL_STOPPED
+        if (!isShown) {
+          result = FILL_STOPPED
+        } else {
+          kernel.settleTop(isOver)
+          if (count === 0 && blocksInVain >= FEW_BLOCKS && this.#lead()) return LED
+          if ((count === rows || blocksInVain >= mostBlocks || this.#isLate(untilMs)) && this.#hasMoved(before)) {
+            this.#seen = kernel.seenKey()
+            result = FILL_MORE
+          }
+        }
       } else if (event === SCAN_BOUND || event === SCAN_END) {
         result = FILL_DONE
       } else {
@@ -197,12 +268,43 @@ export class PackedScan {
     return result
   }
 
-  /** From where it began to its first row there was nothing, now: the next one need not look. */
-  #noteDead(): void {
+  /** Whether the next call will begin behind `before`, where this one did: what a snapshot does not see moves nothing. */
+  #hasMoved(before: Uint8Array | undefined): boolean {
+    const { kernel } = this
+    return kernel.hasSeen && (before === undefined || compareBytes(kernel.memory, kernel.seenAt, kernel.seenEnd, before, 0, before.length) !== 0)
+  }
+
+  #isLate(untilMs: number): boolean {
+    return untilMs !== Infinity && this.#core.host.clock.nowMs() >= untilMs
+  }
+
+  /** Whether it has come into what is known to be dead: then it goes on behind that. */
+  #lead(): boolean {
+    const { kernel } = this
+    if (!kernel.hasSeen) return false
+    const end = this.#core.dead.endAround(kernel.memory, kernel.seenAt, kernel.seenEnd, this.#snapshotSeq)
+    if (end === undefined) return false
+    this.#target = end
+    this.#isPlaced = false
+    this.#isLed = true
+    return true
+  }
+
+  /** From where it was sent to its first row there is nothing, now: the next one need not look. */
+  #noteDead(withKeys: boolean): void {
     const { dead, lastSeq } = this.#core
     const { kernel } = this
-    if (this.#snapshotSeq !== lastSeq || kernel.rows === 0 || this.#ranges.length > 0) return
-    dead.note(this.#wish, kernel.firstKey())
+    if (this.#snapshotSeq !== lastSeq || this.#blocksInVain < (this.#isLed ? FEW_BLOCKS : MANY_BLOCKS)) return
+    const end = kernel.rows === 0 ? this.#behindSeen() : withKeys ? kernel.firstKey() : undefined
+    if (end !== undefined) dead.note(this.#wish, end)
+  }
+
+  #behindSeen(): Uint8Array | undefined {
+    const { kernel } = this
+    if (!kernel.hasSeen) return undefined
+    const behind = new Uint8Array(kernel.seenEnd - kernel.seenAt + 1)
+    behind.set(kernel.memory.subarray(kernel.seenAt, kernel.seenEnd))
+    return behind
   }
 
   readonly #isCovered = (key: Uint8Array, start: number, end: number, seq: number): boolean => {
@@ -275,10 +377,12 @@ class RunPlace {
   valid = false
   place: TablePlace | undefined
   readonly #tables: readonly TableReader[]
+  readonly #isPassing: boolean
   #at = -1
 
-  constructor(tables: readonly TableReader[]) {
+  constructor(tables: readonly TableReader[], isPassing: boolean) {
     this.#tables = tables
+    this.#isPassing = isPassing
   }
 
   seek(blocks: CachedBlocks, key: Uint8Array | undefined): void {
@@ -308,7 +412,7 @@ class RunPlace {
     if (at !== this.#at || this.place === undefined) {
       this.#at = at
       const table = this.#tables[at]
-      this.place = table === undefined ? undefined : new TablePlace(table)
+      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing)
     }
     return this.place
   }

@@ -190,6 +190,6 @@ function installTables({ core, background, committer }: Installing, tables: Tran
   committer.skipTo(lastSeq + 1)
   core.counters.userBytes += userBytes
   core.counters.operations += operations
-  for (const watcher of core.watchers) watcher.onMany()
+  for (const watcher of core.watchers) watcher.onMany(false)
   core.engine.progress()
 }

@@ -119,6 +119,7 @@ export class Writer {
       this.#endIfNobodyWaits()
     }
     committer.commitPending()
+    if (core.dead.isDue) core.dead.extend()
     if (this.#exchange.owedSteps > 0) this.#helpJobs()
     if (durability === 'disk') committer.syncNow()
     if (this.#stalls.owes) core.host.scheduler.sleepSync(this.#stalls.takeOwed())
@@ -155,6 +156,7 @@ export class Writer {
   readonly #commitSoon = (): void => {
     this.#commitScheduled = false
     this.#committer.commitGroup()
+    if (this.#core.dead.isDue) this.#core.dead.extend()
   }
 
   #enqueue(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {

@@ -8,7 +8,7 @@
  * Cost: what `IndexPath` keeps, some 600 bytes.
  */
 import { CorruptionError } from '../base/errors.ts'
-import type { BlockSource, CachedBlocks } from './block/block-source.ts'
+import type { CachedBlocks } from './block/block-source.ts'
 import { DataBlock } from './block/data-block.ts'
 import { BLOCK_DATA } from './format.ts'
 import { FEW_HANDLES, IndexPath } from './index/index-path.ts'
@@ -22,13 +22,16 @@ export class TablePlace {
   /** Number of the entry in its block. */
   position = 0
   readonly #path: IndexPath
+  /** It goes by once: the cache is left as it is. */
+  readonly #isPassing: boolean
 
-  constructor(table: TableReader) {
+  constructor(table: TableReader, isPassing = false) {
     this.table = table
+    this.#isPassing = isPassing
     this.#path = new IndexPath(table, FEW_HANDLES)
   }
 
-  first(source: BlockSource): boolean {
+  first(source: CachedBlocks): boolean {
     this.position = 0
     if (!this.#path.first(source)) return false
     this.#load(source)
@@ -36,7 +39,7 @@ export class TablePlace {
   }
 
   /** To the first entry whose key is >= the given one. */
-  seek(source: BlockSource, key: Uint8Array, start: number, end: number): boolean {
+  seek(source: CachedBlocks, key: Uint8Array, start: number, end: number): boolean {
     if (!this.#path.seek(source, key, start, end)) return false
     this.#load(source)
     block.open(source.bytes, source.start)
@@ -45,7 +48,7 @@ export class TablePlace {
   }
 
   /** To the first entry of the next block. */
-  nextBlock(source: BlockSource): boolean {
+  nextBlock(source: CachedBlocks): boolean {
     this.position = 0
     if (!this.#path.next(source)) return false
     this.#load(source)
@@ -58,12 +61,13 @@ export class TablePlace {
     this.#check(source)
   }
 
-  #load(source: BlockSource): void {
-    source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
+  #load(source: CachedBlocks): void {
+    if (this.#isPassing) source.loadOnce(this.table, this.#path.blockOffset, this.#path.blockBytes)
+    else source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
     this.#check(source)
   }
 
-  #check(source: BlockSource): void {
+  #check(source: CachedBlocks): void {
     if (source.bytes[source.start] !== BLOCK_DATA) {
       throw new CorruptionError(this.table.file.path, this.#path.blockOffset, 'no data block where the index says')
     }

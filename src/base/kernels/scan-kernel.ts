@@ -221,6 +221,18 @@ export class ScanKernel {
     return length < 0 ? undefined : this.memory.slice(this.#seen, this.#seen + length)
   }
 
+  /** Whether any key was decided since `begin`. */
+  get hasSeen(): boolean { return (this.words[this.#w + SEEN_LENGTH]! | 0) >= 0 }
+  /** Where the last key that was decided lies, and its end. */
+  get seenAt(): number { return this.#seen }
+  get seenEnd(): number { return this.#seen + this.words[this.#w + SEEN_LENGTH]! }
+
+  /** Go on behind a key that was decided, of which older versions may be next. */
+  setSeen(key: Uint8Array): void {
+    this.memory.set(key, this.#seen)
+    this.words[this.#w + SEEN_LENGTH] = key.length
+  }
+
   /** Leave out rows: `isOut` is given key and sequence number of each. */
   drop(isOut: (memory: Uint8Array, keyStart: number, keyEnd: number, seq: number) => boolean): void {
     const { memory, words, numbers } = this

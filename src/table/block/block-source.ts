@@ -83,6 +83,25 @@ export class CachedBlocks implements BlockSource {
     this.end = cache.end
   }
 
+  /** As `load`, for who will not come back: what is in neither level is not put there. */
+  loadOnce(table: TableReader, offset: number, storedBytes: number): void {
+    const cache = this.#cache
+    if (cache.findAgain(table.id, offset)) {
+      this.bytes = cache.bytes
+      this.start = cache.start
+      this.end = cache.end
+    } else if (this.#levels?.hasStored(table.id, offset) === true) {
+      this.load(table, offset, storedBytes)
+    } else {
+      const loader = this.#loader
+      loader.load(table, offset, storedBytes)
+      this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
+      this.bytes = loader.kernels.memory
+      this.start = loader.start
+      this.end = loader.end
+    }
+  }
+
   /** As `load`; false: the cache did not take it. */
   loadIntoCache(table: TableReader, offset: number, storedBytes: number): boolean {
     this.load(table, offset, storedBytes)
