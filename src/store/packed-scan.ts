@@ -79,6 +79,8 @@ export class PackedScan {
   #wish: Uint8Array | undefined
   #target: Uint8Array | undefined
   #isPlaced = false
+  /** Of the rows of a scan, how many may come from memtables if keys are spread alike: twice what is to be expected, from 0 to 1. */
+  readonly #memoryShare: number
   /** Records of a memtable to show at a time. */
   #wanted = 0
   /** The last key that was decided, when older versions of it may be next. */
@@ -110,11 +112,18 @@ export class PackedScan {
     this.#snapshotSeq = snapshotSeq
     this.#lease = lease
     this.#addMemtable(core.active)
-    for (const slot of core.sealed) this.#addMemtable(slot)
+    let inMemory = core.active.memtable.entryCount
+    for (const slot of core.sealed) {
+      this.#addMemtable(slot)
+      inMemory += slot.memtable.entryCount
+    }
+    let inRuns = 0
     for (const run of core.tree.runs) {
+      inRuns += run.entries
       if (run.ranges.size > 0) this.#ranges.push(run.ranges)
       if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPlace(run.pointReaders, isPassing))
     }
+    this.#memoryShare = Math.min(1, 2 * inMemory / Math.max(1, inMemory + inRuns))
   }
 
   /** Since it was sent somewhere, before anything was found. */
@@ -177,7 +186,7 @@ export class PackedScan {
     kernel.cost(row.costBytes, row.keyEighths, row.valueEighths)
     kernel.clear(rows, takenBytes)
     if (this.#seen !== undefined) kernel.setSeen(this.#seen)
-    this.#wanted = rows + MORE_RECORDS
+    this.#wanted = Math.ceil(rows * this.#memoryShare) + MORE_RECORDS
     let count = 0
     for (let i = 0; i < runs.length; i++) {
       const run = runs[i]!
