@@ -87,3 +87,26 @@ test('memory that is asked for comes from what is over its share, down to nothin
   cache.close()
   assert.equal(budget.usedBytes, 0)
 })
+
+test('what is held stays within the limit, whatever is read and offered and however much is free', () => {
+  const reads = new Reads()
+  for (let i = 0; i < 1000; i++) reads.block(i)
+  for (let i = 0; i < 50_000; i++) reads.row(i % 2500)
+  const { cache } = reads
+  cache.setLimit(0)
+  for (let i = 0; i < 20_000; i++) {
+    reads.row(i % 100)
+    reads.block(i % 50)
+  }
+  // Of the directory a little is there as long as anything is asked for.
+  assert.ok(cache.bytesHeld <= 8192, `${cache.bytesHeld}`)
+  cache.setLimit(256 * 1024)
+  for (let i = 0; i < 20_000; i++) {
+    reads.row(i % 2500)
+    reads.block(i % 500)
+  }
+  assert.ok(cache.bytesHeld > 0 && cache.bytesHeld <= 256 * 1024 + 64 * 1024, `${cache.bytesHeld}`)
+  cache.setLimit(Infinity)
+  for (let i = 0; i < 500; i++) reads.block(i)
+  assert.ok(cache.bytesHeld > 512 * 1024)
+})

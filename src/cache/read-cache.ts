@@ -36,6 +36,7 @@ export class ReadCache {
   readonly #account: Account
   #ghosts: Ghosts | undefined
   #share = FIRST_SHARE
+  #limitBytes = Infinity
   // As of the last window.
   #offers = 0
   #hits = 0
@@ -63,7 +64,8 @@ export class ReadCache {
   beforeOffer(): void {
     const { rows } = this
     if (rows.offers - this.#offers >= WINDOW) this.#endWindow()
-    rows.setLimit(this.#share * (this.bytesHeld + this.#account.budget.freeBytes))
+    const room = Math.min(this.#limitBytes, this.bytesHeld + this.#account.budget.freeBytes)
+    rows.setLimit(Math.max(0, Math.min(this.#share * room, this.#limitBytes - this.blocks.bytesHeld)))
   }
 
   dropTable(table: number): void {
@@ -72,7 +74,9 @@ export class ReadCache {
 
   /** Hold at most so many bytes from now on. */
   setLimit(limitBytes: number): void {
+    this.#limitBytes = limitBytes
     this.blocks.setLimit(limitBytes)
+    this.rows.setLimit(limitBytes)
     const excess = this.bytesHeld - limitBytes
     if (excess > 0) this.shrink(excess)
   }

@@ -7,8 +7,9 @@ import { RowCache } from './row-cache.ts'
 
 const SEED = 11
 
-function made(totalBytes = 1 << 20, tags = 1024): { budget: Budget, rows: RowCache } {
-  const budget = new Budget(totalBytes)
+/** `isAmple`: so much memory is free that rows come in at once. */
+function made(totalBytes = 192 * 1024, tags = 1024, isAmple = false): { budget: Budget, rows: RowCache } {
+  const budget = new Budget(isAmple ? 4 * totalBytes : totalBytes)
   const rows = new RowCache(budget.account('rows', ''), 16 * 1024, () => {})
   rows.configure(tags)
   rows.setLimit(Infinity)
@@ -45,6 +46,12 @@ test('a row comes in with its second offer, with value, sequence number and epoc
   rows.renew(3_000_000_001)
   assert.equal(find(rows, 'a'), 'one')
   assert.equal(rows.epoch, 3_000_000_001)
+})
+
+test('while much memory is free a row comes in with its first offer', () => {
+  const { rows } = made(192 * 1024, 1024, true)
+  offer(rows, 'a', 'one')
+  assert.equal(find(rows, 'a'), 'one')
 })
 
 test('a row that is offered again takes the place of what was there, whether it is as long or not', () => {

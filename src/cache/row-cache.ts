@@ -4,8 +4,8 @@
  * no index and no block of any run.
  *
  * It lies in slots like blocks do (`block-cache.ts`: leased, given back at once, kept by touches), with a directory of 32 to 64 bytes
- * a row. A row comes in when it is read for the second time within about as many other reads as there are tags, so that a pass over
- * much data leaves nothing.
+ * a row. While much memory is free a row comes in at once; later when it is read for the second time within about as many other reads as
+ * there are tags, so that a pass over much data leaves nothing.
  *
  * A row is that of a tree as of an epoch, and says so. Whether it is still the newest in its tree is the reader's to know, see
  * `store/tree.ts`.
@@ -32,6 +32,8 @@ const MOST_ROW_BYTES = 4096
 /** With more, the kernel would have to keep too many mappings. */
 const MOST_SLOTS = 8192
 const TAG_BYTES = 2
+/** Much is free: so many slots. */
+const FREE_SLOTS = 16
 
 export interface RowCacheStats {
   /** Point reads that looked here, and those of them that were answered from here. */
@@ -57,6 +59,7 @@ export class RowCache {
   readonly #account: Account
   readonly #rows: BlockCache
   readonly #mostBytes: number
+  readonly #muchBytes: number
   #tags: Uint16Array<ArrayBuffer> | undefined
   #scratch: Uint8Array<ArrayBuffer> = EMPTY as Uint8Array<ArrayBuffer>
   #lease: Lease | undefined
@@ -67,6 +70,7 @@ export class RowCache {
     this.#account = account
     this.#rows = new BlockCache(account, { slotBytes, makeRoom })
     this.#mostBytes = slotBytes * MOST_SLOTS
+    this.#muchBytes = slotBytes * FREE_SLOTS
     this.#rows.setLimit(0)
   }
 
@@ -126,7 +130,7 @@ export class RowCache {
   }
 
   /**
-   * A key was found in the tree of an epoch: keep the row if it is here already or was read before.
+   * A key was found in the tree of an epoch: keep the row if it is here already, was read before, or much memory is free.
    * The hit's value may not be a view into this cache. Room for a row may be made at the cost of the block that the value lies in, so
    * the hit is led to a copy, which is there until the next offer.
    */
@@ -142,7 +146,7 @@ export class RowCache {
         this.#write(rows.bytes, rows.start, key, start, end, epoch, hit)
         return
       }
-    } else {
+    } else if (this.#account.budget.freeBytes < this.#muchBytes) {
       const tag = Math.imul(hash ^ space, 0x9e3779b1) >>> 16
       const i = hash & (tags.length - 1)
       if (tags[i] !== tag) {

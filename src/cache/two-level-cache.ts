@@ -82,6 +82,7 @@ export class TwoLevelCache {
   #ghosts: Ghosts | undefined
   #isEnabled = true
   #share = 0
+  #limitBytes = Infinity
   #ratio = 1
   #readMs = 0
   #loadMs = 0
@@ -157,7 +158,7 @@ export class TwoLevelCache {
     this.#ratio += WEIGHT / 4 * (ratio - this.#ratio)
     if (this.#share > 0 && ratio >= WORTH_KEEPING) {
       // Where nothing is free the first level gives way.
-      this.#second.setLimit(this.#share * this.bytesHeld)
+      this.#second.setLimit(Math.max(0, Math.min(this.#share * this.bytesHeld, this.#limitBytes - this.first.bytesHeld)))
       this.#second.insert(table, offset, memory, start, end)
     }
   }
@@ -197,6 +198,7 @@ export class TwoLevelCache {
 
   /** Hold at most so many bytes from now on. */
   setLimit(limitBytes: number): void {
+    this.#limitBytes = limitBytes
     this.first.setLimit(limitBytes)
     const excess = this.bytesHeld - limitBytes
     if (excess > 0) this.shrink(excess)

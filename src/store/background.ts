@@ -171,7 +171,17 @@ export class Background {
     // Whatever becomes of it, the next one is not before they have paid as much again.
     tree.runReads = 0
     const pick = this.#pickRange(undefined, undefined)
-    if (pick !== undefined) this.#merge({ ...pick, reason: 'readers look through several runs, and nobody writes' }, () => {})
+    if (pick === undefined) return
+    // As in `compact`: while all runs go to the deepest level, no other merge may put tables into its gaps.
+    this.#paused++
+    const resume = (): void => {
+      this.#paused--
+    }
+    const isStarted = this.#merge({ ...pick, reason: 'readers look through several runs, and nobody writes' }, () => {
+      resume()
+      if (!core.closed) this.schedule()
+    })
+    if (!isStarted) resume()
   }
 
   /** Merge everything that overlaps a range of keys, given as inclusive bounds, into its final place. */

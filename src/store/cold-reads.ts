@@ -132,8 +132,14 @@ export class ColdReads {
     if (this.#lease !== undefined) return true
     this.#lease = this.#account.tryLease(SLOTS * SLOT_BYTES)
     if (this.#lease === undefined) return false
-    for (let i = 0; i < SLOTS; i++) this.#free.push(new Uint8Array(SLOT_BYTES))
-    return true
+    try {
+      for (let i = 0; i < SLOTS; i++) this.#free.push(new Uint8Array(SLOT_BYTES))
+      return true
+    } catch {
+      // The system has less memory than the budget promises.
+      this.#letGo()
+      return false
+    }
   }
 
   #letGo(): number {

@@ -43,6 +43,8 @@ export class Committer implements PendingGroup {
   readonly exchange: MemtableExchange
   /** What is appended was counted as demand when it began to wait. */
   isDraining = false
+  /** A write is being framed, and its codecs called. */
+  isAppending = false
   readonly #core: Core
   readonly #logs: LogSegments
   readonly #sync: LogSync
@@ -229,6 +231,7 @@ export class Committer implements PendingGroup {
     let recordBytes = this.#groupRecordBytes
     let ranges = this.#groupRanges
     let problem: Problem = 'none'
+    this.isAppending = true
     try {
       for (let i = 0; i < operations.count && problem === 'none'; i++) {
         operations.load(i)
@@ -249,6 +252,8 @@ export class Committer implements PendingGroup {
     } catch (error) {
       if (mark !== undefined) log.rewind(mark)
       throw error
+    } finally {
+      this.isAppending = false
     }
     if (problem !== 'none') {
       if (mark !== undefined) log.rewind(mark)
@@ -270,6 +275,7 @@ export class Committer implements PendingGroup {
     const startBytes = log.writtenBytes
     const firstSeq = core.lastSeq + 1
     let recordBytes = 0
+    this.isAppending = true
     try {
       for (let i = 0; i < operations.count; i++) {
         operations.load(i)
@@ -291,7 +297,29 @@ export class Committer implements PendingGroup {
     } catch (error) {
       log.abandon(startBytes, firstSeq)
       throw ioError(error, 'writing the log')
+    } finally {
+      this.isAppending = false
     }
+    this.isAppending = true
+    try {
+      this.#applyLarge(operations, durability, firstSeq)
+    } catch (error) {
+      // It is in the log, and would be there again when the store is opened: nothing may come behind it until then.
+      core.readOnlyReason ??= error as Error
+      throw error
+    } finally {
+      this.isAppending = false
+    }
+    core.counters.operations += operations.count
+    core.counters.logBytes += log.writtenBytes - startBytes
+    this.#values.keep()
+    this.#group = { writes: true, written: undefined, synced: undefined }
+    return 'none'
+  }
+
+  /** What `#appendLarge` has logged goes into the memtable, encoded once more. */
+  #applyLarge(operations: Operations, durability: Durability, firstSeq: number): void {
+    const core = this.#core
     for (let i = 0; i < operations.count; i++) {
       operations.load(i)
       this.#values.replace(operations, i, durability === 'disk')
@@ -299,11 +327,6 @@ export class Committer implements PendingGroup {
       applyOperation(core, firstSeq + i, kind, key, keyStart, keyEnd, value, valueStart, valueEnd)
       core.counters.userBytes += keyEnd - keyStart + valueEnd - valueStart
     }
-    core.counters.operations += operations.count
-    core.counters.logBytes += log.writtenBytes - startBytes
-    this.#values.keep()
-    this.#group = { writes: true, written: undefined, synced: undefined }
-    return 'none'
   }
 
   /** Of what was appended last. Writes that only go to memory are told at once, unless writers are to be slowed. */

@@ -256,3 +256,24 @@ test(`deletions in order and out of order, and whatever is written around them, 
     await closeEmpty(host, db)
   }
 })
+
+test('a batch larger than the log buffer that is put into a dead range is seen by the next scan', async () => {
+  const host = simHost({ seed: 9 })
+  const db = await openSim<string, string>(host, { budget: '48 MiB' })
+  const keyOf = (i: number): string => `key ${String(i).padStart(6, '0')}`
+  const count = 20_000
+  for (let i = 0; i < count; i += 1000) {
+    await within(host, db.batch(Array.from({ length: 1000 }, (_, k) => ({ type: 'put' as const, key: keyOf(i + k), value: 'x'.repeat(50) }))))
+  }
+  await within(host, db.flush())
+  for (let i = 0; i < count - 10; i += 1000) {
+    await within(host, db.batch(Array.from({ length: Math.min(1000, count - 10 - i) }, (_, k) => ({ type: 'del' as const, key: keyOf(i + k) }))))
+  }
+  const first = async (limit: number): Promise<string[]> => within(host, db.keys({ limit }).all())
+  assert.deepEqual(await first(1), [keyOf(count - 10)])
+  await within(host, db.batch(Array.from({ length: 900 }, (_, k) => ({ type: 'put' as const, key: keyOf(100 + k), value: 'y'.repeat(1000) }))))
+  db.getSync(keyOf(5000))
+  assert.deepEqual(await first(3), [keyOf(100), keyOf(101), keyOf(102)])
+  assert.equal(await within(host, db.count()), 910)
+  await within(host, db.close())
+})

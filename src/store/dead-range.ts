@@ -18,6 +18,7 @@ import { compareBytes, compareKeys } from '../base/bytes.ts'
 import { KIND_DELETE } from '../base/cursor.ts'
 import { MOST_KEY_BYTES } from '../base/kernels/scan-kernel.ts'
 import type { Core, WriteWatcher } from './core.ts'
+import { copyOf } from './encoding.ts'
 import { PackedScan } from './packed-scan.ts'
 
 /** So many deletions are worth a walk, which takes no longer, and looks at no more blocks. */
@@ -88,7 +89,7 @@ export class DeadRange implements WriteWatcher {
   get isDue(): boolean { return this.#deletions >= this.#dueDeletions }
 
   onDelete(key: Uint8Array, start: number, end: number): void {
-    if (this.#deletions++ === 0) this.#deleted = end - start > MOST_KEY_BYTES ? undefined : key.slice(start, end)
+    if (this.#deletions++ === 0) this.#deleted = end - start > MOST_KEY_BYTES ? undefined : copyOf(key, start, end)
   }
 
   onWrite(key: Uint8Array, start: number, end: number, kind: number): void {
@@ -96,7 +97,7 @@ export class DeadRange implements WriteWatcher {
     if (kind === KIND_DELETE || !this.#holds(key, start, end, behind)) return
     const first = this.#start
     if (end - start > MOST_KEY_BYTES || end === start || first !== undefined && compareBytes(key, start, end, first, 0, first.length) === 0) this.#forget()
-    else this.#end = key.slice(start, end)
+    else this.#end = copyOf(key, start, end)
   }
 
   onMany(isRemoval: boolean): void {

@@ -87,6 +87,8 @@ const LONG_QUIET_MS = 1000
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
 const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
+/** Of budgets whose last store is closing, when it has given everything back. */
+const closings = new WeakMap<Budget, Promise<void>>()
 
 export class Engine {
   readonly host: Host
@@ -145,6 +147,11 @@ export class Engine {
   #progressScheduled = false
   /** What the waiting writes of all stores hold. */
   queuedBytes = 0
+
+  /** Resolves when no engine of this budget is closing: until then its memory is taken. */
+  static async settled(budget: Budget): Promise<void> {
+    for (let closing; (closing = closings.get(budget)) !== undefined;) await closing
+  }
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
   static acquire(budget: Budget, host: Host, blockBytes: number, options: EngineOptions = {}): Engine {
@@ -308,10 +315,18 @@ export class Engine {
     if (--this.#holders > 0) return
     engines.delete(this.budget)
     this.governor.close()
-    await this.runner.close()
-    await this.coldReads.idle()
-    this.#close()
-    this.budget.setTotal(this.#targetBytes)
+    let isOver!: () => void
+    const closing = new Promise<void>(resolve => isOver = resolve)
+    closings.set(this.budget, closing)
+    try {
+      await this.runner.close()
+      await this.coldReads.idle()
+      this.#close()
+      this.budget.setTotal(this.#targetBytes)
+    } finally {
+      if (closings.get(this.budget) === closing) closings.delete(this.budget)
+      isOver()
+    }
   }
 
   /** The same within this call. What the worker holds stays leased until its thread has ended. */

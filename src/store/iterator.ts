@@ -224,6 +224,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     const { engine, iterators } = this.#core
     this.#closeScan()
     this.#dropChunk()
+    this.#skip = 0
     engine.idleScans.delete(this.#release)
     this.#snapshot.close()
     this.#plan.overlay?.close()
@@ -300,6 +301,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   /** Read ahead: more each time, as long as there is memory for it. */
   #refill(): void {
     const { engine } = this.#core
+    this.#check()
     this.#chunk = []
     this.#chunkAt = 0
     this.#catchUp()
@@ -518,7 +520,20 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   #catchUp(): void {
     const skip = this.#skip
     if (skip === 0) return
-    for (let left = skip; left > 0 && !this.#done;) left -= this.#count(left)
+    const left = this.#left
+    const place = this.#place
+    const placeIsNext = this.#placeIsNext
+    try {
+      for (let still = skip; still > 0 && !this.#done;) still -= this.#count(still)
+    } catch (error) {
+      // Some of its runs may stand further on than others.
+      this.#left = left
+      this.#place = place
+      this.#placeIsNext = placeIsNext
+      this.#done = false
+      this.#closeScan()
+      throw readError(error)
+    }
     this.#skip = 0
   }
 

@@ -4,7 +4,11 @@
  *
  * Account: `log`.
  */
+import { invalidArgument } from '../base/errors.ts'
+
 export interface LogBufferOwner {
+  /** A write is being framed, with calls of the user's codecs in between. */
+  readonly isAppending: boolean
   /** Commit what is pending and write everything out: the buffer is somebody else's next. Throws when it cannot be written. */
   vacate(): void
 }
@@ -19,6 +23,9 @@ export class LogBuffer {
 
   claim(owner: LogBufferOwner): void {
     if (this.#owner === owner) return
+    if (this.#owner?.isAppending) {
+      throw invalidArgument('a codec wrote to a store that shares its budget with the one it encodes for. Let encode only encode')
+    }
     this.#owner?.vacate()
     this.#owner = owner
   }

@@ -37,6 +37,8 @@ export class LogSync {
   /** So many syncs to come are made beside this thread, however quick. */
   #beside = MOST_BESIDE
 
+  #failure: Error | undefined
+
   constructor(core: Core, logs: LogSegments) {
     this.#core = core
     this.#logs = logs
@@ -67,6 +69,8 @@ export class LogSync {
           const sinceMs = this.#core.host.clock.nowMs()
           if (this.#beside === 0 && this.#averageMs < QUICK_MS && this.#logs.isNearlySynced) this.#logs.syncNow()
           else await this.#logs.sync()
+          // The system tells a failure of writing back once: whoever synced meanwhile may have had it.
+          if (this.#failure !== undefined) throw this.#failure
           this.#measured(this.#core.host.clock.nowMs() - sinceMs)
           for (const { resolve } of waiting) resolve()
         } catch (cause) {
@@ -87,6 +91,7 @@ export class LogSync {
   #failed(cause: unknown, waiting: SyncWaiter[]): Error {
     const core = this.#core
     const error = ioError(cause, 'making the log durable')
+    this.#failure ??= error
     core.readOnlyReason ??= error
     tellError({ directory: core.directory, error, readOnly: true })
     for (const { reject } of [...waiting, ...this.#waiting.splice(0)]) reject(error)

@@ -219,3 +219,31 @@ test('what a transaction wrote to tables of its own is newer than what was there
   }
   await closeEmpty(host, db)
 })
+
+test('a scan whose bound is longer than any packed key has its own rows, not those of the scan before', async () => {
+  const host = simHost({ seed: 10 })
+  const db = await openSim<string, string>(host, { budget: '16 MiB' })
+  await within(host, db.batch(Array.from({ length: 500 }, (_, i) => ({ type: 'put' as const, key: `key ${String(i).padStart(4, '0')}`, value: `${i}` }))))
+  await within(host, db.flush())
+  assert.equal((await within(host, db.iterator({ gte: 'key 0300' }).all())).length, 200)
+  const bound = 'key 0010'.padEnd(2500, 'x')
+  assert.deepEqual((await within(host, db.keys({ lt: bound }).all())).length, 11)
+  assert.equal(await within(host, db.count({ gte: 'key 0300' })), 200)
+  assert.equal(await within(host, db.count({ lt: bound })), 11)
+  await within(host, db.close())
+})
+
+test('an iterator that was closed with entries read ahead gives nothing more, and holds nothing', async () => {
+  const host = simHost({ seed: 11 })
+  const db = await openSim<string, string>(host, { budget: '16 MiB' })
+  await within(host, db.batch(Array.from({ length: 2000 }, (_, i) => ({ type: 'put' as const, key: `key ${String(i).padStart(4, '0')}`, value: `${i}` }))))
+  await within(host, db.flush())
+  const before = db.memory().accounts['iterators']!.bytes
+  const iterator = db.iterator()
+  for (let i = 0; i < 40; i++) await within(host, iterator.next())
+  await iterator.close()
+  await assert.rejects(within(host, iterator.next()), { code: 'SPILLWAY_CLOSED' })
+  await assert.rejects(within(host, iterator.next()), { code: 'SPILLWAY_CLOSED' })
+  assert.equal(db.memory().accounts['iterators']!.bytes, before)
+  await within(host, db.close())
+})

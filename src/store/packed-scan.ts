@@ -177,10 +177,10 @@ export class PackedScan {
   ): number {
     const { kernel } = this
     const blocks = this.#blocks
-    if (bound !== undefined && bound.length > MOST_KEY_BYTES) return FILL_STOPPED
+    if (bound !== undefined && bound.length > MOST_KEY_BYTES) return this.#stopped()
     const runs = this.#runs
     const memory = this.#memory
-    if (!kernel.layOut(runs.length + memory.length, this.#core.settings.blockBytes)) return FILL_STOPPED
+    if (!kernel.layOut(runs.length + memory.length, this.#core.settings.blockBytes)) return this.#stopped()
     blocks.regionUse = 0
     kernel.begin(this.#snapshotSeq, bound, row.withKeys || this.#ranges.length > 0, row.withValues)
     kernel.cost(row.costBytes, row.keyEighths, row.valueEighths)

@@ -29,6 +29,8 @@ const MOST_VALUE_FILES = 1024
 const MOST_VALUE_BYTES = 256 * 1024 * 1024
 
 export class ScratchCommitter implements Appender, PendingGroup {
+  /** It has no log to frame anything in. */
+  readonly isAppending = false
   readonly stalls: Stalls
   readonly exchange: MemtableExchange
   readonly hasPending = false

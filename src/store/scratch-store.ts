@@ -268,6 +268,7 @@ export class ScratchStore {
 
   #dropAll(): void {
     const core = this.#core
+    core.cache.rows.drop(core.tree.space)
     for (const slot of [core.active, ...core.sealed]) {
       core.valueFiles.release(slot.valueFiles)
       slot.close()

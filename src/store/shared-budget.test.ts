@@ -243,3 +243,43 @@ test('a further store is refused when what it needs does not fit beside the othe
   await first.close()
   assert.equal(budget.usedBytes, 0)
 })
+
+test('a codec that writes to a store of the same budget is refused, and neither store is harmed', async () => {
+  const host = simHost({ seed: 12 })
+  const budget = new Budget(32 * 1024 * 1024)
+  const other = await within(host, Spillway.open<string, string>('/other', { budget, host, blockBytes: 1024 }))
+  let calls = false
+  const db = await within(host, Spillway.open<string, string>('/first', {
+    budget, host, blockBytes: 1024,
+    valueEncoding: {
+      encode: (value: string) => {
+        if (calls) other.putSync(`seen ${value}`, 'x')
+        return Buffer.from(value)
+      },
+      decode: bytes => Buffer.from(bytes).toString(),
+    },
+  }))
+  await within(host, db.put('a', 'one'))
+  calls = true
+  await assert.rejects(within(host, db.batch(['b', 'c', 'd'].map(key => ({ type: 'put' as const, key, value: key })))), { code: 'SPILLWAY_INVALID_ARGUMENT' })
+  calls = false
+  await within(host, db.batch([{ type: 'put', key: 'e', value: 'two' }]))
+  await within(host, other.put('k', 'v'))
+  assert.deepEqual(await within(host, db.keys().all()), ['a', 'e'])
+  assert.equal(other.getSync('k'), 'v')
+  await within(host, db.close())
+  await within(host, other.close())
+})
+
+test('a store that is opened while the last one of its budget closes waits for what that gives back', async () => {
+  const host = simHost({ seed: 13 })
+  const budget = new Budget(9 * 1024 * 1024)
+  const first = await within(host, Spillway.open<string, string>('/first', { budget, host, blockBytes: 1024 }))
+  const closed = first.close()
+  const second = await within(host, Spillway.open<string, string>('/second', { budget, host, blockBytes: 1024 }))
+  await within(host, closed)
+  await within(host, second.put('a', 'one'))
+  assert.equal(second.getSync('a'), 'one')
+  await within(host, second.close())
+  assert.equal(budget.usedBytes, 0)
+})

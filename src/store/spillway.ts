@@ -3,7 +3,7 @@
  * `commit.ts` (writes), `reader.ts` (gets), `iterator.ts` (ranges), `background.ts` (flush and merge), `recovery.ts` (open).
  */
 import { compareBytes } from '../base/bytes.ts'
-import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
+import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { parseSize } from '../base/sizes.ts'
@@ -114,6 +114,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     if (typeof directory !== 'string' || directory === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(directory)}`)
     const host: Host = options?.host ?? nodeHost()
     const settings = checkedSettings(options, host)
+    await Engine.settled(settings.budget)
     const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
       isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache, coldReads: settings.coldReads,
     })
@@ -534,7 +535,11 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   #valueOf(hit: Hit | undefined, values: Transcoder): V | undefined {
-    return hit === undefined ? undefined : decodeValue(this.#core, values, hit.kind, hit.value, hit.valueStart, hit.valueEnd) as V
+    if (hit === undefined) return undefined
+    const { value } = hit
+    // The memtable's arena may be given back before the next read.
+    hit.value = EMPTY
+    return decodeValue(this.#core, values, hit.kind, value, hit.valueStart, hit.valueEnd) as V
   }
 
   /** After a write: what waits has been copied, so nothing of the caller's is held any longer, least of all a large value. */
