@@ -125,7 +125,7 @@ function notes(shown, results, node) {
 
 function describe(about, node) {
   const versions = [...node, ROCKSDB].filter(store => about.versions[store] !== undefined).map(store => `${store} ${about.versions[store]}`).join(', ')
-  return `${versions}. Budget ${about.budgetMiB} MiB each where none is said; ${about.rows} rows stand for "1 M"; medians of ${about.rounds} rounds, `
+  return `${versions}. Budget ${about.budgetMiB} MiB each where none is said; ${about.rows} rows stand for "1 M"; medians of up to ${about.rounds} rounds, as many as there are lines, `
     + `long workloads once. ${about.cores} x ${about.cpu}, ${about.ramMiB} MiB of RAM, ${about.kernel}`
     + `${about.fileSystem === undefined ? '' : `, ${about.fileSystem}`}; ${about.date}.`
 }

@@ -102,6 +102,16 @@ test('blocks found again survive a long scan', () => {
   for (let i = 4; i < 8; i++) assert.equal(cache.find(1, i), false)
 })
 
+test('the way to many blocks is kept over two passes of blocks that nobody asks for again', () => {
+  const { cache } = make(8 * SLOT + 8192)
+  for (let i = 0; i < 8; i++) cache.insert(1, i, blockOf(1, i, 0, SLOT / 8), 0, SLOT / 8, i < 4)
+  // All slots are used again once, and a second time as far as they were not kept.
+  for (let scan = 0; scan < 100; scan++) put(cache, 2, scan, SLOT / 8)
+  for (let i = 0; i < 8; i++) assert.equal(cache.find(1, i), i < 4, `block ${i}`)
+  for (let scan = 100; scan < 2000; scan++) put(cache, 2, scan, SLOT / 8)
+  for (let i = 0; i < 4; i++) assert.equal(cache.find(1, i), false, `block ${i} is not kept for ever`)
+})
+
 test('what is found most often is kept first, and at most half a slot is kept', () => {
   const { cache } = make(SLOT + 3000)
   for (let i = 0; i < 8; i++) put(cache, 1, i, SLOT / 8)

@@ -151,9 +151,10 @@ export class BlockCache {
 
   /**
    * Copy source[start, end) in, in place of what was there under the same name; `source` may not be a view into this
-   * cache. False when it cannot be cached (no memory, larger than a slot): the caller then uses its own copy.
+   * cache. False when it cannot be cached (no memory, larger than a slot): the caller then uses its own copy. `isShared`: the way to
+   * many others, to be kept longer than they are.
    */
-  insert(table: number, offset: number, source: Uint8Array, start: number, end: number): boolean {
+  insert(table: number, offset: number, source: Uint8Array, start: number, end: number, isShared = false): boolean {
     const length = end - start
     this.#missBytes += length
     if (this.#closed || length > this.#slotBytes || offset >>> 0 !== offset || (table | 0) !== table) return this.#refuse()
@@ -168,7 +169,7 @@ export class BlockCache {
     const at = slot.usedBytes
     slot.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), at)
     slot.usedBytes = at + length
-    const entry = this.#directory.add(table, offset, slot.id, at, length)
+    const entry = this.#directory.add(table, offset, slot.id, at, length, isShared ? MAX_TOUCHES : 0)
     this.#append(slot, entry)
     this.#inserts++
     this.#point(entry)

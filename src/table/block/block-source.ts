@@ -10,6 +10,7 @@ import type { Kernels } from '../../base/kernels/kernels.ts'
 import type { BlockCache } from '../../cache/block-cache.ts'
 import type { TwoLevelCache } from '../../cache/two-level-cache.ts'
 import type { TableReader } from '../table-reader.ts'
+import { BLOCK_DATA } from '../format.ts'
 import { StoredBlockReader } from './stored-block-reader.ts'
 
 export interface BlockSource {
@@ -71,7 +72,7 @@ export class CachedBlocks implements BlockSource {
       else this.#loadThrough(this.#levels, table, offset, storedBytes)
       const memory = loader.kernels.memory
       this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
-      if (!cache.insert(table.id, offset, memory, loader.start, loader.end)) {
+      if (!cache.insert(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)) {
         this.bytes = memory
         this.start = loader.start
         this.end = loader.end
@@ -117,7 +118,7 @@ export class CachedBlocks implements BlockSource {
     }
     loader.loadFrom(stored, 0, table, offset, storedBytes)
     const { memory } = loader.kernels
-    const isCached = cache.insert(table.id, offset, memory, loader.start, loader.end)
+    const isCached = cache.insert(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)
     this.#levels?.readBeside(table.id, offset, memory, loader.kernels.a, loader.kernels.a + storedBytes, loader.end - loader.start)
     return isCached
   }
