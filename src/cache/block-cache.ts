@@ -64,6 +64,8 @@ class Slot {
 }
 
 const DEFAULT_SLOT_BYTES = 256 * 1024
+/** So many are free: much. */
+const MUCH_FREE_SLOTS = 16
 
 export class BlockCache {
   /** Where the last successful find or insert left the block: a view into a slot, valid until the next insert or shrink. */
@@ -174,6 +176,11 @@ export class BlockCache {
     this.#inserts++
     this.#point(entry)
     return true
+  }
+
+  /** As `insert`, where that costs nobody anything. What is found or inserted next does not matter to who asks. */
+  insertIfMuchIsFree(table: number, offset: number, source: Uint8Array, start: number, end: number): void {
+    if (this.#account.budget.freeBytes >= MUCH_FREE_SLOTS * this.#slotBytes) this.insert(table, offset, source, start, end)
   }
 
   /** Whether a block is here; nothing is counted. */

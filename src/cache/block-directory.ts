@@ -2,7 +2,8 @@
  * Which cached block lies where: (table, offset) to a slot, a start and a length.
  *
  * Two parts in one array of words: entries (dense, reused through a free list, chained per slot in the order
- * the blocks were put there) and an open-addressed index of entry numbers, twice as many as entries.
+ * the blocks were put there) and an open-addressed index of entry numbers, twice as many as entries. An index word has six bits of the
+ * hash above the entry's number, so that hardly any entry is looked at that is not the one.
  *
  * 1. Its bytes are leased before they are allocated and given back at once when freed: 32 per entry of room.
  * 2. An entry's number holds until it is removed; growth keeps it.
@@ -28,8 +29,10 @@ const LENGTH = 4
 const NEXT = 5
 const BYTES_PER_ENTRY = 4 * (ENTRY_WORDS + 2)
 export const MIN_CAPACITY = 64
-/** Entry numbers and word positions stay 31-bit integers. */
+/** Entry numbers leave the uppermost six bits of an index word free. */
 const MAX_CAPACITY = 2 ** 25
+const NUMBER_MASK = 2 ** 26 - 1
+const TAG_SHIFT = 26
 
 export class BlockDirectory {
   readonly #account: Account
@@ -71,9 +74,12 @@ export class BlockDirectory {
     const mask = this.#mask
     const index = this.#capacity * ENTRY_WORDS
     const wanted = offset | 0
-    for (let i = hashOf(table, wanted) & mask; ; i = (i + 1) & mask) {
-      const entry = words[index + i]! - 1
-      if (entry < 0) return NONE
+    const hash = hashOf(table, wanted)
+    for (let i = hash & mask; ; i = (i + 1) & mask) {
+      const word = words[index + i]!
+      if (word === 0) return NONE
+      if ((word ^ hash) >>> TAG_SHIFT !== 0) continue
+      const entry = (word & NUMBER_MASK) - 1
       const at = entry * ENTRY_WORDS
       if (words[at + OFFSET] === wanted && words[at + TABLE] === table) return entry
     }
@@ -116,13 +122,13 @@ export class BlockDirectory {
     const words = this.#words
     const mask = this.#mask
     const index = this.#capacity * ENTRY_WORDS
-    let hole = this.#home(entry)
-    while (words[index + hole] !== entry + 1) hole = (hole + 1) & mask
+    let hole = this.#hash(entry) & mask
+    while ((words[index + hole]! & NUMBER_MASK) !== entry + 1) hole = (hole + 1) & mask
     // Close the gap: move up every later entry of the run that may stand here.
     for (let i = (hole + 1) & mask; ; i = (i + 1) & mask) {
       const word = words[index + i]!
       if (word === 0) break
-      const home = this.#home(word - 1)
+      const home = this.#hash((word & NUMBER_MASK) - 1) & mask
       if (((i - home) & mask) >= ((i - hole) & mask)) {
         words[index + hole] = word
         hole = i
@@ -175,15 +181,16 @@ export class BlockDirectory {
     this.#free = NONE
   }
 
-  #home(entry: number): number {
-    return hashOf(this.#words[entry * ENTRY_WORDS + TABLE]!, this.#words[entry * ENTRY_WORDS + OFFSET]!) & this.#mask
+  #hash(entry: number): number {
+    return hashOf(this.#words[entry * ENTRY_WORDS + TABLE]!, this.#words[entry * ENTRY_WORDS + OFFSET]!)
   }
 
   #enter(entry: number): void {
     const index = this.#capacity * ENTRY_WORDS
-    let i = this.#home(entry)
+    const hash = this.#hash(entry)
+    let i = hash & this.#mask
     while (this.#words[index + i] !== 0) i = (i + 1) & this.#mask
-    this.#words[index + i] = entry + 1
+    this.#words[index + i] = (entry + 1) | (hash >>> TAG_SHIFT << TAG_SHIFT)
   }
 }
 

@@ -173,6 +173,11 @@ export class TwoLevelCache {
     this.#isTimed = true
   }
 
+  /** What was being timed was not one read: it does not count. */
+  dropTime(): void {
+    this.#startedMs = -1
+  }
+
   /** Whether reads come from a device rather than from the page cache, as far as they were timed. */
   get readsAreSlow(): boolean { return this.#readMs >= LEAST_READ_MS }
 

@@ -44,11 +44,13 @@ const MOST_DENIALS = 24
 
 /**
  * What another run costs a read, and what a byte of a table costs a merge, in microseconds of one core; fewer reads of runs than
- * LEAST_RUN_READS are of no account.
+ * LEAST_RUN_READS are of no account. Of a merge that is due to what was written a reader pays only a part: nobody else needs the core.
  */
 const RUN_READ_US = 0.3
 const MERGE_BYTE_US = 0.01
-const LEAST_RUN_READS = 100_000
+const LEAST_RUN_READS = 50_000
+const DUE_SHARE = 1 / 32
+const LEAST_NEW = 0.9
 /** A longer merge would be in the way of writers who come back. */
 const MOST_BYTES_FOR_READERS = 512 * 1024 * 1024
 
@@ -72,6 +74,8 @@ export class Background {
   #paused = 0
   #cancelRetry: (() => void) | undefined
   #mergeRetryAt = 0
+  /** Bytes flushed when runs were last merged for readers. */
+  #mergedForReadersAt = 0
   #waiting: (() => void)[] = []
 
   constructor(core: Core) {
@@ -159,13 +163,17 @@ export class Background {
 
   /**
    * Nobody writes: merge all runs into one, once reads have paid for their number what that costs. So a store that is only read
-   * pays at most twice what is needed, however long it is read.
+   * pays at most twice what is needed, however long it is read. Much less is asked when about as much was flushed since the last time
+   * as there is to merge: these merges write each byte once more in all, then.
    */
   mergeForReaders(): void {
     const core = this.#core
     const { tree } = core
     const { runReads, tableBytes } = tree
-    if (runReads < LEAST_RUN_READS || runReads * RUN_READ_US < tableBytes * MERGE_BYTE_US || tableBytes > MOST_BYTES_FOR_READERS) return
+    const { flushBytes } = core.counters
+    const isDue = flushBytes - this.#mergedForReadersAt >= tableBytes * LEAST_NEW
+    const priceUs = tableBytes * MERGE_BYTE_US * (isDue ? DUE_SHARE : 1)
+    if (runReads < LEAST_RUN_READS || runReads * RUN_READ_US < priceUs || tableBytes > MOST_BYTES_FOR_READERS) return
     if (tree.runs.length < 2 || this.#paused > 0 || !this.isIdle || core.sealed.length > 0 || core.closing || core.readOnlyReason !== undefined) return
     if (core.host.clock.nowMs() < this.#mergeRetryAt) return
     // Whatever becomes of it, the next one is not before they have paid as much again.
@@ -177,8 +185,9 @@ export class Background {
     const resume = (): void => {
       this.#paused--
     }
-    const isStarted = this.#merge({ ...pick, reason: 'readers look through several runs, and nobody writes' }, () => {
+    const isStarted = this.#merge({ ...pick, reason: 'readers look through several runs, and nobody writes' }, error => {
       resume()
+      if (error === undefined) this.#mergedForReadersAt = flushBytes
       if (!core.closed) this.schedule()
     })
     if (!isStarted) resume()

@@ -23,6 +23,7 @@ import { SpareLease } from '../memory/spare-lease.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { ColdReads } from './cold-reads.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
+import { ReadAhead } from '../table/block/read-ahead.ts'
 import { Admission } from './admission.ts'
 import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.ts'
 import { tellBudget, tellError } from './events.ts'
@@ -96,8 +97,8 @@ export class Engine {
   readonly kernels: Kernels
   readonly cache: ReadCache
   readonly coldReads: ColdReads
-  /** Readers have missed many blocks since somebody looked at where memory belongs: call `lookAfterReaders` between reads. */
-  readersMiss = false
+  /** Readers have missed many blocks, or looked into tables often, since somebody looked after them: call `lookAfterReaders` between reads. */
+  readersPay = false
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
   readonly admission: Admission
@@ -222,7 +223,7 @@ export class Engine {
       const rowAccount = budget.account('rows', 'a share of what the block cache would have, where rows are worth more; 1/256 of the budget to know them')
       const levels = new TwoLevelCache(new BlockCache(cacheAccount, { makeRoom: bytes => this.#lendArenas(bytes) }), secondAccount, () => host.clock.nowMs())
       levels.isEnabled = compressedCache
-      levels.onWindow = () => { this.readersMiss = true }
+      levels.onWindow = () => { this.readersPay = true }
       this.cache = new ReadCache(levels, rowAccount, plan.rowSlotBytes)
       this.#closers.push(() => {
         this.cache.close()
@@ -266,7 +267,10 @@ export class Engine {
       secondAccount.measure = () => levels.measureSecond()
       rowAccount.measure = () => this.cache.rows.measure()
       memtablesAccount.measure = () => this.admission.arenas.measure()
-      this.blocks = new CachedBlocks(levels.first, this.kernels, levels)
+      const ahead = new ReadAhead(budget.account('read ahead', 'fixed: 8 stretches of 1/1024 of the budget, 16 to 64 KiB, while scans read'), () => this.#plan.stretchBytes)
+      this.#closers.push(() => ahead.close())
+      this.blocks = new CachedBlocks(levels.first, this.kernels, levels, ahead)
+      this.blocks.onManyGets = () => { this.readersPay = true }
       this.coldReads = new ColdReads(budget, this.blocks, levels, host.scheduler)
       this.#closers.push(() => this.coldReads.close())
       this.runner = host.runner({
@@ -499,7 +503,7 @@ export class Engine {
 
   /** Readers that give the event loop no turn have no ticks of the governor's timer. */
   lookAfterReaders(): void {
-    this.readersMiss = false
+    this.readersPay = false
     this.governor.tick()
   }
 

@@ -1,6 +1,7 @@
 /** A store that is only read has its runs merged once reads have paid for them, and not while somebody writes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Random } from '../host/sim/random.ts'
 import type { Spillway } from './spillway.ts'
 import { openSim, simHost, turns, within } from './testing/sim.ts'
 
@@ -40,6 +41,36 @@ test('readers who look through several runs while nobody writes have them merged
   await read(db, 100_000, () => host.advance(300))
   await host.idle()
   assert.equal(db.stats().runs[0]!.id, before, 'one run is as good as it gets')
+  await within(host, db.close())
+})
+
+test('readers pay little for a merge of what was written since the last one, and all of another', async () => {
+  const host = simHost({ seed: 3 })
+  const db = await openSim<string, string>(host, { budget: '24 MiB', rowCache: false })
+  const random = new Random(3)
+  const valueOf = (): string => Array.from({ length: 250 }, () => random.next32().toString(36).padStart(4, '0').slice(-4)).join('')
+  const write = async (run: number, rows: number): Promise<void> => {
+    for (let i = 0; i < rows; i += 100) {
+      await within(host, db.batch(Array.from({ length: 100 }, (_, k) => ({ type: 'put' as const, key: keyOf((i + k) * 3 + run), value: valueOf() }))))
+    }
+    await within(host, db.flush())
+  }
+  await write(0, KEYS)
+  await write(1, KEYS)
+  const runs = (): number => db.stats().runs.length
+  assert.ok(runs() > 1)
+  // Its price is that of some reads a kilobyte: far fewer than what it costs.
+  await read(db, 60_000, () => host.advance(300))
+  await host.idle()
+  assert.equal(runs(), 1)
+  await write(2, 200)
+  assert.equal(runs(), 2)
+  await read(db, 60_000, () => host.advance(300))
+  await host.idle()
+  assert.equal(runs(), 2, 'a few new rows are no reason to write all of them again')
+  await read(db, 400_000, () => host.advance(300))
+  await host.idle()
+  assert.equal(runs(), 1, 'unless it pays')
   await within(host, db.close())
 })
 

@@ -42,6 +42,9 @@ const FEW_BLOCKS = 2
 /** In vain in a row, of one call: a millisecond or two. */
 const MOST_BLOCKS = 256
 
+/** What it costs to seek in another run, and an entry to come from several, in runs that a get looks through: the latter a half. */
+const SOUGHT_READS = 8
+
 /** Why `fill` returned. */
 export const FILL_DONE = 0
 /** There may be more. */
@@ -216,6 +219,7 @@ export class PackedScan {
     if (this.#isInVain && blocks.regionUse <= LOWER_BYTES) this.#noteDead(row.withKeys)
     if (this.#ranges.length > 0) kernel.drop(this.#isCovered)
     if (kernel.rows > 0) this.#isInVain = false
+    if (count > 1) this.#core.tree.runReads += isFirst ? SOUGHT_READS * (count - 1) + (kernel.rows >>> 1) : kernel.rows >>> 1
     return result
   }
 

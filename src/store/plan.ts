@@ -36,6 +36,8 @@ export interface Plan {
   /** Rows read once lately that are remembered, so as to keep those that are read twice; and what kept rows grow by. */
   rowTags: number
   rowSlotBytes: number
+  /** What scans read at once. */
+  stretchBytes: number
   /** Values above this go to a file of their own. */
   inlineValueBytes: number
   logBufferBytes: number
@@ -114,6 +116,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     ghostBytes: tunes ? Ghosts.memoryBytes(2 ** Math.ceil(Math.log2(GHOST_SHARE * budgetBytes / blockBytes))) : 0,
     rowTags: tunes ? powerOfTwoBelow(budgetBytes / 512) : 0,
     rowSlotBytes: budgetBytes < AMPLE_FROM_BYTES ? 64 * KIB : 256 * KIB,
+    stretchBytes: clamp(budgetBytes / 1024, 16 * KIB, 64 * KIB),
     // So that a memtable holds many, and the windows of merges and iterators have room for a block of one.
     inlineValueBytes: clamp(memtableBytes / 128, 16 * KIB, 64 * KIB),
     logBufferBytes: 512 * KIB,

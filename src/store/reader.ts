@@ -19,6 +19,9 @@ import type { LargeValue, Transcoder } from './encoding.ts'
 import type { MemtableSlot } from './memtables.ts'
 import type { Tree } from './tree.ts'
 
+/** Of so many reads that look into tables one says so. */
+const MANY_GETS_MASK = 0xfff
+
 /** What a point read looks at: a store, or what a transaction has written. */
 export interface ReadView {
   readonly active: MemtableSlot
@@ -56,7 +59,7 @@ export class Reader {
       const hash = hashKey(key, start, end)
       const keepsRows = cache !== undefined && hit.seq === 0 && this.#cover === 0 && snapshotSeq >= newestSeq && !tree.hasRanges
       if (keepsRows && this.#inRows(cache, tree, key, start, end, hash, snapshotSeq)) return hit.kind !== KIND_DELETE ? hit : undefined
-      core.blocks.gets++
+      if ((++core.blocks.gets & MANY_GETS_MASK) === 0) core.blocks.onManyGets?.()
       this.#cover = tree.get(core.blocks, key, start, end, hash, snapshotSeq, this.#cover, hit)
       if (keepsRows && hit.seq > 0 && hit.kind === KIND_PUT) {
         cache.beforeOffer()

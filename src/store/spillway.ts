@@ -564,7 +564,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     this.#core.checkOpen()
     this.#checkReentry()
     if (this.#committer.hasPending) this.#committer.commitGroup()
-    if (this.#core.engine.readersMiss) this.#core.engine.lookAfterReaders()
+    if (this.#core.engine.readersPay) this.#core.engine.lookAfterReaders()
   }
 
   /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */

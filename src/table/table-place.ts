@@ -17,6 +17,13 @@ import type { TableReader } from './table-reader.ts'
 /** One at a time is looked at. */
 const block = new DataBlock()
 
+/** How much is read ahead: of a seek, and of one that goes on. */
+const FIRST_AHEAD_BYTES = 12 * 1024
+const AHEAD_BYTES = 64 * 1024
+/** Who has gone on for so many blocks is taken for one who passes. */
+const FEW_BLOCKS = 4
+const PASSING_BLOCKS = 32
+
 export class TablePlace {
   readonly table: TableReader
   /** Number of the entry in its block. */
@@ -24,6 +31,8 @@ export class TablePlace {
   readonly #path: IndexPath
   /** It goes by once: the cache is left as it is. */
   readonly #isPassing: boolean
+  /** Loaded one after the other. */
+  #blocks = 0
 
   constructor(table: TableReader, isPassing = false) {
     this.table = table
@@ -33,6 +42,7 @@ export class TablePlace {
 
   first(source: CachedBlocks): boolean {
     this.position = 0
+    this.#blocks = 0
     if (!this.#path.first(source)) return false
     this.#load(source)
     return true
@@ -40,6 +50,7 @@ export class TablePlace {
 
   /** To the first entry whose key is >= the given one. */
   seek(source: CachedBlocks, key: Uint8Array, start: number, end: number): boolean {
+    this.#blocks = 0
     if (!this.#path.seek(source, key, start, end)) return false
     this.#load(source)
     block.open(source.bytes, source.start)
@@ -57,14 +68,35 @@ export class TablePlace {
 
   /** Have its block in the source once more. */
   loadAgain(source: CachedBlocks): void {
-    source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)
+    if (this.#passes) this.#loadOnce(source)
+    else source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)
     this.#check(source)
   }
 
+  get #passes(): boolean { return this.#isPassing || this.#blocks > PASSING_BLOCKS }
+
   #load(source: CachedBlocks): void {
-    if (this.#isPassing) source.loadOnce(this.table, this.#path.blockOffset, this.#path.blockBytes)
-    else source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
+    this.#blocks++
+    if (this.#passes) {
+      this.#loadOnce(source)
+    } else {
+      source.aheadBytes = this.#blocks <= FEW_BLOCKS ? FIRST_AHEAD_BYTES : AHEAD_BYTES
+      try {
+        source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
+      } finally {
+        source.aheadBytes = 0
+      }
+    }
     this.#check(source)
+  }
+
+  #loadOnce(source: CachedBlocks): void {
+    source.aheadBytes = AHEAD_BYTES
+    try {
+      source.loadOnce(this.table, this.#path.blockOffset, this.#path.blockBytes)
+    } finally {
+      source.aheadBytes = 0
+    }
   }
 
   #check(source: CachedBlocks): void {

@@ -11,6 +11,7 @@ import type { BlockCache } from '../../cache/block-cache.ts'
 import type { TwoLevelCache } from '../../cache/two-level-cache.ts'
 import type { TableReader } from '../table-reader.ts'
 import { BLOCK_DATA } from '../format.ts'
+import type { ReadAhead } from './read-ahead.ts'
 import { StoredBlockReader } from './stored-block-reader.ts'
 
 export interface BlockSource {
@@ -19,6 +20,8 @@ export interface BlockSource {
   end: number
   /** Point reads that looked into tables: each pays for every run there is. */
   gets: number
+  /** Called now and then when there were many. */
+  onManyGets?: (() => void) | undefined
   /** Throws CorruptionError. */
   load(table: TableReader, offset: number, storedBytes: number): void
 }
@@ -45,18 +48,23 @@ export class CachedBlocks implements BlockSource {
   start = 0
   end = 0
   gets = 0
+  onManyGets: (() => void) | undefined = undefined
   defers = false
   missed: MissedBlock | undefined
   /** The most that a load has used of a region of the kernels since this was set. */
   regionUse = 0
+  /** What is not in memory is read with up to so much behind it, for one who goes on there. Only for as long as one load takes. */
+  aheadBytes = 0
   readonly #cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
+  readonly #ahead: ReadAhead | undefined
   readonly #loader: StoredBlockReader
 
   /** `levels`: of which `cache` is the first. */
-  constructor(cache: BlockCache, kernels: Kernels, levels?: TwoLevelCache) {
+  constructor(cache: BlockCache, kernels: Kernels, levels?: TwoLevelCache, ahead?: ReadAhead) {
     this.#cache = cache
     this.#levels = levels
+    this.#ahead = ahead
     this.#loader = new StoredBlockReader(kernels)
   }
 
@@ -68,7 +76,7 @@ export class CachedBlocks implements BlockSource {
         throw BLOCK_MISSED
       }
       const loader = this.#loader
-      if (this.#levels === undefined) loader.load(table, offset, storedBytes)
+      if (this.#levels === undefined) this.#read(table, offset, storedBytes)
       else this.#loadThrough(this.#levels, table, offset, storedBytes)
       const memory = loader.kernels.memory
       this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
@@ -84,7 +92,10 @@ export class CachedBlocks implements BlockSource {
     this.end = cache.end
   }
 
-  /** As `load`, for who will not come back: what is in neither level is not put there. */
+  /**
+   * As `load`, for who will hardly come back: what is in neither level is not put there, unless it is read for the second time and much
+   * memory is free.
+   */
   loadOnce(table: TableReader, offset: number, storedBytes: number): void {
     const cache = this.#cache
     if (cache.findAgain(table.id, offset)) {
@@ -95,9 +106,11 @@ export class CachedBlocks implements BlockSource {
       this.load(table, offset, storedBytes)
     } else {
       const loader = this.#loader
-      loader.load(table, offset, storedBytes)
+      const { memory } = loader.kernels
+      const isAgain = this.#read(table, offset, storedBytes) && this.#ahead!.isAgain
       this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
-      this.bytes = loader.kernels.memory
+      if (isAgain) cache.insertIfMuchIsFree(table.id, offset, memory, loader.start, loader.end)
+      this.bytes = memory
       this.start = loader.start
       this.end = loader.end
     }
@@ -135,6 +148,17 @@ export class CachedBlocks implements BlockSource {
     this.end = cache.end
   }
 
+  /** From the file; true: it had been read ahead, or was with what is behind it. */
+  #read(table: TableReader, offset: number, storedBytes: number): boolean {
+    const ahead = this.#ahead
+    if (this.aheadBytes === 0 || ahead === undefined || !ahead.load(table, offset, storedBytes, this.aheadBytes)) {
+      this.#loader.load(table, offset, storedBytes)
+      return false
+    }
+    this.#loader.loadFrom(ahead.bytes, ahead.at, table, offset, storedBytes)
+    return true
+  }
+
   /** From the second level if it is there, else from the file. */
   #loadThrough(levels: TwoLevelCache, table: TableReader, offset: number, storedBytes: number): void {
     const loader = this.#loader
@@ -149,7 +173,7 @@ export class CachedBlocks implements BlockSource {
         isFound = false
       }
     }
-    if (!isFound) loader.load(table, offset, storedBytes)
+    if (!isFound && this.#read(table, offset, storedBytes)) levels.dropTime()
     const { kernels, start, end } = loader
     levels.loaded(table.id, offset, isFound, kernels.memory, kernels.a, kernels.a + storedBytes, end - start)
   }

@@ -1,0 +1,170 @@
+/**
+ * Stretches of table files that were read at once, for whoever goes through a table in order: one read for some twenty-five blocks.
+ *
+ * They lie in a few slots of one buffer, which all scans of an engine share: what was not used for longest makes way. A stretch that
+ * makes way before a quarter of it was used was in vain; with too many scans at once nothing is read ahead for a while.
+ * What it holds are bytes of files that do not change; whoever takes a block of them checks it as ever.
+ *
+ * Which stretches were read lately is remembered by tags of two bytes: a second pass is told from a first one.
+ *
+ * Invariants
+ * 1. Buffer and tags are leased before they are allocated; without room, or when they are asked back, blocks are read one by one.
+ * 2. A read that fails is no error here: the block is read by itself then, which says what is wrong with it.
+ *
+ * Account: `read ahead`. Cost: a comparison per slot and load; allocates nothing per load.
+ */
+import type { Account, Lease } from '../../memory/budget.ts'
+import type { TableReader } from '../table-reader.ts'
+
+const SLOTS = 8
+const TAGS = 4096
+const TAG_BYTES = 2
+/** A stretch used to less than this was in vain. */
+const LEAST_USED = 0.25
+/** Loads without reading ahead: after a stretch in vain, and after a denied lease. */
+const PAUSE_LOADS = 64
+const DENIED_LOADS = 4096
+
+export class ReadAhead {
+  /** Where the last successful `load` left the block, as it is stored: valid until the next. */
+  bytes: Uint8Array<ArrayBuffer> = NOTHING
+  at = 0
+  /** Whether the stretch of that block was read lately, before this. */
+  isAgain = false
+  /** Reads of stretches since the start. */
+  reads = 0
+
+  readonly #account: Account
+  readonly #stretchBytes: () => number
+  readonly #stopReclaiming: () => void
+  #lease: Lease | undefined
+  #slotBytes = 0
+  #tags: Uint16Array<ArrayBuffer> = NO_TAGS
+  /** Of each slot: id of its table, the part of the file it holds, bytes of it that were used, when it was last, and whether it was read again. */
+  readonly #tables = new Int32Array(SLOTS)
+  readonly #from = new Float64Array(SLOTS)
+  readonly #to = new Float64Array(SLOTS)
+  readonly #used = new Float64Array(SLOTS)
+  readonly #usedAt = new Float64Array(SLOTS)
+  readonly #again = new Uint8Array(SLOTS)
+  #clock = 0
+  #pause = 0
+
+  /** `stretchBytes`: of the longest stretch, asked for when buffers are made. */
+  constructor(account: Account, stretchBytes: () => number) {
+    this.#account = account
+    this.#stretchBytes = stretchBytes
+    this.#stopReclaiming = account.budget.addReclaimer(() => this.#letGo())
+    account.measure = () => this.bytes.buffer.byteLength + this.#tags.byteLength
+  }
+
+  /**
+   * Have a block of a table that is read in order, with up to `aheadBytes` from its beginning on. False: read it by itself.
+   */
+  load(table: TableReader, offset: number, storedBytes: number, aheadBytes: number): boolean {
+    const end = offset + storedBytes
+    const { id } = table
+    this.#clock++
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if (this.#tables[slot] === id && offset >= this.#from[slot]! && end <= this.#to[slot]!) return this.#use(slot, offset, storedBytes)
+    }
+    if (this.#pause > 0) {
+      this.#pause--
+      return false
+    }
+    if (!this.#hasRoom()) return false
+    const length = Math.min(aheadBytes, this.#slotBytes, table.blockEnd - offset)
+    // A handle that leads out of the file is for the reader of the block to judge.
+    if (length < 2 * storedBytes || end > table.blockEnd) return false
+    const slot = this.#oldest()
+    if (this.#used[slot]! < LEAST_USED * (this.#to[slot]! - this.#from[slot]!)) this.#pause = PAUSE_LOADS
+    this.#tables[slot] = 0
+    this.#from[slot] = this.#to[slot] = 0
+    let read = 0
+    try {
+      read = table.file.readSync(this.bytes, slot * this.#slotBytes, length, offset)
+    } catch {
+      // Whether the block itself can be read is seen when it is.
+    }
+    this.reads++
+    if (read < storedBytes) return false
+    this.#tables[slot] = id
+    this.#from[slot] = offset
+    this.#to[slot] = offset + read
+    this.#used[slot] = 0
+    this.#again[slot] = this.#remember(id, offset) ? 1 : 0
+    return this.#use(slot, offset, storedBytes)
+  }
+
+  close(): void {
+    this.#stopReclaiming()
+    this.#letGo()
+    this.#account.measure = undefined
+  }
+
+  #use(slot: number, offset: number, storedBytes: number): boolean {
+    this.#used[slot]! += storedBytes
+    this.#usedAt[slot] = this.#clock
+    this.isAgain = this.#again[slot] === 1
+    this.at = slot * this.#slotBytes + offset - this.#from[slot]!
+    return true
+  }
+
+  #oldest(): number {
+    let oldest = 0
+    for (let slot = 1; slot < SLOTS; slot++) if (this.#usedAt[slot]! < this.#usedAt[oldest]!) oldest = slot
+    return oldest
+  }
+
+  /** Whether a stretch that begins about there was read lately; from now on it was. */
+  #remember(table: number, offset: number): boolean {
+    const hash = Math.imul(Math.imul(table, 0x9e3779b1) ^ Math.floor(offset / this.#slotBytes), 0x85ebca6b)
+    const i = hash & (TAGS - 1)
+    const tag = (hash >>> 16) | 1
+    if (this.#tags[i] === tag) return true
+    this.#tags[i] = tag
+    return false
+  }
+
+  #hasRoom(): boolean {
+    if (this.#lease !== undefined) return true
+    const slotBytes = this.#stretchBytes()
+    const wanted = SLOTS * slotBytes + TAGS * TAG_BYTES
+    // What can be done without leaves room for what cannot.
+    this.#lease = this.#account.tryLeaseLeaving(wanted, wanted)
+    if (this.#lease === undefined) {
+      this.#pause = DENIED_LOADS
+      return false
+    }
+    try {
+      const bytes = SLOTS * slotBytes
+      // Resizable, because only resize(0) gives memory back at once.
+      this.bytes = new Uint8Array(new ArrayBuffer(bytes, { maxByteLength: bytes }), 0, bytes)
+      this.#tags = new Uint16Array(TAGS)
+      this.#slotBytes = slotBytes
+      return true
+    } catch {
+      // The system has less memory than the budget promises.
+      this.#letGo()
+      this.#pause = DENIED_LOADS
+      return false
+    }
+  }
+
+  #letGo(): number {
+    if (this.#lease === undefined) return 0
+    const { bytes } = this.#lease
+    if (this.bytes !== NOTHING) this.bytes.buffer.resize(0)
+    this.bytes = NOTHING
+    this.#tags = NO_TAGS
+    this.#tables.fill(0)
+    this.#from.fill(0)
+    this.#to.fill(0)
+    this.#lease.release()
+    this.#lease = undefined
+    return bytes
+  }
+}
+
+const NOTHING = new Uint8Array(new ArrayBuffer(0, { maxByteLength: 0 }))
+const NO_TAGS = new Uint16Array(0)
