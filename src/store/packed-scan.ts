@@ -249,7 +249,8 @@ export class PackedScan {
         let isOver: boolean
         if (top < runs.length) {
           const run = runs[top]!
-          run.nextBlock(blocks)
+          // What is dead is not worth its place in the cache.
+          run.nextBlock(blocks, count === 0 && this.#blocksInVain > FEW_BLOCKS)
           // What lay there was overwritten: nothing of this call can be used, its places neither.
           if (blocks.regionUse > LOWER_BYTES) return this.#stopped()
           isOver = !run.valid
@@ -407,9 +408,9 @@ class RunPlace {
     if (!this.valid) this.#nextTable(blocks)
   }
 
-  nextBlock(blocks: CachedBlocks): void {
+  nextBlock(blocks: CachedBlocks, passes: boolean): void {
     this.valid = false
-    if (this.place!.nextBlock(blocks)) this.valid = true
+    if (this.place!.nextBlock(blocks, passes)) this.valid = true
     else this.#nextTable(blocks)
   }
 

@@ -132,6 +132,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       const writer = new Writer(core, recovered.background, committer)
       const store = new Spillway<K, V>(core, recovered.background, committer, writer, recovered.report)
       recovered.background.schedule()
+      warmUp(core)
       return store
     } catch (error) {
       if (core !== undefined) {
@@ -610,3 +611,22 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 }
 
+/** Whether a scan has run in this process. */
+let isWarm = false
+
+/**
+ * V8 compiles a function when it is first called, and a scan takes a millisecond of that: better while opening than in the middle of the
+ * first scan. This one is at the beginning of history, where nothing is visible, so it reads nothing.
+ */
+function warmUp(core: Core): void {
+  if (isWarm) return
+  isWarm = true
+  const iterator = new SpillwayIterator<unknown>(core, {
+    range: { start: undefined, end: undefined }, reverse: false, limit: 1, keys: core.settings.key, values: core.settings.value, encodeTarget: () => new Uint8Array(0), snapshotSeq: 0,
+  })
+  try {
+    iterator.nextvSync(1)
+  } finally {
+    iterator.closeSync()
+  }
+}

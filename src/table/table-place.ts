@@ -58,11 +58,11 @@ export class TablePlace {
     return this.position < block.count || this.nextBlock(source)
   }
 
-  /** To the first entry of the next block. */
-  nextBlock(source: CachedBlocks): boolean {
+  /** To the first entry of the next block. `passes`: nobody will come back to it. */
+  nextBlock(source: CachedBlocks, passes = false): boolean {
     this.position = 0
     if (!this.#path.next(source)) return false
-    this.#load(source)
+    this.#load(source, passes)
     return true
   }
 
@@ -75,9 +75,9 @@ export class TablePlace {
 
   get #passes(): boolean { return this.#isPassing || this.#blocks > PASSING_BLOCKS }
 
-  #load(source: CachedBlocks): void {
+  #load(source: CachedBlocks, passes = false): void {
     this.#blocks++
-    if (this.#passes) {
+    if (passes || this.#passes) {
       this.#loadOnce(source)
     } else {
       source.aheadBytes = this.#blocks <= FEW_BLOCKS ? FIRST_AHEAD_BYTES : AHEAD_BYTES
