@@ -180,7 +180,8 @@ export class BlockCache {
 
   /** As `insert`, where that costs nobody anything. What is found or inserted next does not matter to who asks. */
   insertIfMuchIsFree(table: number, offset: number, source: Uint8Array, start: number, end: number): void {
-    if (this.#account.budget.freeBytes >= MUCH_FREE_SLOTS * this.#slotBytes) this.insert(table, offset, source, start, end)
+    const muchBytes = MUCH_FREE_SLOTS * this.#slotBytes
+    if (this.#account.budget.freeBytes >= muchBytes && this.bytesHeld + muchBytes <= this.#limitBytes) this.insert(table, offset, source, start, end)
   }
 
   /** Whether a block is here; nothing is counted. */

@@ -267,7 +267,7 @@ export class Engine {
       secondAccount.measure = () => levels.measureSecond()
       rowAccount.measure = () => this.cache.rows.measure()
       memtablesAccount.measure = () => this.admission.arenas.measure()
-      const ahead = new ReadAhead(budget.account('read ahead', 'fixed: 8 stretches of 1/1024 of the budget, 16 to 64 KiB, while scans read'), () => this.#plan.stretchBytes)
+      const ahead = new ReadAhead(budget.account('read ahead', '8 stretches of 1/1024 of the budget, 16 to 64 KiB each, where as much is left; given back when asked'), () => this.#plan.stretchBytes)
       this.#closers.push(() => ahead.close())
       this.blocks = new CachedBlocks(levels.first, this.kernels, levels, ahead)
       this.blocks.onManyGets = () => { this.readersPay = true }

@@ -247,3 +247,33 @@ test('a cold block is read from the file once, however many gets and iterators a
   for (const iterator of iterators) iterator.closeSync()
   await closeEmpty(host, db)
 })
+
+test('a long scan through more runs than there are stretches reads its blocks once, however few entries are asked for at a time', async () => {
+  const host = simHost({ seed: 8 })
+  const { db: first, wanted } = await filled(host, new Budget('16 MiB'), 12, 36_000, row => `value ${row} ${'x'.repeat(40)}`)
+  await within(host, first.close())
+  let reads = 0
+  const { files } = host
+  const openRead = files.openRead.bind(files)
+  files.openRead = path => {
+    const file: HostFile = openRead(path)
+    const readSync = file.readSync.bind(file)
+    file.readSync = (target, offset, length, position) => {
+      reads++
+      return readSync(target, offset, length, position)
+    }
+    return file
+  }
+  const db = await openSim(host, { budget: new Budget('16 MiB'), compaction: UNMERGED })
+  const { runs } = db.stats()
+  assert.ok(runs.length >= 12)
+  const blocks = runs.reduce((sum, { bytes }) => sum + bytes, 0) / 1000
+  reads = 0
+  const iterator = db.iterator()
+  let rows = 0
+  for (let some; (some = iterator.nextvSync(1)).length > 0;) rows += some.length
+  iterator.closeSync()
+  assert.equal(rows, wanted.length)
+  assert.ok(reads < 2 * blocks, `${reads} reads for some ${Math.round(blocks)} blocks`)
+  await closeEmpty(host, db)
+})

@@ -200,6 +200,7 @@ export class PackedScan {
       order[count++] = i
     }
     const isFirst = !this.#isPlaced
+    const inRuns = count
     if (memory.length > 0) {
       const key = isFirst ? this.#target : from()
       for (let i = 0; i < memory.length; i++) {
@@ -219,7 +220,7 @@ export class PackedScan {
     if (this.#isInVain && blocks.regionUse <= LOWER_BYTES) this.#noteDead(row.withKeys)
     if (this.#ranges.length > 0) kernel.drop(this.#isCovered)
     if (kernel.rows > 0) this.#isInVain = false
-    if (count > 1) this.#core.tree.runReads += isFirst ? SOUGHT_READS * (count - 1) + (kernel.rows >>> 1) : kernel.rows >>> 1
+    if (inRuns > 1) this.#core.tree.runReads += isFirst ? SOUGHT_READS * (inRuns - 1) + (kernel.rows >>> 1) : kernel.rows >>> 1
     return result
   }
 
@@ -424,9 +425,10 @@ class RunPlace {
 
   #enter(at: number): TablePlace | undefined {
     if (at !== this.#at || this.place === undefined) {
+      const goesOn = at === this.#at + 1 && this.place?.passes === true
       this.#at = at
       const table = this.#tables[at]
-      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing)
+      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing || goesOn)
     }
     return this.place
   }

@@ -38,6 +38,7 @@ import type {
   BatchOperation, BeginOptions, Durability, IteratorOptions, OpenOptions, RangeOptions, ReadOptions, StoreStats, TransactionOptions, VerifyReport,
   WriteOptions,
 } from './types.ts'
+import { warmUp } from './warm-up.ts'
 import { Writer } from './writer.ts'
 
 const WRITE_OPTIONS = ['durability', 'signal', 'keyEncoding', 'valueEncoding']
@@ -132,7 +133,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       const writer = new Writer(core, recovered.background, committer)
       const store = new Spillway<K, V>(core, recovered.background, committer, writer, recovered.report)
       recovered.background.schedule()
-      warmUp(core)
+      // Simulated hosts are to do the same in every process.
+      if (options?.host === undefined) warmUp(core)
       return store
     } catch (error) {
       if (core !== undefined) {
@@ -608,25 +610,5 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   #valueTranscoder(options: { valueEncoding?: WriteOptions['valueEncoding'] } | undefined): Transcoder {
     return options?.valueEncoding === undefined ? this.#core.settings.value : transcoder(options.valueEncoding, 'valueEncoding')
-  }
-}
-
-/** Whether a scan has run in this process. */
-let isWarm = false
-
-/**
- * V8 compiles a function when it is first called, and a scan takes a millisecond of that: better while opening than in the middle of the
- * first scan. This one is at the beginning of history, where nothing is visible, so it reads nothing.
- */
-function warmUp(core: Core): void {
-  if (isWarm) return
-  isWarm = true
-  const iterator = new SpillwayIterator<unknown>(core, {
-    range: { start: undefined, end: undefined }, reverse: false, limit: 1, keys: core.settings.key, values: core.settings.value, encodeTarget: () => new Uint8Array(0), snapshotSeq: 0,
-  })
-  try {
-    iterator.nextvSync(1)
-  } finally {
-    iterator.closeSync()
   }
 }

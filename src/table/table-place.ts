@@ -68,35 +68,29 @@ export class TablePlace {
 
   /** Have its block in the source once more. */
   loadAgain(source: CachedBlocks): void {
-    if (this.#passes) this.#loadOnce(source)
-    else source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)
-    this.#check(source)
-  }
-
-  get #passes(): boolean { return this.#isPassing || this.#blocks > PASSING_BLOCKS }
-
-  #load(source: CachedBlocks, passes = false): void {
-    this.#blocks++
-    if (passes || this.#passes) {
-      this.#loadOnce(source)
-    } else {
-      source.aheadBytes = this.#blocks <= FEW_BLOCKS ? FIRST_AHEAD_BYTES : AHEAD_BYTES
-      try {
-        source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
-      } finally {
-        source.aheadBytes = 0
-      }
-    }
-    this.#check(source)
-  }
-
-  #loadOnce(source: CachedBlocks): void {
+    // In the cache from now on, also when it passes: it may be needed many times more.
     source.aheadBytes = AHEAD_BYTES
     try {
-      source.loadOnce(this.table, this.#path.blockOffset, this.#path.blockBytes)
+      source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)
     } finally {
       source.aheadBytes = 0
     }
+    this.#check(source)
+  }
+
+  /** It has gone on for long, or is known to go by. */
+  get passes(): boolean { return this.#isPassing || this.#blocks > PASSING_BLOCKS }
+
+  #load(source: CachedBlocks, passes = false): void {
+    this.#blocks++
+    source.aheadBytes = this.#blocks <= FEW_BLOCKS ? FIRST_AHEAD_BYTES : AHEAD_BYTES
+    try {
+      if (passes || this.passes) source.loadOnce(this.table, this.#path.blockOffset, this.#path.blockBytes)
+      else source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
+    } finally {
+      source.aheadBytes = 0
+    }
+    this.#check(source)
   }
 
   #check(source: CachedBlocks): void {

@@ -155,8 +155,16 @@ export class CachedBlocks implements BlockSource {
       this.#loader.load(table, offset, storedBytes)
       return false
     }
-    this.#loader.loadFrom(ahead.bytes, ahead.at, table, offset, storedBytes)
-    return true
+    try {
+      this.#loader.loadFrom(ahead.bytes, ahead.at, table, offset, storedBytes)
+      return true
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      // Damaged in memory perhaps: what the table has counts.
+      ahead.forget()
+      this.#loader.load(table, offset, storedBytes)
+      return false
+    }
   }
 
   /** From the second level if it is there, else from the file. */

@@ -16,9 +16,9 @@ interface Read { table: number, offset: number, length: number }
 function setUp(budgetBytes = 1024 * KIB) {
   const budget = new Budget(budgetBytes)
   const account = budget.account('read ahead', 'test')
-  const ahead = new ReadAhead(account, () => STRETCH)
   const reads: Read[] = []
-  const state = { fails: false, shortBytes: 0 }
+  const state = { fails: false, shortBytes: 0, stretchBytes: STRETCH }
+  const ahead = new ReadAhead(account, () => state.stretchBytes)
   const tableOf = (id: number): TableReader => {
     const file = {
       readSync(target: Uint8Array, at: number, length: number, offset: number) {
@@ -88,6 +88,45 @@ test('a second pass is told from a first one', () => {
       assert.equal(ahead.isAgain, wanted)
     }
   }
+  ahead.close()
+})
+
+test('stretches that begin where the one before them ends are no second pass', () => {
+  const { ahead, reads, tableOf, check } = setUp()
+  const tables = [tableOf(1), tableOf(2), tableOf(3)]
+  for (const wanted of [false, true]) {
+    for (let offset = 0; offset + 3001 <= FILE_BYTES; offset += 3001) {
+      for (const table of tables) {
+        const before = reads.length
+        assert.ok(check(table, offset, STRETCH, 3001) || offset > FILE_BYTES - 2 * 3001)
+        if (reads.length > before && !wanted) assert.equal(ahead.isAgain, false, `at ${offset}`)
+      }
+    }
+    if (wanted) assert.ok(ahead.isAgain)
+  }
+  ahead.close()
+})
+
+test('what was found to be damaged in memory is read again', () => {
+  const { ahead, reads, tableOf, check } = setUp()
+  const table = tableOf(4)
+  assert.ok(check(table, 0))
+  ahead.bytes[ahead.at] = ahead.bytes[ahead.at]! ^ 1
+  ahead.forget()
+  assert.ok(check(table, 0))
+  assert.equal(reads.length, 2)
+  ahead.close()
+})
+
+test('a block too long to be read ahead takes no memory, and another length of stretches makes buffers anew', () => {
+  const { account, ahead, state, tableOf, check } = setUp()
+  const table = tableOf(1)
+  assert.equal(ahead.load(table, 0, STRETCH / 2 + 1, STRETCH), false)
+  assert.equal(account.bytes, 0)
+  assert.ok(check(table, 0))
+  state.stretchBytes = 2 * STRETCH
+  assert.ok(check(table, 100 * KIB, 64 * KIB))
+  assert.equal(account.bytes, 16 * STRETCH + 8 * KIB)
   ahead.close()
 })
 

@@ -50,7 +50,7 @@ export class ReadAhead {
   #clock = 0
   #pause = 0
 
-  /** `stretchBytes`: of the longest stretch, asked for when buffers are made. */
+  /** `stretchBytes`: of the longest stretch; when that changes buffers are made anew. */
   constructor(account: Account, stretchBytes: () => number) {
     this.#account = account
     this.#stretchBytes = stretchBytes
@@ -64,18 +64,23 @@ export class ReadAhead {
   load(table: TableReader, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const end = offset + storedBytes
     const { id } = table
+    const slotBytes = this.#stretchBytes()
+    const stretch = Math.floor(offset / slotBytes)
+    /** Stretches overlap, and the one before it is no other pass. */
+    let isNext = false
     this.#clock++
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (this.#tables[slot] === id && offset >= this.#from[slot]! && end <= this.#to[slot]!) return this.#use(slot, offset, storedBytes)
+      if (this.#tables[slot] !== id) continue
+      if (offset >= this.#from[slot]! && end <= this.#to[slot]!) return this.#use(slot, offset, storedBytes)
+      if (Math.floor(this.#from[slot]! / slotBytes) === stretch) isNext = true
     }
     if (this.#pause > 0) {
       this.#pause--
       return false
     }
-    if (!this.#hasRoom()) return false
-    const length = Math.min(aheadBytes, this.#slotBytes, table.blockEnd - offset)
+    const length = Math.min(aheadBytes, slotBytes, table.blockEnd - offset)
     // A handle that leads out of the file is for the reader of the block to judge.
-    if (length < 2 * storedBytes || end > table.blockEnd) return false
+    if (length < 2 * storedBytes || end > table.blockEnd || !this.#hasRoom(slotBytes)) return false
     const slot = this.#oldest()
     if (this.#used[slot]! < LEAST_USED * (this.#to[slot]! - this.#from[slot]!)) this.#pause = PAUSE_LOADS
     this.#tables[slot] = 0
@@ -92,8 +97,15 @@ export class ReadAhead {
     this.#from[slot] = offset
     this.#to[slot] = offset + read
     this.#used[slot] = 0
-    this.#again[slot] = this.#remember(id, offset) ? 1 : 0
+    this.#again[slot] = this.#remember(id, stretch) && !isNext ? 1 : 0
     return this.#use(slot, offset, storedBytes)
+  }
+
+  /** What was found last is not what the file has. */
+  forget(): void {
+    const slot = Math.floor(this.at / this.#slotBytes)
+    this.#tables[slot] = 0
+    this.#from[slot] = this.#to[slot] = 0
   }
 
   close(): void {
@@ -116,9 +128,9 @@ export class ReadAhead {
     return oldest
   }
 
-  /** Whether a stretch that begins about there was read lately; from now on it was. */
-  #remember(table: number, offset: number): boolean {
-    const hash = Math.imul(Math.imul(table, 0x9e3779b1) ^ Math.floor(offset / this.#slotBytes), 0x85ebca6b)
+  /** Whether that stretch was read lately; from now on it was. */
+  #remember(table: number, stretch: number): boolean {
+    const hash = Math.imul(Math.imul(table, 0x9e3779b1) ^ stretch, 0x85ebca6b)
     const i = hash & (TAGS - 1)
     const tag = (hash >>> 16) | 1
     if (this.#tags[i] === tag) return true
@@ -126,9 +138,11 @@ export class ReadAhead {
     return false
   }
 
-  #hasRoom(): boolean {
-    if (this.#lease !== undefined) return true
-    const slotBytes = this.#stretchBytes()
+  #hasRoom(slotBytes: number): boolean {
+    if (this.#lease !== undefined) {
+      if (this.#slotBytes === slotBytes) return true
+      this.#letGo()
+    }
     const wanted = SLOTS * slotBytes + TAGS * TAG_BYTES
     // What can be done without leaves room for what cannot.
     this.#lease = this.#account.tryLeaseLeaving(wanted, wanted)
