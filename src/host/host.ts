@@ -191,6 +191,11 @@ export interface Host {
   bootId(): string
   /** Ask the garbage collector to find shared memory that was dropped; a host may ignore it. */
   collectGarbage(): void
+  /**
+   * The program was handed buffers of so many bytes, which will be garbage sooner or later, and with them at least `objectBytes` of other
+   * objects. A host may collect what waits of them before the garbage collector would; it may ignore this.
+   */
+  handedOut(bufferBytes: number, objectBytes: number): void
   /** Values of several callers share this memory: transferring it to another thread shall fail, not take it from all of them. */
   forbidTransfer(buffer: ArrayBuffer): void
   /** How near the machine, or the group this process is in, is to having no memory left. Cheap to ask. */

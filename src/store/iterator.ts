@@ -384,7 +384,9 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   /** Entry by entry, until `chunk` has so many. */
   #readOn(chunk: unknown[], entries: number, bytes: number, roomBytes: number): void {
     const { keys, values } = this.#plan
+    const before = chunk.length
     let read = 0
+    let keyBytes = 0
     const core = this.#core
     this.#walk(scan => {
       const valueBytes = values === undefined ? 0 : valueLength(scan.kind, scan.value, scan.valueStart, scan.valueEnd)
@@ -392,6 +394,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
         + (values === undefined ? 0 : decodedBytes(values, valueBytes))
       if (chunk.length > 0 && this.#taken + decoded > roomBytes) return REFUSE
       this.#taken += decoded
+      keyBytes += scan.keyLength
       read += scan.keyLength + valueBytes
       if (values === undefined) {
         chunk.push(keys!.decode(scan.key, 0, scan.keyLength))
@@ -402,6 +405,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
       }
       return chunk.length < entries && read < bytes ? MORE : LAST
     })
+    this.#noteHandedOut(chunk.length - before, keyBytes, read - keyBytes)
   }
 
   /** The same, many at once; undefined: go entry by entry. */
@@ -415,8 +419,19 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     // At once: the rows lie where blocks are loaded.
     const some = takeRows(kernel, keys, values, this.#core.host)
     this.#taken += kernel.takenBytes
+    this.#noteHandedOut(kernel.rows, kernel.keyBytes, kernel.valueBytes)
     this.#pass(result)
     return some
+  }
+
+  /** What is the caller's from now on lies outside the budget: the host sees to it that not too much of it waits as garbage. */
+  #noteHandedOut(rows: number, keyBytes: number, valueBytes: number): void {
+    const { keys, values } = this.#plan
+    const hasKeys = isBuffer(keys)
+    const hasValues = isBuffer(values)
+    if (!hasKeys && !hasValues) return
+    const objectBytes = rows * ((hasKeys ? BUFFER_OBJECT_BYTES : 0) + (hasValues ? BUFFER_OBJECT_BYTES : 0))
+    this.#core.host.handedOut((hasKeys ? keyBytes : 0) + (hasValues ? valueBytes : 0), objectBytes)
   }
 
   /** Have the next rows in the kernel, which have to be passed then; -1: there are none that way; PAUSED: none yet. */
@@ -674,6 +689,9 @@ export class SpillwayIterator<T> implements AsyncDisposable {
 /** An array for key and value, and its place in the chunk. */
 const ENTRY_BYTES = 64
 
+/** A Buffer on V8's heap, at least, without what it is a view of; measured 104 and more. */
+const BUFFER_OBJECT_BYTES = 96
+
 const NO_COLUMNS: RowShape = { withKeys: false, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
 /** Backward and under what a transaction has written it goes entry by entry. */
@@ -712,6 +730,11 @@ function decodedBytes({ name }: Transcoder, bytes: number): number {
     case 'buffer': return bytes + (bytes >>> 3) + 224
     default: return 8 * bytes + 64
   }
+}
+
+/** Whether the bytes of what it decodes lie outside V8's heap. */
+function isBuffer(transcoder: Transcoder | undefined): boolean {
+  return transcoder !== undefined && (transcoder.name === 'buffer' || transcoder.name === 'view')
 }
 
 function keyBytes(key: Uint8Array | undefined): number {

@@ -207,6 +207,8 @@ export class ScanKernel {
 
   get rows(): number { return this.words[this.#w + COUNT]! }
   get takenBytes(): number { return this.words[this.#w + TAKEN]! }
+  get keyBytes(): number { return this.words[this.#w + KEY_BYTES]! }
+  get valueBytes(): number { return this.words[this.#w + VALUE_BYTES]! }
   get keys(): Column { return { at: this.#keys, isAscii: this.words[this.#w + KEY_BITS] === 0, ends: this.#rows >>> 2 } }
   get values(): Column { return { at: this.#values, isAscii: this.words[this.#w + VALUE_BITS] === 0, ends: (this.#rows >>> 2) + 1 } }
 

@@ -11,6 +11,7 @@ import { lockDirectory } from './lock.ts'
 import { nodeProcess } from './process.ts'
 import { nodeRunner } from './runner.ts'
 import { nodeScheduler } from './scheduler.ts'
+import { youngGarbage } from './young-garbage.ts'
 
 /** A host over Node's own modules. It holds no state of its own; call it as often as you like. */
 export function nodeHost(): Host {
@@ -23,6 +24,7 @@ export function nodeHost(): Host {
     removeTree,
     bootId,
     collectGarbage,
+    handedOut: (bufferBytes, objectBytes) => youngGarbage.add(bufferBytes, objectBytes),
     forbidTransfer: markAsUntransferable,
     pressure: () => nodePressure.read(),
     random: Math.random,

@@ -89,6 +89,8 @@ export class SimHost implements Host {
   /** Nothing here waits for it. */
   collectGarbage(): void {}
 
+  handedOut(_bufferBytes: number, _objectBytes: number): void {}
+
   forbidTransfer(buffer: ArrayBuffer): void { markAsUntransferable(buffer) }
 
   random(): number { return this.#dice.next32() / 2 ** 32 }
