@@ -87,6 +87,17 @@ test('blocks that hardly compress, and reads that are as cheap as a decompressio
   }
 })
 
+test('reads at random out of forty times the memory, of which a second level would save a fiftieth, make none', () => {
+  const reader = new Reader({ ...SLOW, ratio: 2 })
+  let trials = 0
+  for (let i = 0; i < 600_000; i++) {
+    const before = reader.cache.share
+    reader.get(reader.random(40 * 2 * MIB / BLOCK))
+    if (before === 0 && reader.cache.share > 0) trials++
+  }
+  assert.equal(trials, 0)
+})
+
 test('when the working set becomes small again the second level shrinks', () => {
   const reader = new Reader(SLOW)
   for (let i = 0; i < 60_000; i++) reader.get(reader.random(WORKING_SET))

@@ -7,8 +7,8 @@
  * do not compress stay out. So the second level is of use only when it holds more blocks than the first, and there is either none
  * or one with SHARE of the memory. Which of them is better is tried: what a lookup costs (reads and loads, by times taken
  * from every 16th) is measured for a while, then with the other, once that is filled; the cheaper one stays, and the next trial
- * comes twice as late when one did not pay. It is not tried where blocks that were dropped are hardly asked for again, nor where
- * reads are so fast that they hardly come from a device.
+ * comes twice as late when one did not pay. It is not tried where it would hold too few more of what is asked for (a trial costs all that
+ * the first level has, index and filters too), nor where reads are so fast that they hardly come from a device.
  *
  * Invariants
  * 1. Both levels draw on free budget only and give back what is asked for; of the two the one that is over its share gives.
@@ -32,7 +32,7 @@ const CLEARLY = 0.9
 const LEAST_RATIO = 1.8
 /** Stored blocks that compress less are not kept. */
 const WORTH_KEEPING = 1.3
-/** Misses in a window that found their ghost: fewer, and a larger cache would be of no use. */
+/** Misses in a window that found their ghost: fewer, and what they say is chance. */
 const LEAST_GHOSTS = 8
 /** Misses of the first level by lookups: fewer, and there is nothing to gain. */
 const LEAST_MISS_SHARE = 0.02
@@ -268,9 +268,21 @@ export class TwoLevelCache {
     if (this.#windows < this.#wait) return
     if (this.#share > 0) {
       this.#try(0, cost)
-    } else if (this.#ratio >= LEAST_RATIO && this.#readMs >= LEAST_READ_MS && found >= LEAST_GHOSTS && hits + reads >= LEAST_MISS_SHARE * lookups) {
+    } else if (
+      this.#ratio >= LEAST_RATIO && this.#readMs >= LEAST_READ_MS && hits + reads >= LEAST_MISS_SHARE * lookups &&
+      found >= LEAST_GHOSTS && this.#mayPay(found / (hits + reads), ghosts.bytes)
+    ) {
       this.#try(SHARE, cost)
     }
+  }
+
+  /**
+   * Ghosts tell which share of the misses so many bytes more would have saved, and so about what a second level would, which holds as
+   * much as a first level larger by `more`. Of rows read at random out of a hundred times the memory that is next to nothing.
+   */
+  #mayPay(foundShare: number, ghostBytes: number): boolean {
+    const more = SHARE * (this.#ratio - 1) * this.bytesHeld
+    return foundShare * more >= (1 - CLEARLY) * ghostBytes
   }
 
   /** What was changed last has not taken the memory that it may have. */
