@@ -51,6 +51,47 @@ test('many readers at once: every value is right, and each block is read once', 
   await within(host, db.close())
 })
 
+test('a get that is made again when its block has come counts no block twice', async () => {
+  const host = simHost({ seed: 6 })
+  const db = await reopened(host)
+  const gets = 80
+  const before = db.stats().cache
+  await within(host, Promise.all(Array.from({ length: gets }, (_, n) => db.get(keyOf(n * 50)))))
+  const { hits, misses } = db.stats().cache
+  const lookups = hits + misses - before.hits - before.misses
+  // A filter, an index partition and a data block each.
+  assert.ok(lookups > gets && lookups <= 3 * gets, `${lookups} lookups of ${gets} gets`)
+  await within(host, db.close())
+})
+
+test('a reader who has been alone for a while reads in place, but for a turn of the event loop, until there is another', async () => {
+  const host = simHost({ seed: 7 })
+  const db = await reopened(host)
+  const { faults } = host.disk
+  /** Whether a get that has to read does so before it returns. */
+  const isInPlace = async (i: number): Promise<boolean> => {
+    const before = faults.operations
+    const value = db.get(keyOf(i))
+    const read = faults.operations - before
+    assert.equal(await within(host, value), valueOf(i))
+    return read > 0
+  }
+  const inPlace: boolean[] = []
+  for (let n = 0; n < 80; n++) inPlace.push(await isInPlace(n * 50))
+  assert.equal(inPlace.slice(0, 12).includes(true), false)
+  const later = inPlace.slice(24)
+  const turns = later.filter(read => !read).length
+  assert.ok(turns >= 1 && turns <= 4, `${turns} turns in ${later.length} reads`)
+  emptyCache(db)
+  const before = faults.operations
+  const two = [db.get(keyOf(0)), db.get(keyOf(2000))]
+  assert.equal(faults.operations - before <= 3, true, 'the second waits for its block')
+  assert.deepEqual(await within(host, Promise.all(two)), [valueOf(0), valueOf(2000)])
+  emptyCache(db)
+  assert.equal(await isInPlace(1000), false)
+  await within(host, db.close())
+})
+
 test('a get answers with what was there when it was called, whatever is written and merged before its block has come', async () => {
   const host = simHost({ seed: 2 })
   const db = await reopened(host)

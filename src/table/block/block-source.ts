@@ -46,6 +46,8 @@ export class CachedBlocks implements BlockSource {
   end = 0
   gets = 0
   defers = false
+  /** A read that was given up for want of a block is made again: blocks that it had found before are not counted and get no warmer. */
+  isRetry = false
   missed: MissedBlock | undefined
   /** The most that a load has used of a region of the kernels since this was set. */
   regionUse = 0
@@ -62,26 +64,36 @@ export class CachedBlocks implements BlockSource {
 
   load(table: TableReader, offset: number, storedBytes: number): void {
     const cache = this.#cache
-    if (!cache.find(table.id, offset)) {
-      if (this.defers && this.#levels?.hasStored(table.id, offset) !== true) {
-        this.missed = { table, offset, storedBytes }
-        throw BLOCK_MISSED
-      }
-      const loader = this.#loader
-      if (this.#levels === undefined) loader.load(table, offset, storedBytes)
-      else this.#loadThrough(this.#levels, table, offset, storedBytes)
-      const memory = loader.kernels.memory
-      this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
-      if (!cache.insert(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)) {
-        this.bytes = memory
-        this.start = loader.start
-        this.end = loader.end
-        return
-      }
+    if (this.isRetry && cache.findAgain(table.id, offset) || cache.find(table.id, offset)) {
+      this.bytes = cache.bytes
+      this.start = cache.start
+      this.end = cache.end
+      return
     }
-    this.bytes = cache.bytes
-    this.start = cache.start
-    this.end = cache.end
+    if (this.defers && this.#levels?.hasStored(table.id, offset) !== true) {
+      this.missed = { table, offset, storedBytes }
+      throw BLOCK_MISSED
+    }
+    this.#loadMissed(table, offset, storedBytes)
+  }
+
+  /** What `find` has missed. */
+  #loadMissed(table: TableReader, offset: number, storedBytes: number): void {
+    const cache = this.#cache
+    const loader = this.#loader
+    if (this.#levels === undefined) loader.load(table, offset, storedBytes)
+    else this.#loadThrough(this.#levels, table, offset, storedBytes)
+    const memory = loader.kernels.memory
+    this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
+    if (cache.insert(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)) {
+      this.bytes = cache.bytes
+      this.start = cache.start
+      this.end = cache.end
+    } else {
+      this.bytes = memory
+      this.start = loader.start
+      this.end = loader.end
+    }
   }
 
   /** As `load`, for who will not come back: what is in neither level is not put there. */
@@ -103,9 +115,10 @@ export class CachedBlocks implements BlockSource {
     }
   }
 
-  /** As `load`; false: the cache did not take it. */
+  /** As `load`, of a block that was `missed` before; false: the cache did not take it. */
   loadIntoCache(table: TableReader, offset: number, storedBytes: number): boolean {
-    this.load(table, offset, storedBytes)
+    if (this.#cache.findAgain(table.id, offset)) return true
+    this.#loadMissed(table, offset, storedBytes)
     return this.bytes === this.#cache.bytes
   }
 
