@@ -145,19 +145,29 @@ test(`readers, writers, merges and a moving budget together answer as a map does
       state = Math.imul(state, 1664525) + 1013904223 >>> 0
       return Math.floor(state / 2 ** 32 * below)
     }
+    const snapshot = db.snapshot()
+    const old = new Map(model)
     let reads: Promise<void>[] = []
     for (let step = 0; step < 400; step++) {
       const key = keyOf(random(KEYS + 50))
       const what = random(100)
       if (what < 70) {
-        const expected = model.get(key)
-        reads.push(db.get(key).then(value => { assert.equal(value, expected, `seed ${seed}, step ${step}: ${key}`) }))
+        const isOld = what < 10
+        const expected = isOld ? old.get(key) : model.get(key)
+        const read = isOld ? db.get(key, { snapshot }) : db.get(key)
+        reads.push(read.then(value => { assert.equal(value, expected, `seed ${seed}, step ${step}: ${key}`) }))
       } else if (what < 85) {
         db.putSync(key, valueOf(step, seed))
         model.set(key, valueOf(step, seed))
-      } else if (what < 90) {
+      } else if (what < 89) {
         db.delSync(key)
         model.delete(key)
+      } else if (what < 90) {
+        const end = keyOf(random(KEYS + 50))
+        if (key < end && step % 8 === 0) {
+          db.deleteRangeSync({ gte: key, lt: end })
+          for (const known of model.keys()) if (known >= key && known < end) model.delete(known)
+        }
       } else if (what < 92) {
         reads.push(db.flush())
       } else if (what < 93) {
@@ -171,6 +181,7 @@ test(`readers, writers, merges and a moving budget together answer as a map does
       }
     }
     await within(host, Promise.all(reads))
+    snapshot.close()
     assert.equal(db.stats().snapshots.open, 0)
     await within(host, db.close())
     assert.equal(db.memory().usedBytes, 0)

@@ -23,7 +23,7 @@ import { BLOCK_MISSED } from '../table/block/block-source.ts'
 import type { CachedBlocks, MissedBlock } from '../table/block/block-source.ts'
 import { copyOf } from './encoding.ts'
 import { readError } from './io-error.ts'
-import type { Reader } from './reader.ts'
+import type { GivenUp, Reader } from './reader.ts'
 import type { SnapshotList } from './snapshots.ts'
 
 /** So many threads are seldom there to read; more would wait in the thread pool instead of here. */
@@ -243,6 +243,7 @@ export function findBeside<T>(
   let hit: Hit | undefined
   try {
     hit = core.engine.coldReads.isLone() ? reader.find(key, start, end, snapshotSeq) : findDeferred(core.blocks, reader, key, start, end, snapshotSeq)
+    if (hit === undefined && reader.isGivenUp) return findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer)
   } catch (error) {
     return error === BLOCK_MISSED ? findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer) : Promise.reject(readError(error))
   }
@@ -258,10 +259,12 @@ async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, sna
   const snapshot = core.snapshots.add(snapshotSeq)
   try {
     for (let waits = 1; ; waits++) {
+      const place = reader.givenUp(core.blocks.missed!)
       const isCached = await core.engine.coldReads.fetch()
       core.checkOpen()
       try {
-        return answer(findAgain(core.blocks, reader, key, snapshotSeq, isCached && waits < MOST_WAITS))
+        const hit = findAgain(core.blocks, reader, place, key, snapshotSeq, isCached && waits < MOST_WAITS)
+        if (hit !== undefined || !reader.isGivenUp) return answer(hit)
       } catch (error) {
         if (error !== BLOCK_MISSED) throw error
       }
@@ -282,11 +285,13 @@ function findDeferred(blocks: CachedBlocks, reader: Reader, key: Uint8Array, sta
   }
 }
 
-function findAgain(blocks: CachedBlocks, reader: Reader, key: Uint8Array, snapshotSeq: number, defers: boolean): Hit | undefined {
+function findAgain(
+  blocks: CachedBlocks, reader: Reader, place: GivenUp | undefined, key: Uint8Array, snapshotSeq: number, defers: boolean,
+): Hit | undefined {
   blocks.isRetry = true
   blocks.defers = defers
   try {
-    return reader.find(key, 0, key.length, snapshotSeq)
+    return place !== undefined && reader.findFrom(place, key, snapshotSeq) || reader.find(key, 0, key.length, snapshotSeq)
   } finally {
     blocks.isRetry = blocks.defers = false
   }

@@ -21,6 +21,8 @@ export interface BlockSource {
   gets: number
   /** Throws CorruptionError. */
   load(table: TableReader, offset: number, storedBytes: number): void
+  /** As `load`; false: the source defers and the block is `missed`. Of a read that always throws V8 compiles nothing. */
+  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean
 }
 
 /** What a source that defers leaves when it throws BLOCK_MISSED. */
@@ -30,6 +32,9 @@ export interface MissedBlock {
   storedBytes: number
 }
 
+/** Instead of a sequence number: the data block that would tell is `missed`. */
+export const SEQ_MISSED = -1
+
 /** Thrown by a source that defers: not an error, but a way out of a read that has to wait for a block. It has no stack of its own. */
 export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first')
 
@@ -38,7 +43,8 @@ export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first'
  *
  * A block is never loaded twice at once: reading, checking and caching it is one synchronous step, so of any number of gets and
  * iterators of one turn the first reads the file and the others find the block. A source that `defers` reads nothing: a block that
- * is in neither level is left in `missed`, and BLOCK_MISSED thrown. Whoever catches that has it read (`keep` takes what was read).
+ * is in neither level is left in `missed`, and `tryLoad` says so, or BLOCK_MISSED is thrown. Whoever learns of it has it read (`keep` takes
+ * what was read).
  */
 export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
@@ -63,18 +69,23 @@ export class CachedBlocks implements BlockSource {
   }
 
   load(table: TableReader, offset: number, storedBytes: number): void {
+    if (!this.tryLoad(table, offset, storedBytes)) throw BLOCK_MISSED
+  }
+
+  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
     const cache = this.#cache
     if (this.isRetry && cache.findAgain(table.id, offset) || cache.find(table.id, offset)) {
       this.bytes = cache.bytes
       this.start = cache.start
       this.end = cache.end
-      return
+      return true
     }
     if (this.defers && this.#levels?.hasStored(table.id, offset) !== true) {
       this.missed = { table, offset, storedBytes }
-      throw BLOCK_MISSED
+      return false
     }
     this.#loadMissed(table, offset, storedBytes)
+    return true
   }
 
   /** What `find` has missed. */
@@ -222,6 +233,11 @@ export class StreamedBlocks implements BlockSource {
     this.#lastEnd = end
     this.start = loader.start
     this.end = loader.end
+  }
+
+  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
+    this.load(table, offset, storedBytes)
+    return true
   }
 
   #fill(table: TableReader, offset: number, storedBytes: number): void {
