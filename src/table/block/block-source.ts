@@ -21,7 +21,7 @@ export interface BlockSource {
   gets: number
   /** Throws CorruptionError. */
   load(table: TableReader, offset: number, storedBytes: number): void
-  /** As `load`; false: the source defers and the block is `missed`. Of a read that always throws V8 compiles nothing. */
+  /** As `load`; false: the source defers and the block is `missed`. A read that always throws was seen to stay uncompiled. */
   tryLoad(table: TableReader, offset: number, storedBytes: number): boolean
 }
 
