@@ -87,6 +87,30 @@ test('blocks that hardly compress, and reads that are as cheap as a decompressio
   }
 })
 
+test('reads at random out of forty times the memory, of which a second level would save a fiftieth, make none', () => {
+  const reader = new Reader({ ...SLOW, ratio: 2 })
+  let trials = 0
+  for (let i = 0; i < 600_000; i++) {
+    const before = reader.cache.share
+    reader.get(reader.random(40 * 2 * MIB / BLOCK))
+    if (before === 0 && reader.cache.share > 0) trials++
+  }
+  assert.equal(trials, 0)
+})
+
+test('a device that becomes faster while a second level is tried is no reason to keep it', () => {
+  // A level of which a read and a load cost the same is of no use, however slow reads were before it was there.
+  const disk = { readUs: 400, loadUs: 100, ratio: 2 }
+  const reader = new Reader(disk)
+  for (let i = 0; i < 400_000; i++) {
+    disk.readUs = reader.cache.share > 0 ? 100 : 400
+    reader.get(reader.random(WORKING_SET))
+    if (reader.cache.secondStats().hits > 40_000) break
+  }
+  assert.ok(reader.cache.secondStats().hits > 0, 'it was tried')
+  assert.ok(reader.cache.secondStats().hits < 40_000, `${reader.cache.secondStats().hits} hits: it stayed`)
+})
+
 test('when the working set becomes small again the second level shrinks', () => {
   const reader = new Reader(SLOW)
   for (let i = 0; i < 60_000; i++) reader.get(reader.random(WORKING_SET))

@@ -5,10 +5,10 @@
  *
  * Nothing is compressed for it: a block that is read from a table lies there compressed, and goes into both levels. Blocks that
  * do not compress stay out. So the second level is of use only when it holds more blocks than the first, and there is either none
- * or one with SHARE of the memory. Which of them is better is tried: what a lookup costs (reads and loads, by times taken
- * from every 16th) is measured for a while, then with the other, once that is filled; the cheaper one stays, and the next trial
- * comes twice as late when one did not pay. It is not tried where blocks that were dropped are hardly asked for again, nor where
- * reads are so fast that they hardly come from a device.
+ * or one with SHARE of the memory. Which of them is better is tried: what lookups have to read and to load is counted for a
+ * while, then with the other, once that is filled; the one that is cheaper, by times taken from every 16th, stays, and the next trial
+ * comes twice as late when one did not pay. It is not tried where it would hold too few more of what is asked for (a trial costs all that
+ * the first level has, index and filters too), nor where reads are so fast that they hardly come from a device.
  *
  * Invariants
  * 1. Both levels draw on free budget only and give back what is asked for; of the two the one that is over its share gives.
@@ -32,8 +32,8 @@ const CLEARLY = 0.9
 const LEAST_RATIO = 1.8
 /** Stored blocks that compress less are not kept. */
 const WORTH_KEEPING = 1.3
-/** Misses in a window that found their ghost: fewer, and a larger cache would be of no use. */
-const LEAST_GHOSTS = 8
+/** What the latest window counts in the mean share of misses that found their ghost: index blocks that were dropped come back in bursts. */
+const FOUND_WEIGHT = 1 / 8
 /** Misses of the first level by lookups: fewer, and there is nothing to gain. */
 const LEAST_MISS_SHARE = 0.02
 /**
@@ -95,8 +95,11 @@ export class TwoLevelCache {
   #windowReads = 0
   #windowLookups = 0
   #ghostHits = 0
-  /** What a lookup cost the other way, while this one is tried; -1: no trial. */
-  #costBefore = -1
+  /** Of the misses of late, those that found their ghost. */
+  #foundShare = 0
+  /** What lookups found and read the other way, of one each, while this one is tried; -1: no trial. */
+  #hitsBefore = -1
+  #readsBefore = -1
   /** Windows since the last change, and until the next trial. */
   #windows = 0
   #wait = FIRST_WAIT
@@ -114,6 +117,8 @@ export class TwoLevelCache {
 
   get bytesHeld(): number { return this.first.bytesHeld + this.#second.bytesHeld }
   get share(): number { return this.#share }
+  /** Blocks that had to be read, since the start. */
+  get reads(): number { return this.#reads }
 
   /** Ghosts of the first level, or none: then there is no second level any more, and none comes. */
   setGhosts(ghosts: Ghosts | undefined): void {
@@ -261,21 +266,31 @@ export class TwoLevelCache {
     this.#windowLookups = first.hits + first.misses
     const ghosts = this.#ghosts
     if (ghosts === undefined || !this.#isEnabled) return
-    const found = ghosts.hits - this.#ghostHits
+    this.#foundShare += FOUND_WEIGHT * ((ghosts.hits - this.#ghostHits) / Math.max(1, hits + reads) - this.#foundShare)
     this.#ghostHits = ghosts.hits
     this.#windows++
     if (this.#windows < MOST_FILLING && this.#isFilling) return
-    const cost = (hits * this.#loadMs + reads * this.#readMs) / lookups
-    if (this.#costBefore >= 0) {
-      this.#judge(cost)
+    if (this.#readsBefore >= 0) {
+      this.#judge(hits / lookups, reads / lookups)
       return
     }
     if (this.#windows < this.#wait) return
     if (this.#share > 0) {
-      this.#try(0, cost)
-    } else if (this.#ratio >= LEAST_RATIO && this.#readMs >= LEAST_READ_MS && found >= LEAST_GHOSTS && hits + reads >= LEAST_MISS_SHARE * lookups) {
-      this.#try(SHARE, cost)
+      this.#try(0, hits / lookups, reads / lookups)
+    } else if (
+      this.#ratio >= LEAST_RATIO && this.#readMs >= LEAST_READ_MS && hits + reads >= LEAST_MISS_SHARE * lookups && this.#mayPay(ghosts.bytes)
+    ) {
+      this.#try(SHARE, hits / lookups, reads / lookups)
     }
+  }
+
+  /**
+   * Ghosts tell which share of the misses so many bytes more would have saved, and so about what a second level would, which holds as
+   * much as a first level larger by `more`. Of rows read at random out of a hundred times the memory that is next to nothing.
+   */
+  #mayPay(ghostBytes: number): boolean {
+    const more = SHARE * (this.#ratio - 1) * this.bytesHeld
+    return this.#foundShare * more >= (1 - CLEARLY) * ghostBytes && ghostBytes > 0
   }
 
   /** What was changed last has not taken the memory that it may have. */
@@ -283,15 +298,17 @@ export class TwoLevelCache {
     return this.#share > 0 ? this.#second.stats().evictions === this.#evictions : this.#windows < 2 || this.first.stats().evictions === this.#evictions
   }
 
-  #try(share: number, cost: number): void {
-    this.#costBefore = cost
+  #try(share: number, hits: number, reads: number): void {
+    this.#hitsBefore = hits
+    this.#readsBefore = reads
     this.#change(share)
   }
 
-  #judge(cost: number): void {
-    const before = this.#costBefore
-    this.#costBefore = -1
-    if (cost < CLEARLY * before) {
+  /** Both ways at the times of now: how long a read takes depends on what else the device does, and changes faster than a level fills. */
+  #judge(hits: number, reads: number): void {
+    const before = this.#hitsBefore * this.#loadMs + this.#readsBefore * this.#readMs
+    this.#readsBefore = -1
+    if (hits * this.#loadMs + reads * this.#readMs < CLEARLY * before) {
       // A level that pays is not put to the test again soon: the test costs all that is in it.
       this.#wait = this.#share > 0 ? WAIT_WITH : FIRST_WAIT
       this.#windows = 0
@@ -304,6 +321,7 @@ export class TwoLevelCache {
   #change(share: number): void {
     this.#share = share
     this.#windows = 0
+    this.#foundShare = 0
     this.#second.setLimit(share * this.bytesHeld)
     if (share === 0) this.bytes = EMPTY
     this.#evictions = (share > 0 ? this.#second : this.first).stats().evictions

@@ -51,6 +51,47 @@ test('many readers at once: every value is right, and each block is read once', 
   await within(host, db.close())
 })
 
+test('a get that is made again when its block has come counts no block twice', async () => {
+  const host = simHost({ seed: 6 })
+  const db = await reopened(host)
+  const gets = 80
+  const before = db.stats().cache
+  await within(host, Promise.all(Array.from({ length: gets }, (_, n) => db.get(keyOf(n * 50)))))
+  const { hits, misses } = db.stats().cache
+  const lookups = hits + misses - before.hits - before.misses
+  // A filter, an index partition and a data block each.
+  assert.ok(lookups > gets && lookups <= 3 * gets, `${lookups} lookups of ${gets} gets`)
+  await within(host, db.close())
+})
+
+test('a reader who has been alone for a while reads in place, but for a turn of the event loop, until there is another', async () => {
+  const host = simHost({ seed: 7 })
+  const db = await reopened(host)
+  const { faults } = host.disk
+  /** Whether a get that has to read does so before it returns. */
+  const isInPlace = async (i: number): Promise<boolean> => {
+    const before = faults.operations
+    const value = db.get(keyOf(i))
+    const read = faults.operations - before
+    assert.equal(await within(host, value), valueOf(i))
+    return read > 0
+  }
+  const inPlace: boolean[] = []
+  for (let n = 0; n < 80; n++) inPlace.push(await isInPlace(n * 50))
+  assert.equal(inPlace.slice(0, 12).includes(true), false)
+  const later = inPlace.slice(24)
+  const turns = later.filter(read => !read).length
+  assert.ok(turns >= 1 && turns <= 4, `${turns} turns in ${later.length} reads`)
+  emptyCache(db)
+  const before = faults.operations
+  const two = [db.get(keyOf(0)), db.get(keyOf(2000))]
+  assert.equal(faults.operations - before <= 3, true, 'the second waits for its block')
+  assert.deepEqual(await within(host, Promise.all(two)), [valueOf(0), valueOf(2000)])
+  emptyCache(db)
+  assert.equal(await isInPlace(1000), false)
+  await within(host, db.close())
+})
+
 test('a get answers with what was there when it was called, whatever is written and merged before its block has come', async () => {
   const host = simHost({ seed: 2 })
   const db = await reopened(host)
@@ -104,19 +145,29 @@ test(`readers, writers, merges and a moving budget together answer as a map does
       state = Math.imul(state, 1664525) + 1013904223 >>> 0
       return Math.floor(state / 2 ** 32 * below)
     }
+    const snapshot = db.snapshot()
+    const old = new Map(model)
     let reads: Promise<void>[] = []
     for (let step = 0; step < 400; step++) {
       const key = keyOf(random(KEYS + 50))
       const what = random(100)
       if (what < 70) {
-        const expected = model.get(key)
-        reads.push(db.get(key).then(value => { assert.equal(value, expected, `seed ${seed}, step ${step}: ${key}`) }))
+        const isOld = what < 10
+        const expected = isOld ? old.get(key) : model.get(key)
+        const read = isOld ? db.get(key, { snapshot }) : db.get(key)
+        reads.push(read.then(value => { assert.equal(value, expected, `seed ${seed}, step ${step}: ${key}`) }))
       } else if (what < 85) {
         db.putSync(key, valueOf(step, seed))
         model.set(key, valueOf(step, seed))
-      } else if (what < 90) {
+      } else if (what < 89) {
         db.delSync(key)
         model.delete(key)
+      } else if (what < 90) {
+        const end = keyOf(random(KEYS + 50))
+        if (key < end && step % 8 === 0) {
+          db.deleteRangeSync({ gte: key, lt: end })
+          for (const known of model.keys()) if (known >= key && known < end) model.delete(known)
+        }
       } else if (what < 92) {
         reads.push(db.flush())
       } else if (what < 93) {
@@ -130,6 +181,7 @@ test(`readers, writers, merges and a moving budget together answer as a map does
       }
     }
     await within(host, Promise.all(reads))
+    snapshot.close()
     assert.equal(db.stats().snapshots.open, 0)
     await within(host, db.close())
     assert.equal(db.memory().usedBytes, 0)

@@ -4,7 +4,8 @@
  *
  * A read from the page cache takes a few microseconds, less than the way to another thread and back. So this is for stores whose reads
  * were measured to be slow (`TwoLevelCache.readsAreSlow`), and a lone reader, who has nobody to share the time with, reads at once
- * too: whether there are others is known at the end of the synchronous stretch in which the first of them asked.
+ * too: whether there are others is known at the end of the synchronous stretch in which the first of them asked. Who has been alone
+ * for a while does not even stop to ask (`isLone`).
  *
  * Invariants
  * 1. Of any number of readers that want the same block at once one reads it.
@@ -22,17 +23,19 @@ import { BLOCK_MISSED } from '../table/block/block-source.ts'
 import type { CachedBlocks, MissedBlock } from '../table/block/block-source.ts'
 import { copyOf } from './encoding.ts'
 import { readError } from './io-error.ts'
-import type { Reader } from './reader.ts'
+import type { GivenUp, Reader } from './reader.ts'
 import type { SnapshotList } from './snapshots.ts'
 
 /** So many threads are seldom there to read; more would wait in the thread pool instead of here. */
 const SLOTS = 16
 /** Blocks of 4 KiB, however badly they compress, and the usual filters and index nodes. */
 const SLOT_BYTES = 8 * 1024
-/** Of so many reads one is made at once and timed: data may have come into the page cache. */
-const TIMED = 64
-/** Of so many reads that are made at once one is not, so that the event loop has its turn. */
+/** Of so many reads one is made at once and timed: data may have come into the page cache. It keeps the thread from everybody else. */
+const TIMED = 256
+/** After so many reads that were made at once the event loop has its turn. */
 const AT_ONCE = 32
+/** Who was found alone so many times in a row is taken to be so until somebody else comes. */
+const LONE = 16
 
 interface Wanted extends MissedBlock {
   /** Those who wait. False: the cache has no room for it. */
@@ -52,9 +55,19 @@ export class ColdReads {
   #lease: Lease | undefined
   #underWay = 0
   #isScheduled = false
+  readonly #startAll = (): void => {
+    this.#isScheduled = false
+    this.#start()
+    if (this.#underWay === 0) this.#onIdle?.()
+  }
   #onIdle: (() => void) | undefined
   #count = 0
-  #atOnce = 0
+  /** How often in a row a reader was found to be alone, and whether one has asked in this synchronous stretch. */
+  #lone = 0
+  #isAsked = false
+  readonly #endStretch = (): void => { this.#isAsked = false }
+  /** Reads there had been when the event loop had its last turn. */
+  #readsAtTurn = 0
   /** Read beside the thread, since the start. */
   reads = 0
 
@@ -65,6 +78,21 @@ export class ColdReads {
     this.#levels = levels
     this.#scheduler = scheduler
     this.#stopReclaiming = budget.addReclaimer(() => this.#letGo())
+  }
+
+  /**
+   * Whether the reader who asks now may read in place: nobody else wants anything, as far as can be told, and the event loop has had its
+   * turn. Ask once for each read: two in one synchronous stretch are two readers.
+   */
+  isLone(): boolean {
+    if (this.#lone < LONE) return false
+    if (this.#isAsked || this.#wanted.size > 0) {
+      this.#lone = 0
+      return false
+    }
+    this.#isAsked = true
+    this.#scheduler.microtask(this.#endStretch)
+    return this.#levels.reads - this.#readsAtTurn < AT_ONCE
   }
 
   /** Read the block that was missed last into the cache. Resolves to false when it is not there to stay: read it yourself. */
@@ -89,17 +117,19 @@ export class ColdReads {
         this.#start()
       } else if (!this.#isScheduled) {
         this.#isScheduled = true
-        this.#scheduler.microtask(() => {
-          this.#isScheduled = false
-          this.#start()
-        })
+        if (this.#levels.reads - this.#readsAtTurn < AT_ONCE) {
+          this.#scheduler.microtask(this.#startAll)
+        } else {
+          this.#readsAtTurn = this.#levels.reads
+          this.#scheduler.soon(this.#startAll)
+        }
       }
     })
   }
 
-  /** Resolves when no read is under way. */
+  /** Resolves when no read is under way, or about to be. */
   idle(): Promise<void> {
-    return this.#underWay === 0 ? Promise.resolve() : new Promise(resolve => { this.#onIdle = resolve })
+    return this.#underWay === 0 && !this.#isScheduled ? Promise.resolve() : new Promise(resolve => { this.#onIdle = resolve })
   }
 
   close(): void {
@@ -112,7 +142,8 @@ export class ColdReads {
     const queue = this.#queue
     while (queue.length > 0) {
       const wanted = queue[0]!
-      const isAlone = this.#underWay === 0 && queue.length === 1 && ++this.#atOnce % AT_ONCE !== 0
+      const isAlone = this.#underWay === 0 && queue.length === 1
+      this.#lone = isAlone ? this.#lone + 1 : 0
       if (isAlone || wanted.storedBytes > SLOT_BYTES || ++this.#count % TIMED === 0 || !this.#hasSlots()) {
         queue.shift()
         this.#readNow(wanted)
@@ -163,6 +194,7 @@ export class ColdReads {
     }
     this.#free.push(slot)
     this.#underWay--
+    this.#readsAtTurn = this.#levels.reads
     this.#settle(wanted, error, isCached)
     this.#start()
     if (this.#underWay === 0) this.#onIdle?.()
@@ -210,7 +242,8 @@ export function findBeside<T>(
 ): Promise<T> {
   let hit: Hit | undefined
   try {
-    hit = findDeferred(core.blocks, reader, key, start, end, snapshotSeq)
+    hit = core.engine.coldReads.isLone() ? reader.find(key, start, end, snapshotSeq) : findDeferred(core.blocks, reader, key, start, end, snapshotSeq)
+    if (hit === undefined && reader.isGivenUp) return findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer)
   } catch (error) {
     return error === BLOCK_MISSED ? findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer) : Promise.reject(readError(error))
   }
@@ -226,11 +259,12 @@ async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, sna
   const snapshot = core.snapshots.add(snapshotSeq)
   try {
     for (let waits = 1; ; waits++) {
+      const place = reader.givenUp(core.blocks.missed!)
       const isCached = await core.engine.coldReads.fetch()
       core.checkOpen()
       try {
-        return answer(isCached && waits < MOST_WAITS
-          ? findDeferred(core.blocks, reader, key, 0, key.length, snapshotSeq) : reader.find(key, 0, key.length, snapshotSeq))
+        const hit = findAgain(core.blocks, reader, place, key, snapshotSeq, isCached && waits < MOST_WAITS)
+        if (hit !== undefined || !reader.isGivenUp) return answer(hit)
       } catch (error) {
         if (error !== BLOCK_MISSED) throw error
       }
@@ -248,5 +282,17 @@ function findDeferred(blocks: CachedBlocks, reader: Reader, key: Uint8Array, sta
     return reader.find(key, start, end, snapshotSeq)
   } finally {
     blocks.defers = false
+  }
+}
+
+function findAgain(
+  blocks: CachedBlocks, reader: Reader, place: GivenUp | undefined, key: Uint8Array, snapshotSeq: number, defers: boolean,
+): Hit | undefined {
+  blocks.isRetry = true
+  blocks.defers = defers
+  try {
+    return place !== undefined && reader.findFrom(place, key, snapshotSeq) || reader.find(key, 0, key.length, snapshotSeq)
+  } finally {
+    blocks.isRetry = blocks.defers = false
   }
 }

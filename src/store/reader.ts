@@ -12,7 +12,8 @@
 import { Hit, KIND_DELETE, KIND_PUT, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { hashKey } from '../base/hash.ts'
 import type { ReadCache } from '../cache/read-cache.ts'
-import type { BlockSource } from '../table/block/block-source.ts'
+import { SEQ_MISSED } from '../table/block/block-source.ts'
+import type { BlockSource, MissedBlock } from '../table/block/block-source.ts'
 import { decodeValueReference, readValueFile, readValueText } from '../table/value-file.ts'
 import type { Core } from './core.ts'
 import type { LargeValue, Transcoder } from './encoding.ts'
@@ -33,14 +34,27 @@ export interface ReadView {
   readonly cache?: ReadCache
 }
 
+/** Where a look-up was given up for want of a block. */
+export interface GivenUp extends MissedBlock {
+  readonly tree: Tree
+  readonly run: number
+  readonly keepsRows: boolean
+}
+
 export class Reader {
   readonly #core: ReadView
   readonly #hit = new Hit()
   #cover = 0
+  /** The tree that `find` looks into, having found nothing at all before. */
+  #tree: Tree | undefined
+  #keepsRows = false
 
   constructor(core: ReadView) {
     this.#core = core
   }
+
+  /** After `find`, from blocks that defer: whether it was given up for want of a data block, which is `missed`. */
+  get isGivenUp(): boolean { return this.#hit.seq === SEQ_MISSED }
 
   /** After `find`: whether there is anything of the key at all, if only that it was deleted. */
   get touched(): boolean { return this.#hit.seq > 0 || this.#cover > 0 }
@@ -51,6 +65,7 @@ export class Reader {
     const hit = this.#hit
     hit.seq = 0
     this.#cover = 0
+    this.#tree = undefined
     let done = this.#inMemtable(core.active, key, start, end, snapshotSeq)
     for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
     const { tree, cache } = core
@@ -60,13 +75,43 @@ export class Reader {
       const keepsRows = cache !== undefined && hit.seq === 0 && this.#cover === 0 && snapshotSeq >= newestSeq && !tree.hasRanges
       if (keepsRows && this.#inRows(cache, tree, key, start, end, hash, snapshotSeq)) return hit.kind !== KIND_DELETE ? hit : undefined
       if ((++core.blocks.gets & MANY_GETS_MASK) === 0) core.blocks.onManyGets?.()
+      if (hit.seq === 0 && this.#cover === 0 && !tree.hasRanges) this.#tree = tree
+      this.#keepsRows = keepsRows
       this.#cover = tree.get(core.blocks, key, start, end, hash, snapshotSeq, this.#cover, hit)
-      if (keepsRows && hit.seq > 0 && hit.kind === KIND_PUT) {
-        cache.beforeOffer()
-        cache.rows.offer(tree.space, hash, key, start, end, tree.epoch, hit)
-      }
+      if (keepsRows && hit.seq > 0 && hit.kind === KIND_PUT) this.#offer(cache, tree, key, start, end, hash)
     }
     return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
+  }
+
+  /** `find` was given up for want of that block: where, if the block may hold the answer without anything else being looked at again. */
+  givenUp({ table, offset, storedBytes }: MissedBlock): GivenUp | undefined {
+    const tree = this.#tree
+    if (tree === undefined || !this.isGivenUp || tree.lastSeq > 0) return undefined
+    return { table, offset, storedBytes, tree, run: tree.lastRun, keepsRows: this.#keepsRows }
+  }
+
+  /**
+   * Go on where `find` was given up, at the same sequence number: newer places had nothing visible and cannot get anything, and a table does not change.
+   * Undefined: the block does not tell by itself, or its table is gone. Find it then.
+   */
+  findFrom({ table, offset, storedBytes, tree, run, keepsRows }: GivenUp, key: Uint8Array, snapshotSeq: number): Hit | undefined {
+    const core = this.#core
+    const hit = this.#hit
+    hit.seq = 0
+    this.#cover = 0
+    this.#tree = undefined
+    if (!table.isOpen) return undefined
+    const hash = hashKey(key, 0, key.length)
+    if (!table.getFrom(core.blocks, offset, storedBytes, key, 0, key.length, hash, snapshotSeq, hit) || hit.kind === KIND_DELETE) return undefined
+    const next = tree.runs[run + 1]
+    if (next !== undefined && next.maxSeq > hit.seq) return undefined
+    if (keepsRows && tree === core.tree && hit.kind === KIND_PUT) this.#offer(core.cache!, tree, key, 0, key.length, hash)
+    return hit
+  }
+
+  #offer(cache: ReadCache, tree: Tree, key: Uint8Array, start: number, end: number, hash: number): void {
+    cache.beforeOffer()
+    cache.rows.offer(tree.space, hash, key, start, end, tree.epoch, this.#hit)
   }
 
   /** The newest version in the tree, if the row cache has what it takes to tell. */

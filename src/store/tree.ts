@@ -16,6 +16,7 @@ import { packOutside } from '../compaction/outside.ts'
 import type { OutsideTable, OutsideTables } from '../compaction/outside.ts'
 import type { Strategy, TreeView } from '../compaction/strategy.ts'
 import type { TableRecord, Version } from '../manifest/version.ts'
+import { BLOCK_MISSED, SEQ_MISSED } from '../table/block/block-source.ts'
 import type { BlockSource } from '../table/block/block-source.ts'
 import type { TableProperties } from '../table/properties.ts'
 import type { TableReader } from '../table/table-reader.ts'
@@ -43,6 +44,10 @@ export class Tree {
   readonly hasRanges: boolean
   /** Runs that reads have looked through beside one each, since rows were last merged. */
   runReads: number
+  /** The run that the last `get` looked into when it ended, or was given up. */
+  lastRun = 0
+  /** What that had found when it missed a block. */
+  lastSeq = 0
   readonly #tried = new Hit()
 
   /** `before`: the tree before it. Runs that are the same in both are taken over. `isMerged`: all its rows were there before. */
@@ -75,7 +80,8 @@ export class Tree {
 
   /**
    * Newest version of a key visible at `snapshotSeq` into `hit`, better than what `hit` and `coverSeq` already hold from newer
-   * places. Returns the newest range tombstone over the key. `hit`'s views hold until the next load from the source.
+   * places. Returns the newest range tombstone over the key. `hit`'s views hold until the next load from the source. Its sequence number is
+   * SEQ_MISSED when a source that defers has missed a data block.
    */
   get(
     source: BlockSource, key: Uint8Array, start: number, end: number, hash: number,
@@ -96,9 +102,18 @@ export class Tree {
       }
       const reader = run.find(key, start, end)
       if (reader === undefined) continue
+      this.lastRun = i
       stale = found !== undefined
       const tried = this.#tried
-      if (!reader.get(source, key, start, end, hash, snapshotSeq, tried) || tried.seq <= hit.seq) continue
+      if (!reader.get(source, key, start, end, hash, snapshotSeq, tried)) {
+        if (tried.seq === SEQ_MISSED) {
+          this.lastSeq = hit.seq
+          hit.seq = SEQ_MISSED
+          return cover
+        }
+        continue
+      }
+      if (tried.seq <= hit.seq) continue
       hit.seq = tried.seq
       hit.kind = tried.kind
       hit.value = tried.value
@@ -108,7 +123,10 @@ export class Tree {
       stale = false
     }
     // Another run was asked after the one that had the answer: its loads may have moved the bytes.
-    if (stale && hit.seq > cover) found!.get(source, key, start, end, hash, snapshotSeq, hit)
+    if (stale && hit.seq > cover) {
+      this.lastSeq = hit.seq
+      found!.get(source, key, start, end, hash, snapshotSeq, hit)
+    }
     return cover
   }
 
@@ -121,12 +139,20 @@ export class Tree {
       const run = runs[i]!
       if (run.born <= epoch || hit.seq >= run.maxSeq) continue
       const reader = run.find(key, start, end)
-      if (reader === undefined || !reader.get(source, key, start, end, hash, snapshotSeq, this.#tried) || this.#tried.seq <= hit.seq) continue
+      if (reader === undefined) continue
+      if (!reader.get(source, key, start, end, hash, snapshotSeq, this.#tried)) {
+        if (this.#tried.seq === SEQ_MISSED) throw BLOCK_MISSED
+        continue
+      }
+      if (this.#tried.seq <= hit.seq) continue
       hit.seq = this.#tried.seq
       found = reader
     }
     // Once more, because later loads may have moved the bytes.
-    return found !== undefined && found.get(source, key, start, end, hash, snapshotSeq, hit)
+    if (found === undefined) return false
+    found.get(source, key, start, end, hash, snapshotSeq, hit)
+    if (hit.seq === SEQ_MISSED) throw BLOCK_MISSED
+    return hit.seq > 0
   }
 
   /** Tables that are not among `inputs` and may hold entries older than `maxSeq`, neighbours joined when they are many. */

@@ -20,7 +20,7 @@ import type { Kernels } from '../base/kernels/kernels.ts'
 import { RangeSet } from '../base/ranges.ts'
 import type { HostFile } from '../host/host.ts'
 import type { WindowPool } from '../memory/windows.ts'
-import type { BlockSource } from './block/block-source.ts'
+import { SEQ_MISSED, type BlockSource } from './block/block-source.ts'
 import { DataBlock } from './block/data-block.ts'
 import { StoredBlockReader, type BlockFile } from './block/stored-block-reader.ts'
 import { filterMayContain } from './filter/filter.ts'
@@ -36,6 +36,10 @@ import { verifyTable } from './table-verify.ts'
 
 /** The reader, its properties and the array they share, with what V8 and malloc add to each, as measured. */
 const OBJECT_BYTES = 768
+/** What a block has of a key: nothing, or nothing that is visible and that is all there is; what is wanted; versions that are too new, to its end. */
+const NOT_FOUND = 0
+const FOUND = 1
+const FURTHER = 2
 /** One at a time is read: what a get needs of it is over when it returns. */
 const block = new DataBlock()
 
@@ -154,7 +158,7 @@ export class TableReader implements BlockFile {
   /**
    * The newest version of the key with a sequence number <= snapshotSeq; false, and hit.seq = 0, if there is none.
    * `hash` = hashKey(key). A deletion is found like any other version; range tombstones are not applied here.
-   * The hit's value is a view, valid until the source's next load.
+   * The hit's value is a view, valid until the source's next load. hit.seq = SEQ_MISSED: the source defers, and the data block is missed.
    */
   get(source: BlockSource, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): boolean {
     hit.seq = 0
@@ -185,18 +189,40 @@ export class TableReader implements BlockFile {
     this.#loadNode(source, partitionOffset, partitionBytes, 0)
     child = this.#search(source.bytes, source.start, key, start, end)
     handle = handleAt(source.bytes, source.start, child)
-    this.#loadData(source, readU32(source.bytes, handle), readU32(source.bytes, handle + 4))
+    const offset = readU32(source.bytes, handle)
+    if (!source.tryLoad(this, offset, readU32(source.bytes, handle + 4))) {
+      hit.seq = SEQ_MISSED
+      return false
+    }
+    this.#openData(source, offset)
+    const found = this.#findInBlock(key, start, end, hash, snapshotSeq, hit)
+    return found === FURTHER ? this.#getFurther(source, key, start, end, snapshotSeq, hit) : found === FOUND
+  }
+
+  /** As `get`, if the block at `offset`, which `get` had come to, holds the answer. False: who knows; get it. */
+  getFrom(
+    source: BlockSource, offset: number, storedBytes: number, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit,
+  ): boolean {
+    hit.seq = 0
+    source.load(this, offset, storedBytes)
+    if (source.bytes[source.start] !== BLOCK_DATA) return false
+    block.open(source.bytes, source.start)
+    return this.#findInBlock(key, start, end, hash, snapshotSeq, hit) === FOUND
+  }
+
+  /** In the block that was opened last. */
+  #findInBlock(key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): number {
     const first = block.find(key, start, end, hash)
-    if (first < 0) return false
+    if (first < 0) return NOT_FOUND
     for (let i = first; i < block.count; i++) {
-      if (i > first && !block.hasKey(i, key, start, end)) return false
+      if (i > first && !block.hasKey(i, key, start, end)) return NOT_FOUND
       const seq = block.seq(i) + this.#seqOffset
       if (seq <= snapshotSeq) {
         fillHit(hit, block, i, seq)
-        return true
+        return FOUND
       }
     }
-    return this.#getFurther(source, key, start, end, snapshotSeq, hit)
+    return FURTHER
   }
 
   /** All versions in the first block of the key are too new, and the block ends with it: older ones may follow. */
@@ -270,6 +296,10 @@ export class TableReader implements BlockFile {
 
   #loadData(source: BlockSource, offset: number, storedBytes: number): void {
     source.load(this, offset, storedBytes)
+    this.#openData(source, offset)
+  }
+
+  #openData(source: BlockSource, offset: number): void {
     if (source.bytes[source.start] !== BLOCK_DATA) throw this.#corrupt(offset, 'no data block where the index says')
     block.open(source.bytes, source.start)
   }

@@ -24,6 +24,8 @@ export interface BlockSource {
   onManyGets?: (() => void) | undefined
   /** Throws CorruptionError. */
   load(table: TableReader, offset: number, storedBytes: number): void
+  /** As `load`; false: the source defers and the block is `missed`. A read that always throws was seen to stay uncompiled. */
+  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean
 }
 
 /** What a source that defers leaves when it throws BLOCK_MISSED. */
@@ -33,6 +35,9 @@ export interface MissedBlock {
   storedBytes: number
 }
 
+/** Instead of a sequence number: the data block that would tell is `missed`. */
+export const SEQ_MISSED = -1
+
 /** Thrown by a source that defers: not an error, but a way out of a read that has to wait for a block. It has no stack of its own. */
 export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first')
 
@@ -41,7 +46,8 @@ export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first'
  *
  * A block is never loaded twice at once: reading, checking and caching it is one synchronous step, so of any number of gets and
  * iterators of one turn the first reads the file and the others find the block. A source that `defers` reads nothing: a block that
- * is in neither level is left in `missed`, and BLOCK_MISSED thrown. Whoever catches that has it read (`keep` takes what was read).
+ * is in neither level is left in `missed`, and `tryLoad` says so, or BLOCK_MISSED is thrown. Whoever learns of it has it read (`keep` takes
+ * what was read).
  */
 export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
@@ -50,6 +56,8 @@ export class CachedBlocks implements BlockSource {
   gets = 0
   onManyGets: (() => void) | undefined = undefined
   defers = false
+  /** A read that was given up for want of a block is made again: blocks that it had found before are not counted and get no warmer. */
+  isRetry = false
   missed: MissedBlock | undefined
   /** The most that a load has used of a region of the kernels since this was set. */
   regionUse = 0
@@ -69,27 +77,42 @@ export class CachedBlocks implements BlockSource {
   }
 
   load(table: TableReader, offset: number, storedBytes: number): void {
+    if (!this.tryLoad(table, offset, storedBytes)) throw BLOCK_MISSED
+  }
+
+  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
     const cache = this.#cache
-    if (!cache.find(table.id, offset)) {
-      if (this.defers && this.#levels?.hasStored(table.id, offset) !== true) {
-        this.missed = { table, offset, storedBytes }
-        throw BLOCK_MISSED
-      }
-      const loader = this.#loader
-      if (this.#levels === undefined) this.#read(table, offset, storedBytes)
-      else this.#loadThrough(this.#levels, table, offset, storedBytes)
-      const memory = loader.kernels.memory
-      this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
-      if (!cache.insert(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)) {
-        this.bytes = memory
-        this.start = loader.start
-        this.end = loader.end
-        return
-      }
+    if (this.isRetry && cache.findAgain(table.id, offset) || cache.find(table.id, offset)) {
+      this.bytes = cache.bytes
+      this.start = cache.start
+      this.end = cache.end
+      return true
     }
-    this.bytes = cache.bytes
-    this.start = cache.start
-    this.end = cache.end
+    if (this.defers && this.#levels?.hasStored(table.id, offset) !== true) {
+      this.missed = { table, offset, storedBytes }
+      return false
+    }
+    this.#loadMissed(table, offset, storedBytes)
+    return true
+  }
+
+  /** What `find` has missed. */
+  #loadMissed(table: TableReader, offset: number, storedBytes: number): void {
+    const cache = this.#cache
+    const loader = this.#loader
+    if (this.#levels === undefined) this.#read(table, offset, storedBytes)
+    else this.#loadThrough(this.#levels, table, offset, storedBytes)
+    const memory = loader.kernels.memory
+    this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
+    if (cache.insert(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)) {
+      this.bytes = cache.bytes
+      this.start = cache.start
+      this.end = cache.end
+    } else {
+      this.bytes = memory
+      this.start = loader.start
+      this.end = loader.end
+    }
   }
 
   /**
@@ -116,9 +139,10 @@ export class CachedBlocks implements BlockSource {
     }
   }
 
-  /** As `load`; false: the cache did not take it. */
+  /** As `load`, of a block that was `missed` before; false: the cache did not take it. */
   loadIntoCache(table: TableReader, offset: number, storedBytes: number): boolean {
-    this.load(table, offset, storedBytes)
+    if (this.#cache.findAgain(table.id, offset)) return true
+    this.#loadMissed(table, offset, storedBytes)
     return this.bytes === this.#cache.bytes
   }
 
@@ -241,6 +265,11 @@ export class StreamedBlocks implements BlockSource {
     this.#lastEnd = end
     this.start = loader.start
     this.end = loader.end
+  }
+
+  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
+    this.load(table, offset, storedBytes)
+    return true
   }
 
   #fill(table: TableReader, offset: number, storedBytes: number): void {
