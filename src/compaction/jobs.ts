@@ -29,6 +29,8 @@ import { MergeCursor } from './merge-cursor.ts'
 import { MergeRun } from './merge-run.ts'
 import type { SeqOffsets } from './merge-run.ts'
 import type { OutsideTables } from './outside.ts'
+import { notDurable } from './not-durable.ts'
+import { publish } from './publish.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { FragmentSource } from './range-sweep.ts'
 import { Retention } from './retention.ts'
@@ -89,9 +91,6 @@ const ENTRY_COST_BYTES = 64
 /** Or after so many starts and ends of range tombstones. */
 const STEP_BOUNDS = 200
 const NO_FILES: ReadonlySet<number> = new Set()
-/** What tells such an error, in its details: those reach the main thread. */
-const NOT_DURABLE = 'notDurable'
-
 let shared: Kernels | undefined
 /** One set of kernels per thread: jobs interleave only between entries, when of its memory only their own pieces of the arena are in use. */
 export function threadKernels(): Kernels {
@@ -328,19 +327,6 @@ function syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean): 
   }
 }
 
-function notDurable(what: string, cause: unknown): SpillwayError {
-  const { message, code } = cause as { message: string, code?: unknown }
-  return new SpillwayError('SPILLWAY_UNAVAILABLE', `making the ${what} durable failed: ${message}`, { cause, details: { code, [NOT_DURABLE]: true } })
-}
-
-/**
- * True for the error of a job that could not make durable what was written before it. It must not be tried again: after a failed
- * sync nobody knows what is on the disk, and a later one that succeeds proves nothing.
- */
-export function isNotDurable(error: Error): boolean {
-  return (error as { details?: Record<string, unknown> }).details?.[NOT_DURABLE] === true
-}
-
 function flushSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.max(FLUSH_SLOT_BYTES, 2 * blockBytes)
 }
@@ -372,4 +358,4 @@ function* merge(context: JobContext, args: MergeArgs): Generator<JobWait | void,
   }
 }
 
-export const jobs: Record<string, Job<any, unknown>> = { flush, merge }
+export const jobs: Record<string, Job<any, unknown>> = { flush, merge, publish }
