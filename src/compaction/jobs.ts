@@ -10,7 +10,7 @@ import { SpillwayError } from '../base/errors.ts'
 import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
-import type { HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
+import type { BeginSync, HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
 import { UnsyncedFiles } from '../host/unsynced-files.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
@@ -287,7 +287,7 @@ function* writeTables(
     if (lateError !== undefined) throw notDurable(`tables in ${args.directoryPrefix}`, lateError)
     const valueFiles = syncsValueFiles && !args.isScratch ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
     syncValueFiles(files, args.directoryPrefix, valueFiles)
-    if (output.tables.length > 0) syncDirectory(files, args.directoryPrefix, valueFiles.size > 0)
+    if (output.tables.length > 0) yield* syncDirectory(files, args.directoryPrefix, valueFiles.size > 0, beginSync)
     finished = true
   } finally {
     // Also when the job is put down at a yield: what no manifest names is not left behind.
@@ -319,9 +319,9 @@ function syncValueFiles(files: HostFiles, prefix: string, numbers: ReadonlySet<n
 }
 
 /** The tables of a job that fails are made anew, with new names; large values that were there before it are not. */
-function syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean): void {
+function* syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
   try {
-    files.syncDirectory(prefix)
+    yield* files.syncDirectoryInSteps(prefix, beginSync)
   } catch (cause) {
     throw holdsValues ? notDurable(`large values in ${prefix}`, cause) : cause
   }

@@ -63,6 +63,8 @@ export interface HostFiles {
   removed(): Promise<void>
   /** Make the directory's entries durable. */
   syncDirectory(path: string): void
+  /** The same in the steps of a job, as `publishInSteps`. */
+  syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void>
 }
 
 export interface HostClock {

@@ -27,6 +27,7 @@ export class UnsyncedFiles implements HostFiles {
   removeSoon(path: string, failed: (error: Error) => void): void { this.#files.removeSoon(path, failed) }
   removed(): Promise<void> { return this.#files.removed() }
   syncDirectory(): void {}
+  *syncDirectoryInSteps(): Generator<JobWait | void, void, void> {}
 }
 
 class UnsyncedFile implements HostFile {

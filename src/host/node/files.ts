@@ -71,7 +71,7 @@ export class NodeFiles implements HostFiles {
     } finally {
       unlinkQuietly(temporary)
     }
-    yield* syncDirectory(directory, beginSync)
+    yield* this.syncDirectoryInSteps(directory, beginSync)
   }
 
   readAll(path: string): Uint8Array {
@@ -134,7 +134,19 @@ export class NodeFiles implements HostFiles {
   }
 
   syncDirectory(path: string): void {
-    for (const _ of syncDirectory(path));
+    for (const _ of this.syncDirectoryInSteps(path));
+  }
+
+  *syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
+    let directory: NodeDirectory | undefined
+    try {
+      directory = new NodeDirectory(path)
+      yield* syncInSteps(directory, beginSync)
+    } catch (error) {
+      if (!NO_DIRECTORY_SYNC.has(errorCode(error))) throw error
+    } finally {
+      directory?.close()
+    }
   }
 }
 
@@ -298,18 +310,6 @@ function* syncInSteps(file: Syncable, beginSync: BeginSync | undefined): Generat
   }
   while (!wait.isOver) yield wait
   wait.check()
-}
-
-function* syncDirectory(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
-  let directory: NodeDirectory | undefined
-  try {
-    directory = new NodeDirectory(path)
-    yield* syncInSteps(directory, beginSync)
-  } catch (error) {
-    if (!NO_DIRECTORY_SYNC.has(errorCode(error))) throw error
-  } finally {
-    directory?.close()
-  }
 }
 
 /** Create a file with these bytes, synced; EEXIST if it is there. When it fails, or is put down, what it made is removed. */

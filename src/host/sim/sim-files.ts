@@ -110,6 +110,10 @@ export class SimFiles implements HostFiles {
     this.disk.syncDirectory(this.begin('syncDirectory', path))
   }
 
+  *syncDirectoryInSteps(path: string): Generator<JobWait | void, void, void> {
+    this.syncDirectory(path)
+  }
+
   /** Throws when the disk has crashed since these files were made. */
   check(syscall: string, path: string): void {
     if (this.#epoch !== this.disk.epoch) throw fileError('EIO', syscall, path, 'the simulated machine has crashed')
