@@ -27,3 +27,13 @@ export function parseName(name: string): FileName {
   if (padded(number) !== digits) return { kind: 'foreign', number: 0 }
   return { kind: match[1] === undefined ? match[3] as FileKind : 'manifest', number }
 }
+
+/** The largest number of a manifest among the names of a directory; 0: there is none. */
+export function newestManifest(names: readonly string[]): number {
+  let newest = 0
+  for (const name of names) {
+    const { kind, number } = parseName(name)
+    if (kind === 'manifest' && number > newest) newest = number
+  }
+  return newest
+}

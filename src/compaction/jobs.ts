@@ -10,7 +10,7 @@ import { SpillwayError } from '../base/errors.ts'
 import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
-import type { HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
+import type { BeginSync, HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
 import { UnsyncedFiles } from '../host/unsynced-files.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
@@ -29,6 +29,8 @@ import { MergeCursor } from './merge-cursor.ts'
 import { MergeRun } from './merge-run.ts'
 import type { SeqOffsets } from './merge-run.ts'
 import type { OutsideTables } from './outside.ts'
+import { notDurable } from './not-durable.ts'
+import { publish } from './publish.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { FragmentSource } from './range-sweep.ts'
 import { Retention } from './retention.ts'
@@ -89,9 +91,6 @@ const ENTRY_COST_BYTES = 64
 /** Or after so many starts and ends of range tombstones. */
 const STEP_BOUNDS = 200
 const NO_FILES: ReadonlySet<number> = new Set()
-/** What tells such an error, in its details: those reach the main thread. */
-const NOT_DURABLE = 'notDurable'
-
 let shared: Kernels | undefined
 /** One set of kernels per thread: jobs interleave only between entries, when of its memory only their own pieces of the arena are in use. */
 export function threadKernels(): Kernels {
@@ -288,7 +287,7 @@ function* writeTables(
     if (lateError !== undefined) throw notDurable(`tables in ${args.directoryPrefix}`, lateError)
     const valueFiles = syncsValueFiles && !args.isScratch ? new Set(output.tables.flatMap(table => table.valueFiles)) : NO_FILES
     syncValueFiles(files, args.directoryPrefix, valueFiles)
-    if (output.tables.length > 0) syncDirectory(files, args.directoryPrefix, valueFiles.size > 0)
+    if (output.tables.length > 0) yield* syncDirectory(files, args.directoryPrefix, valueFiles.size > 0, beginSync)
     finished = true
   } finally {
     // Also when the job is put down at a yield: what no manifest names is not left behind.
@@ -320,25 +319,12 @@ function syncValueFiles(files: HostFiles, prefix: string, numbers: ReadonlySet<n
 }
 
 /** The tables of a job that fails are made anew, with new names; large values that were there before it are not. */
-function syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean): void {
+function* syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
   try {
-    files.syncDirectory(prefix)
+    yield* files.syncDirectoryInSteps(prefix, beginSync)
   } catch (cause) {
     throw holdsValues ? notDurable(`large values in ${prefix}`, cause) : cause
   }
-}
-
-function notDurable(what: string, cause: unknown): SpillwayError {
-  const { message, code } = cause as { message: string, code?: unknown }
-  return new SpillwayError('SPILLWAY_UNAVAILABLE', `making the ${what} durable failed: ${message}`, { cause, details: { code, [NOT_DURABLE]: true } })
-}
-
-/**
- * True for the error of a job that could not make durable what was written before it. It must not be tried again: after a failed
- * sync nobody knows what is on the disk, and a later one that succeeds proves nothing.
- */
-export function isNotDurable(error: Error): boolean {
-  return (error as { details?: Record<string, unknown> }).details?.[NOT_DURABLE] === true
 }
 
 function flushSlotBytes({ blockBytes }: OutputOptions): number {
@@ -372,4 +358,4 @@ function* merge(context: JobContext, args: MergeArgs): Generator<JobWait | void,
   }
 }
 
-export const jobs: Record<string, Job<any, unknown>> = { flush, merge }
+export const jobs: Record<string, Job<any, unknown>> = { flush, merge, publish }

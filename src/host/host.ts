@@ -10,8 +10,16 @@
 
 import type { PressureReading } from './pressure.ts'
 
-export interface HostFile {
+/** Something that can be made durable. */
+export interface Syncable {
   readonly path: string
+  /** Make the file's content durable (fdatasync), blocking. */
+  syncSync(): void
+  /** The same, not blocking the event loop. */
+  sync(): Promise<void>
+}
+
+export interface HostFile extends Syncable {
   /** Current length in bytes. */
   size(): number
   /** Read up to `length` bytes at `position` into `target` at `offset`; returns how many were read (short only at the end of the file). */
@@ -20,10 +28,6 @@ export interface HostFile {
   read(target: Uint8Array, offset: number, length: number, position: number): Promise<number>
   /** Write all of `source[offset, offset + length)` at `position`. */
   writeSync(source: Uint8Array, offset: number, length: number, position: number): void
-  /** Make the file's content durable (fdatasync), blocking. */
-  syncSync(): void
-  /** The same, not blocking the event loop. */
-  sync(): Promise<void>
   truncate(length: number): void
   close(): void
 }
@@ -40,6 +44,8 @@ export interface HostFiles {
    * When it returns, the file and its directory entry survive a power loss.
    */
   publish(path: string, bytes: Uint8Array): void
+  /** The same in the steps of a job. What is to be made durable is, beside the thread, by `beginSync` where there is one. Put down between two steps it leaves the file whole or not at all. */
+  publishInSteps(path: string, bytes: Uint8Array, beginSync?: BeginSync): Generator<JobWait | void, void, void>
   readAll(path: string): Uint8Array
   exists(path: string): boolean
   /** Names in a directory, sorted. */
@@ -57,6 +63,8 @@ export interface HostFiles {
   removed(): Promise<void>
   /** Make the directory's entries durable. */
   syncDirectory(path: string): void
+  /** The same in the steps of a job, as `publishInSteps`. */
+  syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void>
 }
 
 export interface HostClock {
@@ -99,11 +107,14 @@ export interface JobWait {
   check(): void
 }
 
+/** Undefined: not now, call `syncSync`. */
+export type BeginSync = (file: Syncable) => JobWait | undefined
+
 export interface JobContext {
   files: HostFiles
   clock: HostClock
   /** Make a file durable beside the thread, where jobs run on a thread that has better things to do. Absent, or undefined: call `syncSync`. */
-  beginSync?: (file: HostFile) => JobWait | undefined
+  beginSync?: BeginSync
   /** An error of such a sync that came when its job had gone on without it: what it wrote to that directory may not be durable. Told once. */
   lateSyncError?: (directory: string) => Error | undefined
 }

@@ -36,6 +36,9 @@ export class JobList {
 
   get size(): number { return this.#running.length }
 
+  /** Some job waits for something that is not over. */
+  get isWaiting(): boolean { return this.#running.some(({ wait }) => wait !== undefined && !wait.isOver) }
+
   /** Add a job; nothing of it runs yet. A name the module does not know is reported at its first step. */
   add(id: number, request: JobRequest): void {
     const generator = begin(this.#module, this.#context, request)

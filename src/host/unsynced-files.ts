@@ -3,7 +3,7 @@
  *
  * Cost: one more call per write, of which writers of tables make few.
  */
-import type { HostFile, HostFiles } from './host.ts'
+import type { BeginSync, HostFile, HostFiles, JobWait } from './host.ts'
 
 export class UnsyncedFiles implements HostFiles {
   readonly #files: HostFiles
@@ -16,6 +16,9 @@ export class UnsyncedFiles implements HostFiles {
   openWrite(path: string): HostFile { return new UnsyncedFile(this.#files.openWrite(path)) }
   create(path: string): HostFile { return new UnsyncedFile(this.#files.create(path)) }
   publish(path: string, bytes: Uint8Array): void { this.#files.publish(path, bytes) }
+  publishInSteps(path: string, bytes: Uint8Array, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
+    return this.#files.publishInSteps(path, bytes, beginSync)
+  }
   readAll(path: string): Uint8Array { return this.#files.readAll(path) }
   exists(path: string): boolean { return this.#files.exists(path) }
   list(directory: string): string[] { return this.#files.list(directory) }
@@ -24,6 +27,7 @@ export class UnsyncedFiles implements HostFiles {
   removeSoon(path: string, failed: (error: Error) => void): void { this.#files.removeSoon(path, failed) }
   removed(): Promise<void> { return this.#files.removed() }
   syncDirectory(): void {}
+  *syncDirectoryInSteps(): Generator<JobWait | void, void, void> {}
 }
 
 class UnsyncedFile implements HostFile {

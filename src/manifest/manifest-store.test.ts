@@ -176,3 +176,31 @@ test('a failure at any point of a commit leaves the old version or the new one, 
     }
   }
 })
+
+test('a manifest that a job published is settled as one that was committed, and one that was lost is published again, whoever was first', () => {
+  for (const published of ['by the job', 'by nobody', 'too late']) {
+    const host = newHost()
+    const store = storeOf(host)
+    store.commit(version(1))
+    const manifest = store.encode(version(2))!
+    assert.deepEqual(host.files.list('/db'), [manifestName(1)])
+    if (published === 'by the job') host.files.publish(manifest.path, manifest.bytes)
+    store.publishAgain(manifest)
+    if (published === 'too late') assert.throws(() => host.files.publish(manifest.path, manifest.bytes), { code: 'EEXIST' })
+    assert.deepEqual(host.files.list('/db'), [manifestName(2)])
+    assert.deepEqual(load(host.crash()), version(2))
+  }
+})
+
+test('publishing again fails at the manifest of another writer, and leaves it', () => {
+  for (const other of [version(2, { epoch: 7 }), version(3, { epoch: 7 })]) {
+    const host = newHost()
+    const store = storeOf(host)
+    store.commit(version(1))
+    const manifest = store.encode(version(2))!
+    storeOf(host).commit(other)
+    assert.throws(() => store.publishAgain(manifest), { code: 'SPILLWAY_FENCED' })
+    assert.deepEqual(load(host), other)
+    assert.equal(host.files.exists(manifest.path), other.number === 2)
+  }
+})

@@ -7,14 +7,24 @@
  *    ones, and is fenced out.
  * 3. Older manifests are removed only after a newer one is durable.
  *
+ * A manifest is written in one call (`commit`), or by a job (`encode`, then `settle` or `failure`), while nothing else is committed.
+ *
  * The same protocol works on an object store that has a conditional put.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
-import { manifestName, parseName } from '../base/file-names.ts'
+import { manifestName, newestManifest } from '../base/file-names.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { Host } from '../host/host.ts'
 import { decodeVersion, encodeVersion } from './codec.ts'
 import type { Version } from './version.ts'
+
+/** A manifest as it is to be put into the directory. */
+export interface NewManifest {
+  readonly version: Version
+  readonly directory: string
+  readonly path: string
+  readonly bytes: Uint8Array
+}
 
 export class ManifestStore {
   readonly #host: Host
@@ -31,7 +41,7 @@ export class ManifestStore {
 
   /** The newest version, or undefined in a directory without any. `names` is the directory's listing. */
   load(names: readonly string[]): Version | undefined {
-    const newest = this.#newestOf(names)
+    const newest = newestManifest(names)
     if (newest === 0) return undefined
     const path = this.#path(newest)
     const version = decodeVersion(this.#host.files.readAll(path), newest, path, this.#kernels)
@@ -53,6 +63,9 @@ export class ManifestStore {
     return bytes.length
   }
 
+  /** Whether the manifest of this number is there. */
+  exists(number: number): boolean { return this.#host.files.exists(this.#path(number)) }
+
   get newestPath(): string { return this.#path(this.#newest) }
 
   /**
@@ -60,46 +73,74 @@ export class ManifestStore {
    * error the version may be there or not: what it names may be removed only if its file does not exist.
    */
   commit(version: Version): void {
-    const bytes = encodeVersion(version, this.#kernels)
-    const path = this.#path(version.number)
+    const manifest = this.encode(version)!
     try {
-      this.#host.files.publish(path, bytes)
+      this.#host.files.publish(manifest.path, manifest.bytes)
     } catch (error) {
-      if ((error as { code?: unknown }).code !== 'EEXIST') throw error
-      throw fenced(path, version.epoch, error)
+      throw this.failure(manifest, error)
     }
+    this.settle(manifest, newestManifest(this.#host.files.list(this.#directory)))
+  }
+
+  /** What makes this version the newest once it is published. Undefined: nothing needs to be. */
+  encode(version: Version): NewManifest | undefined {
+    return { version, directory: this.#directory, path: this.#path(version.number), bytes: encodeVersion(version, this.#kernels) }
+  }
+
+  /** It was published, and the largest number of a manifest in the directory was `newest` after that. Throws FENCED as `commit` does. */
+  settle({ version: { number, epoch }, path, bytes }: NewManifest, newest: number): void {
     // Who has gone further has removed this number, but not its newest.
-    if (this.#newestOf(this.#host.files.list(this.#directory)) > version.number) {
-      this.#removeQuietly(version.number)
-      throw fenced(path, version.epoch)
+    if (newest > number) {
+      this.#removeSoon(number)
+      throw fenced(path, epoch)
     }
     const previous = this.#newest
-    this.#newest = version.number
+    this.#newest = number
     this.bytesWritten += bytes.length
     // The newer one counts already: whether this works is no longer the commit's business, and recovery tries again.
-    if (previous > 0) this.#removeQuietly(previous)
+    if (previous > 0) this.#removeSoon(previous)
   }
 
-  #removeQuietly(number: number): void {
+  /** What `commit` would have thrown for this error of publishing it. */
+  failure({ version, path }: NewManifest, error: unknown): Error {
+    return (error as { code?: unknown }).code === 'EEXIST' ? fenced(path, version.epoch, error) : error as Error
+  }
+
+  /**
+   * Nobody knows how far the job came that was to publish it, and it may go on still: publish it in this call, whoever was first.
+   * Throws as `commit` does.
+   */
+  publishAgain(manifest: NewManifest): void {
+    const { files } = this.#host
+    const { directory, path, bytes } = manifest
     try {
-      this.#host.files.remove(this.#path(number))
-    } catch {
-      // Costs a few bytes of disk.
+      files.publish(path, bytes)
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'EEXIST' || !isSame(files.readAll(path), bytes)) throw this.failure(manifest, error)
+      const file = files.openWrite(path)
+      try {
+        file.syncSync()
+      } finally {
+        file.close()
+      }
+      files.syncDirectory(directory)
     }
+    this.settle(manifest, newestManifest(files.list(directory)))
   }
 
-  #newestOf(names: readonly string[]): number {
-    let newest = 0
-    for (const name of names) {
-      const { kind, number } = parseName(name)
-      if (kind === 'manifest' && number > newest) newest = number
-    }
-    return newest
+  /** A manifest's number is not given twice. */
+  #removeSoon(number: number): void {
+    // What stays costs a few bytes of disk.
+    this.#host.files.removeSoon(this.#path(number), () => {})
   }
 
   #path(number: number): string {
     return this.#host.join(this.#directory, manifestName(number))
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }
 
 function fenced(path: string, epoch: number, cause?: unknown): SpillwayError {

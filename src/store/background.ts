@@ -1,33 +1,30 @@
 /**
- * Flushes and merges: hands them to the job runner, commits what they made, retries what failed.
+ * Flushes and merges: hands them to the job runner, has what they made installed, retries what failed.
  *
  * Invariants
  * 1. At most one flush runs at a time and it comes before any merge, so that a writer waits for one flush at most.
  * 2. Tables that a running merge reads are hidden from the strategy; a failed merge unhides them and changes nothing else.
- * 3. New tables count from the commit of the manifest that names them; only then are the old ones removed.
+ * 3. A flush or merge runs until its tables are installed (`installs.ts`) or that has failed.
  * 4. A failed flush keeps its memtable and log; it is retried with growing pauses, and at once when a writer waits. One that could
  *    not make a large value durable is not: the store takes no more writes.
  *
  * Account: `flush and merge`, through the engine.
  */
 import { SpillwayError } from '../base/errors.ts'
-import { isNotDurable } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../compaction/jobs.ts'
 import type { SeqOffsets } from '../compaction/merge-run.ts'
 import { narrowPick } from '../compaction/narrow.ts'
+import { isNotDurable } from '../compaction/not-durable.ts'
 import type { Pick } from '../compaction/strategy.ts'
-import { manifestName } from '../base/file-names.ts'
-import { applyEdit } from '../manifest/version.ts'
-import type { SeqRange, TableRecord, VersionEdit } from '../manifest/version.ts'
-import type { TableProperties } from '../table/properties.ts'
+import type { SeqRange, TableRecord } from '../manifest/version.ts'
 import type { TableReader } from '../table/table-reader.ts'
 import { compareKeys } from '../base/bytes.ts'
 import type { Core } from './core.ts'
 import { tellError, tellFlush, tellMerge } from './events.ts'
+import { Installs } from './installs.ts'
 import { ioError } from './io-error.ts'
 import type { MemtableSlot } from './memtables.ts'
-import { MERGE_SPARE_BYTES } from './plan.ts'
-import { Tree, recordOf } from './tree.ts'
+import { recordOf } from './tree.ts'
 
 /** Runs merged at once because metadata is short. */
 const SHORT_MERGE_RUNS = 8
@@ -60,6 +57,7 @@ export class Background {
   onFlushed: (logFloor: number) => void = () => {}
   /** Why the last flush failed; undefined after one that succeeded. */
   flushError: Error | undefined
+  readonly #installs: Installs
   readonly #hidden = new Set<number>()
   #mergesRunning = 0
   #flushRunning = false
@@ -80,10 +78,13 @@ export class Background {
 
   constructor(core: Core) {
     this.#core = core
+    this.#installs = new Installs(core)
   }
 
   get mergesRunning(): number { return this.#mergesRunning }
   get isFlushing(): boolean { return this.#flushRunning }
+  /** The next manifest is on its way to the disk. */
+  get isInstalling(): boolean { return this.#installs.isBusy }
   /** No job of this store runs. */
   get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 && this.#core.transactionJobs === 0 }
 
@@ -109,14 +110,25 @@ export class Background {
       snapshots: core.snapshots.seqs(),
       outside: core.tree.outside(new Set(), slot.memtable.largestSeq),
     }
-    core.engine.flush(args, (error, output) => {
+    const end = (finish: () => void): void => core.engine.endFlush(() => {
       this.#flushRunning = false
-      if (core.closed) {
-        this.#discard(output)
+      finish()
+    })
+    core.engine.flush(args, (error, output) => {
+      if (core.closing || core.closed) {
+        end(() => this.#discard(output))
         return
       }
-      if (error === undefined) this.#flushed(slot, output)
-      else this.#flushFailed(error)
+      if (error !== undefined) {
+        end(() => this.#flushFailed(error))
+        return
+      }
+      const { logNumber } = core.sealed[1] ?? core.active
+      this.#installs.add(output.tables, {
+        add: { tables: output.tables.map(recordOf), level: 0, joinsRun: false },
+        lastSeq: slot.memtable.largestSeq,
+        logFloor: logNumber,
+      }, failure => end(() => failure === undefined ? this.#flushed(slot, output, logNumber) : this.#flushFailed(failure)))
     })
   }
 
@@ -266,19 +278,8 @@ export class Background {
     }
   }
 
-  #flushed(slot: MemtableSlot, output: JobOutput): void {
+  #flushed(slot: MemtableSlot, output: JobOutput, logFloor: number): void {
     const core = this.#core
-    const next = core.sealed[1] ?? core.active
-    try {
-      this.#install(output.tables, {
-        add: { tables: output.tables.map(recordOf), level: 0, joinsRun: false },
-        lastSeq: slot.memtable.largestSeq,
-        logFloor: next.logNumber,
-      })
-    } catch (error) {
-      this.#flushFailed(error as Error)
-      return
-    }
     core.sealed.shift()
     core.shape++
     for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
@@ -292,7 +293,7 @@ export class Background {
     this.flushError = undefined
     this.#failures = 0
     this.#denials = 0
-    this.onFlushed(next.logNumber)
+    this.onFlushed(logFloor)
   }
 
   #flushFailed(cause: Error): void {
@@ -341,23 +342,31 @@ export class Background {
     }
     for (const table of pick.tables) this.#hidden.add(table)
     this.#mergesRunning++
-    core.engine.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
+    // Its tables are hidden, and its place is taken, until what it made is installed.
+    const end = (finish: () => Error | undefined): void => {
       this.#mergesRunning--
       for (const table of pick.tables) this.#hidden.delete(table)
       release()
-      const whole = pick.tables.length === wanted.tables.length
-      if (core.closed) {
-        this.#discard(result as JobOutput | undefined)
-        done(new SpillwayError('SPILLWAY_CLOSED', 'the store was closed before this was done'), whole)
-        core.engine.progress()
+      done(finish(), pick.tables.length === wanted.tables.length)
+      core.engine.progress()
+    }
+    core.engine.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
+      const output = result as JobOutput
+      if (core.closing || core.closed) {
+        end(() => {
+          this.#discard(output)
+          return new SpillwayError('SPILLWAY_CLOSED', 'the store was closed before this was done')
+        })
         return
       }
-      const failure = error === undefined ? this.#merged(pick, result as JobOutput) : this.#mergeFailed(error)
-      if (failure !== undefined) {
-        tellMerge({ directory: core.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error: failure })
+      if (error !== undefined) {
+        end(() => this.#mergeFailed(pick, error))
+        return
       }
-      done(failure, whole)
-      core.engine.progress()
+      this.#installs.add(output.tables, {
+        remove: pick.tables,
+        add: { tables: output.tables.map(recordOf), level: pick.outputLevel, joinsRun: pick.joinsRun },
+      }, failure => end(() => failure === undefined ? this.#merged(pick, output) : this.#mergeFailed(pick, failure)))
     })
     return true
   }
@@ -377,16 +386,8 @@ export class Background {
     return { runs, bytes, maxSeq }
   }
 
-  #merged(pick: Pick, output: JobOutput): Error | undefined {
+  #merged(pick: Pick, output: JobOutput): undefined {
     const core = this.#core
-    try {
-      this.#install(output.tables, {
-        remove: pick.tables,
-        add: { tables: output.tables.map(recordOf), level: pick.outputLevel, joinsRun: pick.joinsRun },
-      })
-    } catch (error) {
-      return this.#mergeFailed(error as Error)
-    }
     core.counters.merges++
     core.counters.mergeBytes += output.bytesWritten
     core.engine.governor.traffic.mergeBytes += output.bytesRead + output.bytesWritten
@@ -394,10 +395,15 @@ export class Background {
       directory: core.directory, inputs: pick.tables.length, outputs: output.tables.length, level: pick.outputLevel, bytesWritten: output.bytesWritten,
     })
     this.#failures = 0
-    return undefined
   }
 
-  #mergeFailed(cause: Error): Error {
+  #mergeFailed(pick: Pick, cause: Error): Error {
+    const error = this.#retryMerge(cause)
+    tellMerge({ directory: this.#core.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error })
+    return error
+  }
+
+  #retryMerge(cause: Error): Error {
     const core = this.#core
     const { code, details } = cause as { code?: unknown, details?: { account?: unknown } }
     if (code === 'SPILLWAY_BUDGET_TOO_SMALL' && details?.account === 'windows' && this.#windowFactor < 64) {
@@ -427,55 +433,17 @@ export class Background {
     return error
   }
 
-  /** Commit an edit that brings these tables; when it cannot be, they are removed again. */
-  #install(added: readonly TableProperties[], edit: VersionEdit): void {
-    const core = this.#core
-    // The manifest of this number may be there already, and it would be taken for that of another process.
-    if (core.readOnlyReason !== undefined) {
-      for (const properties of added) core.discard(core.tablePath(properties.fileNumber))
-      throw core.readOnlyReason
-    }
-    const opened: number[] = []
-    // A flush leaves a merge what it needs: that is what gives memory back.
-    core.engine.tableMemory.keptBytes = edit.remove === undefined ? MERGE_SPARE_BYTES : 0
-    const version = applyEdit(core.version, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables => sortedByKey(core, tables, added))
-    try {
-      for (const properties of added) {
-        core.tables.open(recordOf(properties))
-        opened.push(properties.fileNumber)
-      }
-      // One that goes is there until the new version counts.
-      core.tables.holdRuns(Math.max(version.runs.length, core.version.runs.length))
-      core.engine.tableMemory.keptBytes = 0
-      core.manifests.commit(version)
-    } catch (error) {
-      core.engine.tableMemory.keptBytes = 0
-      if (core.host.files.exists(core.host.join(core.directory, manifestName(version.number)))) {
-        // The manifest may or may not be durable, or is another writer's: nothing it names may be removed.
-        core.readOnlyReason ??= error as Error
-      } else {
-        for (const number of opened) core.tables.drop(number)
-        for (const properties of added) core.discard(core.tablePath(properties.fileNumber))
-      }
-      throw error
-    }
-    for (const properties of added) core.valueFiles.retain(properties.valueFiles)
-    core.version = version
-    core.tree = new Tree(version, core.tables.readers, core.strategy, core.tree, edit.remove !== undefined)
-    core.tables.holdRuns(version.runs.length)
-    core.shape++
-    for (const number of edit.remove ?? []) {
-      const { valueFiles } = core.reader(number).properties
-      core.cache.dropTable(core.reader(number).id)
-      core.tables.drop(number)
-      core.discardSoon(core.tablePath(number))
-      core.valueFiles.release(valueFiles)
-    }
+  /**
+   * Make the tables of a transaction, which are open, part of the store, while `isInstalling` is false. On an error the store is as
+   * it was, unless it is read-only then.
+   */
+  installTransaction(runs: readonly (readonly TableRecord[])[], ahead: SeqRange): void {
+    this.#installs.now([], { addRuns: runs, ahead })
   }
 
-  /** Make the tables of a transaction, which are open, part of the store. On an error the store is as it was, unless it is read-only then. */
-  installTransaction(runs: readonly (readonly TableRecord[])[], ahead: SeqRange): void {
-    this.#install([], { addRuns: runs, ahead })
+  /** Resolves when nothing is being installed. */
+  async installed(): Promise<void> {
+    while (this.isInstalling) await this.changed()
   }
 
   /** All tables that overlap the range, widened until no table outside overlaps what is inside. */
@@ -504,16 +472,6 @@ export class Background {
       targetTableBytes: strategy.parameters['targetTableBytes']!, reason: 'asked for',
     }
   }
-}
-
-/** The tables of a run, some of them among `added`, in the order of their keys. Each key is looked up once. */
-function sortedByKey(core: Core, tables: readonly TableRecord[], added: readonly TableProperties[]): TableRecord[] {
-  const news = new Map(added.map(properties => [properties.fileNumber, properties]))
-  const keyed = tables.map(table => {
-    const properties = news.get(table.fileNumber) ?? core.reader(table.fileNumber).properties
-    return { table, key: (properties.firstKey ?? properties.rangeStart)! }
-  })
-  return keyed.sort((a, b) => compareKeys(a.key, b.key)).map(({ table }) => table)
 }
 
 /** What a job has to add to the sequence numbers of these tables. */

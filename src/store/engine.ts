@@ -413,10 +413,18 @@ export class Engine {
     return undefined
   }
 
-  /** Flushes of all stores, one after the other. */
+  /** Flushes of all stores, one after the other: each until `endFlush` is called, in `done` or later. */
   flush(args: FlushArgs, done: (error: Error | undefined, output: JobOutput) => void): void {
     this.#flushes.push({ args, done: (error, output) => done(error, output as JobOutput) })
     this.#nextFlush()
+  }
+
+  /** The flush whose job was done last is over: `finish` is the end of it, then others go on. */
+  endFlush(finish: () => void): void {
+    this.#flushRunning = false
+    finish()
+    this.#nextFlush()
+    this.progress()
   }
 
   /** Memory and a place for a merge of so many runs; undefined: later. */
@@ -558,12 +566,7 @@ export class Engine {
     const next = this.#flushes.shift()
     if (next === undefined) return
     this.#flushRunning = true
-    this.runner.submit({ name: 'flush', args: next.args, priority: FLUSH_PRIORITY }, (error, output) => {
-      this.#flushRunning = false
-      next.done(error, output)
-      this.#nextFlush()
-      this.progress()
-    })
+    this.runner.submit({ name: 'flush', args: next.args, priority: FLUSH_PRIORITY }, next.done)
   }
 
   /** Oldest first, until so many bytes are free again: of all of them the scans, then what was read ahead. */

@@ -11,8 +11,13 @@ export class NoManifests implements Pick<ManifestStore, keyof ManifestStore> {
   bytesWritten = 0
   load(): undefined { return undefined }
   verify(): number { return 0 }
+  exists(): boolean { return false }
   get newestPath(): string { return '' }
   commit(): void {}
+  encode(): undefined { return undefined }
+  settle(): void {}
+  failure(_: unknown, error: unknown): Error { return error as Error }
+  publishAgain(): void {}
 }
 
 /** Numbers for memtables to be told apart by; nothing is written. */

@@ -409,6 +409,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     core.snapshots.closeAll()
     this.#writer.close()
     try {
+      // What ends from now on is not installed any more: the manifest that says how the store was closed is the last one.
+      await this.#background.installed()
       await this.#committer.close()
     } catch (error) {
       throw ioError(error, 'closing the log')

@@ -11,7 +11,6 @@
  * 3. A failure before the manifest leaves no trace. If nobody knows whether it is there, the store takes no more writes, and the
  *    tables stay for recovery to judge.
  */
-import { manifestName } from '../base/file-names.ts'
 import type { Background } from './background.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
@@ -100,7 +99,7 @@ export async function commitSmall(
 
 /** Commit it as tables: once the steps are done, it is. Throws ConflictError. */
 export function* commitTables(parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number): Generator<Step, void, void> {
-  const { core, committer, conflicts } = parts
+  const { core, background, committer, conflicts } = parts
   for (const part of reads.tables === undefined ? [tables] : [tables, reads.tables]) {
     part.finishing = true
     while (!part.sealAll() || part.isBusy) yield 'job'
@@ -124,6 +123,12 @@ export function* commitTables(parts: StoreParts, tables: TransactionTables, read
       checked = upTo
       committer.commitPending()
       watch.check()
+      // The manifest that is on its way does not name them.
+      while (!watch.missed && background.isInstalling) {
+        yield 'job'
+        committer.commitPending()
+        watch.check()
+      }
       if (!watch.missed) break
       if (checks === MOST_CHECKS) throw new ConflictError(tables.someKey())
     }
@@ -158,7 +163,7 @@ export function writeLargeBatch(parts: Installing, tables: TransactionTables, op
     }
   }
   tables.finishing = true
-  while (!tables.sealAll() || tables.isBusy) waitInside()
+  while (!tables.sealAll() || tables.isBusy || background.isInstalling) waitInside()
   operations.prepare?.()
   installTables(parts, tables)
 }
@@ -180,8 +185,7 @@ function installTables({ core, background, committer }: Installing, tables: Tran
     background.installTransaction(tables.runs.map(run => run.tables.map(table => ({ ...table, seqOffset: offset }))), [offset + 1, lastSeq])
   } catch (error) {
     shift(0)
-    const path = core.host.join(core.directory, manifestName(core.version.number + 1))
-    tables.keepsFiles = core.host.files.exists(path)
+    tables.keepsFiles = core.manifests.exists(core.version.number + 1)
     throw error
   }
   const { userBytes, lastSeq: operations } = tables

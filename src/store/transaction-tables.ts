@@ -16,7 +16,7 @@
 import { compareKeys } from '../base/bytes.ts'
 import { KIND_VALUE_FILE } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
-import { isNotDurable } from '../compaction/jobs.ts'
+import { isNotDurable } from '../compaction/not-durable.ts'
 import type { FlushArgs, JobOutput, MergeArgs } from '../compaction/jobs.ts'
 import type { RunRecord } from '../manifest/version.ts'
 import type { Lease } from '../memory/budget.ts'
@@ -418,31 +418,34 @@ export class TransactionTables implements Tenant {
       ...this.#background.output(0, Number.MAX_SAFE_INTEGER), stop: this.#stop,
       buffer: slot.buffer, snapshots: this.snapshots.seqs(), outside: undefined,
     }
-    core.engine.flush(args, (error, output) => {
-      core.transactionJobs--
-      this.#flushRunning = false
-      if (this.#closed) {
-        this.#discardOutput(output)
-        this.sealed.length = 0
-        this.#giveBack(slot)
-        return
-      }
-      try {
-        if (error !== undefined) throw error
-        this.#install(output, [])
-      } catch (cause) {
-        this.#failed(cause as Error, 'flushing a transaction')
-        return
-      }
+    core.engine.flush(args, (error, output) => core.engine.endFlush(() => this.#flushed(slot, error, output)))
+  }
+
+  #flushed(slot: MemtableSlot, error: Error | undefined, output: JobOutput): void {
+    const core = this.#core
+    core.transactionJobs--
+    this.#flushRunning = false
+    if (this.#closed) {
+      this.#discardOutput(output)
       this.sealed.length = 0
-      for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
       this.#giveBack(slot)
-      this.#denials = 0
-      this.#error = undefined
-      core.counters.flushBytes += output.bytesWritten
-      core.engine.governor.traffic.flushedBytes += output.bytesWritten
-      this.schedule()
-    })
+      return
+    }
+    try {
+      if (error !== undefined) throw error
+      this.#install(output, [])
+    } catch (cause) {
+      this.#failed(cause as Error, 'flushing a transaction')
+      return
+    }
+    this.sealed.length = 0
+    for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
+    this.#giveBack(slot)
+    this.#denials = 0
+    this.#error = undefined
+    core.counters.flushBytes += output.bytesWritten
+    core.engine.governor.traffic.flushedBytes += output.bytesWritten
+    this.schedule()
   }
 
   /** The first ones become one run. */

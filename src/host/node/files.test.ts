@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileError } from '../file-error.ts'
 import { bytesOf, filesContract, textOf } from '../testing/files-contract.ts'
+import type { JobWait, Syncable } from '../host.ts'
 import type { FilesEnvironment } from '../testing/files-contract.ts'
 import { NodeFiles } from './files.ts'
 
@@ -72,6 +73,62 @@ test('a link that fails for a real reason is an error, and no temporary file sta
   const { files, directory, close } = environment(new NodeFiles((_, to) => { throw fileError('ENOSPC', 'link', to) }))
   try {
     assert.throws(() => { files.publish(join(directory, 'a'), bytesOf('abc')) }, { code: 'ENOSPC' })
+    assert.deepEqual(files.list(directory), [])
+  } finally {
+    close()
+  }
+})
+
+/** Something begun beside the thread, which the test ends. */
+class Beside implements JobWait {
+  isOver = false
+  onOver = (): void => {}
+  readonly path: string
+  readonly #error: Error | undefined
+  constructor(file: Syncable, error?: Error) {
+    this.path = file.path
+    this.#error = error
+  }
+
+  end(): void { this.isOver = true }
+  check(): void { if (this.#error !== undefined) throw this.#error }
+}
+
+for (const [name, link] of [['', undefined], [' without hard links', () => { throw fileError('EPERM', 'link', 'b') }]] as const) {
+  test(`publishing in steps${name} makes all durable beside the thread: no name before its content, none told before it is durable`, () => {
+    const { files, directory, close } = environment(new NodeFiles(link))
+    try {
+      const path = join(directory, 'a')
+      const waits: Beside[] = []
+      const job = files.publishInSteps(path, bytesOf('whole'), file => {
+        waits.push(new Beside(file))
+        return waits.at(-1)
+      })
+      let last = ''
+      for (let step = job.next(); step.done !== true; step = job.next()) {
+        const wait = step.value as Beside
+        assert.equal(wait, waits.at(-1), 'nothing goes on before what it waits for is over')
+        last = wait.path
+        if (waits.length === 1) assert.equal(files.exists(path), false)
+        assert.equal(job.next().value, wait)
+        wait.end()
+      }
+      assert.equal(waits.length, link === undefined ? 2 : 3)
+      // The last one is that of the directory.
+      assert.equal(dirname(last), directory)
+      assert.deepEqual([files.list(directory), textOf(files.readAll(path))], [['a'], 'whole'])
+    } finally {
+      close()
+    }
+  })
+}
+
+test('a file whose content could not be made durable beside the thread is not published', () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  try {
+    const job = files.publishInSteps(join(directory, 'a'), bytesOf('whole'), file => new Beside(file, fileError('EIO', 'fdatasync', file.path)))
+    ;(job.next().value as Beside).end()
+    assert.throws(() => job.next(), { code: 'EIO' })
     assert.deepEqual(files.list(directory), [])
   } finally {
     close()

@@ -11,12 +11,12 @@
  */
 import {
   closeSync, fdatasync, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, linkSync, mkdirSync,
-  openSync, read, readSync, readdirSync, rmSync, statSync, unlink, unlinkSync, writeSync,
+  fsync, openSync, read, readSync, readdirSync, rmSync, statSync, unlink, unlinkSync, writeSync,
 } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { errorCode, fileError } from '../file-error.ts'
-import type { HostFile, HostFiles } from '../host.ts'
+import type { BeginSync, HostFile, HostFiles, JobWait, Syncable } from '../host.ts'
 
 /** One system call moves at most this much; some platforms refuse 2 GiB and more. */
 const MAX_CALL_BYTES = 1024 ** 3
@@ -55,19 +55,23 @@ export class NodeFiles implements HostFiles {
   }
 
   publish(path: string, bytes: Uint8Array): void {
+    for (const _ of this.publishInSteps(path, bytes));
+  }
+
+  *publishInSteps(path: string, bytes: Uint8Array, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
     const directory = dirname(path)
     const temporary = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
-    writeNewFile(temporary, bytes)
+    yield* writeNewFile(temporary, bytes, beginSync)
     try {
       this.#link(temporary, path)
     } catch (error) {
       if (!NO_HARD_LINKS.has(errorCode(error))) throw error
       // Still put-if-absent; only a crash in the middle may leave a part, which the reader's checksum finds.
-      writeNewFile(path, bytes)
+      yield* writeNewFile(path, bytes, beginSync)
     } finally {
       unlinkQuietly(temporary)
     }
-    this.syncDirectory(directory)
+    yield* this.syncDirectoryInSteps(directory, beginSync)
   }
 
   readAll(path: string): Uint8Array {
@@ -130,14 +134,18 @@ export class NodeFiles implements HostFiles {
   }
 
   syncDirectory(path: string): void {
-    let fd = -1
+    for (const _ of this.syncDirectoryInSteps(path));
+  }
+
+  *syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
+    let directory: NodeDirectory | undefined
     try {
-      fd = openSync(path, 'r')
-      fsyncSync(fd)
+      directory = new NodeDirectory(path)
+      yield* syncInSteps(directory, beginSync)
     } catch (error) {
       if (!NO_DIRECTORY_SYNC.has(errorCode(error))) throw error
     } finally {
-      if (fd >= 0) closeSync(fd)
+      directory?.close()
     }
   }
 }
@@ -259,17 +267,62 @@ function writeFully(fd: number, path: string, source: Uint8Array, offset: number
   }
 }
 
-/** Create a file with these bytes, synced; EEXIST if it is there. When it fails, what it made is removed. */
-function writeNewFile(path: string, bytes: Uint8Array): void {
-  const fd = openSync(path, 'wx')
+/** The entries of a directory, to be made durable. */
+class NodeDirectory implements Syncable {
+  /** So that it counts as one of the directory's own files. */
+  readonly path: string
+  readonly #fd: number
+  #inFlight = 0
+  #closed = false
+
+  constructor(path: string) {
+    this.path = join(path, 'entries')
+    this.#fd = openSync(path, 'r')
+  }
+
+  syncSync(): void {
+    fsyncSync(this.#fd)
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#inFlight++
+      fsync(this.#fd, error => {
+        if (--this.#inFlight === 0 && this.#closed) closeSync(this.#fd)
+        if (error !== null && !NO_DIRECTORY_SYNC.has(errorCode(error))) reject(error)
+        else resolve()
+      })
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#inFlight === 0) closeSync(this.#fd)
+  }
+}
+
+/** Make it durable beside the thread, if `beginSync` can, or on it. */
+function* syncInSteps(file: Syncable, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
+  const wait = beginSync?.(file)
+  if (wait === undefined) {
+    file.syncSync()
+    return
+  }
+  while (!wait.isOver) yield wait
+  wait.check()
+}
+
+/** Create a file with these bytes, synced; EEXIST if it is there. When it fails, or is put down, what it made is removed. */
+function* writeNewFile(path: string, bytes: Uint8Array, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
+  const file = new NodeFile(path, openSync(path, 'wx'))
+  let isWhole = false
   try {
-    writeFully(fd, path, bytes, 0, bytes.length, 0)
-    fdatasyncSync(fd)
-  } catch (error) {
-    unlinkQuietly(path)
-    throw error
+    file.writeSync(bytes, 0, bytes.length, 0)
+    yield* syncInSteps(file, beginSync)
+    isWhole = true
   } finally {
-    closeSync(fd)
+    if (!isWhole) unlinkQuietly(path)
+    file.close()
   }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { open as openFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -117,6 +118,56 @@ for (const wait of ['the event loop', 'pump'] as const) {
     await runner.close()
   })
 }
+
+test('a worker makes files durable beside its thread while it has other jobs, and by itself otherwise', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'spillway-runner-'))
+  const runner = make('worker')
+  const words = sharedWords(2)
+  try {
+    assert.equal((await run(runner, 'syncFile', { path: join(directory, 'a') }, 0)).result, 'here')
+    const others = run(runner, 'waitFor', { words })
+    assert.equal((await run(runner, 'syncFile', { path: join(directory, 'b') }, 0)).result, 'beside')
+    // Without the event loop of this thread too.
+    const last = run(runner, 'syncFile', { path: join(directory, 'c') }, 0)
+    while (runner.pending > 1) runner.pump(true)
+    assert.equal((await last).error, undefined)
+    Atomics.store(words, 0, 1)
+    assert.equal((await others).result, 'waited')
+  } finally {
+    await runner.close()
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('a worker does not wait for a thread pool that the program keeps busy', { skip: process.platform === 'win32', timeout: 30_000 }, async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'spillway-runner-'))
+  const pipe = join(directory, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const runner = make('worker')
+  const words = sharedWords(2)
+  // Loading its modules is what it does need the pool for.
+  await run(runner, 'add', { a: 1, b: 2 })
+  // Each holds a thread of the pool until somebody writes to the pipe.
+  const readers = Array.from({ length: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) }, () => openFile(pipe, 'r'))
+  let writer: number | undefined
+  const free = setTimeout(() => { writer = openSync(pipe, 'r+') }, 10_000)
+  try {
+    const others = run(runner, 'waitFor', { words })
+    assert.equal((await run(runner, 'syncFile', { path: join(directory, 'a') }, 0)).result, 'beside')
+    assert.equal(writer, undefined, 'the pool was still busy')
+    // The thread has not been told yet how that one ended: it begins no other.
+    assert.equal((await run(runner, 'syncFile', { path: join(directory, 'b') }, 0)).result, 'here')
+    Atomics.store(words, 0, 1)
+    await others
+  } finally {
+    clearTimeout(free)
+    writer ??= openSync(pipe, 'r+')
+    for (const reader of await Promise.all(readers)) await reader.close()
+    closeSync(writer)
+    await runner.close()
+    rmSync(directory, { recursive: true })
+  }
+})
 
 test('a worker that makes no step for too long is given up, and what it says later is ignored', async () => {
   const runner = new WorkerRunner({ moduleUrl: module.jobsUrl, heapBytes: 32 * MIB, silenceMs: 500 })

@@ -1,6 +1,6 @@
 /** A file made durable beside the thread; or, when somebody cannot wait for the event loop, on it. */
-import { dirname } from 'node:path'
-import type { HostFile, JobWait } from '../host.ts'
+import { dirname, resolve } from 'node:path'
+import type { JobWait, Syncable } from '../host.ts'
 
 /** Waits that were ended by force, of which the event loop has not heard yet. */
 let forced = 0
@@ -13,23 +13,24 @@ const late = new Map<string, Error>()
 
 /** The error that came late for a file of that directory, once. */
 export function lateSyncError(directory: string): Error | undefined {
-  const error = late.get(directory)
-  late.delete(directory)
+  const path = resolve(directory)
+  const error = late.get(path)
+  late.delete(path)
   return error
 }
 
 /** Undefined where the event loop gets no turn: what is begun there piles up. */
-export function beginSync(file: HostFile): JobWait | undefined {
+export function beginSync(file: Syncable): JobWait | undefined {
   return forced > 0 ? undefined : new SyncWait(file)
 }
 
 export class SyncWait implements JobWait {
   isOver = false
   onOver: () => void = () => {}
-  readonly #file: HostFile
+  readonly #file: Syncable
   #error: Error | undefined
 
-  constructor(file: HostFile) {
+  constructor(file: Syncable) {
     this.#file = file
     file.sync().then(() => { this.#over(undefined) }, (error: Error) => { this.#over(error) })
   }
@@ -53,7 +54,7 @@ export class SyncWait implements JobWait {
   #over(error: Error | undefined): void {
     if (this.isOver) {
       forced--
-      if (error !== undefined && this.#error === undefined) late.set(dirname(this.#file.path), error)
+      if (error !== undefined && this.#error === undefined) late.set(resolve(dirname(this.#file.path)), error)
       return
     }
     this.#error = error

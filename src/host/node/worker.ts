@@ -5,6 +5,8 @@
  * 1. Nothing here needs a turn of the main thread's event loop, neither to start nor to hand over a result.
  * 2. Between two steps newly posted requests are taken in, so an urgent job waits for one step, not for one job.
  * 3. Without jobs the thread sleeps in its own event loop.
+ * 4. What a job makes durable goes on beside the thread while there are other jobs, for a while. A thread that has nothing else to
+ *    do makes it durable itself, so nothing here depends on the thread pool, which the program may keep busy.
  */
 import { readlinkSync } from 'node:fs'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
@@ -14,8 +16,14 @@ import { JobList } from '../job-list.ts'
 import { nodeClock } from './clock.ts'
 import { collectGarbage } from './garbage.ts'
 import { NodeFiles } from './files.ts'
+import { beginSync, lateSyncError } from './sync-wait.ts'
 import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORK } from './worker-protocol.ts'
 import type { RequestMessage, ResultMessage, WorkerData } from './worker-protocol.ts'
+
+/** While a job waits, its end is heard of after so many steps of others. */
+const TURN_STEPS = 4
+/** After so long its wait is ended by force. */
+const MOST_WAIT_MS = 25
 
 const { port, words, moduleUrl } = workerData as WorkerData
 
@@ -27,10 +35,18 @@ Atomics.store(words, KERNEL_THREAD, kernelThread())
 
 // Requests wait in the port until the listener is there.
 let list: JobList | undefined
+/** The work goes on after a turn of the event loop. */
+let isScheduled = false
+/** Since when some job waits; 0: none does. */
+let waitingSinceMs = 0
 let loadError: Error | undefined
 try {
   const module = (await import(moduleUrl)) as JobModule
-  list = new JobList(module, { files: new NodeFiles(), clock: nodeClock }, report)
+  const jobs: JobList = new JobList(module, {
+    files: new NodeFiles(), clock: nodeClock, lateSyncError,
+    beginSync: file => jobs.size > 1 ? beginSync(file) : undefined,
+  }, report)
+  list = jobs
 } catch (error) {
   loadError = error instanceof Error ? error : new Error(String(error))
 }
@@ -42,20 +58,39 @@ port.on('message', ({ id, request }: RequestMessage) => {
     report(id, loadError, undefined)
   } else {
     list.add(id, request)
-    work(list)
+    if (!isScheduled) work(list)
   }
 })
 
 function work(list: JobList): void {
   let taken = Atomics.load(words, WORK) - 1
+  let steps = 0
   while (list.size > 0) {
     const posted = Atomics.load(words, WORK)
     if (posted !== taken) {
       taken = posted
       takeRequests(list)
     }
-    list.step()
+    if (!list.step()) list.endWait()
     Atomics.add(words, HEARTBEAT, 1)
+    if (!list.isWaiting) {
+      steps = 0
+      waitingSinceMs = 0
+    } else if (++steps === TURN_STEPS) {
+      const nowMs = nodeClock.nowMs()
+      if (waitingSinceMs === 0) {
+        waitingSinceMs = nowMs
+      } else if (nowMs - waitingSinceMs > MOST_WAIT_MS) {
+        waitingSinceMs = 0
+        list.endWait()
+      }
+      isScheduled = true
+      setImmediate(() => {
+        isScheduled = false
+        work(list)
+      })
+      return
+    }
   }
 }
 

@@ -8,7 +8,7 @@
 import { posix } from 'node:path'
 import { hashKey } from '../../base/hash.ts'
 import { fileError } from '../file-error.ts'
-import type { HostFile, HostFiles } from '../host.ts'
+import type { HostFile, HostFiles, JobWait } from '../host.ts'
 import type { Random } from './random.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SimInode } from './sim-inode.ts'
@@ -46,19 +46,26 @@ export class SimFiles implements HostFiles {
   }
 
   publish(path: string, bytes: Uint8Array): void {
+    for (const _ of this.publishInSteps(path, bytes));
+  }
+
+  *publishInSteps(path: string, bytes: Uint8Array): Generator<JobWait | void, void, void> {
     const normal = this.begin('publish write', path, describe(bytes, 0, bytes.length))
     const temporary = posix.join(posix.dirname(normal), `tmp-${this.random.next32().toString(16)}`)
     const inode = new SimInode()
     this.disk.enter(temporary, inode, 'open')
     try {
       this.disk.write(inode, bytes, 0, normal)
+      yield
       inode.applySync(inode.capture())
+      yield
       this.begin('publish link', path)
       this.disk.enter(normal, inode, 'link')
     } finally {
       // On a device that is gone the leftover cannot be removed either.
       if (!this.disk.faults.isGone) this.disk.remove(temporary)
     }
+    yield
     this.begin('publish sync', path)
     this.disk.syncEntry(normal)
   }
@@ -101,6 +108,10 @@ export class SimFiles implements HostFiles {
 
   syncDirectory(path: string): void {
     this.disk.syncDirectory(this.begin('syncDirectory', path))
+  }
+
+  *syncDirectoryInSteps(path: string): Generator<JobWait | void, void, void> {
+    this.syncDirectory(path)
   }
 
   /** Throws when the disk has crashed since these files were made. */

@@ -137,6 +137,19 @@ export function filesContract(name: string, make: () => FilesEnvironment): void 
     assert.throws(() => { files.publish(at('no/a'), bytesOf('x')) }, { code: 'ENOENT' })
   })
 
+  withFiles('publishing in steps, put down at any of them, leaves the whole file or nothing', (files, at, directory) => {
+    const steps = [...files.publishInSteps(at('a'), bytesOf('whole'))].length
+    assert.equal(textOf(files.readAll(at('a'))), 'whole')
+    for (let step = 0; step <= steps; step++) {
+      files.remove(at('a'))
+      const job = files.publishInSteps(at('a'), bytesOf('whole'))
+      for (let i = 0; i < step; i++) job.next()
+      job.return()
+      assert.ok(files.list(directory).every(name => name === 'a'), `${files.list(directory).join(', ')} after ${step} steps`)
+      if (files.exists(at('a'))) assert.equal(textOf(files.readAll(at('a'))), 'whole')
+    }
+  })
+
   withFiles('directories are made with their parents and listed in order', (files, at, directory) => {
     files.makeDirectory(at('x/y/z'))
     files.makeDirectory(at('x/y/z'))

@@ -1,6 +1,6 @@
 /** Jobs for the tests of runners. Shared words (`Int32Array` over a SharedArrayBuffer) make them observable and steerable. */
 import { CorruptionError, SpillwayError } from '../../base/errors.ts'
-import type { Job, JobContext } from '../host.ts'
+import type { Job, JobContext, JobWait } from '../host.ts'
 
 export const jobsUrl = new URL(import.meta.url)
 
@@ -42,6 +42,22 @@ function* writeFile({ files }: JobContext, { path, text }: { path: string; text:
   file.syncSync()
   file.close()
   return bytes.length
+}
+
+/** Says whether its file was made durable beside the thread. */
+function* syncFile({ files, beginSync }: JobContext, { path }: { path: string }): Generator<JobWait | void, string, void> {
+  const file = files.create(path)
+  file.writeSync(new Uint8Array(100), 0, 100, 0)
+  yield
+  const wait = beginSync?.(file)
+  if (wait === undefined) {
+    file.syncSync()
+  } else {
+    while (!wait.isOver) yield wait
+    wait.check()
+  }
+  file.close()
+  return wait === undefined ? 'here' : 'beside'
 }
 
 function* fail(): Generator<void, never, void> {
@@ -104,6 +120,6 @@ function* cleanUp(_context: JobContext, { words }: { words: Int32Array }) {
 }
 
 export const jobs: Record<string, Job<any, unknown>> = {
-  add, waitFor, raise, mark, writeFile, fail, failCorrupt, failWithoutFile, failWithText, notCloneable,
+  add, waitFor, raise, mark, writeFile, syncFile, fail, failCorrupt, failWithoutFile, failWithText, notCloneable,
   exit, throwLater, exhaustMemory, hang, cleanUp,
 }

@@ -1,0 +1,27 @@
+/**
+ * The job that puts a new manifest beside the tables it names: the caller's thread does not wait for the disk.
+ *
+ * Invariants
+ * 1. It only adds: what a newer manifest has made superfluous is removed by who asked, once that knows how this ended. So one that
+ *    goes on after its caller has given it up does no harm.
+ * 2. Nothing is published that names tables of which the system said late that they are not durable.
+ *
+ * Cost: two writes to the device, and a listing of the directory.
+ */
+import { newestManifest } from '../base/file-names.ts'
+import type { JobContext, JobWait } from '../host/host.ts'
+import { notDurable } from './not-durable.ts'
+
+export interface PublishArgs {
+  directory: string
+  path: string
+  bytes: Uint8Array
+}
+
+/** Returns the largest number of a manifest in the directory afterwards. EEXIST: somebody else's is there. */
+export function* publish({ files, beginSync, lateSyncError }: JobContext, { directory, path, bytes }: PublishArgs): Generator<JobWait | void, number, void> {
+  const lateError = lateSyncError?.(directory)
+  if (lateError !== undefined) throw notDurable(`tables in ${directory}`, lateError)
+  yield* files.publishInSteps(path, bytes, beginSync)
+  return newestManifest(files.list(directory))
+}
