@@ -59,6 +59,8 @@ export interface Pick {
   readonly targetTableBytes: number
   /** For people and logs, such as 'space amplification 300 % >= 200 %'. */
   readonly reason: string
+  /** The store can go on without it, for ever: should it fail, that is told and no more. */
+  readonly isOptional?: boolean
 }
 
 export interface Strategy {

@@ -72,8 +72,9 @@ export class Background {
   #paused = 0
   #cancelRetry: (() => void) | undefined
   #mergeRetryAt = 0
-  /** Bytes flushed when runs were last merged for readers. */
-  #mergedForReadersAt = 0
+  #optionalRetryAt = 0
+  /** Bytes flushed when all runs were last merged into one, or were to be for readers. */
+  #wholeAt = 0
   #waiting: (() => void)[] = []
 
   constructor(core: Core) {
@@ -183,13 +184,15 @@ export class Background {
     const { tree } = core
     const { runReads, tableBytes } = tree
     const { flushBytes } = core.counters
-    const isDue = flushBytes - this.#mergedForReadersAt >= tableBytes * LEAST_NEW
+    // Without a worker it is the readers' own thread that merges.
+    const isDue = core.engine.plan.mode === 'worker' && flushBytes - this.#wholeAt >= tableBytes * LEAST_NEW
     const priceUs = tableBytes * MERGE_BYTE_US * (isDue ? DUE_SHARE : 1)
     if (runReads < LEAST_RUN_READS || runReads * RUN_READ_US < priceUs || tableBytes > MOST_BYTES_FOR_READERS) return
     if (tree.runs.length < 2 || this.#paused > 0 || !this.isIdle || core.sealed.length > 0 || core.closing || core.readOnlyReason !== undefined) return
-    if (core.host.clock.nowMs() < this.#mergeRetryAt) return
+    if (core.host.clock.nowMs() < Math.max(this.#mergeRetryAt, this.#optionalRetryAt)) return
     // Whatever becomes of it, the next one is not before they have paid as much again.
     tree.runReads = 0
+    this.#wholeAt = flushBytes
     const pick = this.#pickRange(undefined, undefined)
     if (pick === undefined) return
     // As in `compact`: while all runs go to the deepest level, no other merge may put tables into its gaps.
@@ -197,9 +200,8 @@ export class Background {
     const resume = (): void => {
       this.#paused--
     }
-    const isStarted = this.#merge({ ...pick, reason: 'readers look through several runs, and nobody writes' }, error => {
+    const isStarted = this.#merge({ ...pick, isOptional: true, reason: 'readers look through several runs, and nobody writes' }, () => {
       resume()
-      if (error === undefined) this.#mergedForReadersAt = flushBytes
       if (!core.closed) this.schedule()
     })
     if (!isStarted) resume()
@@ -395,22 +397,29 @@ export class Background {
       directory: core.directory, inputs: pick.tables.length, outputs: output.tables.length, level: pick.outputLevel, bytesWritten: output.bytesWritten,
     })
     this.#failures = 0
+    if (core.tree.runs.length === 1) this.#wholeAt = core.counters.flushBytes
   }
 
   #mergeFailed(pick: Pick, cause: Error): Error {
-    const error = this.#retryMerge(cause)
+    const error = this.#retryMerge(cause, pick.isOptional === true)
     tellMerge({ directory: this.#core.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error })
     return error
   }
 
-  #retryMerge(cause: Error): Error {
+  #retryMerge(cause: Error, isOptional: boolean): Error {
     const core = this.#core
     const { code, details } = cause as { code?: unknown, details?: { account?: unknown } }
     if (code === 'SPILLWAY_BUDGET_TOO_SMALL' && details?.account === 'windows' && this.#windowFactor < 64) {
       this.#windowFactor *= 2
       return cause
     }
-    const error = this.#failed(cause, 'merging tables')
+    const failures = this.#failures
+    const error = this.#failed(cause, 'merging tables', !isOptional)
+    if (isOptional) {
+      this.#failures = failures
+      this.#optionalRetryAt = core.host.clock.nowMs() + LONGEST_RETRY_MS
+      return error
+    }
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures)
     this.#mergeRetryAt = core.host.clock.nowMs() + delayMs
     core.host.scheduler.later(delayMs + 1, () => {
@@ -419,14 +428,15 @@ export class Background {
     return error
   }
 
-  #failed(cause: Error, doing: string): Error {
+  /** `isNeeded`: without it the store cannot go on for ever. */
+  #failed(cause: Error, doing: string, isNeeded = true): Error {
     const core = this.#core
     const error = ioError(cause, doing)
     core.lastBackgroundError = error
     core.counters.backgroundErrors++
     const nowMs = core.host.clock.nowMs()
     if (this.#failures++ === 0) this.#failingSinceMs = nowMs
-    const lasts = this.#failures >= MOST_FAILURES && nowMs - this.#failingSinceMs >= LEAST_FAILING_MS
+    const lasts = isNeeded && this.#failures >= MOST_FAILURES && nowMs - this.#failingSinceMs >= LEAST_FAILING_MS
     const { code } = error as { code?: unknown }
     if (code === 'SPILLWAY_FENCED' || isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error
     tellError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })

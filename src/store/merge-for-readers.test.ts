@@ -44,17 +44,22 @@ test('readers who look through several runs while nobody writes have them merged
   await within(host, db.close())
 })
 
-test('readers pay little for a merge of what was written since the last one, and all of another', async () => {
-  const host = simHost({ seed: 3 })
-  const db = await openSim<string, string>(host, { budget: '24 MiB', rowCache: false })
+/** Rows that hardly compress, every third from `run` on. */
+function writer(host: ReturnType<typeof simHost>, db: Spillway): (run: number, rows: number) => Promise<void> {
   const random = new Random(3)
   const valueOf = (): string => Array.from({ length: 250 }, () => random.next32().toString(36).padStart(4, '0').slice(-4)).join('')
-  const write = async (run: number, rows: number): Promise<void> => {
+  return async (run, rows) => {
     for (let i = 0; i < rows; i += 100) {
       await within(host, db.batch(Array.from({ length: 100 }, (_, k) => ({ type: 'put' as const, key: keyOf((i + k) * 3 + run), value: valueOf() }))))
     }
     await within(host, db.flush())
   }
+}
+
+test('readers pay little for a merge of what was written since the last one, and all of another', async () => {
+  const host = simHost({ seed: 3 })
+  const db = await openSim<string, string>(host, { budget: '24 MiB', rowCache: false })
+  const write = writer(host, db)
   await write(0, KEYS)
   await write(1, KEYS)
   const runs = (): number => db.stats().runs.length
@@ -83,5 +88,37 @@ test('while somebody writes, runs are for the strategy alone', async () => {
   })
   await host.idle()
   assert.ok(db.stats().runs.length >= 3, `${db.stats().runs.length} runs`)
+  await within(host, db.close())
+})
+
+test('what was compacted is not merged again for a few new rows', async () => {
+  const host = simHost({ seed: 4 })
+  const db = await openSim<string, string>(host, { budget: '24 MiB', rowCache: false })
+  const write = writer(host, db)
+  await write(0, KEYS)
+  await write(1, KEYS)
+  await within(host, db.compact())
+  await write(2, 100)
+  await read(db, 60_000, () => host.advance(300))
+  await host.idle()
+  assert.equal(db.stats().runs.length, 2)
+  await within(host, db.close())
+})
+
+test('a merge for readers that fails stops nobody from writing', async () => {
+  const host = simHost({ seed: 5 })
+  const db = await inRuns(host)
+  const { id } = db.stats().runs[0]!
+  host.disk.corrupt(`/store/${String(id).padStart(8, '0')}.table`, 20_000, 1)
+  for (let round = 0; round < 60; round++) {
+    for (let i = 0; i < 5000; i++) db.getSync(keyOf(i % 50))
+    for (let i = 0; i < 50; i++) {
+      host.advance(300)
+      await turns(1)
+    }
+    await host.idle()
+  }
+  assert.ok(db.stats().backgroundErrors > 4, `${db.stats().backgroundErrors} merges have failed`)
+  await within(host, db.put('another', 'value'))
   await within(host, db.close())
 })
