@@ -196,6 +196,8 @@ export interface Host {
   readonly process: HostProcess
   /** 'posix' path joining is enough on every platform Node runs on. */
   join(directory: string, name: string): string
+  /** The absolute path: what is open stays where it is, whatever directory the program goes to. */
+  resolve(path: string): string
   /** Remove a directory and all that is in it; fine if it is not there. */
   removeTree(directory: string): void
   /** Identity of this boot of the machine: if it changed, unsynced writes may be gone. '' = unknown. */

@@ -24,7 +24,7 @@ export class ScratchDirectory {
   /** Removes what processes that crashed have left in `parent`, which need not be there. */
   constructor(host: Host, parent: string) {
     this.#host = host
-    this.place = host.join(parent, `${PREFIX}${host.process.name}${(directories++).toString(16)}`)
+    this.place = host.join(host.resolve(parent), `${PREFIX}${host.process.name}${(directories++).toString(16)}`)
     removeLeftovers(host, parent)
   }
 

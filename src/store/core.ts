@@ -107,8 +107,9 @@ export class Core {
   closed = false
   readonly #leases: Lease[]
 
-  constructor(engine: Engine, directory: string, settings: Settings) {
+  constructor(engine: Engine, path: string, settings: Settings) {
     const { host } = engine
+    const directory = host.resolve(path)
     this.host = host
     this.directory = directory
     this.settings = settings

@@ -1,7 +1,7 @@
 /** What a store promises, on the real disk with a worker. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -238,4 +238,30 @@ test('a store that is opened and closed again and again does not pile up files',
   assert.equal(await db.count(), 51)
   await db.compact()
   assert.ok(readdirSync(directory).length <= 4, readdirSync(directory).join(', '))
+})
+
+test('a store in the working directory stays there when the program goes elsewhere', async () => {
+  const before = process.cwd()
+  const directory = newDirectory()
+  mkdirSync(directory)
+  process.chdir(directory)
+  try {
+    for (const budget of ['24 MiB', '12 MiB']) {
+      const db = await open('.', { budget })
+      await db.put('here', budget)
+      await db.flush()
+      process.chdir(root)
+      await db.put('there', budget)
+      await db.flush()
+      await db.compact()
+      await db.close()
+      process.chdir(directory)
+      const again = await open('.', { budget })
+      assert.deepEqual(await again.getMany(['here', 'there']), [budget, budget])
+      assert.deepEqual((await again.verify()).errors, [])
+      await again.close()
+    }
+  } finally {
+    process.chdir(before)
+  }
 })

@@ -1,5 +1,5 @@
 /** The real host: this machine's files, clocks, threads and locks. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { markAsUntransferable } from 'node:worker_threads'
 import { collectGarbage } from './garbage.ts'
 import { nodePressure } from './pressure.ts'
@@ -21,6 +21,7 @@ export function nodeHost(): Host {
     scheduler: nodeScheduler,
     process: nodeProcess,
     join,
+    resolve: path => resolve(path),
     removeTree,
     bootId,
     collectGarbage,

@@ -76,6 +76,10 @@ export class SimHost implements Host {
     return posix.join(directory, name)
   }
 
+  resolve(path: string): string {
+    return posix.resolve('/', path)
+  }
+
   removeTree(directory: string): void {
     this.disk.removeTree(this.files.begin('removeTree', directory))
   }
