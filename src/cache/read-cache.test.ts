@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Hit, KIND_PUT } from '../base/cursor.ts'
+import { Random } from '../host/sim/random.ts'
 import { Budget } from '../memory/budget.ts'
 import { BlockCache } from './block-cache.ts'
 import { Ghosts } from './ghosts.ts'
@@ -17,9 +18,9 @@ class Reads {
   readonly cache: ReadCache
   readonly #hit = new Hit()
 
-  constructor() {
+  constructor(rowSlotBytes = 32 * 1024) {
     const levels = new TwoLevelCache(new BlockCache(this.budget.account('blocks', ''), { slotBytes: 32 * 1024 }), this.budget.account('stored', ''), () => 0, 32 * 1024)
-    this.cache = new ReadCache(levels, this.budget.account('rows', ''), 32 * 1024)
+    this.cache = new ReadCache(levels, this.budget.account('rows', ''), rowSlotBytes)
     this.cache.setGhosts(new Ghosts(1024, MIB))
     this.cache.rows.configure(4096)
     this.#hit.kind = KIND_PUT
@@ -68,6 +69,19 @@ test('where blocks that were dropped are missed all the time, and rows hardly fo
     reads.row(i >> 1)
   }
   assert.ok(reads.cache.rowStats().share <= 1 / 32, `share ${reads.cache.rowStats().share}`)
+})
+
+test('a share that has shrunk to less than two slots grows again when rows are found', () => {
+  const reads = new Reads(20 * 1024)
+  for (let i = 0; i < 60_000; i++) {
+    reads.block(i % 530)
+    reads.row(i >> 1)
+  }
+  assert.equal(reads.cache.rowStats().share, 1 / 64)
+  const random = new Random(9)
+  for (let i = 0; i < 300_000; i++) reads.row(30_000 + Math.floor((random.below(1e6) / 1e6) ** 3 * 16_000))
+  const { share, rows } = reads.cache.rowStats()
+  assert.ok(share > 0.25 && rows > 1000, `share ${share}, ${rows} rows`)
 })
 
 test('memory that is asked for comes from what is over its share, down to nothing', () => {

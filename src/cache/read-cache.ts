@@ -4,7 +4,7 @@
  * Rows take at most a share of the memory of both, and the share follows what they are worth. Every WINDOW offers two sums are
  * compared, both in microseconds: what rows have saved, which is the work of a look-up in the runs and the blocks that would
  * have been missed at the rate of other reads; and what their memory would have saved as blocks, which the ghosts of dropped blocks
- * tell. When the second is larger the share is halved, when the first is and the share is used up it grows by half.
+ * tell. When the second is larger the share is halved, when the first is and the share is used up, to less than a slot, it grows by half.
  *
  * Invariants
  * 1. All draw on free budget only and give back what is asked for; rows give first while they are over their share.
@@ -34,6 +34,7 @@ export class ReadCache {
   readonly blocks: TwoLevelCache
   readonly rows: RowCache
   readonly #account: Account
+  readonly #rowSlotBytes: number
   #ghosts: Ghosts | undefined
   #share = FIRST_SHARE
   #limitBytes = Infinity
@@ -49,6 +50,7 @@ export class ReadCache {
     if (!(rowSlotBytes > 0)) throw invalidArgument(`slots of rows have ${rowSlotBytes} bytes`)
     this.blocks = blocks
     this.#account = rowAccount
+    this.#rowSlotBytes = rowSlotBytes
     this.rows = new RowCache(rowAccount, rowSlotBytes, bytes => { blocks.shrink(bytes) })
   }
 
@@ -122,6 +124,6 @@ export class ReadCache {
     const saved = hits * (LOOKUP_US + Math.min(1, missed / others) * readUs)
     const lost = ghostHits * readUs * Math.min(1, held / Math.max(1, this.#ghosts?.bytes ?? 0))
     if (lost > saved) this.#share = Math.max(LEAST_SHARE, this.#share / 2)
-    else if (held > 0.9 * this.#share * this.bytesHeld) this.#share = Math.min(MOST_SHARE, this.#share * 1.5)
+    else if (held + this.#rowSlotBytes > 0.9 * this.#share * this.bytesHeld) this.#share = Math.min(MOST_SHARE, this.#share * 1.5)
   }
 }
