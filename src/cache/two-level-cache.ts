@@ -146,7 +146,7 @@ export class TwoLevelCache {
     } else {
       this.#reads++
     }
-    if (this.#isTimed || (this.#hits + this.#reads) % SAMPLED === 0) this.#startedMs = this.#nowMs()
+    this.#startedMs = this.#isTimed || (this.#hits + this.#reads) % SAMPLED === 0 ? this.#nowMs() : -1
     this.#isTimed = false
     return isFound
   }
@@ -183,7 +183,9 @@ export class TwoLevelCache {
     this.#startedMs = -1
   }
 
-  /** Whether reads come from a device rather than from the page cache, as far as they were timed. */
+  /** What a read takes, as far as they were timed. */
+  get readMs(): number { return this.#readMs }
+  /** Whether reads come from a device rather than from the page cache. */
   get readsAreSlow(): boolean { return this.#readMs >= LEAST_READ_MS }
 
   /** A block that neither level had was read by somebody else, who does not tell how long that took. */

@@ -20,8 +20,13 @@ export interface PublishArgs {
 
 /** Returns the largest number of a manifest in the directory afterwards. EEXIST: somebody else's is there. */
 export function* publish({ files, beginSync, lateSyncError }: JobContext, { directory, path, bytes }: PublishArgs): Generator<JobWait | void, number, void> {
-  const lateError = lateSyncError?.(directory)
-  if (lateError !== undefined) throw notDurable(`tables in ${directory}`, lateError)
+  const check = (): void => {
+    const lateError = lateSyncError?.(directory)
+    if (lateError !== undefined) throw notDurable(`tables in ${directory}`, lateError)
+  }
+  check()
   yield* files.publishInSteps(path, bytes, beginSync)
+  // Of its own syncs: the manifest is there then, and nobody knows for how long.
+  check()
   return newestManifest(files.list(directory))
 }

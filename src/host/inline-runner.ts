@@ -61,7 +61,8 @@ export class InlineRunner implements JobRunner {
     if (this.#closed) return this.#abortAll()
     if (!block) return false
     const before = this.#delivered
-    while (this.#delivered === before && (this.#list.step() || this.#list.endWait())) { /* until one has finished */ }
+    do this.#list.endFirstWait()
+    while (this.#delivered === before && this.#list.step())
     return this.#delivered !== before
   }
 

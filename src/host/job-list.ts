@@ -86,6 +86,12 @@ export class JobList {
     return job !== undefined
   }
 
+  /** End the wait of the most urgent job, if that waits: who waits for it is not to wait for others in the meantime. */
+  endFirstWait(): void {
+    const wait = this.#running[0]?.wait
+    if (wait !== undefined && !wait.isOver) wait.end()
+  }
+
   /** Drop every job, running its `finally` blocks. Nothing is reported. */
   abort(): void {
     for (const job of this.#running.splice(0)) {

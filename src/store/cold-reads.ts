@@ -34,6 +34,8 @@ const SLOT_BYTES = 8 * 1024
 const TIMED = 256
 /** After so many reads that were made at once the event loop has its turn. */
 const AT_ONCE = 32
+/** And only for so long together, as far as reads were timed: a slow device is always read beside the thread. */
+const MOST_MS = 4
 /** Who was found alone so many times in a row is taken to be so until somebody else comes. */
 const LONE = 16
 
@@ -92,7 +94,13 @@ export class ColdReads {
     }
     this.#isAsked = true
     this.#scheduler.microtask(this.#endStretch)
-    return this.#levels.reads - this.#readsAtTurn < AT_ONCE
+    return this.#mayReadNow
+  }
+
+  /** Without keeping the event loop from its turn for too long. */
+  get #mayReadNow(): boolean {
+    const { reads, readMs } = this.#levels
+    return readMs <= MOST_MS && reads - this.#readsAtTurn < Math.min(AT_ONCE, MOST_MS / readMs)
   }
 
   /** Read the block that was missed last into the cache. Resolves to false when it is not there to stay: read it yourself. */
@@ -117,7 +125,7 @@ export class ColdReads {
         this.#start()
       } else if (!this.#isScheduled) {
         this.#isScheduled = true
-        if (this.#levels.reads - this.#readsAtTurn < AT_ONCE) {
+        if (this.#mayReadNow) {
           this.#scheduler.microtask(this.#startAll)
         } else {
           this.#readsAtTurn = this.#levels.reads
@@ -142,7 +150,7 @@ export class ColdReads {
     const queue = this.#queue
     while (queue.length > 0) {
       const wanted = queue[0]!
-      const isAlone = this.#underWay === 0 && queue.length === 1
+      const isAlone = this.#underWay === 0 && queue.length === 1 && this.#levels.readMs <= MOST_MS
       this.#lone = isAlone ? this.#lone + 1 : 0
       if (isAlone || wanted.storedBytes > SLOT_BYTES || ++this.#count % TIMED === 0 || !this.#hasSlots()) {
         queue.shift()
@@ -259,11 +267,12 @@ async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, sna
   const snapshot = core.snapshots.add(snapshotSeq)
   try {
     for (let waits = 1; ; waits++) {
-      const place = reader.givenUp(core.blocks.missed!)
+      const missed = core.blocks.missed!
+      const place = reader.givenUp(missed)
       const isCached = await core.engine.coldReads.fetch()
       core.checkOpen()
       try {
-        const hit = findAgain(core.blocks, reader, place, key, snapshotSeq, isCached && waits < MOST_WAITS)
+        const hit = findAgain(core.blocks, reader, missed, place, key, snapshotSeq, isCached && waits < MOST_WAITS)
         if (hit !== undefined || !reader.isGivenUp) return answer(hit)
       } catch (error) {
         if (error !== BLOCK_MISSED) throw error
@@ -286,13 +295,14 @@ function findDeferred(blocks: CachedBlocks, reader: Reader, key: Uint8Array, sta
 }
 
 function findAgain(
-  blocks: CachedBlocks, reader: Reader, place: GivenUp | undefined, key: Uint8Array, snapshotSeq: number, defers: boolean,
+  blocks: CachedBlocks, reader: Reader, missed: MissedBlock, place: GivenUp | undefined, key: Uint8Array, snapshotSeq: number, defers: boolean,
 ): Hit | undefined {
-  blocks.isRetry = true
+  blocks.retried = missed
   blocks.defers = defers
   try {
     return place !== undefined && reader.findFrom(place, key, snapshotSeq) || reader.find(key, 0, key.length, snapshotSeq)
   } finally {
-    blocks.isRetry = blocks.defers = false
+    blocks.retried = undefined
+    blocks.defers = false
   }
 }

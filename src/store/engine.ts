@@ -422,9 +422,12 @@ export class Engine {
   /** The flush whose job was done last is over: `finish` is the end of it, then others go on. */
   endFlush(finish: () => void): void {
     this.#flushRunning = false
-    finish()
-    this.#nextFlush()
-    this.progress()
+    try {
+      finish()
+    } finally {
+      this.#nextFlush()
+      this.progress()
+    }
   }
 
   /** Memory and a place for a merge of so many runs; undefined: later. */

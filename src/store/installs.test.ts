@@ -276,6 +276,35 @@ test('another process that took over while the manifest was on its way fences th
   await within(host, db.close())
 })
 
+test('tables that another process has taken over with the manifest are left to it', async () => {
+  const host = simHost({ seed: 2 })
+  const db = await openSim(host, { budget: '32 MiB' })
+  await within(host, db.put('first', 'a'))
+  await within(host, db.flush())
+  const next = db.stats().manifest + 1
+  const { files } = host
+  const prototype = Object.getPrototypeOf(files) as typeof files
+  const original = prototype.publishInSteps
+  prototype.publishInSteps = function* (path, bytes) {
+    yield* original.call(this, path, bytes)
+    if (!path.endsWith(manifestName(next))) return
+    // The other one opened in that moment: it read this manifest, went on from it and removed it.
+    this.publish(`${DIRECTORY}/${manifestName(next + 1)}`, bytes)
+    this.remove(path)
+  }
+  try {
+    await within(host, db.put('second', 'b'))
+    await assert.rejects(within(host, db.flush()))
+    await turns(20)
+  } finally {
+    prototype.publishInSteps = original
+  }
+  const tables = files.list(DIRECTORY).filter(name => parseName(name)?.kind === 'table')
+  assert.equal(tables.length, 2)
+  await assert.rejects(within(host, db.put('third', 'c')), { code: 'SPILLWAY_READ_ONLY' })
+  await within(host, db.close())
+})
+
 test('a thread that dies with the manifest, before it was written or after, costs nothing', async () => {
   for (const when of ['before', 'after'] as const) {
     const gated = await open()

@@ -119,11 +119,26 @@ export class Installs {
   }
 
   #end(group: readonly Prepared<WaitingEdit>[], failure: Error | undefined): void {
-    if (failure === undefined) this.#install(group)
-    else this.#undo(group, failure)
+    try {
+      if (failure === undefined) this.#install(group)
+      else this.#undo(group, failure)
+    } catch (error) {
+      // The manifest counts, and the store does not know what it names.
+      failure = error as Error
+      this.#core.readOnlyReason ??= failure
+    }
     this.#isBusy = false
-    for (const { wanted } of group) wanted.done(failure)
+    let thrown: unknown
+    for (const { wanted } of group) {
+      try {
+        wanted.done(failure)
+      } catch (error) {
+        // The others are to be told all the same.
+        thrown ??= error
+      }
+    }
     if (!this.#isBusy) this.#begin()
+    if (thrown !== undefined) throw thrown
   }
 
   /** Open the tables of an edit and apply it to a version. Throws, and the tables are removed, when that cannot be. */
@@ -152,8 +167,9 @@ export class Installs {
 
   #undo(group: readonly Prepared<Edit>[], failure: Error): void {
     const core = this.#core
-    if (this.#mayExist(core.version.number + 1)) {
-      // It may or may not be durable, or is another writer's: nothing it names may be removed.
+    const isFenced = (failure as { code?: unknown }).code === 'SPILLWAY_FENCED'
+    if (isFenced || this.#mayExist(core.version.number + 1)) {
+      // It may or may not be durable, or another writer has gone on from it: nothing it names may be removed.
       core.readOnlyReason ??= failure
     } else {
       for (const { wanted } of group) this.#remove(wanted.added)

@@ -74,7 +74,7 @@ export class Reader {
       const hash = hashKey(key, start, end)
       const keepsRows = cache !== undefined && hit.seq === 0 && this.#cover === 0 && snapshotSeq >= newestSeq && !tree.hasRanges
       if (keepsRows && this.#inRows(cache, tree, key, start, end, hash, snapshotSeq)) return hit.kind !== KIND_DELETE ? hit : undefined
-      if ((++core.blocks.gets & MANY_GETS_MASK) === 0) core.blocks.onManyGets?.()
+      if (core.blocks.retried === undefined && (++core.blocks.gets & MANY_GETS_MASK) === 0) core.blocks.onManyGets?.()
       if (hit.seq === 0 && this.#cover === 0 && !tree.hasRanges) this.#tree = tree
       this.#keepsRows = keepsRows
       this.#cover = tree.get(core.blocks, key, start, end, hash, snapshotSeq, this.#cover, hit)

@@ -274,7 +274,10 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   async has(key: K, options?: ReadOptions): Promise<boolean> {
-    return this.#core.engine.readsBeside ? this.#findBeside(key, options, hit => hit !== undefined) : this.hasSync(key, options)
+    const isLast = ++this.#gets % GETS_PER_TURN === 0
+    if (this.#core.engine.readsBeside && !isLast) return this.#findBeside(key, options, hit => hit !== undefined)
+    const isThere = this.hasSync(key, options)
+    return isLast ? this.#turn(isThere) : isThere
   }
 
   hasSync(key: K, options?: ReadOptions): boolean {

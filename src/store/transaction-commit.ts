@@ -185,7 +185,8 @@ function installTables({ core, background, committer }: Installing, tables: Tran
     background.installTransaction(tables.runs.map(run => run.tables.map(table => ({ ...table, seqOffset: offset }))), [offset + 1, lastSeq])
   } catch (error) {
     shift(0)
-    tables.keepsFiles = core.manifests.exists(core.version.number + 1)
+    // Then a manifest may be there that names them.
+    tables.keepsFiles = core.readOnlyReason !== undefined
     throw error
   }
   const { userBytes, lastSeq: operations } = tables

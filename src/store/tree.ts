@@ -88,7 +88,7 @@ export class Tree {
     snapshotSeq: number, coverSeq: number, hit: Hit,
   ): number {
     const runs = this.runs
-    this.runReads += runs.length - 1
+    if (source.retried === undefined) this.runReads += runs.length - 1
     let cover = coverSeq
     let found: TableReader | undefined
     let stale = false

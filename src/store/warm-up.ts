@@ -18,6 +18,16 @@ export function warmUp(core: Core): void {
   if (packed === undefined) return
   packed.close()
   isWarm = true
+  try {
+    scanNothing(core)
+  } catch (error) {
+    // Others of the budget have all of it: they come first.
+    if ((error as { code?: unknown }).code !== 'SPILLWAY_BUDGET_TOO_SMALL') throw error
+  }
+}
+
+function scanNothing(core: Core): void {
+  const { key, value } = core.settings
   const iterator = new SpillwayIterator<unknown>(core, {
     range: { start: undefined, end: undefined }, reverse: false, limit: 1, keys: key, values: value, encodeTarget: () => new Uint8Array(0), snapshotSeq: 0,
   })

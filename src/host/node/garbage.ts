@@ -9,7 +9,10 @@ import { runInNewContext } from 'node:vm'
 const MOST_ATTEMPTS = 16
 const YOUNG = { type: 'minor' }
 
-let collect: ((options?: typeof YOUNG) => void) | undefined
+type Collect = (options?: typeof YOUNG) => void
+
+let collect: Collect | undefined
+let attempts = 0
 
 export function collectGarbage(): void {
   find()
@@ -21,12 +24,24 @@ export function collectYoungGarbage(): void {
   collect?.(YOUNG)
 }
 
+/** Where it cannot be had, the memory comes back at some later time. */
 function find(): void {
-  // Never found: it is asked for again, and the memory comes back at some later time.
-  for (let attempt = 0; collect === undefined && attempt < MOST_ATTEMPTS; attempt++) {
-    // The function exists only in contexts made while the flag is set; it is cleared again at once.
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('globalThis.gc') as typeof collect
-    setFlagsFromString('--no-expose-gc')
+  if (collect !== undefined || attempts >= MOST_ATTEMPTS) return
+  // A program that has it is to keep it.
+  const { gc } = globalThis as { gc?: unknown }
+  if (typeof gc === 'function') {
+    collect = gc as Collect
+    return
+  }
+  try {
+    while (collect === undefined && attempts++ < MOST_ATTEMPTS) {
+      // The function exists only in contexts made while the flag is set; it is cleared again at once.
+      setFlagsFromString('--expose-gc')
+      collect = runInNewContext('globalThis.gc') as Collect | undefined
+      setFlagsFromString('--no-expose-gc')
+    }
+  } catch {
+    // No host of V8's flags or of contexts.
+    attempts = MOST_ATTEMPTS
   }
 }

@@ -20,6 +20,8 @@ export interface BlockSource {
   end: number
   /** Point reads that looked into tables: each pays for every run there is. */
   gets: number
+  /** Set while a read is made again that was counted before. */
+  readonly retried?: MissedBlock | undefined
   /** Called now and then when there were many. */
   onManyGets?: (() => void) | undefined
   /** Throws CorruptionError. */
@@ -56,8 +58,11 @@ export class CachedBlocks implements BlockSource {
   gets = 0
   onManyGets: (() => void) | undefined = undefined
   defers = false
-  /** A read that was given up for want of a block is made again: blocks that it had found before are not counted and get no warmer. */
-  isRetry = false
+  /**
+   * A read that was given up for want of this block is made again: what it had found before is not counted and gets no warmer, until it
+   * comes to that block.
+   */
+  retried: MissedBlock | undefined = undefined
   missed: MissedBlock | undefined
   /** The most that a load has used of a region of the kernels since this was set. */
   regionUse = 0
@@ -82,7 +87,7 @@ export class CachedBlocks implements BlockSource {
 
   tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
     const cache = this.#cache
-    if (this.isRetry && cache.findAgain(table.id, offset) || cache.find(table.id, offset)) {
+    if (this.retried !== undefined && this.#findRetried(this.retried, table, offset) || cache.find(table.id, offset)) {
       this.bytes = cache.bytes
       this.start = cache.start
       this.end = cache.end
@@ -94,6 +99,11 @@ export class CachedBlocks implements BlockSource {
     }
     this.#loadMissed(table, offset, storedBytes)
     return true
+  }
+
+  #findRetried(retried: MissedBlock, table: TableReader, offset: number): boolean {
+    if (retried.table === table && retried.offset === offset) this.retried = undefined
+    return this.#cache.findAgain(table.id, offset)
   }
 
   /** What `find` has missed. */
