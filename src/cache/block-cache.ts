@@ -181,9 +181,7 @@ export class BlockCache {
   /** As `insert`, where that costs nobody anything. What is found or inserted next does not matter to who asks. */
   insertIfMuchIsFree(table: number, offset: number, source: Uint8Array, start: number, end: number): void {
     const muchBytes = MUCH_FREE_SLOTS * this.#slotBytes
-    const { budget } = this.#account
-    if (budget.freeBytes < muchBytes) this.#roomMaker?.(muchBytes)
-    if (budget.freeBytes >= muchBytes && this.bytesHeld + muchBytes <= this.#limitBytes) this.insert(table, offset, source, start, end)
+    if (this.#account.budget.freeBytes >= muchBytes && this.bytesHeld + muchBytes <= this.#limitBytes) this.insert(table, offset, source, start, end)
   }
 
   /** Whether a block is here; nothing is counted. */

@@ -428,7 +428,7 @@ class RunPlace {
       const goesOn = at === this.#at + 1 && this.place?.passes === true
       this.#at = at
       const table = this.#tables[at]
-      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing, goesOn)
+      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing || goesOn)
     }
     return this.place
   }

@@ -31,13 +31,10 @@ export class TablePlace {
   readonly #path: IndexPath
   /** It goes by once: the cache is left as it is. */
   readonly #isPassing: boolean
-  readonly #goesOn: boolean
   /** Loaded one after the other. */
   #blocks = 0
 
-  /** `isPassing`: nobody will come back to what it sees. `goesOn`: it goes on from another table. */
-  constructor(table: TableReader, isPassing = false, goesOn = false) {
-    this.#goesOn = goesOn
+  constructor(table: TableReader, isPassing = false) {
     this.table = table
     this.#isPassing = isPassing
     this.#path = new IndexPath(table, FEW_HANDLES)
@@ -82,13 +79,13 @@ export class TablePlace {
   }
 
   /** It has gone on for long, or is known to go by. */
-  get passes(): boolean { return this.#isPassing || this.#goesOn || this.#blocks > PASSING_BLOCKS }
+  get passes(): boolean { return this.#isPassing || this.#blocks > PASSING_BLOCKS }
 
   #load(source: CachedBlocks, passes = false): void {
     this.#blocks++
     source.aheadBytes = this.#blocks <= FEW_BLOCKS ? FIRST_AHEAD_BYTES : AHEAD_BYTES
     try {
-      if (passes || this.passes) source.loadOnce(this.table, this.#path.blockOffset, this.#path.blockBytes, !passes && !this.#isPassing)
+      if (passes || this.passes) source.loadOnce(this.table, this.#path.blockOffset, this.#path.blockBytes)
       else source.load(this.table, this.#path.blockOffset, this.#path.blockBytes)
     } finally {
       source.aheadBytes = 0

@@ -126,10 +126,10 @@ export class CachedBlocks implements BlockSource {
   }
 
   /**
-   * As `load`, for who will hardly come back: what is in neither level is not put there, unless much memory is free and
-   * it is worth keeping.
+   * As `load`, for who will hardly come back: what is in neither level is not put there, unless it is read for the second time and much
+   * memory is free.
    */
-  loadOnce(table: TableReader, offset: number, storedBytes: number, isWorthKeeping = true): void {
+  loadOnce(table: TableReader, offset: number, storedBytes: number): void {
     const cache = this.#cache
     if (cache.findAgain(table.id, offset)) {
       this.bytes = cache.bytes
@@ -140,9 +140,9 @@ export class CachedBlocks implements BlockSource {
     } else {
       const loader = this.#loader
       const { memory } = loader.kernels
-      this.#read(table, offset, storedBytes)
+      const isAgain = this.#read(table, offset, storedBytes) && this.#ahead!.isAgain
       this.regionUse = Math.max(this.regionUse, storedBytes, loader.end - loader.start)
-      if (isWorthKeeping) cache.insertIfMuchIsFree(table.id, offset, memory, loader.start, loader.end)
+      if (isAgain) cache.insertIfMuchIsFree(table.id, offset, memory, loader.start, loader.end)
       this.bytes = memory
       this.start = loader.start
       this.end = loader.end

@@ -79,6 +79,34 @@ test('with more at once than there are stretches nothing is read in vain for lon
   ahead.close()
 })
 
+test('a second pass is told from a first one', () => {
+  const { ahead, tableOf, check } = setUp()
+  const table = tableOf(5)
+  for (const wanted of [false, true]) {
+    for (let offset = 0; offset < 20 * STRETCH; offset += STRETCH) {
+      assert.ok(check(table, offset, STRETCH, STRETCH / 4))
+      assert.equal(ahead.isAgain, wanted)
+    }
+  }
+  ahead.close()
+})
+
+test('stretches that begin where the one before them ends are no second pass', () => {
+  const { ahead, reads, tableOf, check } = setUp()
+  const tables = [tableOf(1), tableOf(2), tableOf(3)]
+  for (const wanted of [false, true]) {
+    for (let offset = 0; offset + 3001 <= FILE_BYTES; offset += 3001) {
+      for (const table of tables) {
+        const before = reads.length
+        assert.ok(check(table, offset, STRETCH, 3001) || offset > FILE_BYTES - 2 * 3001)
+        if (reads.length > before && !wanted) assert.equal(ahead.isAgain, false, `at ${offset}`)
+      }
+    }
+    if (wanted) assert.ok(ahead.isAgain)
+  }
+  ahead.close()
+})
+
 test('what was found to be damaged in memory is read again', () => {
   const { ahead, reads, tableOf, check } = setUp()
   const table = tableOf(4)
@@ -98,7 +126,7 @@ test('a block too long to be read ahead takes no memory, and another length of s
   assert.ok(check(table, 0))
   state.stretchBytes = 2 * STRETCH
   assert.ok(check(table, 100 * KIB, 64 * KIB))
-  assert.equal(account.bytes, 16 * STRETCH)
+  assert.equal(account.bytes, 16 * STRETCH + 8 * KIB)
   ahead.close()
 })
 
@@ -122,7 +150,7 @@ test('memory is leased before it is there, given back when asked and when closed
   const table = tableOf(1)
   assert.equal(account.bytes, 0)
   assert.ok(check(table, 0))
-  assert.equal(account.bytes, 8 * STRETCH)
+  assert.equal(account.bytes, 8 * STRETCH + 8 * KIB)
   assert.equal(account.measure!(), account.bytes)
   const other = budget.account('other', 'test').lease(300 * KIB)
   assert.equal(account.bytes, 0)

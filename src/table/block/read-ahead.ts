@@ -5,8 +5,10 @@
  * makes way before a quarter of it was used was in vain; with too many scans at once nothing is read ahead for a while.
  * What it holds are bytes of files that do not change; whoever takes a block of them checks it as ever.
  *
+ * Which stretches were read lately is remembered by tags of two bytes: a second pass is told from a first one.
+ *
  * Invariants
- * 1. The buffer is leased before it is allocated; without room, or when it is asked back, blocks are read one by one.
+ * 1. Buffer and tags are leased before they are allocated; without room, or when they are asked back, blocks are read one by one.
  * 2. A read that fails is no error here: the block is read by itself then, which says what is wrong with it.
  *
  * Account: `read ahead`. Cost: a comparison per slot and load; allocates nothing per load.
@@ -15,6 +17,8 @@ import type { Account, Lease } from '../../memory/budget.ts'
 import type { TableReader } from '../table-reader.ts'
 
 const SLOTS = 8
+const TAGS = 4096
+const TAG_BYTES = 2
 /** A stretch used to less than this was in vain. */
 const LEAST_USED = 0.25
 /** Loads without reading ahead: after a stretch in vain, and after a denied lease. */
@@ -25,6 +29,8 @@ export class ReadAhead {
   /** Where the last successful `load` left the block, as it is stored: valid until the next. */
   bytes: Uint8Array<ArrayBuffer> = NOTHING
   at = 0
+  /** Whether the stretch of that block was read lately, before this. */
+  isAgain = false
   /** Reads of stretches since the start. */
   reads = 0
 
@@ -33,12 +39,14 @@ export class ReadAhead {
   readonly #stopReclaiming: () => void
   #lease: Lease | undefined
   #slotBytes = 0
-  /** Of each slot: id of its table, the part of the file it holds, bytes of it that were used, and when it was last. */
+  #tags: Uint16Array<ArrayBuffer> = NO_TAGS
+  /** Of each slot: id of its table, the part of the file it holds, bytes of it that were used, when it was last, and whether it was read again. */
   readonly #tables = new Int32Array(SLOTS)
   readonly #from = new Float64Array(SLOTS)
   readonly #to = new Float64Array(SLOTS)
   readonly #used = new Float64Array(SLOTS)
   readonly #usedAt = new Float64Array(SLOTS)
+  readonly #again = new Uint8Array(SLOTS)
   #clock = 0
   #pause = 0
 
@@ -47,7 +55,7 @@ export class ReadAhead {
     this.#account = account
     this.#stretchBytes = stretchBytes
     this.#stopReclaiming = account.budget.addReclaimer(() => this.#letGo())
-    account.measure = () => this.bytes.buffer.byteLength
+    account.measure = () => this.bytes.buffer.byteLength + this.#tags.byteLength
   }
 
   /**
@@ -57,9 +65,14 @@ export class ReadAhead {
     const end = offset + storedBytes
     const { id } = table
     const slotBytes = this.#stretchBytes()
+    const stretch = Math.floor(offset / slotBytes)
+    /** Stretches overlap, and the one before it is no other pass. */
+    let isNext = false
     this.#clock++
     for (let slot = 0; slot < SLOTS; slot++) {
-      if (this.#tables[slot] === id && offset >= this.#from[slot]! && end <= this.#to[slot]!) return this.#use(slot, offset, storedBytes)
+      if (this.#tables[slot] !== id) continue
+      if (offset >= this.#from[slot]! && end <= this.#to[slot]!) return this.#use(slot, offset, storedBytes)
+      if (Math.floor(this.#from[slot]! / slotBytes) === stretch) isNext = true
     }
     if (this.#pause > 0) {
       this.#pause--
@@ -84,6 +97,7 @@ export class ReadAhead {
     this.#from[slot] = offset
     this.#to[slot] = offset + read
     this.#used[slot] = 0
+    this.#again[slot] = this.#remember(id, stretch) && !isNext ? 1 : 0
     return this.#use(slot, offset, storedBytes)
   }
 
@@ -103,6 +117,7 @@ export class ReadAhead {
   #use(slot: number, offset: number, storedBytes: number): boolean {
     this.#used[slot]! += storedBytes
     this.#usedAt[slot] = this.#clock
+    this.isAgain = this.#again[slot] === 1
     this.at = slot * this.#slotBytes + offset - this.#from[slot]!
     return true
   }
@@ -113,12 +128,22 @@ export class ReadAhead {
     return oldest
   }
 
+  /** Whether that stretch was read lately; from now on it was. */
+  #remember(table: number, stretch: number): boolean {
+    const hash = Math.imul(Math.imul(table, 0x9e3779b1) ^ stretch, 0x85ebca6b)
+    const i = hash & (TAGS - 1)
+    const tag = (hash >>> 16) | 1
+    if (this.#tags[i] === tag) return true
+    this.#tags[i] = tag
+    return false
+  }
+
   #hasRoom(slotBytes: number): boolean {
     if (this.#lease !== undefined) {
       if (this.#slotBytes === slotBytes) return true
       this.#letGo()
     }
-    const wanted = SLOTS * slotBytes
+    const wanted = SLOTS * slotBytes + TAGS * TAG_BYTES
     // What can be done without leaves room for what cannot.
     this.#lease = this.#account.tryLeaseLeaving(wanted, wanted)
     if (this.#lease === undefined) {
@@ -129,6 +154,7 @@ export class ReadAhead {
       const bytes = SLOTS * slotBytes
       // Resizable, because only resize(0) gives memory back at once.
       this.bytes = new Uint8Array(new ArrayBuffer(bytes, { maxByteLength: bytes }), 0, bytes)
+      this.#tags = new Uint16Array(TAGS)
       this.#slotBytes = slotBytes
       return true
     } catch {
@@ -144,6 +170,7 @@ export class ReadAhead {
     const { bytes } = this.#lease
     if (this.bytes !== NOTHING) this.bytes.buffer.resize(0)
     this.bytes = NOTHING
+    this.#tags = NO_TAGS
     this.#tables.fill(0)
     this.#from.fill(0)
     this.#to.fill(0)
@@ -154,3 +181,4 @@ export class ReadAhead {
 }
 
 const NOTHING = new Uint8Array(new ArrayBuffer(0, { maxByteLength: 0 }))
+const NO_TAGS = new Uint16Array(0)
