@@ -61,28 +61,6 @@ test('of buffers that were handed out no more wait than a few MiB, whatever the 
   }
 })
 
-test('who keeps what was handed out is collected for less and less often, and as before when it is garbage again', () => {
-  const heap = new Heap(1e12)
-  let keeps = true
-  heap.collect = () => {
-    heap.collections++
-    if (!keeps) heap.usedBytes_ = 0
-  }
-  const garbage = new YoungGarbage(heap)
-  const handOutMiB = (count: number): number => {
-    const before = heap.collections
-    for (let i = 0; i < count; i++) {
-      heap.allocate(1024 * KIB, 100 * KIB)
-      garbage.add(1024 * KIB, 100 * KIB)
-    }
-    return heap.collections - before
-  }
-  assert.ok(handOutMiB(320) <= 11)
-  keeps = false
-  handOutMiB(40)
-  assert.equal(handOutMiB(120), 10)
-})
-
 test('a host that does not tell what waits is asked once', () => {
   let asked = 0
   const garbage = new YoungGarbage({
