@@ -154,7 +154,7 @@ test('a dropped table is gone, others stay, and the slots it emptied are used fi
   for (let i = 0; i < 4; i++) put(cache, 2, i, SLOT / 2)
   for (let i = 0; i < 4; i++) put(cache, 1, 10 + i, SLOT / 2)
   assert.equal(cache.stats().slots, 6)
-  cache.dropTable(2)
+  assert.equal(cache.dropTable(2), 2 * SLOT)
   assert.equal(cache.stats().blocks, 8)
   for (let i = 0; i < 4; i++) assert.equal(cache.find(2, i), false)
   for (let i = 0; i < 4; i++) assert.equal(put(cache, 3, i, SLOT / 2), true)
@@ -167,6 +167,24 @@ test('a dropped table is gone, others stay, and the slots it emptied are used fi
   cache.dropTable(3)
   cache.dropTable(3)
   assert.equal(cache.stats().blocks, 0)
+})
+
+test('what costs nobody anything is taken while much is free, be it budget or slots whose table is gone', () => {
+  const { cache } = make(40 * SLOT + 4096)
+  const offer = (table: number, i: number): boolean => cache.insertIfMuchIsFree(table, i, blockOf(table, i, 0, SLOT), 0, SLOT)
+  let taken = 0
+  while (offer(1, taken)) taken++
+  assert.ok(taken > 16 && taken < 32, `${taken} blocks`)
+  assert.equal(cache.stats().missBytes, 0, 'nobody missed them')
+  while (cache.stats().evictions === 0) put(cache, 2, taken++, SLOT)
+  assert.equal(offer(3, 0), false)
+  const { slots } = cache.stats()
+  cache.dropTable(2)
+  cache.dropTable(1)
+  for (let i = 0; i < 10; i++) assert.equal(offer(3, i), true)
+  assert.equal(cache.stats().slots, slots, 'what is there is used before more is taken')
+  cache.setLimit(cache.bytesHeld - 20 * SLOT)
+  assert.equal(offer(3, 11), false)
 })
 
 test('shrinking gives back whole slots, oldest first, and the memory at once', () => {

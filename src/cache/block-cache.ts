@@ -178,10 +178,21 @@ export class BlockCache {
     return true
   }
 
-  /** As `insert`, where that costs nobody anything. What is found or inserted next does not matter to who asks. */
-  insertIfMuchIsFree(table: number, offset: number, source: Uint8Array, start: number, end: number): void {
-    const muchBytes = MUCH_FREE_SLOTS * this.#slotBytes
-    if (this.#account.budget.freeBytes >= muchBytes && this.bytesHeld + muchBytes <= this.#limitBytes) this.insert(table, offset, source, start, end)
+  /**
+   * As `insert`, of a block that nobody missed, where that costs nobody anything; false: it would. What is found or inserted next does not
+   * matter to who asks.
+   */
+  insertIfMuchIsFree(table: number, offset: number, source: Uint8Array, start: number, end: number, isShared = false): boolean {
+    if (this.roomBytes < MUCH_FREE_SLOTS * this.#slotBytes || !this.insert(table, offset, source, start, end, isShared)) return false
+    this.#missBytes -= end - start
+    return true
+  }
+
+  /** What blocks could take without any other having to go: free budget, and slots whose blocks were all dropped. */
+  get roomBytes(): number {
+    let room = Math.max(0, Math.min(this.#account.budget.freeBytes, this.#limitBytes - this.bytesHeld))
+    for (let slot = this.#oldest; slot !== undefined && slot.usedBytes === 0; slot = slot.younger) room += this.#slotBytes
+    return room
   }
 
   /** Whether a block is here; nothing is counted. */
@@ -195,9 +206,10 @@ export class BlockCache {
     this.#forget(entry)
   }
 
-  /** Forget all blocks of a deleted table. Slots left empty are the next to be used again. */
-  dropTable(table: number): void {
+  /** Forget all blocks of a deleted table; returns their bytes. Slots left empty are the next to be used again. */
+  dropTable(table: number): number {
     this.#ghosts?.dropTable(table)
+    let dropped = 0
     const directory = this.#directory
     let older: Slot | undefined
     let slot = this.#oldest
@@ -209,6 +221,7 @@ export class BlockCache {
         if (directory.table(entry) === table) {
           if (last === NONE) slot.first = next
           else directory.setNext(last, next)
+          dropped += directory.length(entry)
           directory.remove(entry)
         } else {
           last = entry
@@ -226,6 +239,7 @@ export class BlockCache {
       }
       slot = younger
     }
+    return dropped
   }
 
   /** Give back at least `bytes` if possible, oldest slots first; returns how many it gave. Suits `Budget.addReclaimer`. */
@@ -290,7 +304,8 @@ export class BlockCache {
   #makeRoom(length: number): boolean {
     const current = this.#current
     if (current !== undefined && current.usedBytes + length <= this.#slotBytes) return true
-    const slot = this.#takeSlot()
+    // One that a dropped table has left empty costs nothing.
+    const slot = this.#oldest?.usedBytes === 0 ? undefined : this.#takeSlot()
     if (slot !== undefined) {
       if (this.#current === undefined) this.#oldest = slot
       else this.#current.younger = slot

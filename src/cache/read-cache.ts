@@ -70,8 +70,9 @@ export class ReadCache {
     rows.setLimit(Math.max(0, Math.min(this.#share * room, this.#limitBytes - this.blocks.bytesHeld)))
   }
 
-  dropTable(table: number): void {
-    this.blocks.dropTable(table)
+  /** Forget all blocks of a deleted table; returns their bytes. */
+  dropTable(table: number): number {
+    return this.blocks.dropTable(table)
   }
 
   /** Hold at most so many bytes from now on. */

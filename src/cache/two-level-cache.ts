@@ -202,10 +202,10 @@ export class TwoLevelCache {
     this.#reads++
   }
 
-  /** Forget all blocks of a deleted table. */
-  dropTable(table: number): void {
-    this.first.dropTable(table)
+  /** Forget all blocks of a deleted table; returns their bytes in the first level. */
+  dropTable(table: number): number {
     this.#second.dropTable(table)
+    return this.first.dropTable(table)
   }
 
   /** Hold at most so many bytes from now on. */

@@ -53,6 +53,13 @@ export class Arenas {
     return bytes
   }
 
+  /** What `releaseFree` could give. */
+  get releasableBytes(): number {
+    let bytes = 0
+    for (const { buffer, lease } of this.#free) if (lease !== undefined) bytes += buffer.byteLength
+    return bytes
+  }
+
   /** Whether an arena is in use that would give memory back to the budget. */
   get holdsLeased(): boolean {
     for (const { lease } of this.#out.values()) if (lease !== undefined) return true

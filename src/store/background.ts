@@ -48,6 +48,8 @@ const MERGE_BYTE_US = 0.01
 const LEAST_RUN_READS = 50_000
 const DUE_SHARE = 1 / 32
 const LEAST_NEW = 0.9
+/** Readers who had so much of what was merged in the cache will want what was made of it. */
+const LEAST_CACHED = 0.5
 /** A longer merge would be in the way of writers who come back. */
 const MOST_BYTES_FOR_READERS = 512 * 1024 * 1024
 
@@ -368,7 +370,7 @@ export class Background {
       this.#installs.add(output.tables, {
         remove: pick.tables,
         add: { tables: output.tables.map(recordOf), level: pick.outputLevel, joinsRun: pick.joinsRun },
-      }, failure => end(() => failure === undefined ? this.#merged(pick, output) : this.#mergeFailed(pick, failure)))
+      }, (failure, droppedBytes) => end(() => failure === undefined ? this.#merged(pick, output, droppedBytes) : this.#mergeFailed(pick, failure)))
     })
     return true
   }
@@ -388,7 +390,8 @@ export class Background {
     return { runs, bytes, maxSeq }
   }
 
-  #merged(pick: Pick, output: JobOutput): undefined {
+  /** `droppedBytes`: what the cache held of the tables that were merged. */
+  #merged(pick: Pick, output: JobOutput, droppedBytes: number): undefined {
     const core = this.#core
     core.counters.merges++
     core.counters.mergeBytes += output.bytesWritten
@@ -398,6 +401,10 @@ export class Background {
     })
     this.#failures = 0
     if (core.tree.runs.length === 1) this.#wholeAt = core.counters.flushBytes
+    const rawBytes = output.tables.reduce((total, { rawKeyBytes, rawValueBytes }) => total + rawKeyBytes + rawValueBytes, 0)
+    if (pick.isOptional === true || droppedBytes >= LEAST_CACHED * rawBytes) {
+      core.engine.warm(output.tables.map(({ fileNumber }) => core.reader(fileNumber)), rawBytes)
+    }
   }
 
   #mergeFailed(pick: Pick, cause: Error): Error {

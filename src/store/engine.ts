@@ -23,6 +23,7 @@ import { SpareLease } from '../memory/spare-lease.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { ColdReads } from './cold-reads.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
+import type { TableReader } from '../table/table-reader.ts'
 import { ReadAhead } from '../table/block/read-ahead.ts'
 import { Admission } from './admission.ts'
 import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.ts'
@@ -31,6 +32,7 @@ import { Governor } from './governor.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
+import { Warming } from './warming.ts'
 
 /** What the engine asks of each of its stores. */
 export interface Tenant {
@@ -85,6 +87,8 @@ const FLUSH_PRIORITY = 0
 const QUIET_MS = 250
 /** And for so long, likely to stay so for the time of a merge. */
 const LONG_QUIET_MS = 1000
+/** Bytes of blocks by bytes of keys and values, at most of them: what a block has beside, and the ends of slots. */
+const WARM_OVERHEAD = 1.25
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
 const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
@@ -100,6 +104,7 @@ export class Engine {
   /** Readers have missed many blocks, or looked into tables often, since somebody looked after them: call `lookAfterReaders` between reads. */
   readersPay = false
   readonly blocks: CachedBlocks
+  readonly warming: Warming
   readonly windows: WindowPool
   readonly admission: Admission
   readonly logBuffer: LogBuffer
@@ -271,6 +276,8 @@ export class Engine {
       this.#closers.push(() => ahead.close())
       this.blocks = new CachedBlocks(levels.first, this.kernels, levels, ahead)
       this.blocks.onManyGets = () => { this.readersPay = true }
+      this.warming = new Warming(host, this.blocks, () => this.#lendArenas(HEADROOM_BYTES))
+      this.#closers.push(() => this.warming.close())
       this.coldReads = new ColdReads(budget, this.blocks, levels, host.scheduler)
       this.#closers.push(() => this.coldReads.close())
       this.runner = host.runner({
@@ -516,6 +523,16 @@ export class Engine {
   lookAfterReaders(): void {
     this.readersPay = false
     this.governor.tick()
+    this.warming.step()
+  }
+
+  /**
+   * Tables that a merge made, of so many bytes before compression, for readers: have their blocks in the cache, if all of them fit in what
+   * nobody uses. Blocks that take long to read are left to who needs them.
+   */
+  warm(tables: readonly TableReader[], rawBytes: number): void {
+    const lentBytes = this.#quietMs() >= QUIET_MS ? this.admission.arenas.releasableBytes : 0
+    if (!this.readsBeside && this.cache.blocks.first.roomBytes + lentBytes >= WARM_OVERHEAD * rawBytes) this.warming.add(tables)
   }
 
   #rememberRows(): void {

@@ -32,10 +32,12 @@ interface Edit {
   /** Tables that are not open yet. */
   readonly added: readonly TableProperties[]
   readonly edit: VersionEdit
+  /** What the cache held of the tables that it removed. */
+  droppedBytes: number
 }
 
 interface WaitingEdit extends Edit {
-  readonly done: (error: Error | undefined) => void
+  readonly done: (error: Error | undefined, droppedBytes: number) => void
 }
 
 /** An edit whose tables are open, and the version that it makes. */
@@ -56,16 +58,19 @@ export class Installs {
   /** A manifest is on its way. */
   get isBusy(): boolean { return this.#isBusy }
 
-  /** `done` is called once, when the edit counts or has failed: within this call, from the event loop or from the runner's `pump`. */
-  add(added: readonly TableProperties[], edit: VersionEdit, done: (error: Error | undefined) => void): void {
-    this.#waiting.push({ added, edit, done })
+  /**
+   * `done` is called once, when the edit counts or has failed: within this call, from the event loop or from the runner's `pump`. With
+   * it comes what the cache held of tables that are gone now.
+   */
+  add(added: readonly TableProperties[], edit: VersionEdit, done: (error: Error | undefined, droppedBytes: number) => void): void {
+    this.#waiting.push({ added, edit, done, droppedBytes: 0 })
     if (!this.#isBusy) this.#begin()
   }
 
   /** The same within this call, while `isBusy` is false. */
   now(added: readonly TableProperties[], edit: VersionEdit): void {
     if (this.#isBusy) throw new Error('a manifest is on its way already')
-    const prepared = this.#prepare({ added, edit }, this.#core.version)
+    const prepared = this.#prepare({ added, edit, droppedBytes: 0 }, this.#core.version)
     try {
       this.#core.manifests.commit(prepared.version)
     } catch (error) {
@@ -92,7 +97,7 @@ export class Installs {
       const last = group.at(-1)
       if (last === undefined) this.#isBusy = false
       else this.#publish(group, core.manifests.encode(last.version))
-      for (const { wanted, error } of failed) wanted.done(error)
+      for (const { wanted, error } of failed) wanted.done(error, 0)
     }
   }
 
@@ -131,7 +136,7 @@ export class Installs {
     let thrown: unknown
     for (const { wanted } of group) {
       try {
-        wanted.done(failure)
+        wanted.done(failure, wanted.droppedBytes)
       } catch (error) {
         // The others are to be told all the same.
         thrown ??= error
@@ -187,14 +192,16 @@ export class Installs {
 
   #install(group: readonly Prepared<Edit>[]): void {
     const core = this.#core
-    for (const { wanted: { added, edit }, version } of group) {
+    for (const { wanted, version } of group) {
+      const { added, edit } = wanted
       for (const properties of added) core.valueFiles.retain(properties.valueFiles)
       core.version = version
       core.tree = new Tree(version, core.tables.readers, core.strategy, core.tree, edit.remove !== undefined)
       core.shape++
       for (const number of edit.remove ?? []) {
         const { valueFiles } = core.reader(number).properties
-        core.cache.dropTable(core.reader(number).id)
+        core.engine.warming.drop(core.reader(number))
+        wanted.droppedBytes += core.cache.dropTable(core.reader(number).id)
         core.tables.drop(number)
         core.discardSoon(core.tablePath(number))
         core.valueFiles.release(valueFiles)

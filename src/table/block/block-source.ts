@@ -149,6 +149,21 @@ export class CachedBlocks implements BlockSource {
     }
   }
 
+  /** Have a block in the cache before anybody asks for it, with what is behind it read ahead; false: it would cost others their place. */
+  warm(table: TableReader, offset: number, storedBytes: number, aheadBytes: number): boolean {
+    const cache = this.#cache
+    if (cache.has(table.id, offset)) return true
+    const loader = this.#loader
+    this.aheadBytes = aheadBytes
+    try {
+      this.#read(table, offset, storedBytes)
+    } finally {
+      this.aheadBytes = 0
+    }
+    const { memory } = loader.kernels
+    return cache.insertIfMuchIsFree(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)
+  }
+
   /** As `load`, of a block that was `missed` before; false: the cache did not take it. */
   loadIntoCache(table: TableReader, offset: number, storedBytes: number): boolean {
     if (this.#cache.findAgain(table.id, offset)) return true

@@ -29,6 +29,9 @@ export class IndexPath {
   /** Handle of the current data block. */
   blockOffset = 0
   blockBytes = 0
+  /** And of the filter of its partition; 0 bytes: it has none. */
+  filterOffset = 0
+  filterBytes = 0
   readonly #table: TableReader
   /** Per level: the node's handle, the child taken, the children. Level 0 is the partition. */
   readonly #offsets: Uint32Array
@@ -155,6 +158,9 @@ export class IndexPath {
     const handle = handleAt(this.#bytes, this.#start, this.#children[level]!)
     this.#offsets[level - 1] = readU32(this.#bytes, handle)
     this.#sizes[level - 1] = readU32(this.#bytes, handle + 4)
+    if (level !== 1) return
+    this.filterOffset = readU32(this.#bytes, handle + 8)
+    this.filterBytes = readU32(this.#bytes, handle + 12)
   }
 
   #loadNode(source: BlockSource, level: number): void {
