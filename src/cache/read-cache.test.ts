@@ -71,6 +71,18 @@ test('where blocks that were dropped are missed all the time, and rows hardly fo
   assert.ok(reads.cache.rowStats().share <= 1 / 32, `share ${reads.cache.rowStats().share}`)
 })
 
+test('rows that were found often give way to those who only scan, and miss blocks that were dropped', () => {
+  const reads = new Reads()
+  for (let i = 0; i < 100_000; i++) reads.row(i % 3000)
+  const { bytes } = reads.cache.rowStats()
+  assert.ok(bytes > 300_000, `${bytes} bytes of rows`)
+  for (let i = 0; i < 40_000; i++) {
+    reads.block(i % 530)
+    if (i % 1000 === 0) reads.cache.look()
+  }
+  assert.ok(reads.cache.rowStats().bytes <= bytes / 4, `${reads.cache.rowStats().bytes} of ${bytes} bytes of rows are left`)
+})
+
 test('a share that has shrunk to less than two slots grows again when rows are found', () => {
   const reads = new Reads(20 * 1024)
   for (let i = 0; i < 60_000; i++) {

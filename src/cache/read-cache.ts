@@ -1,8 +1,8 @@
 /**
  * What readers keep of tables: blocks in two levels (`two-level-cache.ts`), and single rows (`row-cache.ts`).
  *
- * Rows take at most a share of the memory of both, and the share follows what they are worth. Every WINDOW offers two sums are
- * compared, both in microseconds: what rows have saved, which is the work of a look-up in the runs and the blocks that would
+ * Rows take at most a share of the memory of both, and the share follows what they are worth. Every WINDOW offers, or blocks that were
+ * missed, two sums are compared, both in microseconds: what rows have saved, which is the work of a look-up in the runs and the blocks that would
  * have been missed at the rate of other reads; and what their memory would have saved as blocks, which the ghosts of dropped blocks
  * tell. When the second is larger the share is halved, when the first is and the share is used up, to less than a slot, it grows by half.
  *
@@ -64,10 +64,20 @@ export class ReadCache {
 
   /** Call before an offer: what rows may hold is as of now. */
   beforeOffer(): void {
-    const { rows } = this
-    if (rows.offers - this.#offers >= WINDOW) this.#endWindow()
+    if (this.rows.offers - this.#offers >= WINDOW) this.#endWindow()
+    this.#limitRows()
+  }
+
+  /** Call now and then between reads where blocks are missed: scans offer no rows. */
+  look(): void {
+    if (this.blocks.stats().misses - this.#misses < WINDOW) return
+    this.#endWindow()
+    this.#limitRows()
+  }
+
+  #limitRows(): void {
     const room = Math.min(this.#limitBytes, this.bytesHeld + this.#account.budget.freeBytes)
-    rows.setLimit(Math.max(0, Math.min(this.#share * room, this.#limitBytes - this.blocks.bytesHeld)))
+    this.rows.setLimit(Math.max(0, Math.min(this.#share * room, this.#limitBytes - this.blocks.bytesHeld)))
   }
 
   /** Forget all blocks of a deleted table; returns their bytes. */

@@ -48,6 +48,9 @@ const MERGE_BYTE_US = 0.01
 const LEAST_RUN_READS = 50_000
 const DUE_SHARE = 1 / 32
 const LEAST_NEW = 0.9
+/** While somebody writes: how long it takes to write what is in tables, and what share of it is new since the last time. */
+const LEAST_SECONDS = 30
+const LEAST_NEW_BESIDE = 1 / 16
 /** Readers who had so much of what was merged in the cache will want what was made of it. */
 const LEAST_CACHED = 0.5
 /** A longer merge would be in the way of writers who come back. */
@@ -177,17 +180,19 @@ export class Background {
   }
 
   /**
-   * Nobody writes: merge all runs into one, once reads have paid for their number what that costs. So a store that is only read
+   * Little is written, or nothing: merge all runs into one, once reads have paid for their number what that costs. So a store that is only read
    * pays at most twice what is needed, however long it is read. Much less is asked when about as much was flushed since the last time
    * as there is to merge: these merges write each byte once more in all, then.
    */
-  mergeForReaders(): void {
+  mergeForReaders(bytesPerSecond: number): void {
     const core = this.#core
     const { tree } = core
     const { runReads, tableBytes } = tree
     const { flushBytes } = core.counters
     // Without a worker it is the readers' own thread that merges.
     const isDue = core.engine.plan.mode === 'worker' && flushBytes - this.#wholeAt >= tableBytes * LEAST_NEW
+    // Beside writers only where they would need long to write as much, and each of their bytes is the reason for few others.
+    if (bytesPerSecond > 0 && (bytesPerSecond * LEAST_SECONDS > tableBytes || flushBytes - this.#wholeAt < tableBytes * LEAST_NEW_BESIDE)) return
     const priceUs = tableBytes * MERGE_BYTE_US * (isDue ? DUE_SHARE : 1)
     if (runReads < LEAST_RUN_READS || runReads * RUN_READ_US < priceUs || tableBytes > MOST_BYTES_FOR_READERS) return
     if (tree.runs.length < 2 || this.#paused > 0 || !this.isIdle || core.sealed.length > 0 || core.closing || core.readOnlyReason !== undefined) return
@@ -202,7 +207,7 @@ export class Background {
     const resume = (): void => {
       this.#paused--
     }
-    const isStarted = this.#merge({ ...pick, isOptional: true, reason: 'readers look through several runs, and nobody writes' }, () => {
+    const isStarted = this.#merge({ ...pick, isOptional: true, reason: 'readers look through several runs, and little is written' }, () => {
       resume()
       if (!core.closed) this.schedule()
     })
@@ -403,7 +408,8 @@ export class Background {
     if (core.tree.runs.length === 1) this.#wholeAt = core.counters.flushBytes
     const rawBytes = output.tables.reduce((total, { rawKeyBytes, rawValueBytes }) => total + rawKeyBytes + rawValueBytes, 0)
     if (pick.isOptional === true || droppedBytes >= LEAST_CACHED * rawBytes) {
-      core.engine.warm(output.tables.map(({ fileNumber }) => core.reader(fileNumber)), rawBytes)
+      const blocks = output.tables.reduce((total, table) => total + table.blocks, 0)
+      core.engine.warm(output.tables.map(({ fileNumber }) => core.reader(fileNumber)), Math.max(rawBytes, blocks * core.settings.blockBytes))
     }
   }
 

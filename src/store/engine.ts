@@ -50,8 +50,8 @@ export interface Tenant {
   onProgress(): void
   /** Start merges, if there is a place and something to merge. */
   schedule(): void
-  /** Writers are at rest: do what readers would profit from. */
-  mergeForReaders?(): void
+  /** Do what readers would profit from, if it is worth that while so much is written; 0: writers are at rest. */
+  mergeForReaders?(bytesPerSecond: number): void
   /** Bytes of its tables. */
   tableBytes(): number
   /** What its waiting writes hold. */
@@ -87,8 +87,8 @@ const FLUSH_PRIORITY = 0
 const QUIET_MS = 250
 /** And for so long, likely to stay so for the time of a merge. */
 const LONG_QUIET_MS = 1000
-/** Bytes of blocks by bytes of keys and values, at most of them: what a block has beside, and the ends of slots. */
-const WARM_OVERHEAD = 1.25
+/** Memory of blocks by their bytes: the ends of slots, the directory, and blocks of the index. */
+const WARM_OVERHEAD = 1.05
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
 const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
@@ -138,6 +138,10 @@ export class Engine {
   /** Bytes that writers had asked for when somebody last looked, and since when they ask for no more. */
   #demandSeen = -1
   #quietSinceMs = 0
+  /** As of the last sample. */
+  #demandSampled = 0
+  #sampledMs = 0
+  #bytesPerSecond = 0
   readonly #objectsLease: Lease
   readonly #workerLease: Lease
   #plan: Plan
@@ -228,8 +232,8 @@ export class Engine {
       const rowAccount = budget.account('rows', 'a share of what the block cache would have, where rows are worth more; 1/256 of the budget to know them')
       const levels = new TwoLevelCache(new BlockCache(cacheAccount, { makeRoom: bytes => this.#lendArenas(bytes) }), secondAccount, () => host.clock.nowMs())
       levels.isEnabled = compressedCache
-      levels.onWindow = () => { this.readersPay = true }
       this.cache = new ReadCache(levels, rowAccount, plan.rowSlotBytes)
+      levels.onWindow = () => { this.readersPay = true }
       this.#closers.push(() => {
         this.cache.close()
         cacheAccount.measure = undefined
@@ -242,7 +246,8 @@ export class Engine {
         gets: () => this.blocks.gets,
         makeRoom: () => this.makeRoom(),
         onSample: () => {
-          if (this.#quietMs() >= LONG_QUIET_MS) for (const tenant of this.#tenants) tenant.mergeForReaders?.()
+          const bytesPerSecond = this.#sampleWrites()
+          for (const tenant of this.#tenants) tenant.mergeForReaders?.(bytesPerSecond)
         },
       }, plan)
       this.#closers.push(() => this.governor.close())
@@ -519,20 +524,32 @@ export class Engine {
     return nowMs - this.#quietSinceMs
   }
 
+  /** What is written a second: 0 after a second without writes, else the most of late. */
+  #sampleWrites(): number {
+    const { demandBytes } = this.governor.traffic
+    const nowMs = this.host.clock.nowMs()
+    const seconds = (nowMs - this.#sampledMs) / 1000
+    if (seconds > 0) this.#bytesPerSecond = Math.max(this.#bytesPerSecond / 2, (demandBytes - this.#demandSampled) / seconds)
+    this.#demandSampled = demandBytes
+    this.#sampledMs = nowMs
+    return this.#quietMs() >= LONG_QUIET_MS ? 0 : this.#bytesPerSecond
+  }
+
   /** Readers that give the event loop no turn have no ticks of the governor's timer. */
   lookAfterReaders(): void {
     this.readersPay = false
     this.governor.tick()
+    this.cache.look()
     this.warming.step()
   }
 
   /**
-   * Tables that a merge made, of so many bytes before compression, for readers: have their blocks in the cache, if all of them fit in what
+   * Tables that a merge made, with so many bytes of blocks, for readers: have their blocks in the cache, if all of them fit in what
    * nobody uses. Blocks that take long to read are left to who needs them.
    */
-  warm(tables: readonly TableReader[], rawBytes: number): void {
+  warm(tables: readonly TableReader[], blockBytes: number): void {
     const lentBytes = this.#quietMs() >= QUIET_MS ? this.admission.arenas.releasableBytes : 0
-    if (!this.readsBeside && this.cache.blocks.first.roomBytes + lentBytes >= WARM_OVERHEAD * rawBytes) this.warming.add(tables)
+    if (!this.readsBeside && this.cache.blocks.first.roomBytes + lentBytes >= WARM_OVERHEAD * blockBytes) this.warming.add(tables)
   }
 
   #rememberRows(): void {

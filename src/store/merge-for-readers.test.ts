@@ -82,12 +82,38 @@ test('readers pay little for a merge of what was written since the last one, and
 test('while somebody writes, runs are for the strategy alone', async () => {
   const host = simHost({ seed: 2 })
   const db = await inRuns(host)
+  const { tableBytes } = db.stats()
   await read(db, 100_000, i => {
     host.advance(300)
-    db.putSync('another', `${i}`)
+    db.putSync('another', `${i}`.padEnd(tableBytes / 50))
   })
   await host.idle()
   assert.ok(db.stats().runs.length >= 3, `${db.stats().runs.length} runs`)
+  await within(host, db.close())
+})
+
+test('beside one who writes little readers have runs merged, if enough of it is new', async () => {
+  const host = simHost({ seed: 6 })
+  const db = await openSim<string, string>(host, { budget: '24 MiB', rowCache: false })
+  const write = writer(host, db)
+  await write(0, KEYS)
+  await write(1, KEYS)
+  const runs = (): number => db.stats().runs.length
+  const each = (i: number): void => {
+    host.advance(300)
+    db.putSync('another', `${i}`)
+  }
+  await read(db, 60_000, each)
+  await host.idle()
+  assert.equal(runs(), 1)
+  await write(2, 200)
+  await read(db, 500_000, each)
+  await host.idle()
+  assert.equal(runs(), 2, 'for a few new rows not all of them are written again, time after time')
+  await write(2, 1000)
+  await read(db, 500_000, each)
+  await host.idle()
+  assert.equal(runs(), 1)
   await within(host, db.close())
 })
 

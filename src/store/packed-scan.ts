@@ -43,7 +43,7 @@ const FEW_BLOCKS = 2
 const MOST_BLOCKS = 256
 
 /** What it costs to seek in another run, and an entry to come from several, in runs that a get looks through: the latter a half. */
-const SOUGHT_READS = 8
+const SOUGHT_READS = 20
 
 /** Why `fill` returned. */
 export const FILL_DONE = 0

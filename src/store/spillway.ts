@@ -51,6 +51,8 @@ const VALUE_SCRATCH_BYTES = 200 * 1024
 const MOST_LOGS_LEFT = 8
 /** How many gets in a row are answered at once. */
 const GETS_PER_TURN = 1024
+/** What a get of a key that is not there resolves to: one promise for all. */
+const NOTHING = Promise.resolve(undefined)
 /** How long a count may hold the event loop at a time, in entries. */
 const COUNT_SLICE = 20_000
 
@@ -91,7 +93,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       tableBytes: () => core.tree.tableBytes,
       waitingBytes: () => writer.waitingBytes,
       schedule: () => background.schedule(),
-      mergeForReaders: () => background.mergeForReaders(),
+      mergeForReaders: bytesPerSecond => background.mergeForReaders(bytesPerSecond),
       onProgress: () => {
         background.wake()
         writer.onProgress()
@@ -245,7 +247,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
         return this.#findBeside(key, options, hit => this.#valueOf(hit, values))
       }
       const value = this.getSync(key, options)
-      return isLast ? this.#turn(value) : Promise.resolve(value)
+      return isLast ? this.#turn(value) : value === undefined ? NOTHING : Promise.resolve(value)
     } catch (error) {
       return Promise.reject(error)
     }
