@@ -443,6 +443,11 @@ export class Background {
     return error
   }
 
+  /** Call `install` when nothing is being installed, before what waits for that; resolves to what it returns. */
+  installTurn<T>(install: () => T): Promise<T> {
+    return this.#installs.turn(install)
+  }
+
   /**
    * Make the tables of a transaction, which are open, part of the store, while `isInstalling` is false. On an error the store is as
    * it was, unless it is read-only then.

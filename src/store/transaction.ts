@@ -29,7 +29,7 @@ import { Scan } from './scan.ts'
 import type { EntryScan } from './scan.ts'
 import type { Snapshot } from './snapshots.ts'
 import { commitSmall, commitTables } from './transaction-commit.ts'
-import type { StoreParts } from './transaction-commit.ts'
+import type { Step, StoreParts } from './transaction-commit.ts'
 import { TransactionScan } from './transaction-scan.ts'
 import { TransactionTables } from './transaction-tables.ts'
 import { storedValue } from './transaction-values.ts'
@@ -257,16 +257,20 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
         // It has changed nothing: what it has read was so at its snapshot.
       } else if (!await commitSmall(this.#parts, own, this.#reads, since, durability, signal)) {
         core.checkWritable()
-        for (const step of commitTables(this.#parts, own, this.#reads, since)) {
+        const check = (): void => {
+          checkSignal(signal)
+          core.checkWritable()
+        }
+        const wait = async (step: Step): Promise<void> => {
           if (step === 'turn') await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
           else if (step !== 'job') await step
           else {
             if (!core.engine.isBusy) own.checkStuck()
             await background.changed()
           }
-          checkSignal(signal)
-          core.checkWritable()
+          check()
         }
+        await commitTables(this.#parts, own, this.#reads, since, { check, wait })
         background.schedule()
       }
       counters.committed++
