@@ -155,7 +155,7 @@ export class Background {
 
   #scheduleMerges(): void {
     const core = this.#core
-    while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined) {
+    while (this.#paused === 0 && !core.closing && !core.closed && core.readOnlyReason === undefined) {
       if (core.host.clock.nowMs() < this.#mergeRetryAt) return
       const pick = core.strategy.pick(core.tree.view(this.#hidden)) ?? this.#pickForMetadata()
       if (pick === undefined || !this.#merge(pick, () => {})) return

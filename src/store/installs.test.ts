@@ -218,6 +218,31 @@ test('a merge that ends while the store is being closed leaves no table', async 
   await checkEnd({ ...gated, db: again }, { 'first 0': 'first'.repeat(200), 'second 4': 'second'.repeat(166), flushed: 'value' })
 })
 
+test('no merge begins while the store is being closed', async () => {
+  const gated = await open({ compaction: MERGING })
+  const { host, db, runner } = gated
+  runner.hold('merge')
+  await writeTable(gated, 'large a', 2000)
+  await writeTable(gated, 'large b', 2000)
+  await until(() => runner.isHolding('merge'))
+  await writeTable(gated, 'small a', 5)
+  runner.hold('publish')
+  db.putSync('flushed', 'value')
+  const flushed = db.flush().catch(() => {})
+  await until(() => runner.isHolding('publish'))
+  const closed = db.close()
+  // With the table that is installed now there are two small ones.
+  runner.release('publish')
+  await turns(100)
+  const merges = runner.submitted.filter(name => name === 'merge').length
+  runner.release('merge')
+  await within(host, Promise.all([closed, flushed]))
+  assert.equal(merges, 1)
+  const again = await openSim(host, { budget: BUDGET, compaction: CALM })
+  assert.equal(again.stats().tables, 4)
+  await checkEnd({ ...gated, db: again }, { 'large a 0': 'large a'.repeat(142), flushed: 'value' })
+})
+
 test('a large transaction and a large batch wait for the manifest of a merge that is on its way, and are whole', async () => {
   const gated = await open({ compaction: MERGING })
   const { host, db, runner } = gated
