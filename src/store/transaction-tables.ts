@@ -31,6 +31,7 @@ import type { Tenant } from './engine.ts'
 import { ioError } from './io-error.ts'
 import { MAX_RANGES } from './memtable-ranges.ts'
 import { MemtableSlot } from './memtables.ts'
+import { Patience } from './patience.ts'
 import { METADATA_SPARE_BYTES } from './plan.ts'
 import type { Run } from './run.ts'
 import { SnapshotList } from './snapshots.ts'
@@ -49,8 +50,6 @@ const RUN_BYTES = 640
 const FIRST_BYTES = 16 * 1024
 const FIRST_SHARE = 1 / 32
 const MERGE_PRIORITY = 1
-/** Waits in a row that nobody could end, before a writer is told so. */
-const MOST_FRUITLESS = 24
 /** Flushes and merges in a row that failed for want of memory. */
 const MOST_DENIALS = 24
 
@@ -80,6 +79,7 @@ export class TransactionTables implements Tenant {
   readonly #background: Background
   readonly #stop = new Int32Array(new SharedArrayBuffer(4))
   readonly #runLease: Lease
+  readonly #patience: Patience
   /** While the active memtable is the first, small one. */
   #firstLease: Lease | undefined
   #runs: RunRecord[] = []
@@ -96,9 +96,6 @@ export class TransactionTables implements Tenant {
   #isMergeDenied = false
   #windowFactor = 1
   #denials = 0
-  #fruitless = 0
-  /** What had been flushed and merged at the last fruitless wait. */
-  #progressBytes = 0
   #error: Error | undefined
   /** A large value could not be made durable: a later attempt that succeeds would prove nothing. */
   #isLost = false
@@ -111,6 +108,8 @@ export class TransactionTables implements Tenant {
     this.settings = core.settings
     this.snapshots = new SnapshotList(core.host.clock)
     this.#runLease = core.engine.transactions.lease(0)
+    this.#patience = new Patience(
+      core, 'a transaction waits for memory that nobody is about to give back. Close iterators or other transactions, or raise the budget')
     this.active = new MemtableSlot(undefined, 0, core.engine.metadata)
     this.tree = this.#makeTree()
   }
@@ -141,7 +140,7 @@ export class TransactionTables implements Tenant {
     if (kind === KIND_VALUE_FILE) valueFiles.push(decodeValueReference(value, valueStart, valueEnd).fileNumber)
     this.userBytes += keyBytes + valueBytes
     this.#core.engine.governor.recordDemand(keyBytes + valueBytes)
-    this.#fruitless = 0
+    this.#patience.renew()
     return true
   }
 
@@ -151,23 +150,7 @@ export class TransactionTables implements Tenant {
   }
 
   /** Called when a wait found nobody to wait for. Throws when nobody ever will make room. */
-  checkStuck(): void {
-    const { engine } = this.#core
-    if (engine.isBusy) return
-    engine.makeRoom()
-    if (engine.isBusy) return
-    engine.progress()
-    if (engine.isBusy) return
-    engine.retryFlushes()
-    const { flushBytes, mergeBytes } = this.#core.counters
-    // A flush that fails each time is no progress.
-    if (flushBytes + mergeBytes !== this.#progressBytes) this.#fruitless = 0
-    this.#progressBytes = flushBytes + mergeBytes
-    if (++this.#fruitless <= MOST_FRUITLESS) return
-    this.#fruitless = 0
-    throw this.#core.readOnlyReason ?? engine.heldBy() ?? new SpillwayError(
-      'SPILLWAY_BUDGET_TOO_SMALL', 'a transaction waits for memory that nobody is about to give back. Close iterators or other transactions, or raise the budget')
-  }
+  checkStuck(): void { this.#patience.check() }
 
   /** Hand all that is in memory to a flush. False: not now, one is running. */
   sealAll(): boolean {
