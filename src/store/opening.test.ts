@@ -1,10 +1,14 @@
 /** Opening on a budget that other stores share: what it waits for, and what it leaves behind when it fails. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { fileError } from '../host/file-error.ts'
 import type { JobRunner } from '../host/host.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { Budget } from '../memory/budget.ts'
+import { Background } from './background.ts'
+import { Engine } from './engine.ts'
+import type { Tenant } from './engine.ts'
 import { Spillway } from './spillway.ts'
 import { assertTyped, checkLedger, simHost, turns, within } from './testing/sim.ts'
 
@@ -126,3 +130,61 @@ test('a store whose log finds no memory, because another one takes no more write
   others.release()
   assert.equal(budget.usedBytes, 0)
 })
+
+/** Where an open fails, and what fails it: it returns how to call that off. */
+const FAILURES: Record<string, (host: SimHost, t: TestContext) => () => void> = {
+  'before its log begins': host => {
+    const { files } = host
+    const create = files.create.bind(files)
+    files.create = path => {
+      if (path.startsWith('/b/') && path.endsWith('.log')) throw fileError('EIO', 'open', path)
+      return create(path)
+    }
+    return () => { files.create = create }
+  },
+  'when all its parts are there': (_, t) => {
+    const { mock } = t.mock.method(Background.prototype, 'schedule', () => { throw fileError('EIO', 'read', '/b') })
+    return () => { mock.restore() }
+  },
+}
+
+for (const [when, fail] of Object.entries(FAILURES)) {
+  test(`fifty opens that fail ${when} leave the budget and the other stores as they were`, async t => {
+    const host = simHost({ seed: 4 })
+    await makeLogged(host, '/b')
+    const budget = new Budget('12 MiB')
+    const tenants = new Set<Tenant>()
+    const { admit, dismiss } = Engine.prototype
+    t.mock.method(Engine.prototype, 'admit', function (this: Engine, tenant: Tenant) {
+      tenants.add(tenant)
+      admit.call(this, tenant)
+    })
+    t.mock.method(Engine.prototype, 'dismiss', function (this: Engine, tenant: Tenant) {
+      tenants.delete(tenant)
+      dismiss.call(this, tenant)
+    })
+    const db = await open(host, '/a', budget)
+    await within(host, db.put('before', 'value'))
+    // An arena that a store has had stays for the next one.
+    await within(host, (await open(host, '/b', budget)).close())
+    const bytes = (): [string, number][] => Object.entries(budget.report().accounts).map(([name, account]) => [name, account.bytes])
+    const before = bytes()
+    const files = host.files.list('/b').filter(name => name.endsWith('.log'))
+    const [tenant] = tenants
+    for (let i = 0; i < 50; i++) {
+      const callOff = fail(host, t)
+      await assert.rejects(open(host, '/b', budget), { code: 'SPILLWAY_UNAVAILABLE', message: /EIO/ })
+      callOff()
+      assert.ok(tenants.size === 1 && tenants.has(tenant!), 'a store that failed is asked for memory still')
+      // Each claims the log buffer that the store which failed had.
+      await within(host, db.put(`key ${i}`, 'value'))
+    }
+    assert.deepEqual(bytes(), before)
+    assert.deepEqual(host.files.list('/b').filter(name => name.endsWith('.log')), files)
+    const opened = await open(host, '/b', budget)
+    assert.equal(opened.getSync('logged'), 'value')
+    await within(host, opened.close())
+    await within(host, db.close())
+    assert.equal(budget.usedBytes, 0)
+  })
+}
