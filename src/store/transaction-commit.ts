@@ -53,6 +53,8 @@ export interface Commission {
   check(): void
   /** Wait, then `check`. */
   wait(step: Step): Promise<void>
+  /** It is committed: called in the step that has done it. */
+  done(): void
 }
 
 /** Commit what fits the log in one batch. False: it has to become a table. Throws ConflictError. */
@@ -137,7 +139,9 @@ export async function commitTables(
         committer.commitPending()
         watch.check()
         if (watch.missed) return false
+        core.watchers.delete(watch)
         installTables(parts, tables)
+        commission.done()
         return true
       })
       if (isInstalled) return
