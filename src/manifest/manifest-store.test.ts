@@ -204,3 +204,19 @@ test('publishing again fails at the manifest of another writer, and leaves it', 
     assert.equal(host.files.exists(manifest.path), other.number === 2)
   }
 })
+
+test('publishing again what is there already does not trust bytes whose sync failed for who wrote them', () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const host = newHost(seed)
+    const store = storeOf(host)
+    store.commit(version(1))
+    const manifest = store.encode(version(2))!
+    // Where there are no hard links it has its name before it is durable; its thread died before it could remove it.
+    const file = host.files.create(manifest.path)
+    file.writeSync(manifest.bytes, 0, manifest.bytes.length, 0)
+    host.disk.faults.failAt(host.disk.faults.operations + 1)
+    assert.throws(() => { file.syncSync() }, { code: 'EIO' })
+    store.publishAgain(manifest)
+    assert.deepEqual(load(host.crash()), version(2))
+  }
+})

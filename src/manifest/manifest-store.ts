@@ -119,6 +119,8 @@ export class ManifestStore {
       if ((error as { code?: unknown }).code !== 'EEXIST' || !isSame(files.readAll(path), bytes)) throw this.failure(manifest, error)
       const file = files.openWrite(path)
       try {
+        // The same bytes once more: a sync that failed may have been told to who wrote them, and then this one would say nothing of them.
+        file.writeSync(bytes, 0, bytes.length, 0)
         file.syncSync()
       } finally {
         file.close()

@@ -160,7 +160,7 @@ export class Background {
 
   #scheduleMerges(): void {
     const core = this.#core
-    while (this.#paused === 0 && !core.closed && core.readOnlyReason === undefined) {
+    while (this.#paused === 0 && !core.closing && !core.closed && core.readOnlyReason === undefined) {
       if (core.host.clock.nowMs() < this.#mergeRetryAt) return
       const pick = core.strategy.pick(core.tree.view(this.#hidden)) ?? this.#pickForMetadata()
       if (pick === undefined || !this.#merge(pick, () => {})) return
@@ -454,6 +454,11 @@ export class Background {
     if (code === 'SPILLWAY_FENCED' || isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error
     tellError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
     return error
+  }
+
+  /** Call `install` when nothing is being installed, before what waits for that; resolves to what it returns. */
+  installTurn<T>(install: () => T): Promise<T> {
+    return this.#installs.turn(install)
   }
 
   /**

@@ -142,6 +142,12 @@ export class Committer implements PendingGroup {
     this.#recordClose()
   }
 
+  /** Opening has failed, and nothing was written: let go of the log and its buffer. */
+  abandon(): void {
+    this.#core.engine.logBuffer.leave(this)
+    this.#logs.close()
+  }
+
   /** Written down in the manifest, a log that is lost or cut short from now on shows at the next open. */
   #recordClose(): void {
     const core = this.#core

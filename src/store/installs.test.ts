@@ -218,6 +218,31 @@ test('a merge that ends while the store is being closed leaves no table', async 
   await checkEnd({ ...gated, db: again }, { 'first 0': 'first'.repeat(200), 'second 4': 'second'.repeat(166), flushed: 'value' })
 })
 
+test('no merge begins while the store is being closed', async () => {
+  const gated = await open({ compaction: MERGING })
+  const { host, db, runner } = gated
+  runner.hold('merge')
+  await writeTable(gated, 'large a', 2000)
+  await writeTable(gated, 'large b', 2000)
+  await until(() => runner.isHolding('merge'))
+  await writeTable(gated, 'small a', 5)
+  runner.hold('publish')
+  db.putSync('flushed', 'value')
+  const flushed = db.flush().catch(() => {})
+  await until(() => runner.isHolding('publish'))
+  const closed = db.close()
+  // With the table that is installed now there are two small ones.
+  runner.release('publish')
+  await turns(100)
+  const merges = runner.submitted.filter(name => name === 'merge').length
+  runner.release('merge')
+  await within(host, Promise.all([closed, flushed]))
+  assert.equal(merges, 1)
+  const again = await openSim(host, { budget: BUDGET, compaction: CALM })
+  assert.equal(again.stats().tables, 4)
+  await checkEnd({ ...gated, db: again }, { 'large a 0': 'large a'.repeat(142), flushed: 'value' })
+})
+
 test('a large transaction and a large batch wait for the manifest of a merge that is on its way, and are whole', async () => {
   const gated = await open({ compaction: MERGING })
   const { host, db, runner } = gated
@@ -253,6 +278,80 @@ test('a large transaction and a large batch wait for the manifest of a merge tha
   assert.equal(runner.pumped, 1)
   runner.release('publish')
   await checkEnd(gated, { 'first b 0': 'first b'.repeat(142), 'second a 4': 'second a'.repeat(125), 'in 0': 'x'.repeat(1000), 'batch 11999': 'y'.repeat(1000) })
+})
+
+/** A large transaction that is being committed and waits for the manifest of a merge, which is held; more that waits comes behind it. */
+async function waitingCommit(gated: Gated, signal?: AbortSignal): Promise<{ committed: Promise<string>, key: string }> {
+  const { db, runner } = gated
+  runner.hold('merge')
+  await writeTable(gated, 'first a', 5)
+  await writeTable(gated, 'first b', 5)
+  await until(() => runner.isHolding('merge'))
+  const transaction = await db.begin(signal === undefined ? {} : { signal })
+  const filled = (async () => { for (let i = 0; i < 12_000; i++) await transaction.put(`in ${i}`, 'x'.repeat(1000)) })()
+  await within(gated.host, filled)
+  runner.hold('publish')
+  runner.release('merge')
+  await until(() => runner.isHolding('publish'))
+  const committed = transaction.commit().then(() => 'committed', (error: { code: string }) => error.code)
+  await until(() => runner.pending === 1)
+  await turns(2000)
+  return { committed, key: 'in 11999' }
+}
+
+/** The manifest that is held goes on; those after it are held again. */
+async function releaseOne({ runner }: Gated): Promise<void> {
+  runner.release('publish')
+  runner.hold('publish')
+  await until(() => runner.isHolding('publish'))
+  await turns(50)
+}
+
+test('a large transaction is committed after the manifest that was on its way, before what waits behind it', async () => {
+  const gated = await open({ compaction: MERGING })
+  const { host, db, runner } = gated
+  const { committed, key } = await waitingCommit(gated)
+  db.putSync('flushed', 'value')
+  const flushed = db.flush()
+  await until(() => runner.pending === 1)
+  await releaseOne(gated)
+  assert.deepEqual([await db.has(key), runner.isHolding('publish')], [true, true], 'one manifest begins as the other ends')
+  assert.equal(await committed, 'committed')
+  runner.release('publish')
+  await within(host, flushed)
+  await checkEnd(gated, { flushed: 'value', 'in 0': 'x'.repeat(1000), 'first a 4': 'first a'.repeat(142) })
+})
+
+test('a call that waits inside itself for a manifest behind a transaction gets it', async () => {
+  const gated = await open({ compaction: MERGING })
+  const { db, runner } = gated
+  const { committed } = await waitingCommit(gated)
+  const { pumped } = runner
+  for (let i = 0; runner.pumped < pumped + 3; i++) {
+    assert.ok(i < 100_000, 'nobody ever waited')
+    db.putSync(`key ${i}`, 'x'.repeat(2000))
+  }
+  runner.release('publish')
+  assert.equal(await within(gated.host, committed), 'committed')
+  await checkEnd(gated, { 'key 0': 'x'.repeat(2000), 'in 0': 'x'.repeat(1000), 'first a 4': 'first a'.repeat(142) })
+})
+
+test('a transaction that waits for a manifest ends with it when it is in conflict, not wanted any more, or its store closes', async () => {
+  for (const code of ['SPILLWAY_CONFLICT', 'SPILLWAY_CLOSED', 'SPILLWAY_ABORTED']) {
+    const gated = await open({ compaction: MERGING })
+    const { host, db, runner } = gated
+    const aborter = new AbortController()
+    const { committed, key } = await waitingCommit(gated, aborter.signal)
+    if (code === 'SPILLWAY_CONFLICT') db.putSync(key, 'of somebody else')
+    if (code === 'SPILLWAY_ABORTED') aborter.abort()
+    const closed = code === 'SPILLWAY_CLOSED' ? db.close() : undefined
+    runner.release('publish')
+    assert.equal(await within(host, committed), code)
+    await closed
+    const again = closed === undefined ? db : await openSim(host, { budget: BUDGET })
+    assert.equal(await again.get(key), code === 'SPILLWAY_CONFLICT' ? 'of somebody else' : undefined)
+    await checkEnd({ ...gated, db: again }, { 'first a 4': 'first a'.repeat(142) })
+  }
 })
 
 test('another process that took over while the manifest was on its way fences the store out, and its manifest stays', async () => {

@@ -11,6 +11,8 @@
  * 2. Until the manifest counts nothing of it is seen, and nothing that it replaces is removed.
  * 3. An edit that cannot be prepared fails alone; one manifest that fails is the failure of all its edits. Their tables are removed,
  *    unless the manifest may be there: then the store takes no more writes, and recovery judges.
+ * 4. Who installs within a call has its turn at the end of the manifest that is on its way, before what waits for the next one. A turn
+ *    is one call and waits for nothing, so that nobody is kept waiting by one that has not come yet.
  *
  * Account: `table metadata`, through the tables. Cost: a message to the worker and back, on this thread.
  */
@@ -22,6 +24,7 @@ import { applyEdit } from '../manifest/version.ts'
 import type { TableRecord, Version, VersionEdit } from '../manifest/version.ts'
 import type { TableProperties } from '../table/properties.ts'
 import type { Core } from './core.ts'
+import { deferred } from './deferred.ts'
 import { MERGE_SPARE_BYTES } from './plan.ts'
 import { Tree, recordOf } from './tree.ts'
 
@@ -49,6 +52,8 @@ interface Prepared<E extends Edit> {
 export class Installs {
   readonly #core: Core
   readonly #waiting: WaitingEdit[] = []
+  /** The first one stays until its call is over. */
+  readonly #turns: (() => void)[] = []
   #isBusy = false
 
   constructor(core: Core) {
@@ -64,10 +69,27 @@ export class Installs {
    */
   add(added: readonly TableProperties[], edit: VersionEdit, done: (error: Error | undefined, droppedBytes: number) => void): void {
     this.#waiting.push({ added, edit, done, droppedBytes: 0 })
-    if (!this.#isBusy) this.#begin()
+    if (!this.#isBusy && this.#turns.length === 0) this.#begin()
   }
 
-  /** The same within this call, while `isBusy` is false. */
+  /**
+   * Call `install` when no manifest is on its way: in this call, or at the end of the one that is. It may use `now`. Resolves to what
+   * it returns, once it has returned.
+   */
+  turn<T>(install: () => T): Promise<T> {
+    const { promise, resolve, reject } = deferred<T>()
+    this.#turns.push(() => {
+      try {
+        resolve(install())
+      } catch (error) {
+        reject(error as Error)
+      }
+    })
+    if (!this.#isBusy && this.#turns.length === 1) this.#goOn()
+    return promise
+  }
+
+  /** The same as `add` within this call, while `isBusy` is false. */
   now(added: readonly TableProperties[], edit: VersionEdit): void {
     if (this.#isBusy) throw new Error('a manifest is on its way already')
     const prepared = this.#prepare({ added, edit, droppedBytes: 0 }, this.#core.version)
@@ -78,6 +100,15 @@ export class Installs {
       throw error
     }
     this.#install([prepared])
+  }
+
+  /** No manifest is on its way: those whose turn it is, then what waits. */
+  #goOn(): void {
+    for (let turn = this.#turns[0]; turn !== undefined; turn = this.#turns[0]) {
+      turn()
+      this.#turns.shift()
+    }
+    this.#begin()
   }
 
   #begin(): void {
@@ -142,7 +173,7 @@ export class Installs {
         thrown ??= error
       }
     }
-    if (!this.#isBusy) this.#begin()
+    if (!this.#isBusy) this.#goOn()
     if (thrown !== undefined) throw thrown
   }
 

@@ -132,7 +132,9 @@ export class LogSegments {
   /** A segment that holds nothing is not left behind. */
   close(): void {
     const core = this.#core
-    const { current } = this
+    const current = this.#current as LogWriter | undefined
+    // The first one could not be begun.
+    if (current === undefined) return
     current.close()
     if (current.isEmpty) {
       core.discard(core.logPath(current.fileNumber))

@@ -27,6 +27,7 @@ import type { Core } from './core.ts'
 import { MAX_RANGES } from './memtable-ranges.ts'
 import { MemtableSlot } from './memtables.ts'
 import { chooseStrategy } from './options.ts'
+import { Patience } from './patience.ts'
 import { checkFloor } from './plan.ts'
 import { Tree } from './tree.ts'
 
@@ -174,6 +175,8 @@ function replay(core: Core, background: Background, files: readonly StoredFile[]
   core.logs = [...numbers]
   core.active = new MemtableSlot(undefined, numbers[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
   const recoveredSeq = core.version.lastSeq
+  const patience = new Patience(
+    core, 'opening waits for memory that nobody is about to give back. Close iterators or transactions of stores that share the budget, or raise it')
   let operations = 0
   let droppedBytes = 0
   let expected: number | undefined
@@ -191,7 +194,7 @@ function replay(core: Core, background: Background, files: readonly StoredFile[]
         if (kind === KIND_VALUE_FILE && valueEnd - valueStart !== VALUE_REFERENCE_BYTES) {
           throw new CorruptionError(path, 0, `the reference to a large value has ${valueEnd - valueStart} bytes, expected ${VALUE_REFERENCE_BYTES}`)
         }
-        makeRoom(core, background, number, kind, keyEnd - keyStart, valueEnd - valueStart)
+        makeRoom(core, background, patience, number, kind, keyEnd - keyStart, valueEnd - valueStart)
         if (kind === KIND_VALUE_FILE) core.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
         applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
         operations++
@@ -253,7 +256,9 @@ function checkValue(core: Core, bytes: Uint8Array, start: number, end: number): 
 }
 
 /** Flush what was replayed so far when the next operation does not fit; take an arena for it. */
-function makeRoom(core: Core, background: Background, logNumber: number, kind: number, keyBytes: number, valueBytes: number): void {
+function makeRoom(
+  core: Core, background: Background, patience: Patience, logNumber: number, kind: number, keyBytes: number, valueBytes: number,
+): void {
   const { active, engine } = core
   const hasPlace = kind !== KIND_DELETE_RANGE || active.memtable.rangeCount < MAX_RANGES
   if (!active.isPlaceholder && hasPlace && active.memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
@@ -264,12 +269,18 @@ function makeRoom(core: Core, background: Background, logNumber: number, kind: n
     while (core.sealed.length > 0) waitForJob(background)
   }
   let buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)
-  for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)) waitForJob(background)
+  for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)) {
+    // Stores that share the budget hold the arenas. Their timers do not run while this call waits.
+    if (!waitForJob(background)) patience.check()
+  }
+  patience.renew()
   core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
 }
 
-function waitForJob(background: Background): void {
+/** False: no job runs. */
+function waitForJob(background: Background): boolean {
   background.retryNow()
-  background.waitInside()
+  const waited = background.waitInside()
   if (background.flushError !== undefined) throw background.flushError
+  return waited
 }

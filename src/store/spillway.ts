@@ -99,7 +99,6 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
         writer.onProgress()
       },
     }
-    core.engine.admit(this.#tenant)
     this.#transactions = new Transactions({
       core, background, committer, writer, conflicts: new Conflicts(core), reader: this.#reader,
       keyScratch: this.#keyScratch, valueScratch: this.#valueScratch, targetScratch: this.#targetScratch,
@@ -123,6 +122,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     })
     let core: Core | undefined
     let background: Background | undefined
+    let committer: Committer | undefined
+    let store: Spillway<K, V> | undefined
     try {
       core = new Core(engine, directory, settings)
       inspect(core, false)
@@ -130,18 +131,21 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       core.lock = await host.lock(directory)
       const made = core
       const recovered = recover(core, () => background = new Background(made))
-      const committer = new Committer(core, recovered.background)
+      committer = new Committer(core, recovered.background)
       committer.start()
       const writer = new Writer(core, recovered.background, committer)
-      const store = new Spillway<K, V>(core, recovered.background, committer, writer, recovered.report)
+      store = new Spillway<K, V>(core, recovered.background, committer, writer, recovered.report)
+      engine.admit(store.#tenant)
       recovered.background.schedule()
       // Simulated hosts are to do the same in every process.
       if (options?.host === undefined) warmUp(core)
       return store
     } catch (error) {
       if (core !== undefined) {
-        core.closed = true
+        core.closing = core.closed = true
+        committer?.abandon()
         await background?.close()
+        if (store !== undefined) engine.dismiss(store.#tenant)
         core.releaseMemory()
         await (core.lock as HostLock | undefined)?.release()
       }

@@ -44,8 +44,18 @@ export interface StoreParts {
   readonly conflicts: Conflicts
 }
 
-/** Where work stops: for the event loop to turn, for a job to end, for a promise. */
+/** What a commit waits for: that the event loop turns, that a job ends, or a promise. */
 export type Step = 'turn' | 'job' | Promise<void>
+
+/** Who has asked for a commit. */
+export interface Commission {
+  /** Throws when the commit is not wanted any more, or the store takes no writes. */
+  check(): void
+  /** Wait, then `check`. */
+  wait(step: Step): Promise<void>
+  /** It is committed: called in the step that has done it. */
+  done(): void
+}
 
 /** Commit what fits the log in one batch. False: it has to become a table. Throws ConflictError. */
 export async function commitSmall(
@@ -97,15 +107,17 @@ export async function commitSmall(
   return false
 }
 
-/** Commit it as tables: once the steps are done, it is. Throws ConflictError. */
-export function* commitTables(parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number): Generator<Step, void, void> {
+/** Commit it as tables: when this resolves, it is. Throws ConflictError. */
+export async function commitTables(
+  parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number, commission: Commission,
+): Promise<void> {
   const { core, background, committer, conflicts } = parts
   for (const part of reads.tables === undefined ? [tables] : [tables, reads.tables]) {
     part.finishing = true
-    while (!part.sealAll() || part.isBusy) yield 'job'
+    while (!part.sealAll() || part.isBusy) await commission.wait('job')
   }
-  yield committer.syncLog()
-  while ((core.version.ahead?.length ?? 0) >= MOST_AHEAD && core.engine.isBusy) yield 'job'
+  await commission.wait(committer.syncLog())
+  while ((core.version.ahead?.length ?? 0) >= MOST_AHEAD && core.engine.isBusy) await commission.wait('job')
   const watch = new CommitWatch(tables, reads)
   core.watchers.add(watch)
   try {
@@ -116,23 +128,25 @@ export function* commitTables(parts: StoreParts, tables: TransactionTables, read
       watch.missed = false
       for (const check of [conflicts.checkReads(reads, checked), conflicts.checkTables(tables, checked)]) {
         for (const _ of check) {
-          yield 'turn'
+          await commission.wait('turn')
           watch.check()
         }
       }
       checked = upTo
-      committer.commitPending()
-      watch.check()
       // The manifest that is on its way does not name them.
-      while (!watch.missed && background.isInstalling) {
-        yield 'job'
+      const isInstalled = await background.installTurn(() => {
+        commission.check()
         committer.commitPending()
         watch.check()
-      }
-      if (!watch.missed) break
+        if (watch.missed) return false
+        core.watchers.delete(watch)
+        installTables(parts, tables)
+        commission.done()
+        return true
+      })
+      if (isInstalled) return
       if (checks === MOST_CHECKS) throw new ConflictError(tables.someKey())
     }
-    installTables(parts, tables)
   } finally {
     core.watchers.delete(watch)
   }

@@ -3,8 +3,9 @@ import { invalidArgument } from '../base/errors.ts'
 import type { Core } from './core.ts'
 import { describe } from './encoding.ts'
 import { checkOptions } from './options.ts'
-import { Transaction, transactionSettings } from './transaction.ts'
-import type { TransactionParts } from './transaction.ts'
+import { Transaction } from './transaction.ts'
+import { transactionSettings } from './transaction-settings.ts'
+import type { TransactionParts } from './transaction-settings.ts'
 import type { BeginOptions, TransactionOptions, TransactionReport } from './types.ts'
 
 const RETRIES = 5

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs'
+import fs, { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
@@ -8,6 +9,7 @@ import { bytesOf, filesContract, textOf } from '../testing/files-contract.ts'
 import type { JobWait, Syncable } from '../host.ts'
 import type { FilesEnvironment } from '../testing/files-contract.ts'
 import { NodeFiles } from './files.ts'
+import { beginSync, lateSyncError } from './sync-wait.ts'
 
 function environment(files: NodeFiles): FilesEnvironment {
   const directory = mkdtempSync(join(tmpdir(), 'spillway-files-'))
@@ -130,6 +132,82 @@ test('a file whose content could not be made durable beside the thread is not pu
     ;(job.next().value as Beside).end()
     assert.throws(() => job.next(), { code: 'EIO' })
     assert.deepEqual(files.list(directory), [])
+  } finally {
+    close()
+  }
+})
+
+/**
+ * A device that cannot write back what `fails` says: each descriptor is told once, by the sync that is first there, as Linux does.
+ * Syncs beside the thread are first, and nobody hears of their end before `settle`.
+ */
+async function withFailingSyncs(fails: 'content' | 'entries', work: (settle: () => Promise<void>) => void | Promise<void>): Promise<void> {
+  const { fdatasync, fdatasyncSync, fsync, fsyncSync } = fs
+  const told = new Set<number>()
+  const ends: (() => void)[] = []
+  const fault = (fd: number, what: string): Error | null => {
+    if (what !== fails || told.has(fd)) return null
+    told.add(fd)
+    return fileError('EIO', 'fsync', what)
+  }
+  const beside = (what: string) => (fd: number, callback: (error: Error | null) => void): void => {
+    const error = fault(fd, what)
+    ends.push(() => callback(error))
+  }
+  const atOnce = (what: string) => (fd: number): void => {
+    const error = fault(fd, what)
+    if (error !== null) throw error
+  }
+  Object.assign(fs, { fdatasync: beside('content'), fdatasyncSync: atOnce('content'), fsync: beside('entries'), fsyncSync: atOnce('entries') })
+  syncBuiltinESMExports()
+  const settle = async (): Promise<void> => {
+    for (const end of ends.splice(0)) end()
+    await new Promise(resolve => { setImmediate(resolve) })
+  }
+  try {
+    await work(settle)
+  } finally {
+    await settle()
+    Object.assign(fs, { fdatasync, fdatasyncSync, fsync, fsyncSync })
+    syncBuiltinESMExports()
+  }
+}
+
+for (const fails of ['content', 'entries'] as const) {
+  test(`who cannot wait for a sync beside the thread is told its failure, although that was told of it first: ${fails}`, async () => {
+    const { files, directory, close } = environment(new NodeFiles())
+    try {
+      await withFailingSyncs(fails, async settle => {
+        const job = files.publishInSteps(join(directory, 'a'), bytesOf('whole'), beginSync)
+        let wait = job.next().value as JobWait
+        if (fails === 'entries') {
+          await settle()
+          assert.equal(wait.isOver, true)
+          wait = job.next().value as JobWait
+        }
+        wait.end()
+        assert.throws(() => job.next(), { code: 'EIO' })
+        await settle()
+        // Nobody has gone on without it.
+        assert.equal(lateSyncError(directory), undefined)
+      })
+    } finally {
+      close()
+    }
+  })
+}
+
+test('a table whose sync beside the thread was overtaken is not taken for durable', async () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  try {
+    await withFailingSyncs('content', () => {
+      const file = files.create(join(directory, 'table'))
+      file.writeSync(bytesOf('rows'), 0, 4, 0)
+      const wait = beginSync(file)!
+      wait.end()
+      assert.throws(() => { wait.check() }, { code: 'EIO' })
+      file.close()
+    })
   } finally {
     close()
   }

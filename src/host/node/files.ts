@@ -6,6 +6,8 @@
  * 2. A descriptor is closed only when no asynchronous operation uses it: its number cannot come to mean another file.
  * 3. What `publish` made is there entirely or not at all. A crash may leave a file named `tmp-*` beside it, which anyone
  *    holding the directory's lock may delete.
+ * 4. A blocking sync hears of what could not be written, also while another sync of the file is under way, which may have been told
+ *    already: the system tells it once to each descriptor that is open. So a new file has a second one, a witness.
  *
  * Cost: a synchronous call is one system call (1-4 us when cached); an asynchronous one goes through the thread pool (20-40 us).
  */
@@ -51,7 +53,7 @@ export class NodeFiles implements HostFiles {
   }
 
   create(path: string): HostFile {
-    return new NodeFile(path, openSync(path, 'wx+'))
+    return newFile(path)
   }
 
   publish(path: string, bytes: Uint8Array): void {
@@ -157,12 +159,15 @@ export function removeTree(directory: string): void {
 class NodeFile implements HostFile {
   readonly path: string
   #fd: number
+  /** Opened before anything was written. */
+  readonly #witnessFd: number | undefined
   #inFlight = 0
   #closed = false
 
-  constructor(path: string, fd: number) {
+  constructor(path: string, fd: number, witnessFd?: number) {
     this.path = path
     this.#fd = fd
+    this.#witnessFd = witnessFd
   }
 
   size(): number {
@@ -213,6 +218,7 @@ class NodeFile implements HostFile {
   syncSync(): void {
     this.#check('fdatasync')
     fdatasyncSync(this.#fd)
+    if (this.#inFlight > 0 && this.#witnessFd !== undefined) fdatasyncSync(this.#witnessFd)
   }
 
   sync(): Promise<void> {
@@ -235,6 +241,7 @@ class NodeFile implements HostFile {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
     if (this.#inFlight === 0) closeSync(this.#fd)
   }
 
@@ -245,6 +252,18 @@ class NodeFile implements HostFile {
 
   #check(syscall: string): void {
     if (this.#closed) throw fileError('EBADF', syscall, this.path, 'the file was closed')
+  }
+}
+
+/** Create it; EEXIST if it is there. */
+function newFile(path: string): NodeFile {
+  const fd = openSync(path, 'wx+')
+  try {
+    return new NodeFile(path, fd, openSync(path, 'r+'))
+  } catch (error) {
+    closeSync(fd)
+    unlinkQuietly(path)
+    throw error
   }
 }
 
@@ -272,6 +291,7 @@ class NodeDirectory implements Syncable {
   /** So that it counts as one of the directory's own files. */
   readonly path: string
   readonly #fd: number
+  #witnessFd: number | undefined
   #inFlight = 0
   #closed = false
 
@@ -282,10 +302,13 @@ class NodeDirectory implements Syncable {
 
   syncSync(): void {
     fsyncSync(this.#fd)
+    if (this.#inFlight > 0 && this.#witnessFd !== undefined) fsyncSync(this.#witnessFd)
   }
 
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
+      // What failed before is told to who opens now, as long as nobody was told.
+      this.#witnessFd ??= openSync(dirname(this.path), 'r')
       this.#inFlight++
       fsync(this.#fd, error => {
         if (--this.#inFlight === 0 && this.#closed) closeSync(this.#fd)
@@ -297,6 +320,7 @@ class NodeDirectory implements Syncable {
 
   close(): void {
     this.#closed = true
+    if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
     if (this.#inFlight === 0) closeSync(this.#fd)
   }
 }
@@ -314,7 +338,7 @@ function* syncInSteps(file: Syncable, beginSync: BeginSync | undefined): Generat
 
 /** Create a file with these bytes, synced; EEXIST if it is there. When it fails, or is put down, what it made is removed. */
 function* writeNewFile(path: string, bytes: Uint8Array, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
-  const file = new NodeFile(path, openSync(path, 'wx'))
+  const file = newFile(path)
   let isWhole = false
   try {
     file.writeSync(bytes, 0, bytes.length, 0)

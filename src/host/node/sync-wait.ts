@@ -6,8 +6,9 @@ import type { JobWait, Syncable } from '../host.ts'
 let forced = 0
 
 /**
- * Errors of syncs that came after their wait was ended by force, by directory. The system tells such an error once: the sync that
- * ended the wait may have succeeded because this one had been told, and a table counts as durable that may not be.
+ * Errors of syncs that came after their wait was ended by force, by directory. Where the system tells such an error once for a file,
+ * not once for each descriptor (`files.ts`), the sync that ended the wait may have succeeded because this one had been told, and a table
+ * counts as durable that may not be.
  */
 const late = new Map<string, Error>()
 

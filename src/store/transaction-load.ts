@@ -1,0 +1,93 @@
+/**
+ * Calls of a transaction made into operations: checked, and encoded into the store's scratch, which holds until the next call of
+ * anybody. After anything that waits it has to be done again, or the operation copied.
+ *
+ * Cost: nothing is copied but the reference to a large value, which is written to its file here.
+ */
+import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
+import { invalidArgument } from '../base/errors.ts'
+import { KIND_DELETE_RANGE } from '../wal/frame.ts'
+import { MAX_KEY_BYTES, checkLengths, encodeKey, encodeValue } from './operations.ts'
+import { checkOptions } from './options.ts'
+import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
+import { WRITE_OPTIONS, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
+import type { TransactionParts } from './transaction-settings.ts'
+import { storedValue } from './transaction-values.ts'
+import type { StoredValue } from './transaction-values.ts'
+import type { RangeOptions, TransactionReadOptions, TransactionWriteOptions } from './types.ts'
+
+export interface LoadedWrite {
+  kind: number
+  key: Uint8Array
+  keyStart: number
+  keyEnd: number
+  value: Uint8Array
+  valueStart: number
+  valueEnd: number
+  /** Nothing is written: the key was read for update. */
+  isRead: boolean
+  /** Of a put: its value, which may be in a file already. */
+  stored: StoredValue | undefined
+}
+
+export type KeyOptions = Pick<TransactionWriteOptions, 'keyEncoding'> | undefined
+
+export function loadPut(parts: TransactionParts, key: unknown, value: unknown, options: TransactionWriteOptions | undefined): LoadedWrite {
+  const { core, committer, keyScratch, valueScratch } = parts
+  if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
+  encodeKey(key, keyTranscoder(core, options), keyScratch)
+  encodeValue(value, valueTranscoder(core, options), valueScratch)
+  const { start, end, longText } = valueScratch
+  checkLengths(keyScratch.end - keyScratch.start, end - start)
+  if (longText !== '' || end - start > core.plan.inlineValueBytes) {
+    core.checkWritable()
+    committer.commitPending()
+  }
+  const stored = storedValue(core, { kind: KIND_PUT, value: valueScratch.bytes, valueStart: start, valueEnd: end, longText })
+  return {
+    kind: stored.kind, key: keyScratch.bytes, keyStart: keyScratch.start, keyEnd: keyScratch.end,
+    value: stored.bytes, valueStart: stored.start, valueEnd: stored.end, isRead: false, stored,
+  }
+}
+
+export function loadDel(parts: TransactionParts, key: unknown, options: KeyOptions): LoadedWrite {
+  return loadKey(parts, key, options, 'del', false)
+}
+
+export function loadRead(parts: TransactionParts, key: unknown, options: TransactionReadOptions | undefined): LoadedWrite {
+  return loadKey(parts, key, options, 'getForUpdate', true)
+}
+
+function loadKey(parts: TransactionParts, key: unknown, options: TransactionReadOptions | undefined, where: string, isRead: boolean): LoadedWrite {
+  const { core, keyScratch } = parts
+  if (options !== undefined) checkOptions(options, WRITE_OPTIONS, where)
+  encodeKey(key, keyTranscoder(core, options), keyScratch)
+  checkLengths(keyScratch.end - keyScratch.start, 0)
+  return {
+    kind: KIND_DELETE, key: keyScratch.bytes, keyStart: keyScratch.start, keyEnd: keyScratch.end,
+    value: EMPTY, valueStart: 0, valueEnd: 0, isRead, stored: undefined,
+  }
+}
+
+/**
+ * Usually one write, in bytes of their own; see `Spillway.deleteRange` for the longest possible key. `behindLastKey`: the first key
+ * behind all that is visible, undefined if nothing is.
+ */
+export function loadRange(
+  parts: TransactionParts, range: RangeOptions<any>, options: KeyOptions, behindLastKey: () => Uint8Array | undefined,
+): LoadedWrite[] {
+  if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
+  if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'deleteRange')
+  checkOptions(range, RANGE_OPTIONS, 'deleteRange')
+  const bytes = byteRange(range, keyTranscoder(parts.core, options), parts.keyScratch)
+  const start = bytes.start ?? EMPTY
+  const end = bytes.end ?? behindLastKey()
+  if (end === undefined || start.length > MAX_KEY_BYTES || isEmptyRange({ start, end })) return []
+  if (end.length <= MAX_KEY_BYTES) return [operation(KIND_DELETE_RANGE, start, end)]
+  const last = end.subarray(0, MAX_KEY_BYTES)
+  return [operation(KIND_DELETE, last, EMPTY), operation(KIND_DELETE_RANGE, start, last)]
+}
+
+function operation(kind: number, key: Uint8Array, value: Uint8Array): LoadedWrite {
+  return { kind, key, keyStart: 0, keyEnd: key.length, value, valueStart: 0, valueEnd: value.length, isRead: false, stored: undefined }
+}

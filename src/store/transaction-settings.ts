@@ -1,0 +1,49 @@
+/** What a transaction is begun with: the parts of its store, its options, and the encodings of a call. */
+import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import type { Core } from './core.ts'
+import { describe, transcoder } from './encoding.ts'
+import type { Scratch, Transcoder } from './encoding.ts'
+import { checkedDurability } from './options.ts'
+import type { Reader } from './reader.ts'
+import type { StoreParts } from './transaction-commit.ts'
+import type { Durability, TransactionReadOptions, TransactionWriteOptions } from './types.ts'
+
+export const WRITE_OPTIONS: readonly string[] = ['keyEncoding', 'valueEncoding']
+
+/** What all transactions of a store share. */
+export interface TransactionParts extends StoreParts {
+  readonly reader: Reader
+  readonly keyScratch: Scratch
+  readonly valueScratch: Scratch
+  readonly targetScratch: Scratch
+  /** Refuse calls from inside a codec; what was written before is in the memtable. */
+  readonly settle: () => void
+  readonly letGo: () => void
+  readonly counters: { committed: number, conflicts: number }
+}
+
+export interface TransactionSettings {
+  durability: Durability
+  signal: AbortSignal | undefined
+}
+
+/** Options of `begin` and `transaction`, checked. */
+export function transactionSettings(options: { durability?: Durability, signal?: AbortSignal } | undefined, fallback: Durability): TransactionSettings {
+  const signal = options?.signal
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
+  return { durability: checkedDurability(options?.durability, fallback), signal }
+}
+
+/** Throws ABORTED when the signal was given. */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return
+  throw new SpillwayError('SPILLWAY_ABORTED', 'the transaction was aborted by its signal; nothing of it was written. Run it again, or allow it more time', { cause: signal.reason })
+}
+
+export function keyTranscoder(core: Core, options: Pick<TransactionWriteOptions, 'keyEncoding'> | undefined): Transcoder {
+  return options?.keyEncoding === undefined ? core.settings.key : transcoder(options.keyEncoding, 'keyEncoding')
+}
+
+export function valueTranscoder(core: Core, options: Pick<TransactionReadOptions, 'valueEncoding'> | undefined): Transcoder {
+  return options?.valueEncoding === undefined ? core.settings.value : transcoder(options.valueEncoding, 'valueEncoding')
+}

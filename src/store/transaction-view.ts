@@ -1,0 +1,88 @@
+/**
+ * What a transaction sees: the store as of its snapshot, with its own writes on top.
+ *
+ * Invariants
+ * 1. A write that waits for room is seen by every read that is called after it.
+ * 2. A key that it has written or deleted is never looked up in the store.
+ * 3. A scan sees what was written before it was opened.
+ */
+import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
+import { checkOptions } from './options.ts'
+import { readError } from './io-error.ts'
+import type { ScanOverlay } from './iterator.ts'
+import { decodeValue } from './reader.ts'
+import { Scan } from './scan.ts'
+import type { EntryScan } from './scan.ts'
+import { TransactionScan } from './transaction-scan.ts'
+import { WRITE_OPTIONS, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
+import type { TransactionParts } from './transaction-settings.ts'
+import type { TransactionWrites } from './transaction-writes.ts'
+import type { TransactionReadOptions } from './types.ts'
+
+export class TransactionView {
+  readonly #parts: TransactionParts
+  readonly #writes: TransactionWrites
+  readonly #snapshotSeq: number
+
+  constructor(parts: TransactionParts, writes: TransactionWrites, snapshotSeq: number) {
+    this.#parts = parts
+    this.#writes = writes
+    this.#snapshotSeq = snapshotSeq
+  }
+
+  /** The value of a key, or, without `decodes`, true; undefined: it is not there. */
+  get(key: unknown, options: TransactionReadOptions | undefined, decodes: boolean): unknown {
+    this.#writes.settle()
+    if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'get')
+    const { core, reader, keyScratch } = this.#parts
+    encodeKey(key, keyTranscoder(core, options), keyScratch)
+    const { bytes, start, end } = keyScratch
+    if (end - start > MAX_KEY_BYTES) return undefined
+    try {
+      const { ownReader } = this.#writes
+      let hit = ownReader?.find(bytes, start, end, Number.MAX_SAFE_INTEGER)
+      if (hit === undefined && ownReader?.touched !== true) hit = reader.find(bytes, start, end, this.#snapshotSeq)
+      if (hit === undefined || !decodes) return hit === undefined ? undefined : true
+      return decodeValue(core, valueTranscoder(core, options), hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+
+  /** What it has written up to now, laid over the store. `onClose` is called when the iterator is closed. */
+  overlay(onClose: () => void): ScanOverlay {
+    this.#writes.settle()
+    const { core } = this.#parts
+    const { own } = this.#writes
+    if (own === undefined) {
+      return { shape: 0, lastSeq: 0, open: (seq: number, reverse: boolean): EntryScan => new Scan(core, seq, reverse), close: onClose }
+    }
+    const ownSeq = own.lastSeq
+    const snapshot = own.snapshots.add(ownSeq)
+    return {
+      get shape() { return own.shape },
+      get lastSeq() { return own.lastSeq },
+      open: (seq, reverse) => new TransactionScan(own, ownSeq, core, seq, reverse),
+      close: () => {
+        snapshot.close()
+        onClose()
+      },
+    }
+  }
+
+  /** The first possible key behind all that it sees; undefined when that is nothing. */
+  behindLastKey(): Uint8Array | undefined {
+    const overlay = this.overlay(() => {})
+    const scan = overlay.open(this.#snapshotSeq, true)
+    try {
+      scan.seek(undefined)
+      if (!scan.valid) return undefined
+      const end = new Uint8Array(scan.keyLength + 1)
+      end.set(scan.key.subarray(0, scan.keyLength))
+      return end
+    } finally {
+      scan.close()
+      overlay.close()
+    }
+  }
+}
