@@ -56,6 +56,11 @@ export const FILL_STOPPED = 2
 const LED = 3
 const KEYS_ONLY = { withKeys: true, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
+/** Whoever knows the key to go on at; undefined: the very first. */
+export interface KnowsStart {
+  startKey(): Uint8Array | undefined
+}
+
 /** What rows are to have: see `ScanKernel.cost`. */
 export interface RowShape {
   readonly withKeys: boolean
@@ -154,7 +159,7 @@ export class PackedScan {
   walk(key: Uint8Array, mostBlocks: number, untilMs: number): Uint8Array | undefined {
     this.seek(key)
     const { kernel } = this
-    const result = this.fill(() => key, undefined, KEYS_ONLY, 1, Infinity, mostBlocks, untilMs)
+    const result = this.fill({ startKey: () => key }, undefined, KEYS_ONLY, 1, Infinity, mostBlocks, untilMs)
     this.isCut = result === FILL_MORE && kernel.rows === 0
     if (result === FILL_STOPPED || this.#blocksInVain === 0) return undefined
     return kernel.rows > 0 ? kernel.firstKey() : this.#behindSeen()
@@ -162,10 +167,10 @@ export class PackedScan {
 
   /**
    * Put up to so many rows into the kernel that begin at the place, none but the first beyond what they may take when decoded. `from`:
-   * the key to begin at, for the memtables; `bound`: the first key behind the range. Rows may be none though there are more.
+   * where to begin, for the memtables; `bound`: the first key behind the range. Rows may be none though there are more.
    */
   fill(
-    from: () => Uint8Array | undefined, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
+    from: KnowsStart, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
     mostBlocks = MOST_BLOCKS, untilMs = Infinity,
   ): number {
     let result: number
@@ -175,7 +180,7 @@ export class PackedScan {
   }
 
   #fill(
-    from: () => Uint8Array | undefined, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
+    from: KnowsStart, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
     mostBlocks: number, untilMs: number,
   ): number {
     const { kernel } = this
@@ -202,7 +207,7 @@ export class PackedScan {
     const isFirst = !this.#isPlaced
     const inRuns = count
     if (memory.length > 0) {
-      const key = isFirst ? this.#target : from()
+      const key = isFirst ? this.#target : from.startKey()
       for (let i = 0; i < memory.length; i++) {
         const cursor = memory[i]!
         if (key === undefined) cursor.seekToFirst()

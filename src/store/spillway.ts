@@ -17,7 +17,7 @@ import { findBeside } from './cold-reads.ts'
 import { Core } from './core.ts'
 import { Engine } from './engine.ts'
 import type { Tenant } from './engine.ts'
-import { Scratch, copyOf, describe, transcoder } from './encoding.ts'
+import { Scratch, describe, transcoder } from './encoding.ts'
 import type { Transcoder } from './encoding.ts'
 import { ioError, readError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
@@ -595,10 +595,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
       range, reverse, limit: limit === undefined || limit === -1 ? Infinity : limit,
       keys: withKeys ? keys : undefined,
       values: withValues ? this.#valueTranscoder(options) : undefined,
-      encodeTarget: target => {
-        encodeKey(target, keys, this.#targetScratch)
-        return copyOf(this.#targetScratch.bytes, this.#targetScratch.start, this.#targetScratch.end)
-      },
+      targets: keys, targetScratch: this.#targetScratch,
       snapshotSeq: core.snapshots.seqOf(options.snapshot, core.lastSeq),
     })
   }

@@ -19,7 +19,7 @@ import { copyOf, describe, transcoder } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
 import { ioError, readError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
-import type { ScanOverlay } from './iterator.ts'
+import type { ScanOverlay } from './iterator-plan.ts'
 import { MAX_KEY_BYTES, checkLengths, encodeKey, encodeValue } from './operations.ts'
 import { checkOptions, checkedDurability } from './options.ts'
 import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
@@ -218,10 +218,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     const overlay = this.#overlay(() => { this.#iterators.delete(iterator as SpillwayIterator<unknown>) })
     const iterator: SpillwayIterator<[K, V]> = new SpillwayIterator<[K, V]>(core, {
       range, reverse, limit: limit === undefined || limit === -1 ? Infinity : limit, keys, values: this.#values(options),
-      encodeTarget: target => {
-        encodeKey(target, keys, targetScratch)
-        return copyOf(targetScratch.bytes, targetScratch.start, targetScratch.end)
-      },
+      targets: keys, targetScratch,
       snapshotSeq: this.#snapshot.seq, overlay,
     })
     this.#iterators.add(iterator as SpillwayIterator<unknown>)
