@@ -211,11 +211,10 @@ export class RangeWalk {
         place.key = scan.key.slice(0, scan.keyLength)
         place.isNext = step === REFUSE
       }
-      if (step !== REFUSE) {
-        place.left--
-        scan.advance()
-      }
+      // Closed by a codec it has none left, and its scan stands nowhere.
+      if (step !== REFUSE && --place.left > 0) scan.advance()
     }
+    this.checkOpen()
     // Before others may take what it holds: room for these is made at their cost, not at its own.
     place.count()
     if (step === MORE || place.left <= 0) this.finish()
