@@ -3,7 +3,8 @@
  *
  * Cost: a few objects an iterator.
  */
-import { copyOf } from './encoding.ts'
+import { invalidArgument } from '../base/errors.ts'
+import { copyOf, describe } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
 import { encodeKey } from './operations.ts'
 import type { ByteRange } from './range.ts'
@@ -32,6 +33,15 @@ export interface ScanOverlay {
   open(snapshotSeq: number, reverse: boolean): EntryScan
   /** The iterator is closed. */
   close(): void
+}
+
+/** Direction and limit as given, checked and completed. */
+export function checkedOrder({ reverse = false, limit }: { reverse?: boolean, limit?: number }): Pick<IteratorPlan, 'reverse' | 'limit'> {
+  if (typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
+  if (limit !== undefined && limit !== Infinity && (!Number.isSafeInteger(limit) || limit < -1)) {
+    throw invalidArgument(`limit must be a whole number, or -1 or Infinity for all, not ${describe(limit)}`)
+  }
+  return { reverse, limit: limit === undefined || limit === -1 ? Infinity : limit }
 }
 
 /** The bytes of a `seek` target. */
