@@ -149,12 +149,8 @@ export class ReadCalls<K, V> {
   }
 
   #find(key: K, options: ReadOptions | undefined): Hit | undefined {
-    const core = this.#core
-    this.settle()
-    if (options !== undefined) checkOptions(options, READ_OPTIONS, 'get')
-    const snapshotSeq = options === undefined ? core.lastSeq : core.snapshots.seqOf(options.snapshot, core.lastSeq)
+    const snapshotSeq = this.#load(key, options)
     const scratch = this.#keyScratch
-    encodeKey(key, this.#scratch.keys(options), scratch)
     if (scratch.end - scratch.start > MAX_KEY_BYTES) return undefined
     try {
       return this.#reader.find(scratch.bytes, scratch.start, scratch.end, snapshotSeq)
@@ -165,14 +161,20 @@ export class ReadCalls<K, V> {
 
   /** The same where blocks come from a device. Of `answer` views are no longer valid when it returns. */
   #findBeside<T>(key: K, options: ReadOptions | undefined, answer: (hit: Hit | undefined) => T): Promise<T> {
+    const snapshotSeq = this.#load(key, options)
+    const scratch = this.#keyScratch
+    if (scratch.end - scratch.start > MAX_KEY_BYTES) return Promise.resolve(answer(undefined))
+    return findBeside(this.#core, this.#reader, scratch.bytes, scratch.start, scratch.end, snapshotSeq, answer)
+  }
+
+  /** Encode a key into its scratch; returns the sequence number to read at. */
+  #load(key: K, options: ReadOptions | undefined): number {
     const core = this.#core
     this.settle()
     if (options !== undefined) checkOptions(options, READ_OPTIONS, 'get')
     const snapshotSeq = options === undefined ? core.lastSeq : core.snapshots.seqOf(options.snapshot, core.lastSeq)
-    const scratch = this.#keyScratch
-    encodeKey(key, this.#scratch.keys(options), scratch)
-    if (scratch.end - scratch.start > MAX_KEY_BYTES) return Promise.resolve(answer(undefined))
-    return findBeside(core, this.#reader, scratch.bytes, scratch.start, scratch.end, snapshotSeq, answer)
+    encodeKey(key, this.#scratch.keys(options), this.#keyScratch)
+    return snapshotSeq
   }
 
   #valueOf(hit: Hit | undefined, values: Transcoder): V | undefined {
