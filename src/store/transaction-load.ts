@@ -6,10 +6,10 @@
  */
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
-import { KIND_DELETE_RANGE } from '../wal/frame.ts'
-import { MAX_KEY_BYTES, checkLengths, encodeKey, encodeValue } from './operations.ts'
+import { checkLengths, encodeKey, encodeValue } from './operations.ts'
 import { checkOptions } from './options.ts'
-import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
+import { RANGE_OPTIONS, byteRange } from './range.ts'
+import { removeRange } from './range-removal.ts'
 import { WRITE_OPTIONS, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
 import type { TransactionParts } from './transaction-settings.ts'
 import { storedValue } from './transaction-values.ts'
@@ -70,7 +70,7 @@ function loadKey(parts: TransactionParts, key: unknown, options: TransactionRead
 }
 
 /**
- * Usually one write, in bytes of their own; see `Spillway.deleteRange` for the longest possible key. `behindLastKey`: the first key
+ * Usually one write, in bytes of their own; see `range-removal.ts` for the longest possible key. `behindLastKey`: the first key
  * behind all that is visible, undefined if nothing is.
  */
 export function loadRange(
@@ -81,11 +81,9 @@ export function loadRange(
   checkOptions(range, RANGE_OPTIONS, 'deleteRange')
   const bytes = byteRange(range, keyTranscoder(parts.core, options), parts.keyScratch)
   const start = bytes.start ?? EMPTY
-  const end = bytes.end ?? behindLastKey()
-  if (end === undefined || start.length > MAX_KEY_BYTES || isEmptyRange({ start, end })) return []
-  if (end.length <= MAX_KEY_BYTES) return [operation(KIND_DELETE_RANGE, start, end)]
-  const last = end.subarray(0, MAX_KEY_BYTES)
-  return [operation(KIND_DELETE, last, EMPTY), operation(KIND_DELETE_RANGE, start, last)]
+  const loaded: LoadedWrite[] = []
+  removeRange(start, bytes.end ?? behindLastKey(), { add: (kind, key, value) => { loaded.push(operation(kind, key, value)) } })
+  return loaded
 }
 
 function operation(kind: number, key: Uint8Array, value: Uint8Array): LoadedWrite {

@@ -9,7 +9,8 @@
 import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
 import { checkOptions } from './options.ts'
 import { readError } from './io-error.ts'
-import type { ScanOverlay } from './iterator.ts'
+import type { ScanOverlay } from './iterator-plan.ts'
+import { behindLastKey } from './range-removal.ts'
 import { decodeValue } from './reader.ts'
 import { Scan } from './scan.ts'
 import type { EntryScan } from './scan.ts'
@@ -73,15 +74,9 @@ export class TransactionView {
   /** The first possible key behind all that it sees; undefined when that is nothing. */
   behindLastKey(): Uint8Array | undefined {
     const overlay = this.overlay(() => {})
-    const scan = overlay.open(this.#snapshotSeq, true)
     try {
-      scan.seek(undefined)
-      if (!scan.valid) return undefined
-      const end = new Uint8Array(scan.keyLength + 1)
-      end.set(scan.key.subarray(0, scan.keyLength))
-      return end
+      return behindLastKey(overlay.open(this.#snapshotSeq, true))
     } finally {
-      scan.close()
       overlay.close()
     }
   }

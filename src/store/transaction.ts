@@ -11,10 +11,10 @@
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { OpenTransaction } from './core.ts'
-import { copyOf, describe } from './encoding.ts'
+import { describe } from './encoding.ts'
 import { ioError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
-import { encodeKey } from './operations.ts'
+import { checkedOrder } from './iterator-plan.ts'
 import { checkOptions } from './options.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
 import type { Snapshot } from './snapshots.ts'
@@ -155,20 +155,12 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     this.#check()
     checkOptions(options, ITERATOR_OPTIONS, 'iterator')
     const { core, keyScratch, targetScratch } = this.#parts
-    const { reverse = false, limit } = options
-    if (typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
-    if (limit !== undefined && limit !== Infinity && (!Number.isSafeInteger(limit) || limit < -1)) {
-      throw invalidArgument(`limit must be a whole number, or -1 or Infinity for all, not ${describe(limit)}`)
-    }
+    const { reverse, limit } = checkedOrder(options)
     const keys = keyTranscoder(core, options)
     const range = byteRange(options, keys, keyScratch)
     const overlay = this.#view.overlay(() => { this.#iterators.delete(iterator as SpillwayIterator<unknown>) })
     const iterator: SpillwayIterator<[K, V]> = new SpillwayIterator<[K, V]>(core, {
-      range, reverse, limit: limit === undefined || limit === -1 ? Infinity : limit, keys, values: valueTranscoder(core, options),
-      encodeTarget: target => {
-        encodeKey(target, keys, targetScratch)
-        return copyOf(targetScratch.bytes, targetScratch.start, targetScratch.end)
-      },
+      range, reverse, limit, keys, values: valueTranscoder(core, options), targets: keys, targetScratch,
       snapshotSeq: this.#snapshot.seq, overlay,
     })
     this.#iterators.add(iterator as SpillwayIterator<unknown>)

@@ -1,5 +1,6 @@
 /** What is done while opening so that the first of something is as fast as the next. */
 import type { Core } from './core.ts'
+import { Scratch } from './encoding.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { PackedScan } from './packed-scan.ts'
 
@@ -29,7 +30,7 @@ export function warmUp(core: Core): void {
 function scanNothing(core: Core): void {
   const { key, value } = core.settings
   const iterator = new SpillwayIterator<unknown>(core, {
-    range: { start: undefined, end: undefined }, reverse: false, limit: 1, keys: key, values: value, encodeTarget: () => new Uint8Array(0), snapshotSeq: 0,
+    range: { start: undefined, end: undefined }, reverse: false, limit: 1, keys: key, values: value, targets: key, targetScratch: new Scratch(0), snapshotSeq: 0,
   })
   try {
     iterator.nextvSync(1)

@@ -1,0 +1,194 @@
+/**
+ * Read calls as they come: arguments checked and encoded, then answered by `reader.ts` (keys) or an iterator (ranges).
+ *
+ * Invariants
+ * 1. A read sees every write called before it, but for those that wait for room: what waits for the end of this turn is committed first.
+ * 2. Reads that are answered at once leave the event loop its turns.
+ *
+ * Account: none; see `iterators` and `cold reads`. Cost: of a get, what is decoded, and its promise.
+ */
+import { EMPTY } from '../base/cursor.ts'
+import type { Hit } from '../base/cursor.ts'
+import { invalidArgument } from '../base/errors.ts'
+import type { CallScratch } from './call-scratch.ts'
+import { findBeside } from './cold-reads.ts'
+import type { Committer } from './commit.ts'
+import type { Core } from './core.ts'
+import { describe } from './encoding.ts'
+import type { Scratch, Transcoder } from './encoding.ts'
+import { readError } from './io-error.ts'
+import { SpillwayIterator } from './iterator.ts'
+import { checkedOrder } from './iterator-plan.ts'
+import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
+import { checkOptions } from './options.ts'
+import { RANGE_OPTIONS, byteRange } from './range.ts'
+import { decodeValue } from './reader.ts'
+import type { Reader } from './reader.ts'
+import type { Snapshot } from './snapshots.ts'
+import type { IteratorOptions, RangeOptions, ReadOptions } from './types.ts'
+
+const READ_OPTIONS = ['snapshot', 'keyEncoding', 'valueEncoding']
+const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...READ_OPTIONS, 'reverse', 'limit']
+const COUNT_OPTIONS = [...RANGE_OPTIONS, 'snapshot', 'keyEncoding']
+/** How many gets in a row are answered at once. */
+const GETS_PER_TURN = 1024
+/** What a get of a key that is not there resolves to: one promise for all. */
+const NOTHING = Promise.resolve(undefined)
+/** How long a count may hold the event loop at a time, in entries. */
+const COUNT_SLICE = 20_000
+
+export class ReadCalls<K, V> {
+  readonly #core: Core
+  readonly #committer: Committer
+  readonly #reader: Reader
+  readonly #scratch: CallScratch
+  readonly #keyScratch: Scratch
+  #gets = 0
+
+  constructor(core: Core, committer: Committer, reader: Reader, scratch: CallScratch) {
+    this.#core = core
+    this.#committer = committer
+    this.#reader = reader
+    this.#scratch = scratch
+    this.#keyScratch = scratch.key
+  }
+
+  // ---- of keys
+
+  get(key: K, options: ReadOptions | undefined): Promise<V | undefined> {
+    try {
+      const isLast = ++this.#gets % GETS_PER_TURN === 0
+      if (this.#core.engine.readsBeside && !isLast) {
+        const values = this.#scratch.values(options)
+        return this.#findBeside(key, options, hit => this.#valueOf(hit, values))
+      }
+      const value = this.getSync(key, options)
+      return isLast ? this.#turn(value) : value === undefined ? NOTHING : Promise.resolve(value)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  getSync(key: K, options: ReadOptions | undefined): V | undefined {
+    const hit = this.#find(key, options)
+    if (hit === undefined) return undefined
+    const values = this.#scratch.values(options)
+    try {
+      return this.#valueOf(hit, values)
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+
+  async getMany(keys: readonly K[], options: ReadOptions | undefined): Promise<(V | undefined)[]> {
+    if (!this.#core.engine.readsBeside || !Array.isArray(keys)) return this.getManySync(keys, options)
+    return Promise.all(keys.map(key => this.get(key, options)))
+  }
+
+  getManySync(keys: readonly K[], options: ReadOptions | undefined): (V | undefined)[] {
+    if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
+    return keys.map(key => this.getSync(key, options))
+  }
+
+  async has(key: K, options: ReadOptions | undefined): Promise<boolean> {
+    const isLast = ++this.#gets % GETS_PER_TURN === 0
+    if (this.#core.engine.readsBeside && !isLast) return this.#findBeside(key, options, hit => hit !== undefined)
+    const isThere = this.hasSync(key, options)
+    return isLast ? this.#turn(isThere) : isThere
+  }
+
+  hasSync(key: K, options: ReadOptions | undefined): boolean {
+    return this.#find(key, options) !== undefined
+  }
+
+  // ---- of ranges
+
+  iterator<T>(options: IteratorOptions<K, V>, withKeys: boolean, withValues: boolean): SpillwayIterator<T> {
+    const core = this.#core
+    const scratch = this.#scratch
+    this.settle()
+    checkOptions(options, ITERATOR_OPTIONS, 'iterator')
+    const { reverse, limit } = checkedOrder(options)
+    const keys = scratch.keys(options)
+    const range = byteRange(options, keys, scratch.key)
+    return new SpillwayIterator<T>(core, {
+      range, reverse, limit,
+      keys: withKeys ? keys : undefined,
+      values: withValues ? scratch.values(options) : undefined,
+      targets: keys, targetScratch: scratch.target,
+      snapshotSeq: core.snapshots.seqOf(options.snapshot, core.lastSeq),
+    })
+  }
+
+  async count(range: RangeOptions<K> & ReadOptions): Promise<number> {
+    checkOptions(range, COUNT_OPTIONS, 'count')
+    const iterator = this.iterator<K>(range as IteratorOptions<K, V>, true, false)
+    try {
+      let count = 0
+      while (!iterator.ended) {
+        count += iterator.countSync(COUNT_SLICE)
+        if (!iterator.ended) await new Promise<void>(resolve => this.#core.host.scheduler.soon(resolve))
+      }
+      return count
+    } finally {
+      iterator.closeSync()
+    }
+  }
+
+  snapshot(): Snapshot {
+    this.settle()
+    return this.#core.snapshots.add(this.#core.lastSeq)
+  }
+
+  // ---- before each
+
+  /** Have what was written before visible, and refuse calls from inside a codec. */
+  settle(): void {
+    this.#core.checkOpen()
+    this.#scratch.checkReentry()
+    if (this.#committer.hasPending) this.#committer.commitGroup()
+    if (this.#core.engine.readersPay) this.#core.engine.lookAfterReaders()
+  }
+
+  #find(key: K, options: ReadOptions | undefined): Hit | undefined {
+    const snapshotSeq = this.#load(key, options)
+    const scratch = this.#keyScratch
+    if (scratch.end - scratch.start > MAX_KEY_BYTES) return undefined
+    try {
+      return this.#reader.find(scratch.bytes, scratch.start, scratch.end, snapshotSeq)
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+
+  /** The same where blocks come from a device. Of `answer` views are no longer valid when it returns. */
+  #findBeside<T>(key: K, options: ReadOptions | undefined, answer: (hit: Hit | undefined) => T): Promise<T> {
+    const snapshotSeq = this.#load(key, options)
+    const scratch = this.#keyScratch
+    if (scratch.end - scratch.start > MAX_KEY_BYTES) return Promise.resolve(answer(undefined))
+    return findBeside(this.#core, this.#reader, scratch.bytes, scratch.start, scratch.end, snapshotSeq, answer)
+  }
+
+  /** Encode a key into its scratch; returns the sequence number to read at. */
+  #load(key: K, options: ReadOptions | undefined): number {
+    const core = this.#core
+    this.settle()
+    if (options !== undefined) checkOptions(options, READ_OPTIONS, 'get')
+    const snapshotSeq = options === undefined ? core.lastSeq : core.snapshots.seqOf(options.snapshot, core.lastSeq)
+    encodeKey(key, this.#scratch.keys(options), this.#keyScratch)
+    return snapshotSeq
+  }
+
+  #valueOf(hit: Hit | undefined, values: Transcoder): V | undefined {
+    if (hit === undefined) return undefined
+    const { value } = hit
+    // The memtable's arena may be given back before the next read.
+    hit.value = EMPTY
+    return decodeValue(this.#core, values, hit.kind, value, hit.valueStart, hit.valueEnd) as V
+  }
+
+  /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */
+  #turn<T>(value: T): Promise<T> {
+    return new Promise(resolve => this.#core.host.scheduler.soon(() => resolve(value)))
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * Write calls as they come: arguments checked and encoded, then handed to the writer, who finds room for them or has them wait.
+ *
+ * Invariants
+ * 1. A call that is refused for its arguments has written nothing.
+ * 2. After a call nothing of the caller's memory is held: what waits has been copied.
+ *
+ * Account: none; see `write queue` for what waits. Cost: nothing allocated for a put or del of short text.
+ */
+import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
+import { invalidArgument } from '../base/errors.ts'
+import type { CallScratch } from './call-scratch.ts'
+import type { Core } from './core.ts'
+import { describe } from './encoding.ts'
+import { BatchOperations, SingleOperation, checkLengths, encodeKey, encodeValue } from './operations.ts'
+import type { OperationList } from './operations.ts'
+import { checkOptions, checkedDurability } from './options.ts'
+import { RANGE_OPTIONS, byteRange } from './range.ts'
+import { rangeRemoval } from './range-removal.ts'
+import type { BatchOperation, Durability, RangeOptions, WriteOptions } from './types.ts'
+import type { Writer } from './writer.ts'
+
+const WRITE_OPTIONS = ['durability', 'signal', 'keyEncoding', 'valueEncoding']
+
+export class WriteCalls<K, V> {
+  readonly #core: Core
+  readonly #writer: Writer
+  readonly #scratch: CallScratch
+  readonly #single = new SingleOperation()
+
+  constructor(core: Core, writer: Writer, scratch: CallScratch) {
+    this.#core = core
+    this.#writer = writer
+    this.#scratch = scratch
+  }
+
+  put(key: K, value: V, options: WriteOptions | undefined): Promise<void> {
+    // Not an async function: writers of one turn share one promise.
+    try {
+      return this.#writer.write(this.#single, this.#loadPut(key, value, options), options?.signal)
+    } catch (error) {
+      return Promise.reject(error)
+    } finally {
+      this.letGo()
+    }
+  }
+
+  putSync(key: K, value: V, options: WriteOptions | undefined): void {
+    try {
+      this.#writer.writeSync(this.#single, this.#loadPut(key, value, options), options?.signal)
+    } finally {
+      this.letGo()
+    }
+  }
+
+  del(key: K, options: WriteOptions | undefined): Promise<void> {
+    try {
+      return this.#writer.write(this.#single, this.#loadDel(key, options), options?.signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  delSync(key: K, options: WriteOptions | undefined): void {
+    this.#writer.writeSync(this.#single, this.#loadDel(key, options), options?.signal)
+  }
+
+  async deleteRange(range: RangeOptions<K>, options: WriteOptions | undefined): Promise<void> {
+    const removal = this.#loadRange(range, options)
+    if (removal !== undefined) await this.#writer.write(removal, this.#durability(options), options?.signal)
+  }
+
+  deleteRangeSync(range: RangeOptions<K>, options: WriteOptions | undefined): void {
+    const removal = this.#loadRange(range, options)
+    if (removal !== undefined) this.#writer.writeSync(removal, this.#durability(options), options?.signal)
+  }
+
+  async batch(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): Promise<void> {
+    const loaded = this.#loadBatch(operations, options)
+    if (loaded.count === 0) return
+    const durability = this.#durability(options)
+    let written: Promise<void>
+    try {
+      written = this.#writer.write(loaded, durability, options?.signal)
+    } finally {
+      this.letGo()
+    }
+    await written
+  }
+
+  batchSync(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): void {
+    const loaded = this.#loadBatch(operations, options)
+    if (loaded.count === 0) return
+    try {
+      this.#writer.writeSync(loaded, this.#durability(options), options?.signal)
+    } finally {
+      this.letGo()
+    }
+  }
+
+  /** After a write: what waits has been copied, so nothing of the caller's is held any longer, least of all a large value. */
+  letGo(): void {
+    const { key, value } = this.#scratch
+    if (!key.holdsForeign && !value.holdsForeign) return
+    // A codec that calls the store is refused, and the call it is part of goes on.
+    if (key.busy || value.busy) return
+    this.#single.release()
+    key.release()
+    value.release()
+  }
+
+  #loadPut(key: K, value: V, options: WriteOptions | undefined): Durability {
+    const single = this.#single
+    const scratch = this.#scratch
+    scratch.checkReentry()
+    if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
+    encodeKey(key, scratch.keys(options), scratch.key)
+    encodeValue(value, scratch.values(options), scratch.value)
+    single.kind = KIND_PUT
+    single.key = scratch.key.bytes
+    single.keyStart = scratch.key.start
+    single.keyEnd = scratch.key.end
+    single.value = scratch.value.bytes
+    single.valueStart = scratch.value.start
+    single.valueEnd = scratch.value.end
+    single.longText = scratch.value.longText
+    checkLengths(single.keyEnd - single.keyStart, single.valueEnd - single.valueStart)
+    return this.#durability(options)
+  }
+
+  #loadDel(key: K, options: WriteOptions | undefined): Durability {
+    const single = this.#single
+    const scratch = this.#scratch
+    scratch.checkReentry()
+    if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'del')
+    encodeKey(key, scratch.keys(options), scratch.key)
+    single.kind = KIND_DELETE
+    single.key = scratch.key.bytes
+    single.keyStart = scratch.key.start
+    single.keyEnd = scratch.key.end
+    single.valueStart = 0
+    single.valueEnd = 0
+    checkLengths(single.keyEnd - single.keyStart, 0)
+    return this.#durability(options)
+  }
+
+  #loadBatch(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): BatchOperations {
+    const scratch = this.#scratch
+    scratch.checkReentry()
+    checkOptions(options, WRITE_OPTIONS, 'batch')
+    return new BatchOperations(operations, scratch.keys(options), scratch.values(options), scratch.key, scratch.value)
+  }
+
+  /** Undefined: nothing is to be removed. */
+  #loadRange(range: RangeOptions<K>, options: WriteOptions | undefined): OperationList | undefined {
+    const core = this.#core
+    const scratch = this.#scratch
+    core.checkWritable()
+    checkOptions(options, WRITE_OPTIONS, 'deleteRange')
+    checkOptions(range, RANGE_OPTIONS, 'deleteRange')
+    if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
+    return rangeRemoval(core, byteRange(range, scratch.keys(options), scratch.key))
+  }
+
+  #durability(options: WriteOptions | undefined): Durability {
+    const signal = options?.signal
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
+    return checkedDurability(options?.durability, this.#core.settings.durability)
+  }
+}
