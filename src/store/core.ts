@@ -4,6 +4,7 @@
  */
 import { SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
+import { Members } from '../base/members.ts'
 import type { ReadCache } from '../cache/read-cache.ts'
 import type { Strategy } from '../compaction/strategy.ts'
 import type { Host, HostLock } from '../host/host.ts'
@@ -91,7 +92,7 @@ export class Core {
   readonly unsyncedValues = new Set<number>()
   /** Changes when memtables or tables are exchanged: iterators look for their place again. */
   shape = 0
-  readonly iterators = new Set<{ closeSync(): void }>()
+  readonly iterators = new Members<{ closeSync(): void }>()
   /** Open transactions, and how many jobs run for them. */
   readonly transactions = new Set<OpenTransaction>()
   transactionJobs = 0

@@ -22,12 +22,12 @@ import { copyOf } from './encoding.ts'
 import { PackedScan } from './packed-scan.ts'
 
 /** So many deletions are worth a walk, which takes no longer, and looks at no more blocks. */
-const WALK_DELETIONS = 2048
+const WALK_DELETIONS = 1000
 const WALK_MS = 2
 const WALK_BLOCKS = 1024
 /** A walk through fewer was of no use: then the next one is made after twice as many deletions, at most so many times twice. */
 const USEFUL_BLOCKS = 8
-const MOST_DOUBLINGS = 5
+const MOST_DOUBLINGS = 6
 /** One that ran out of time goes on after so many. */
 const CUT_DELETIONS = 512
 

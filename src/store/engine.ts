@@ -10,6 +10,7 @@
 import { invalidArgument } from '../base/errors.ts'
 import type { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
+import { Members } from '../base/members.ts'
 import { BlockCache } from '../cache/block-cache.ts'
 import { ReadCache } from '../cache/read-cache.ts'
 import { TwoLevelCache } from '../cache/two-level-cache.ts'
@@ -123,7 +124,7 @@ export class Engine {
    * Iterators that hold a scan or entries read ahead between two calls. Each gives back its scan when it is called, and is here
    * again if it has entries; those when it is called once more.
    */
-  readonly idleScans = new Set<() => void>()
+  readonly idleScans = new Members<() => void>()
   readonly #jobsAccount: Account
   readonly #scratchAccount: Account
   readonly #objectsAccount: Account
@@ -610,9 +611,9 @@ export class Engine {
   #releaseIdleScans(bytes: number): number {
     const { budget } = this
     const before = budget.usedBytes
-    for (const release of this.idleScans) {
-      this.idleScans.delete(release)
-      release()
+    for (let idle = this.idleScans.first; idle !== undefined; idle = this.idleScans.first) {
+      this.idleScans.delete(idle)
+      idle.value()
       this.windows.releaseFree(bytes - (before - budget.usedBytes))
       if (before - budget.usedBytes >= bytes) break
     }

@@ -10,6 +10,7 @@
  *
  * Account: `iterators`. Cost: entries are read in chunks, small at first.
  */
+import { Member } from '../base/members.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { Core } from './core.ts'
 import { IteratorPlace } from './iterator-place.ts'
@@ -43,16 +44,16 @@ export class ReadAhead<T> {
   /** Entries behind the place that were yielded already. */
   #skip = 0
   /** Called when others need the memory: first for the scan, then for what was read ahead. */
-  readonly #release = (): void => {
+  readonly #idle: Member<() => void> = new Member(() => {
     if (this.walk.holdsScan) this.walk.closeScan()
     else this.drop()
-    if (this.#lease !== undefined) this.#core.engine.idleScans.add(this.#release)
-  }
+    if (this.#lease !== undefined) this.#core.engine.idleScans.add(this.#idle)
+  })
 
   constructor(core: Core, plan: IteratorPlan) {
     this.#core = core
     this.place = new IteratorPlace(core.engine.iteratorObjects, plan)
-    this.walk = new RangeWalk(core, plan, this.place, this.#release)
+    this.walk = new RangeWalk(core, plan, this.place, this.#idle)
     this.#reader = new EntryReader(core, plan, this.place, this.walk)
     if (plan.limit <= SHORT_LIMIT) this.#entries = Math.max(1, plan.limit)
   }
@@ -89,14 +90,14 @@ export class ReadAhead<T> {
     this.#at = 0
     this.#catchUp()
     // Its own lease must not close the scan that is about to be used.
-    engine.idleScans.delete(this.#release)
+    engine.idleScans.delete(this.#idle)
     place.hold()
     const roomBytes = place.isDone ? 0 : this.#leaseChunk()
     try {
       this.#chunk = this.#reader.read(roomBytes === 0 ? 1 : this.#entries, CHUNK_BYTES, roomBytes) as T[]
       if (this.#chunk.length > 1) this.#lease!.resize(Math.min(this.#reader.takenBytes, roomBytes))
     } finally {
-      if (this.#chunk.length > 1) engine.idleScans.add(this.#release)
+      if (this.#chunk.length > 1) engine.idleScans.add(this.#idle)
       else this.#endLease()
     }
     this.#entries = Math.min(CHUNK_ENTRIES, this.#entries * GROWTH)
@@ -137,7 +138,7 @@ export class ReadAhead<T> {
     this.walk.closeScan()
     this.drop()
     this.#skip = 0
-    this.#core.engine.idleScans.delete(this.#release)
+    this.#core.engine.idleScans.delete(this.#idle)
     this.place.close()
   }
 

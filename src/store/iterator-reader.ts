@@ -12,6 +12,7 @@ import type { Core } from './core.ts'
 import { entryBytes, noteHandedOut, rowShape } from './decoded-bytes.ts'
 import type { IteratorPlace } from './iterator-place.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
+import { youngPair } from './young-arrays.ts'
 import { FILL_BY_ENTRY, FILL_PAUSED, LAST, MORE, REFUSE } from './iterator-walk.ts'
 import type { RangeWalk } from './iterator-walk.ts'
 import type { RowShape } from './packed-scan.ts'
@@ -108,7 +109,7 @@ export class EntryReader {
       } else {
         // The value first: it may be a view that does not outlive what a user's codec does.
         const value = decodeValue(core, values, scan.kind, scan.value, scan.valueStart, scan.valueEnd)
-        chunk.push(keys === undefined ? value : [keys.decode(scan.key, 0, scan.keyLength), value])
+        chunk.push(keys === undefined ? value : youngPair(keys.decode(scan.key, 0, scan.keyLength), value))
       }
       return chunk.length < entries && read < bytes ? MORE : LAST
     })

@@ -14,6 +14,7 @@
 import { compareBytes } from '../base/bytes.ts'
 import { SpillwayError } from '../base/errors.ts'
 import type { ScanKernel } from '../base/kernels/scan-kernel.ts'
+import type { Member } from '../base/members.ts'
 import type { Core } from './core.ts'
 import { readError } from './io-error.ts'
 import type { IteratorPlace, Standing } from './iterator-place.ts'
@@ -45,7 +46,7 @@ export class RangeWalk {
   readonly #core: Core
   readonly #plan: IteratorPlan
   readonly #place: IteratorPlace
-  readonly #release: () => void
+  readonly #idle: Member<() => void>
   #scan: EntryScan | undefined
   /** In its place, where many entries can be had at once. */
   #packed: PackedScan | undefined
@@ -63,12 +64,12 @@ export class RangeWalk {
     this.#core.windows.holders.delete(this.#closeScan)
   }
 
-  /** `release` is what the engine calls between two calls when others need the memory. */
-  constructor(core: Core, plan: IteratorPlan, place: IteratorPlace, release: () => void) {
+  /** `idle` is what the engine calls between two calls when others need the memory. */
+  constructor(core: Core, plan: IteratorPlan, place: IteratorPlace, idle: Member<() => void>) {
     this.#core = core
     this.#plan = plan
     this.#place = place
-    this.#release = release
+    this.#idle = idle
   }
 
   get holdsScan(): boolean { return this.#scan !== undefined || this.#packed !== undefined }
@@ -97,7 +98,7 @@ export class RangeWalk {
   finish(): void {
     this.#place.isDone = true
     this.#closeScan()
-    this.#core.engine.idleScans.delete(this.#release)
+    this.#core.engine.idleScans.delete(this.#idle)
   }
 
   /** After an error: some runs of the scan may stand further on than others. Returns what is to be thrown. */
@@ -131,7 +132,7 @@ export class RangeWalk {
       this.#passSeen(kernel)
       if (this.pauses) {
         place.count()
-        this.#core.engine.idleScans.add(this.#release)
+        this.#core.engine.idleScans.add(this.#idle)
         return FILL_PAUSED
       }
     }
@@ -153,7 +154,7 @@ export class RangeWalk {
       return
     }
     place.count()
-    if (this.#isAffordable(packed.heldBytes)) this.#core.engine.idleScans.add(this.#release)
+    if (this.#isAffordable(packed.heldBytes)) this.#core.engine.idleScans.add(this.#idle)
     else this.#closeScan()
   }
 
@@ -172,7 +173,7 @@ export class RangeWalk {
 
   #placePacked(): PackedScan | undefined {
     const core = this.#core
-    core.engine.idleScans.delete(this.#release)
+    core.engine.idleScans.delete(this.#idle)
     let packed = this.#packed
     if (packed === undefined || packed.shape !== core.shape) {
       this.#closeScan()
@@ -254,7 +255,7 @@ export class RangeWalk {
   /** A scan that stands on the next entry. */
   #placeScan(): EntryScan {
     const core = this.#core
-    core.engine.idleScans.delete(this.#release)
+    core.engine.idleScans.delete(this.#idle)
     core.windows.holders.delete(this.#closeScan)
     let scan = this.#scan
     const { overlay, reverse, snapshotSeq } = this.#plan
@@ -274,7 +275,7 @@ export class RangeWalk {
 
   #keepScan(): void {
     const { engine, windows } = this.#core
-    engine.idleScans.add(this.#release)
+    engine.idleScans.add(this.#idle)
     if (windows.usesReserve) windows.holders.add(this.#closeScan)
   }
 

@@ -9,6 +9,7 @@
  * Account: `iterators`, of the parts. Cost: one promise per chunk with `nextv` and `for await`.
  */
 import { invalidArgument } from '../base/errors.ts'
+import { Member } from '../base/members.ts'
 import type { Core } from './core.ts'
 import { ReadAhead } from './iterator-ahead.ts'
 import { encodeTarget } from './iterator-plan.ts'
@@ -24,6 +25,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   readonly #plan: IteratorPlan
   readonly #ahead: ReadAhead<T>
   readonly #snapshot: Snapshot
+  readonly #member: Member<{ closeSync(): void }> = new Member(this)
   #turnMs: number
 
   /** @internal Made by `db.iterator`, `db.keys` and `db.values`. */
@@ -33,7 +35,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     this.#ahead = new ReadAhead(core, plan)
     this.#snapshot = core.snapshots.add(plan.snapshotSeq)
     this.#turnMs = core.host.clock.nowMs()
-    core.iterators.add(this)
+    core.iterators.add(this.#member)
   }
 
   /** The next one, or undefined after the last. */
@@ -97,7 +99,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     ahead.close()
     this.#snapshot.close()
     this.#plan.overlay?.close()
-    this.#core.iterators.delete(this)
+    this.#core.iterators.delete(this.#member)
   }
 
   async* [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {

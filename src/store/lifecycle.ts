@@ -87,7 +87,7 @@ export async function closeStore({ core, background, committer, writer, tenant }
   if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await writer.flush().catch(() => {})
   core.closing = true
   for (const transaction of [...core.transactions]) transaction.abandon()
-  for (const iterator of [...core.iterators]) iterator.closeSync()
+  for (const iterator of core.iterators.list()) iterator.closeSync()
   core.snapshots.closeAll()
   writer.close()
   try {

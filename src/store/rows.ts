@@ -11,6 +11,7 @@ import { ROW_STEP } from '../base/kernels/scan-kernel.ts'
 import type { Column, ScanKernel } from '../base/kernels/scan-kernel.ts'
 import type { Host } from '../host/host.ts'
 import type { Transcoder } from './encoding.ts'
+import { youngArray, youngPair } from './young-arrays.ts'
 
 const PIECE_BYTES = 8192
 /** A string that is part of another keeps all of it, which nobody expects of text: so these are small. */
@@ -36,7 +37,7 @@ export function takeRows(kernel: ScanKernel, keys: Transcoder | undefined, value
   const column = takeColumn(kernel, kernel.values, values, rows, host)
   if (keys === undefined) return column
   const first = takeColumn(kernel, kernel.keys, keys, rows, host)
-  for (let i = 0; i < rows; i++) column[i] = [first[i], column[i]]
+  for (let i = 0; i < rows; i++) column[i] = youngPair(first[i], column[i])
   return column
 }
 
@@ -50,7 +51,7 @@ function takeColumn(kernel: ScanKernel, column: Column, transcoder: Transcoder, 
 }
 
 function buffers(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, rows: number, host: Host): unknown[] {
-  const taken = new Array<unknown>(rows)
+  const taken = youngArray(rows)
   let i = 0
   let from = 0
   while (i < rows) {
@@ -80,7 +81,7 @@ function buffers(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, r
 /** ASCII: one string for a piece, of which the rows are parts. Others one by one. */
 function texts(memory: Uint8Array, words: Uint32Array, column: Column, transcoder: Transcoder, rows: number): unknown[] {
   const { at, ends } = column
-  const taken = new Array<unknown>(rows)
+  const taken = youngArray(rows)
   let i = 0
   if (!column.isAscii) {
     for (let start = at; i < rows; i++) {
@@ -114,7 +115,7 @@ function texts(memory: Uint8Array, words: Uint32Array, column: Column, transcode
 }
 
 function each(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, transcoder: Transcoder, rows: number): unknown[] {
-  const taken = new Array<unknown>(rows)
+  const taken = youngArray(rows)
   let from = at
   for (let i = 0; i < rows; i++) {
     const end = at + words[ends + i * ROW_STEP]!

@@ -49,6 +49,7 @@ export class Snapshot implements Disposable {
 
 interface Group {
   readonly seq: number
+  isMapped: boolean
   first: Snapshot
   last: Snapshot
   lower: Group | undefined
@@ -57,7 +58,8 @@ interface Group {
 
 /** @internal */
 export class SnapshotList {
-  readonly #groups = new Map<number, Group>()
+  /** But for the newest, which comes and goes with every iterator, until a newer one comes: see `base/members.ts` for what that does to a Map. */
+  readonly #older = new Map<number, Group>()
   #lowest: Group | undefined
   #highest: Group | undefined
   #size = 0
@@ -74,7 +76,7 @@ export class SnapshotList {
 
   add(seq: number): Snapshot {
     const snapshot = new Snapshot(this, seq, this.#clock.nowMs())
-    const group = this.#groups.get(seq)
+    const group = this.#find(seq)
     if (group === undefined) {
       this.#link(seq, snapshot)
     } else {
@@ -89,7 +91,7 @@ export class SnapshotList {
   /** For `Snapshot.close` only, which calls it once. */
   remove(snapshot: Snapshot): void {
     const { before, after } = snapshot
-    const group = this.#groups.get(snapshot.seq)!
+    const group = this.#find(snapshot.seq)!
     if (before === undefined && after === undefined) {
       this.#unlink(group)
     } else {
@@ -126,19 +128,33 @@ export class SnapshotList {
     let lower = this.#highest
     while (lower !== undefined && lower.seq > seq) lower = lower.lower
     const higher = lower === undefined ? this.#lowest : lower.higher
-    const group: Group = { seq, first: snapshot, last: snapshot, lower, higher }
+    const group: Group = { seq, isMapped: false, first: snapshot, last: snapshot, lower, higher }
     if (lower === undefined) this.#lowest = group
     else lower.higher = group
-    if (higher === undefined) this.#highest = group
-    else higher.lower = group
-    this.#groups.set(seq, group)
+    if (higher === undefined) {
+      this.#highest = group
+      if (lower !== undefined) this.#map(lower)
+    } else {
+      higher.lower = group
+      this.#map(group)
+    }
   }
 
-  #unlink({ seq, lower, higher }: Group): void {
+  #find(seq: number): Group | undefined {
+    return this.#highest?.seq === seq ? this.#highest : this.#older.get(seq)
+  }
+
+  #map(group: Group): void {
+    if (group.isMapped) return
+    group.isMapped = true
+    this.#older.set(group.seq, group)
+  }
+
+  #unlink({ seq, isMapped, lower, higher }: Group): void {
     if (lower === undefined) this.#lowest = higher
     else lower.higher = higher
     if (higher === undefined) this.#highest = lower
     else higher.lower = lower
-    this.#groups.delete(seq)
+    if (isMapped) this.#older.delete(seq)
   }
 }
