@@ -183,10 +183,14 @@ export class BlockCache {
    * matter to who asks.
    */
   insertIfMuchIsFree(table: number, offset: number, source: Uint8Array, start: number, end: number, isShared = false): boolean {
-    if (this.roomBytes < MUCH_FREE_SLOTS * this.#slotBytes || !this.insert(table, offset, source, start, end, isShared)) return false
+    if (this.roomBytes < this.muchBytes) return false
+    const isInserted = this.insert(table, offset, source, start, end, isShared)
     this.#missBytes -= end - start
-    return true
+    return isInserted
   }
+
+  /** With so much room blocks that nobody missed are taken. */
+  get muchBytes(): number { return MUCH_FREE_SLOTS * this.#slotBytes }
 
   /** What blocks could take without any other having to go: free budget, and slots whose blocks were all dropped. */
   get roomBytes(): number {

@@ -135,6 +135,6 @@ export class ReadCache {
     const saved = hits * (LOOKUP_US + Math.min(1, missed / others) * readUs)
     const lost = ghostHits * readUs * Math.min(1, held / Math.max(1, this.#ghosts?.bytes ?? 0))
     if (lost > saved) this.#share = Math.max(LEAST_SHARE, this.#share / 2)
-    else if (held + this.#rowSlotBytes > 0.9 * this.#share * this.bytesHeld) this.#share = Math.min(MOST_SHARE, this.#share * 1.5)
+    else if (saved > lost && held + this.#rowSlotBytes > 0.9 * this.#share * this.bytesHeld) this.#share = Math.min(MOST_SHARE, this.#share * 1.5)
   }
 }

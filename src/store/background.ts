@@ -51,8 +51,10 @@ const LEAST_NEW = 0.9
 /** While somebody writes: how long it takes to write what is in tables, and what share of it is new since the last time. */
 const LEAST_SECONDS = 30
 const LEAST_NEW_BESIDE = 1 / 16
-/** Readers who had so much of what was merged in the cache will want what was made of it. */
+/** Readers who had in the cache, of what was merged, half as much as was made of it will want that. */
 const LEAST_CACHED = 0.5
+/** Memory of blocks by their bytes: the ends of slots, the directory, and blocks of the index. */
+const WARM_OVERHEAD = 1.05
 /** A longer merge would be in the way of writers who come back. */
 const MOST_BYTES_FOR_READERS = 512 * 1024 * 1024
 
@@ -202,10 +204,12 @@ export class Background {
     this.#wholeAt = flushBytes
     const pick = this.#pickRange(undefined, undefined)
     if (pick === undefined) return
-    // As in `compact`: while all runs go to the deepest level, no other merge may put tables into its gaps.
-    this.#paused++
+    // As in `compact`: while all runs go to the deepest level, no other merge may put tables into its gaps. Where there are no levels
+    // what is flushed meanwhile is merged beside it: writers may come back.
+    const pauses = core.strategy.name === 'leveled' ? 1 : 0
+    this.#paused += pauses
     const resume = (): void => {
-      this.#paused--
+      this.#paused -= pauses
     }
     const isStarted = this.#merge({ ...pick, isOptional: true, reason: 'readers look through several runs, and little is written' }, () => {
       resume()
@@ -406,11 +410,10 @@ export class Background {
     })
     this.#failures = 0
     if (core.tree.runs.length === 1) this.#wholeAt = core.counters.flushBytes
-    const rawBytes = output.tables.reduce((total, { rawKeyBytes, rawValueBytes }) => total + rawKeyBytes + rawValueBytes, 0)
-    if (pick.isOptional === true || droppedBytes >= LEAST_CACHED * rawBytes) {
-      const blocks = output.tables.reduce((total, table) => total + table.blocks, 0)
-      core.engine.warm(output.tables.map(({ fileNumber }) => core.reader(fileNumber)), Math.max(rawBytes, blocks * core.settings.blockBytes))
-    }
+    const { blockBytes } = core.settings
+    const tables = output.tables.map(({ fileNumber, blocks }) => ({ table: core.reader(fileNumber), bytes: WARM_OVERHEAD * blocks * blockBytes }))
+    const bytes = tables.reduce((total, table) => total + table.bytes, 0)
+    if (pick.isOptional === true || droppedBytes >= LEAST_CACHED * bytes) core.engine.warm(tables)
   }
 
   #mergeFailed(pick: Pick, cause: Error): Error {

@@ -24,7 +24,6 @@ import { SpareLease } from '../memory/spare-lease.ts'
 import { WindowPool } from '../memory/windows.ts'
 import { ColdReads } from './cold-reads.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
-import type { TableReader } from '../table/table-reader.ts'
 import { ReadAhead } from '../table/block/read-ahead.ts'
 import { Admission } from './admission.ts'
 import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.ts'
@@ -34,6 +33,7 @@ import { LogBuffer } from './log-buffer.ts'
 import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Warming } from './warming.ts'
+import type { Warmed } from './warming.ts'
 
 /** What the engine asks of each of its stores. */
 export interface Tenant {
@@ -88,8 +88,6 @@ const FLUSH_PRIORITY = 0
 const QUIET_MS = 250
 /** And for so long, likely to stay so for the time of a merge. */
 const LONG_QUIET_MS = 1000
-/** Memory of blocks by their bytes: the ends of slots, the directory, and blocks of the index. */
-const WARM_OVERHEAD = 1.05
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
 const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
@@ -282,7 +280,7 @@ export class Engine {
       this.#closers.push(() => ahead.close())
       this.blocks = new CachedBlocks(levels.first, this.kernels, levels, ahead)
       this.blocks.onManyGets = () => { this.readersPay = true }
-      this.warming = new Warming(host, this.blocks, () => this.#lendArenas(HEADROOM_BYTES))
+      this.warming = new Warming(host, this.blocks, bytes => this.#lendArenas(bytes))
       this.#closers.push(() => this.warming.close())
       this.coldReads = new ColdReads(budget, this.blocks, levels, host.scheduler)
       this.#closers.push(() => this.coldReads.close())
@@ -545,12 +543,11 @@ export class Engine {
   }
 
   /**
-   * Tables that a merge made, with so many bytes of blocks, for readers: have their blocks in the cache, if all of them fit in what
-   * nobody uses. Blocks that take long to read are left to who needs them.
+   * Tables that a merge made for readers: have their blocks in the cache, if all of them fit in what nobody uses. Blocks that take long to
+   * read are left to who needs them.
    */
-  warm(tables: readonly TableReader[], blockBytes: number): void {
-    const lentBytes = this.#quietMs() >= QUIET_MS ? this.admission.arenas.releasableBytes : 0
-    if (!this.readsBeside && this.cache.blocks.first.roomBytes + lentBytes >= WARM_OVERHEAD * blockBytes) this.warming.add(tables)
+  warm(tables: readonly Warmed[]): void {
+    if (!this.readsBeside) this.warming.add(tables, this.#quietMs() >= QUIET_MS ? this.admission.arenas.releasableBytes : 0)
   }
 
   #rememberRows(): void {

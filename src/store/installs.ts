@@ -52,8 +52,9 @@ interface Prepared<E extends Edit> {
 export class Installs {
   readonly #core: Core
   readonly #waiting: WaitingEdit[] = []
-  /** The first one stays until its call is over. */
   readonly #turns: (() => void)[] = []
+  /** One of them is being called. */
+  #isTurning = false
   #isBusy = false
 
   constructor(core: Core) {
@@ -69,7 +70,7 @@ export class Installs {
    */
   add(added: readonly TableProperties[], edit: VersionEdit, done: (error: Error | undefined, droppedBytes: number) => void): void {
     this.#waiting.push({ added, edit, done, droppedBytes: 0 })
-    if (!this.#isBusy && this.#turns.length === 0) this.#begin()
+    this.#goOn()
   }
 
   /**
@@ -85,7 +86,7 @@ export class Installs {
         reject(error as Error)
       }
     })
-    if (!this.#isBusy && this.#turns.length === 1) this.#goOn()
+    this.#goOn()
     return promise
   }
 
@@ -102,12 +103,12 @@ export class Installs {
     this.#install([prepared])
   }
 
-  /** No manifest is on its way: those whose turn it is, then what waits. */
+  /** If no manifest is on its way: those whose turn it is, then what waits. */
   #goOn(): void {
-    for (let turn = this.#turns[0]; turn !== undefined; turn = this.#turns[0]) {
-      turn()
-      this.#turns.shift()
-    }
+    if (this.#isBusy || this.#isTurning) return
+    this.#isTurning = true
+    for (let turn = this.#turns.shift(); turn !== undefined; turn = this.#turns.shift()) turn()
+    this.#isTurning = false
     this.#begin()
   }
 
@@ -173,7 +174,7 @@ export class Installs {
         thrown ??= error
       }
     }
-    if (!this.#isBusy) this.#goOn()
+    this.#goOn()
     if (thrown !== undefined) throw thrown
   }
 
@@ -231,7 +232,6 @@ export class Installs {
       core.shape++
       for (const number of edit.remove ?? []) {
         const { valueFiles } = core.reader(number).properties
-        core.engine.warming.drop(core.reader(number))
         wanted.droppedBytes += core.cache.dropTable(core.reader(number).id)
         core.tables.drop(number)
         core.discardSoon(core.tablePath(number))

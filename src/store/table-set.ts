@@ -74,6 +74,7 @@ export class TableSet {
     const reader = this.readers.get(number)
     if (reader === undefined) return
     this.readers.delete(number)
+    this.#engine.warming.drop(reader)
     reader.isOpen = false
     reader.file.close()
     this.#engine.tableMemory.give(OBJECT_BYTES + reader.residentBytes)

@@ -1,5 +1,5 @@
 /**
- * Arrays for what is handed out, always new in V8's young generation.
+ * Arrays for what is handed out, new in V8's young generation: all pairs, and columns of up to 1024 rows.
  *
  * V8 remembers of every literal and every `new Array` in the code how many of its arrays outlive a collection, and where they do makes the
  * next ones in the old generation at once. One full collection in the middle of a scan is enough to mislead it, because whatever is

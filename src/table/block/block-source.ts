@@ -68,14 +68,14 @@ export class CachedBlocks implements BlockSource {
   regionUse = 0
   /** What is not in memory is read with up to so much behind it, for one who goes on there. Only for as long as one load takes. */
   aheadBytes = 0
-  readonly #cache: BlockCache
+  readonly cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
   readonly #ahead: ReadAhead | undefined
   readonly #loader: StoredBlockReader
 
   /** `levels`: of which `cache` is the first. */
   constructor(cache: BlockCache, kernels: Kernels, levels?: TwoLevelCache, ahead?: ReadAhead) {
-    this.#cache = cache
+    this.cache = cache
     this.#levels = levels
     this.#ahead = ahead
     this.#loader = new StoredBlockReader(kernels)
@@ -86,7 +86,7 @@ export class CachedBlocks implements BlockSource {
   }
 
   tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
-    const cache = this.#cache
+    const cache = this.cache
     if (this.retried !== undefined && this.#findRetried(this.retried, table, offset) || cache.find(table.id, offset)) {
       this.bytes = cache.bytes
       this.start = cache.start
@@ -103,12 +103,12 @@ export class CachedBlocks implements BlockSource {
 
   #findRetried(retried: MissedBlock, table: TableReader, offset: number): boolean {
     if (retried.table === table && retried.offset === offset) this.retried = undefined
-    return this.#cache.findAgain(table.id, offset)
+    return this.cache.findAgain(table.id, offset)
   }
 
   /** What `find` has missed. */
   #loadMissed(table: TableReader, offset: number, storedBytes: number): void {
-    const cache = this.#cache
+    const cache = this.cache
     const loader = this.#loader
     if (this.#levels === undefined) this.#read(table, offset, storedBytes)
     else this.#loadThrough(this.#levels, table, offset, storedBytes)
@@ -130,7 +130,7 @@ export class CachedBlocks implements BlockSource {
    * memory is free.
    */
   loadOnce(table: TableReader, offset: number, storedBytes: number): void {
-    const cache = this.#cache
+    const cache = this.cache
     if (cache.findAgain(table.id, offset)) {
       this.bytes = cache.bytes
       this.start = cache.start
@@ -151,7 +151,7 @@ export class CachedBlocks implements BlockSource {
 
   /** Have a block in the cache before anybody asks for it, with what is behind it read ahead; false: it would cost others their place. */
   warm(table: TableReader, offset: number, storedBytes: number, aheadBytes: number): boolean {
-    const cache = this.#cache
+    const cache = this.cache
     if (cache.has(table.id, offset)) return true
     const loader = this.#loader
     this.aheadBytes = aheadBytes
@@ -166,14 +166,14 @@ export class CachedBlocks implements BlockSource {
 
   /** As `load`, of a block that was `missed` before; false: the cache did not take it. */
   loadIntoCache(table: TableReader, offset: number, storedBytes: number): boolean {
-    if (this.#cache.findAgain(table.id, offset)) return true
+    if (this.cache.findAgain(table.id, offset)) return true
     this.#loadMissed(table, offset, storedBytes)
-    return this.bytes === this.#cache.bytes
+    return this.bytes === this.cache.bytes
   }
 
   /** A block as it was read from its table, `readBytes` of it: check it, and leave it in the cache. False: that has no room. */
   keep(table: TableReader, offset: number, stored: Uint8Array, readBytes: number, storedBytes: number): boolean {
-    const cache = this.#cache
+    const cache = this.cache
     const loader = this.#loader
     if (readBytes !== storedBytes) {
       throw new CorruptionError(table.file.path, offset, `the file ends ${storedBytes - readBytes} bytes into a block of ${storedBytes}`)
@@ -187,7 +187,7 @@ export class CachedBlocks implements BlockSource {
 
   /** The same for a block that this reader had before: going on with it makes it no warmer. */
   loadAgain(table: TableReader, offset: number, storedBytes: number): void {
-    const cache = this.#cache
+    const cache = this.cache
     if (!cache.findAgain(table.id, offset)) {
       this.load(table, offset, storedBytes)
       return
