@@ -304,8 +304,11 @@ export class Governor {
   }
 }
 
-/** The largest memtable is half of the write memory: one is filled while the other is flushed. A slow writer takes less. */
+/**
+ * The largest memtable is half of the write memory: one is filled while the other is flushed. A slow writer takes less, as soon as it is known
+ * to be slow: a load begins at once, and small memtables are merged again and again.
+ */
 function sizerOptions(writeBytes: number): { baseBytes: number, maxBytes: number } {
   const maxBytes = Math.floor(writeBytes / 2)
-  return { baseBytes: Math.ceil(maxBytes / 2), maxBytes }
+  return { baseBytes: maxBytes, maxBytes }
 }

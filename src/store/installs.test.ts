@@ -1,5 +1,6 @@
 /** Manifests of flushes and merges while they are on their way: what is seen, what waits, and what a crash, a fault or a lost thread leaves. */
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import fs, { mkdtempSync, rmSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -333,6 +334,27 @@ test('a call that waits inside itself for a manifest behind a transaction gets i
   }
   runner.release('publish')
   assert.equal(await within(gated.host, committed), 'committed')
+  await checkEnd(gated, { 'key 0': 'x'.repeat(2000), 'in 0': 'x'.repeat(1000), 'first a 4': 'first a'.repeat(142) })
+})
+
+test('a listener that writes until it waits inside itself, between a manifest and a transaction, waits for neither', async () => {
+  const gated = await open({ compaction: MERGING })
+  const { db, runner } = gated
+  const { committed } = await waitingCommit(gated)
+  let failure: unknown
+  const listener = (): void => {
+    unsubscribe('spillway:merge', listener)
+    try {
+      // More than all memtables hold.
+      for (let i = 0; i < 12_000; i++) db.putSync(`key ${i}`, 'x'.repeat(2000))
+    } catch (error) {
+      failure = error
+    }
+  }
+  subscribe('spillway:merge', listener)
+  runner.release('publish')
+  assert.equal(await within(gated.host, committed), 'committed')
+  assert.equal(failure, undefined)
   await checkEnd(gated, { 'key 0': 'x'.repeat(2000), 'in 0': 'x'.repeat(1000), 'first a 4': 'first a'.repeat(142) })
 })
 

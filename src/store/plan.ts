@@ -75,8 +75,6 @@ export const GHOST_SHARE = 0.1
 const SMALL_BUDGET_BYTES = 32 * MIB
 const SMALL_WRITE_SHARE = 0.53
 const TUNES_FROM_BYTES = 12 * MIB
-/** What write memory begins with. With 64 MiB it makes memtables of some 50,000 rows of 100 bytes in place of 32,000. */
-const FIRST_WRITE_SHARE = 0.3
 /** Below this a worker thread costs more than it gives. */
 const WORKER_FROM_BYTES = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
@@ -105,7 +103,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   const kernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES)
   const jobKernelBytes = Kernels.bytesFor(KERNEL_REGION_BYTES, MERGE_ARENA_BYTES)
   const memtableBytes = clamp(powerOfTwoBelow(budgetBytes / 8), 512 * KIB, 64 * MIB)
-  const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(FIRST_WRITE_SHARE * budgetBytes), isShared ? 0 : smallWriteBytes(budgetBytes, chosen)) : Math.floor(writeShare * budgetBytes)
+  const writeBytes = writeShare === undefined ? Math.max(2 * memtableBytes, Math.floor(budgetBytes / 4), isShared ? 0 : smallWriteBytes(budgetBytes, chosen)) : Math.floor(writeShare * budgetBytes)
   const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
   return {
     budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, writeBytes,

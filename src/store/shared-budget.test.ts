@@ -91,7 +91,7 @@ onBoth(`${STORES} stores with interleaved writes, reads and iterators share 24 M
   const stores = await openAll(place, budget, STORES)
   const models = stores.map((): Model => new Map())
   const iterators = new Map<number, { next: AsyncIterator<[string, string]>, wanted: [string, string][] }>()
-  for (let round = 0; round < 28; round++) {
+  for (let round = 0; round < 20; round++) {
     await place.until(Promise.all(stores.map((db, i) => write(db, models[i]!, i, round, 100))))
     const reader = round % STORES
     const probe = key(reader, Math.max(0, round - 3) * 100 + 50)

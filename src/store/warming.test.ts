@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../host/sim/random.ts'
-import type { Spillway } from './spillway.ts'
+import { Budget } from '../memory/budget.ts'
+import { Spillway } from './spillway.ts'
 import { checkLedger, openSim, simHost, turns, within } from './testing/sim.ts'
 
 const KEYS = 3000
@@ -12,7 +13,7 @@ const ALL_BLOCKS = 2000
 const keyOf = (i: number): string => `key ${String(i).padStart(5, '0')}`
 
 /** Three runs of 3000 rows each that hardly compress: some 3 MB. */
-async function inRuns(host: ReturnType<typeof simHost>, budget: string, runs = RUNS): Promise<Spillway> {
+async function inRuns(host: ReturnType<typeof simHost>, budget: string | Budget, runs = RUNS): Promise<Spillway> {
   const db = await openSim<string, string>(host, { budget, rowCache: false })
   const random = new Random(3)
   const valueOf = (): string => Array.from({ length: 75 }, () => random.next32().toString(36).padStart(4, '0').slice(-4)).join('')
@@ -131,6 +132,20 @@ test('a damaged block ends it, and whoever reads that block is told', async () =
   assert.ok(held > 20 && held < ALL_BLOCKS, `${held} blocks`)
   assert.throws(() => readAll(db), { code: 'SPILLWAY_CORRUPTION' })
   await within(host, db.close())
+})
+
+test('a store that is closed while its tables are warmed takes none of another one of the budget with it', async () => {
+  const host = simHost({ seed: 8 })
+  const budget = new Budget('24 MiB')
+  const db = await inRuns(host, budget)
+  const other = await within(host, Spillway.open<string, string>('/other', { budget, host }))
+  await within(host, other.put('key', 'value'))
+  readAll(db)
+  await compactInLittleTime(db)
+  await within(host, db.close())
+  await rest(host)
+  assert.equal(other.stats().cache.blocks, 0)
+  await within(host, other.close())
 })
 
 test('tables that go while they are warmed are left', async () => {
