@@ -253,7 +253,7 @@ export class Engine {
       this.#closers.push(() => this.#ghostLease?.release())
       this.#makeGhosts()
       this.#rememberRows()
-      const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1 KiB each; a reserve for one read')
+      const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1.1 KiB each; a reserve for one read')
       this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2, true)
       this.#closers.push(() => this.windows.close())
       this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)

@@ -11,8 +11,9 @@
  * 2. Until the manifest counts nothing of it is seen, and nothing that it replaces is removed.
  * 3. An edit that cannot be prepared fails alone; one manifest that fails is the failure of all its edits. Their tables are removed,
  *    unless the manifest may be there: then the store takes no more writes, and recovery judges.
- * 4. Who installs within a call has its turn at the end of the manifest that is on its way, before what waits for the next one. A turn
- *    is one call and waits for nothing, so that nobody is kept waiting by one that has not come yet.
+ * 4. Who installs in one step has its turn at the end of the manifest that is on its way, before what waits for the next one. A turn
+ *    is one call and waits for nothing, so that nobody is kept waiting by one that has not come yet. A batch larger than memory, which
+ *    waits inside its own call, comes after what waits.
  *
  * Account: `table metadata`, through the tables. Cost: a message to the worker and back, on this thread.
  */
