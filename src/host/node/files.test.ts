@@ -212,3 +212,21 @@ test('a table whose sync beside the thread was overtaken is not taken for durabl
     close()
   }
 })
+
+test('who cannot wait for a sync of a file that was opened to be written is told its failure, although that was told of it first', async () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  try {
+    await withFailingSyncs('content', async settle => {
+      const path = join(directory, 'value')
+      files.create(path).close()
+      const file = files.openWrite(path)
+      const beside = assert.rejects(file.sync(), { code: 'EIO' })
+      assert.throws(() => { file.syncSync() }, { code: 'EIO' })
+      await settle()
+      await beside
+      file.close()
+    })
+  } finally {
+    close()
+  }
+})
