@@ -225,6 +225,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   /** Forget all of it. Fine if it is over already. Resolves when what it held is given back. */
   async abort(): Promise<void> {
     if (this.#state === 'committing') throw invalidArgument('a transaction that is being committed cannot be aborted any more. Give db.begin a signal for that')
+    this.#parts.checkReentry()
     this.#end('aborted')
     const { core, background } = this.#parts
     while (!core.closed && this.#writes.isBusy) await background.changed()
@@ -235,7 +236,9 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   }
 
   [Symbol.dispose](): void {
-    if (this.#state === 'open') this.#end('aborted')
+    if (this.#state !== 'open') return
+    this.#parts.checkReentry()
+    this.#end('aborted')
   }
 
   // ---- between the two

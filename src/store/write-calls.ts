@@ -156,6 +156,7 @@ export class WriteCalls<K, V> {
     const core = this.#core
     const scratch = this.#scratch
     core.checkWritable()
+    scratch.checkReentry()
     checkOptions(options, WRITE_OPTIONS, 'deleteRange')
     checkOptions(range, RANGE_OPTIONS, 'deleteRange')
     if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
