@@ -95,11 +95,17 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
       return this.#write(() => loadDel(this.#parts, key, options))
     } catch (error) {
       return Promise.reject(error)
+    } finally {
+      this.#parts.letGo()
     }
   }
 
   delSync(key: K, options?: KeyOptions): void {
-    this.#writeSync(() => loadDel(this.#parts, key, options))
+    try {
+      this.#writeSync(() => loadDel(this.#parts, key, options))
+    } finally {
+      this.#parts.letGo()
+    }
   }
 
   /** Remove every key of a range, as this transaction sees it. `{}` removes all. Any write of others in the range is a conflict. */
