@@ -289,6 +289,8 @@ test('nothing of the caller\'s is held after a call, whether it went well or not
       iterator.seek(make(10))
       await iterator.close()
     },
+    () => db.transaction(tx => tx.get(make(10))),
+    () => db.transaction(tx => tx.getForUpdate(make(10))),
     () => db.transaction(tx => tx.put(make(10), make(10))),
     () => db.transaction(tx => tx.del(make(10))),
     () => db.transaction(tx => { tx.delSync(make(10)) }),

@@ -133,7 +133,13 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
    */
   async getForUpdate(key: K, options?: TransactionReadOptions): Promise<V | undefined> {
     this.#check()
-    await this.#write(() => loadRead(this.#parts, key, options))
+    let isRead: Promise<void>
+    try {
+      isRead = this.#write(() => loadRead(this.#parts, key, options))
+    } finally {
+      this.#parts.letGo()
+    }
+    await isRead
     return this.getSync(key, options)
   }
 
