@@ -241,8 +241,11 @@ class NodeFile implements HostFile {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
-    if (this.#inFlight === 0) closeSync(this.#fd)
+    try {
+      if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
+    } finally {
+      if (this.#inFlight === 0) closeSync(this.#fd)
+    }
   }
 
   #landed(): void {
@@ -320,8 +323,11 @@ class NodeDirectory implements Syncable {
 
   close(): void {
     this.#closed = true
-    if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
-    if (this.#inFlight === 0) closeSync(this.#fd)
+    try {
+      if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
+    } finally {
+      if (this.#inFlight === 0) closeSync(this.#fd)
+    }
   }
 }
 
