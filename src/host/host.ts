@@ -35,7 +35,7 @@ export interface HostFile extends Syncable {
 export interface HostFiles {
   /** Open an existing file for reading. */
   openRead(path: string): HostFile
-  /** Open an existing file for reading and writing. */
+  /** Open an existing file for reading and writing. `syncSync` hears of what another sync of this object was told meanwhile. */
   openWrite(path: string): HostFile
   /** Create a file for reading and writing; EEXIST if it is there. */
   create(path: string): HostFile

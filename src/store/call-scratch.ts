@@ -4,11 +4,13 @@
  * Invariants
  * 1. Calls are synchronous up to the point where what they wait with is copied, so one scratch of each kind serves all of them, those
  *    of transactions too.
- * 2. Code of the user's own that runs while it encodes cannot overwrite what it is part of: its calls are refused.
+ * 2. Code of the user's own that runs while it encodes cannot overwrite what it is part of: its calls are refused, those too that
+ *    encode nothing and would end what it is part of.
  *
  * Account: `encoding`. Cost: nothing allocated for short text.
  */
 import { invalidArgument } from '../base/errors.ts'
+import type { SpillwayError } from '../base/errors.ts'
 import { Scratch, transcoder } from './encoding.ts'
 import type { Encoding, Transcoder } from './encoding.ts'
 import type { Settings } from './options.ts'
@@ -39,8 +41,12 @@ export class CallScratch {
 
   /** A codec that calls its own store would overwrite the key or value being encoded. */
   checkReentry(): void {
-    if (this.key.busy || this.value.busy) {
-      throw invalidArgument('a codec called the store it encodes for. Look up what it needs before, and let encode only encode')
-    }
+    if (this.isBusy) throw reentryError()
   }
+
+  get isBusy(): boolean { return this.key.busy || this.value.busy }
+}
+
+export function reentryError(): SpillwayError {
+  return invalidArgument('a codec called the store it encodes for. Look up what it needs before, and let encode only encode')
 }

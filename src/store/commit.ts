@@ -4,6 +4,8 @@
  * Invariants
  * 1. Nothing is in the memtable that is not in the log before it; a group whose write fails leaves no trace.
  * 2. Groups, and the operations in them, are applied in the order in which they were appended.
+ * 3. A call is in one group as a whole: while it is being appended, whatever code of the user's own runs then, nothing is appended,
+ *    committed or sealed.
  *
  * Account: `log`. Cost: one write to the file and one promise per group, nothing allocated per operation.
  */
@@ -12,6 +14,7 @@ import { applyEdit } from '../manifest/version.ts'
 import { Acknowledgements } from './acknowledgements.ts'
 import { applyOperation, recordBytesOf } from './apply.ts'
 import type { Background } from './background.ts'
+import { reentryError } from './call-scratch.ts'
 import type { Core } from './core.ts'
 import { deferred } from './deferred.ts'
 import type { Deferred } from './deferred.ts'
@@ -80,6 +83,7 @@ export class Committer implements PendingGroup {
 
   /** Commit what was appended in this turn. Reads call it first, so that they see every write before them. */
   commitGroup(): Error | undefined {
+    this.#checkReentry()
     const group = this.#group
     if (group === undefined) return undefined
     const core = this.#core
@@ -191,6 +195,7 @@ export class Committer implements PendingGroup {
    * Put the operations into the pending group; false when they must wait for a flush. Throws for what can never be written.
    */
   tryAppend(operations: Operations, durability: Durability): boolean {
+    this.#checkReentry()
     try {
       if (operations.prepare !== undefined) {
         this.commitPending()
@@ -222,6 +227,10 @@ export class Committer implements PendingGroup {
     }
     this.#values.forget(operations)
     return false
+  }
+
+  #checkReentry(): void {
+    if (this.isAppending) throw reentryError()
   }
 
   /** What keeps the operations out of the group: if it is not nothing, nothing has changed. */

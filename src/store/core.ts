@@ -100,6 +100,8 @@ export class Core {
   readonly watchers = new Set<WriteWatcher>()
   /** What scans need not walk through again. */
   readonly dead = new DeadRange(this)
+  /** When the event loop had its last turn, as far as a call waited for it: see `turns.ts`. */
+  turnMs: number
   /** Set once: no write is taken any more. */
   readOnlyReason: Error | undefined
   lastBackgroundError: Error | undefined
@@ -112,6 +114,7 @@ export class Core {
     const { host } = engine
     const directory = host.resolve(path)
     this.host = host
+    this.turnMs = host.clock.nowMs()
     this.directory = directory
     this.settings = settings
     this.engine = engine

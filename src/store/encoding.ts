@@ -86,6 +86,15 @@ export class Scratch {
   }
 }
 
+/** What was encoded last, in bytes of its own; nothing of the caller's is held any longer. `extraBytes` zeros come behind it. */
+export function takeCopy(scratch: Scratch, extraBytes = 0): Uint8Array {
+  const { bytes, start, end } = scratch
+  const copy = new Uint8Array(end - start + extraBytes)
+  copy.set(bytes.subarray(start, end))
+  if (scratch.holdsForeign) scratch.release()
+  return copy
+}
+
 /** A copy, whatever class the bytes have: the `slice` of a Buffer is a view. */
 export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.subarray(start, end))

@@ -4,7 +4,7 @@
  * Cost: a few objects an iterator.
  */
 import { invalidArgument } from '../base/errors.ts'
-import { copyOf, describe } from './encoding.ts'
+import { describe, takeCopy } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
 import { encodeKey } from './operations.ts'
 import type { ByteRange } from './range.ts'
@@ -47,7 +47,7 @@ export function checkedOrder({ reverse = false, limit }: { reverse?: boolean, li
 /** The bytes of a `seek` target. */
 export function encodeTarget({ targets, targetScratch }: IteratorPlan, target: unknown): Uint8Array {
   encodeKey(target, targets, targetScratch)
-  return copyOf(targetScratch.bytes, targetScratch.start, targetScratch.end)
+  return takeCopy(targetScratch)
 }
 
 /** Whether many entries can be had at once: backward and under what a transaction has written it goes entry by entry. */

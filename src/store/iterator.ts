@@ -15,9 +15,7 @@ import { ReadAhead } from './iterator-ahead.ts'
 import { encodeTarget } from './iterator-plan.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 import type { Snapshot } from './snapshots.ts'
-
-/** After so long without giving it a turn, an async iterator lets the event loop run. */
-const TURN_MS = 5
+import { dueTurn } from './turns.ts'
 
 /** T: what it yields: [key, value], keys or values. */
 export class SpillwayIterator<T> implements AsyncDisposable {
@@ -26,7 +24,6 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   readonly #ahead: ReadAhead<T>
   readonly #snapshot: Snapshot
   readonly #member: Member<{ closeSync(): void }> = new Member(this)
-  #turnMs: number
 
   /** @internal Made by `db.iterator`, `db.keys` and `db.values`. */
   constructor(core: Core, plan: IteratorPlan) {
@@ -34,7 +31,6 @@ export class SpillwayIterator<T> implements AsyncDisposable {
     this.#plan = plan
     this.#ahead = new ReadAhead(core, plan)
     this.#snapshot = core.snapshots.add(plan.snapshotSeq)
-    this.#turnMs = core.host.clock.nowMs()
     core.iterators.add(this.#member)
   }
 
@@ -161,9 +157,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   }
 
   async #turn(): Promise<void> {
-    const { scheduler, clock } = this.#core.host
-    if (clock.nowMs() - this.#turnMs < TURN_MS) return
-    await new Promise<void>(resolve => scheduler.soon(resolve))
-    this.#turnMs = clock.nowMs()
+    const turn = dueTurn(this.#core)
+    if (turn !== undefined) await turn
   }
 }

@@ -261,7 +261,7 @@ test('an iterator lets go of a large value before it reads the next one', async 
   await closeEmpty(host, db)
 })
 
-test('nothing of the caller\'s is held after a write, whether it went well or not', async () => {
+test('nothing of the caller\'s is held after a call, whether it went well or not', async () => {
   const host = simHost()
   const db = await openSim<Uint8Array, Uint8Array>(host, { keyEncoding: 'view', valueEncoding: 'view' })
   const held: WeakRef<Uint8Array>[] = []
@@ -270,22 +270,41 @@ test('nothing of the caller\'s is held after a write, whether it went well or no
     held.push(new WeakRef(one))
     return one
   }
-  const writes: (() => Promise<void>)[] = [
+  const calls: (() => Promise<unknown>)[] = [
     () => db.put(make(10), make(LARGE)),
     () => db.put(make(10), make(10)),
     () => db.batch([{ type: 'put', key: make(10), value: make(LARGE) }, { type: 'del', key: make(10) }]),
     async () => { db.putSync(make(10), make(LARGE)) },
     async () => { db.batchSync([{ type: 'put', key: make(10), value: make(LARGE) }]) },
+    () => db.del(make(10)),
+    async () => { db.delSync(make(10)) },
+    () => assert.rejects(db.del(make(70_000)), { code: 'SPILLWAY_INVALID_ARGUMENT' }),
+    () => db.deleteRange({ gte: make(10), lt: make(11) }),
+    async () => { db.deleteRangeSync({ gt: make(10), lte: make(11) }) },
+    () => db.iterator({ gte: make(10) }).all(),
+    () => db.count({ lt: make(10) }),
+    () => db.approximateSize({ gt: make(10) }),
+    async () => {
+      const iterator = db.iterator()
+      iterator.seek(make(10))
+      await iterator.close()
+    },
+    () => db.transaction(tx => tx.get(make(10))),
+    () => db.transaction(tx => tx.getForUpdate(make(10))),
+    () => db.transaction(tx => tx.put(make(10), make(10))),
+    () => db.transaction(tx => tx.del(make(10))),
+    () => db.transaction(tx => { tx.delSync(make(10)) }),
+    () => db.transaction(tx => tx.deleteRange({ gte: make(10), lt: make(11) })),
     async () => {
       host.disk.faults.failAt(host.disk.faults.operations + 2)
       await assert.rejects(db.put(make(10), make(LARGE)), { code: 'SPILLWAY_UNAVAILABLE' })
     },
   ]
-  for (const [i, write] of writes.entries()) {
-    await within(host, write())
+  for (const [i, call] of calls.entries()) {
+    await within(host, call())
     await new Promise(resolve => setImmediate(resolve))
     collectGarbage()
-    assert.deepEqual(held.splice(0).filter(one => one.deref() !== undefined).length, 0, `write ${i}`)
+    assert.deepEqual(held.splice(0).filter(one => one.deref() !== undefined).length, 0, `call ${i}`)
   }
   await closeEmpty(host, db)
 })

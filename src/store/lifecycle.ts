@@ -16,6 +16,7 @@ import { Core } from './core.ts'
 import { describe } from './encoding.ts'
 import { Engine } from './engine.ts'
 import type { Tenant } from './engine.ts'
+import { tellError } from './events.ts'
 import { ioError } from './io-error.ts'
 import { checkedSettings } from './options.ts'
 import { inspect, recover } from './recovery.ts'
@@ -37,6 +38,9 @@ export interface OpenStore {
   /** What the store is to its engine. */
   readonly tenant: Tenant
 }
+
+/** As far as opening has come. */
+type Opened = { [part in 'core' | 'background' | 'committer' | 'tenant']: OpenStore[part] | undefined }
 
 /** See `Spillway.open` for what it throws. */
 export async function openStore(directory: string, options: OpenOptions<any, any>): Promise<OpenStore> {
@@ -68,16 +72,34 @@ export async function openStore(directory: string, options: OpenOptions<any, any
     if (options?.host === undefined) warmUp(core)
     return { core, background: recovered.background, committer, writer, recovery: recovered.report, tenant }
   } catch (error) {
-    if (core !== undefined) {
-      core.closing = core.closed = true
-      committer?.abandon()
-      await background?.close()
-      if (tenant !== undefined) engine.dismiss(tenant)
-      core.releaseMemory()
-      await (core.lock as HostLock | undefined)?.release()
-    }
-    await engine.release()
+    const opened = { core, background, committer, tenant }
+    // Whatever more goes wrong now: this is why it was not opened.
+    await giveBack(engine, opened).catch((further: Error) => tellError({ directory, error: further, readOnly: false }))
     throw ioError(error, `opening ${directory}`)
+  }
+}
+
+/** All that a store has taken which could not be opened. Each part of it, whether or not the others can be given back. */
+async function giveBack(engine: Engine, { core, background, committer, tenant }: Opened): Promise<void> {
+  try {
+    if (core === undefined) return
+    core.closing = core.closed = true
+    try {
+      committer?.abandon()
+    } finally {
+      try {
+        await background?.close()
+      } finally {
+        try {
+          if (tenant !== undefined) engine.dismiss(tenant)
+          core.releaseMemory()
+        } finally {
+          await (core.lock as HostLock | undefined)?.release()
+        }
+      }
+    }
+  } finally {
+    await engine.release()
   }
 }
 

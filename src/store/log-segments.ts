@@ -5,6 +5,8 @@
  * 1. A segment belongs to one memtable (recovery may give a memtable several): it goes when that is in a table.
  * 2. Segments become durable in their order, after the large values they refer to, and their directory entries before their
  *    content counts as durable.
+ * 3. A large value that is being made durable beside the thread is made so at once by the same open file, which hears of what the
+ *    other sync was told already (`HostFiles.openWrite`). One that was opened now would not.
  */
 import type { HostFile } from '../host/host.ts'
 import { LogWriter } from '../wal/log-writer.ts'
@@ -16,6 +18,8 @@ export class LogSegments {
   #current!: LogWriter
   #older: LogWriter[] = []
   #directorySynced = false
+  /** A large value that is being made durable beside the thread. */
+  #beside: { readonly number: number, readonly file: HostFile } | undefined
   /** Bytes of the segments of earlier lives that recovery kept. */
   readonly #recovered = new Map<number, number>()
 
@@ -99,9 +103,11 @@ export class LogSegments {
         const [number] = unsyncedValues
         const file = this.#openValue(number!)
         if (file === undefined) continue
+        const beside = this.#beside = { number: number!, file }
         try {
           await file.sync()
         } finally {
+          if (this.#beside === beside) this.#beside = undefined
           file.close()
         }
         unsyncedValues.delete(number!)
@@ -115,12 +121,13 @@ export class LogSegments {
   syncNow(): void {
     const { unsyncedValues } = this.#core
     for (const number of unsyncedValues) {
-      const file = this.#openValue(number)
+      const beside = this.#beside?.number === number ? this.#beside.file : undefined
+      const file = beside ?? this.#openValue(number)
       if (file === undefined) continue
       try {
         file.syncSync()
       } finally {
-        file.close()
+        if (file !== beside) file.close()
       }
       unsyncedValues.delete(number)
     }

@@ -87,3 +87,12 @@ test('a sync in place that fails rejects those who wait, and the store takes no 
   await assert.rejects(fake.one(), /making the log durable/)
   assert.match(fake.core.readOnlyReason!.message, /making the log durable/)
 })
+
+test('a sync that goes well is not believed once the store takes no more writes', async () => {
+  const fake = new FakeLog()
+  fake.core.readOnlyReason = new Error('a flush has failed')
+  const refusal = { code: 'SPILLWAY_UNAVAILABLE', message: /nobody knows whether this write is durable: a flush has failed\. Close the store/ }
+  assert.throws(() => fake.log.now(), refusal)
+  await assert.rejects(fake.one(), refusal)
+  assert.equal(fake.ways, 'here beside ')
+})

@@ -7,8 +7,11 @@
  * Invariants
  * 1. After a sync that failed the store takes no more writes. Nobody knows what is on the disk then, and a later sync that
  *    succeeds proves nothing.
- * 2. In place is made only what ends with one call: the log's last segment, of which the directory knows.
+ * 2. Nobody is told that a write is durable by a store that takes no more writes: something before it may not be. The system tells a
+ *    failure of writing back to who had the file open then, so that whoever opens it later is told that all is well.
+ * 3. In place is made only what ends with one call: the log's last segment, of which the directory knows.
  */
+import { SpillwayError } from '../base/errors.ts'
 import type { Core } from './core.ts'
 import { tellError } from './events.ts'
 import { ioError } from './io-error.ts'
@@ -57,6 +60,7 @@ export class LogSync {
     } catch (cause) {
       throw this.#failed(cause, [])
     }
+    this.#checkKnown()
   }
 
   async #run(): Promise<void> {
@@ -69,8 +73,8 @@ export class LogSync {
           const sinceMs = this.#core.host.clock.nowMs()
           if (this.#beside === 0 && this.#averageMs < QUICK_MS && this.#logs.isNearlySynced) this.#logs.syncNow()
           else await this.#logs.sync()
-          // The system tells a failure of writing back once: whoever synced meanwhile may have had it.
-          if (this.#failure !== undefined) throw this.#failure
+          // Whoever synced or flushed meanwhile may have been told.
+          this.#checkKnown()
           this.#measured(this.#core.host.clock.nowMs() - sinceMs)
           for (const { resolve } of waiting) resolve()
         } catch (cause) {
@@ -86,6 +90,17 @@ export class LogSync {
     this.#averageMs += (durationMs - this.#averageMs) * LATEST_SHARE
     if (durationMs > SLOW_MS) this.#beside = MOST_BESIDE
     else if (this.#beside > 0) this.#beside--
+  }
+
+  /** Throws when this sync went well and proves nothing. */
+  #checkKnown(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    const { readOnlyReason } = this.#core
+    if (readOnlyReason === undefined) return
+    throw new SpillwayError(
+      'SPILLWAY_UNAVAILABLE', `nobody knows whether this write is durable: ${readOnlyReason.message}. Close the store, mend the cause and open it again`,
+      { cause: readOnlyReason },
+    )
   }
 
   #failed(cause: unknown, waiting: SyncWaiter[]): Error {

@@ -67,10 +67,10 @@ export class MemtableExchange {
     this.#group = group
   }
 
-  /** True when the active memtable holds something and can be handed to a flush now. */
+  /** True when the active memtable holds something and can be handed to a flush now: not in the middle of a call, whose codec may write to other stores. */
   get canSeal(): boolean {
     const core = this.#core
-    if (core.closing || core.active.isEmpty || core.sealed.length > 0 || core.readOnlyReason !== undefined) return false
+    if (core.closing || this.#group.isAppending || core.active.isEmpty || core.sealed.length > 0 || core.readOnlyReason !== undefined) return false
     return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
   }
 
@@ -155,6 +155,7 @@ export class MemtableExchange {
   yield(): boolean {
     const core = this.#core
     this.#yieldError = undefined
+    if (this.#group.isAppending) return false
     try {
       this.#group.commitPending()
       if (this.#holdsEmptyArena) {
@@ -184,7 +185,7 @@ export class MemtableExchange {
 
   get #holdsEmptyArena(): boolean {
     const { active, closing } = this.#core
-    return !closing && !this.#group.hasPending && !active.isPlaceholder && active.isEmpty
+    return !closing && !this.#group.isAppending && !this.#group.hasPending && !active.isPlaceholder && active.isEmpty
   }
 
   #takeArena(leastBytes: number): boolean {

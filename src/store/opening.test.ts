@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
+import diagnostics from 'node:diagnostics_channel'
 import { fileError } from '../host/file-error.ts'
 import type { JobRunner } from '../host/host.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { Budget } from '../memory/budget.ts'
 import { Background } from './background.ts'
+import { Committer } from './commit.ts'
 import { Engine } from './engine.ts'
 import type { Tenant } from './engine.ts'
 import { Spillway } from './spillway.ts'
@@ -146,6 +148,57 @@ const FAILURES: Record<string, (host: SimHost, t: TestContext) => () => void> = 
     const { mock } = t.mock.method(Background.prototype, 'schedule', () => { throw fileError('EIO', 'read', '/b') })
     return () => { mock.restore() }
   },
+}
+
+for (const part of ['the log', 'the jobs', 'the lock'] as const) {
+  test(`an open that fails gives back the rest when ${part} cannot be given back, and says why it failed`, async t => {
+    const host = simHost({ seed: 5 })
+    await makeLogged(host, '/b')
+    const budget = new Budget('12 MiB')
+    const callOff = FAILURES['when all its parts are there']!(host, t)
+    const further = fileError('EIO', 'close', '/b')
+    let times = 0
+    const failing = async (original: () => unknown): Promise<void> => {
+      times++
+      await original()
+      throw further
+    }
+    const { abandon } = Committer.prototype
+    const { close } = Background.prototype
+    if (part === 'the log') {
+      t.mock.method(Committer.prototype, 'abandon', function (this: Committer) {
+        times++
+        abandon.call(this)
+        throw further
+      })
+    }
+    if (part === 'the jobs') t.mock.method(Background.prototype, 'close', function (this: Background) { return failing(() => close.call(this)) })
+    const lock = host.lock.bind(host)
+    if (part === 'the lock') {
+      host.lock = async path => {
+        const held = await lock(path)
+        return { release: () => failing(() => held.release()) }
+      }
+    }
+    const told: unknown[] = []
+    const listen = (message: unknown): void => { told.push((message as { error: Error }).error) }
+    diagnostics.subscribe('spillway:error', listen)
+    try {
+      await assert.rejects(open(host, '/b', budget), { code: 'SPILLWAY_UNAVAILABLE', message: /opening \/b failed: .*EIO.*read/ })
+    } finally {
+      diagnostics.unsubscribe('spillway:error', listen)
+    }
+    assert.equal(times, 1)
+    assert.deepEqual(told, [further])
+    assert.equal(budget.usedBytes, 0)
+    t.mock.restoreAll()
+    host.lock = lock
+    callOff()
+    const opened = await open(host, '/b', budget)
+    assert.equal(opened.getSync('logged'), 'value')
+    await within(host, opened.close())
+    assert.equal(budget.usedBytes, 0)
+  })
 }
 
 for (const [when, fail] of Object.entries(FAILURES)) {

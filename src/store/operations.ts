@@ -145,18 +145,18 @@ export class BatchOperations implements Operations {
   }
 
   load(i: number): void {
-    const operation = this.#operations[i]!
-    const type = (operation as { type?: unknown } | undefined)?.type
+    // All of it before anything is encoded: getters may call the store.
+    const { type, key, value } = (this.#operations[i] ?? {}) as { type?: unknown, key?: unknown, value?: unknown }
     if (type !== 'put' && type !== 'del') {
       throw invalidArgument(`operation ${i} of the batch must have the type 'put' or 'del', not ${describe(type)}. Nothing of the batch was written`)
     }
-    encodeKey(operation.key, this.#keys, this.#keyScratch)
+    encodeKey(key, this.#keys, this.#keyScratch)
     this.key = this.#keyScratch.bytes
     this.keyStart = this.#keyScratch.start
     this.keyEnd = this.#keyScratch.end
-    if (operation.type === 'put') {
+    if (type === 'put') {
       this.kind = KIND_PUT
-      encodeValue(operation.value, this.#values, this.#valueScratch)
+      encodeValue(value, this.#values, this.#valueScratch)
       this.value = this.#valueScratch.bytes
       this.valueStart = this.#valueScratch.start
       this.valueEnd = this.#valueScratch.end

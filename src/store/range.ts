@@ -1,6 +1,7 @@
 /** A range as the user gave it, as bytes: [start, end), either side open. */
 import { compareBytes } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { takeCopy } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
 import { encodeKey } from './operations.ts'
 import type { RangeOptions } from './types.ts'
@@ -19,11 +20,8 @@ export function byteRange(range: RangeOptions<unknown>, keys: Transcoder, scratc
   if (range.lt !== undefined && range.lte !== undefined) throw invalidArgument('give either lt or lte, not both')
   const bytes = (key: unknown, successor: boolean): Uint8Array => {
     encodeKey(key, keys, scratch)
-    const length = scratch.end - scratch.start
     // The next possible key is the same one with a zero byte behind it.
-    const copy = new Uint8Array(successor ? length + 1 : length)
-    copy.set(scratch.bytes.subarray(scratch.start, scratch.end))
-    return copy
+    return takeCopy(scratch, successor ? 1 : 0)
   }
   return {
     start: range.gte !== undefined ? bytes(range.gte, false) : range.gt !== undefined ? bytes(range.gt, true) : undefined,

@@ -25,6 +25,7 @@ import { RANGE_OPTIONS, byteRange } from './range.ts'
 import { decodeValue } from './reader.ts'
 import type { Reader } from './reader.ts'
 import type { Snapshot } from './snapshots.ts'
+import { dueTurn, nextTurn } from './turns.ts'
 import type { IteratorOptions, RangeOptions, ReadOptions } from './types.ts'
 
 const READ_OPTIONS = ['snapshot', 'keyEncoding', 'valueEncoding']
@@ -81,8 +82,12 @@ export class ReadCalls<K, V> {
   }
 
   async getMany(keys: readonly K[], options: ReadOptions | undefined): Promise<(V | undefined)[]> {
-    if (!this.#core.engine.readsBeside || !Array.isArray(keys)) return this.getManySync(keys, options)
-    return Promise.all(keys.map(key => this.get(key, options)))
+    if (this.#core.engine.readsBeside && Array.isArray(keys)) return Promise.all(keys.map(key => this.get(key, options)))
+    const values = this.getManySync(keys, options)
+    const left = GETS_PER_TURN - this.#gets % GETS_PER_TURN
+    const gets = Math.max(1, keys.length)
+    this.#gets += gets
+    return gets < left ? values : this.#turn(values)
   }
 
   getManySync(keys: readonly K[], options: ReadOptions | undefined): (V | undefined)[] {
@@ -124,10 +129,12 @@ export class ReadCalls<K, V> {
     checkOptions(range, COUNT_OPTIONS, 'count')
     const iterator = this.iterator<K>(range as IteratorOptions<K, V>, true, false)
     try {
+      const turn = dueTurn(this.#core)
+      if (turn !== undefined) await turn
       let count = 0
       while (!iterator.ended) {
         count += iterator.countSync(COUNT_SLICE)
-        if (!iterator.ended) await new Promise<void>(resolve => this.#core.host.scheduler.soon(resolve))
+        if (!iterator.ended) await nextTurn(this.#core)
       }
       return count
     } finally {
@@ -189,6 +196,6 @@ export class ReadCalls<K, V> {
 
   /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */
   #turn<T>(value: T): Promise<T> {
-    return new Promise(resolve => this.#core.host.scheduler.soon(() => resolve(value)))
+    return nextTurn(this.#core).then(() => value)
   }
 }

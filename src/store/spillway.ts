@@ -6,7 +6,7 @@
 import { parseSize } from '../base/sizes.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import { approximateBytes } from './approximate-size.ts'
-import { CallScratch } from './call-scratch.ts'
+import { CallScratch, reentryError } from './call-scratch.ts'
 import type { SpillwayIterator } from './iterator.ts'
 import { closeStore, openStore } from './lifecycle.ts'
 import type { OpenStore } from './lifecycle.ts'
@@ -52,7 +52,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     this.#transactions = new Transactions({
       core, background, committer, writer, conflicts: new Conflicts(core), reader,
       keyScratch: scratch.key, valueScratch: scratch.value, targetScratch: scratch.target,
-      settle: () => reads.settle(), letGo: () => writes.letGo(), counters: { committed: 0, conflicts: 0 },
+      settle: () => reads.settle(), checkReentry: () => scratch.checkReentry(), letGo: () => writes.letGo(), counters: { committed: 0, conflicts: 0 },
     })
   }
 
@@ -186,6 +186,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   /** Write everything in memory to tables. */
   async flush(): Promise<void> {
+    this.#scratch.checkReentry()
     this.#store.core.checkWritable()
     await this.#store.writer.flush()
   }
@@ -222,6 +223,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   setBudget(budget: number | string): void {
     const { core } = this.#store
     core.checkOpen()
+    this.#scratch.checkReentry()
     core.engine.setBudget(parseSize(budget, 'budget'), core.settings.blockBytes)
   }
 
@@ -236,6 +238,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   /** Close: everything acknowledged is on disk, iterators and snapshots end, waiting writes fail. Closing twice is fine. */
   close(): Promise<void> {
+    if (this.#closing === undefined && this.#scratch.isBusy) return Promise.reject(reentryError())
     return this.#closing ??= closeStore(this.#store)
   }
 
@@ -244,6 +247,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   #range(range: RangeOptions<K> & Pick<ReadOptions, 'keyEncoding'>, where: string): ByteRange {
+    this.#scratch.checkReentry()
     checkOptions(range, [...RANGE_OPTIONS, 'keyEncoding'], where)
     return byteRange(range, this.#scratch.keys(range), this.#scratch.key)
   }

@@ -17,7 +17,7 @@ import type { Core } from './core.ts'
 import { BatchTooLarge } from './memtable-exchange.ts'
 import type { Operations } from './operations.ts'
 import type { ReadSet } from './read-set.ts'
-import { CommitWatch, ConflictError } from './transaction-conflicts.ts'
+import { CommitWatch } from './transaction-conflicts.ts'
 import type { Conflicts } from './transaction-conflicts.ts'
 import { TransactionOperations } from './transaction-operations.ts'
 import type { TransactionTables } from './transaction-tables.ts'
@@ -31,8 +31,8 @@ const SMALL_BYTES = 1024 * 1024
 const PACKED_BYTES = 64 * 1024
 /** How often it tries to find room in the log and memtable before it becomes a table. */
 const MOST_TRIES = 4
-/** So many times what was written meanwhile may call for another check of everything. */
-const MOST_CHECKS = 4
+/** So many checks of everything may be overtaken by writes that do not name their keys. The next one is made where nobody writes. */
+const MOST_CHECKS = 5
 /** Ranges ahead of the log that a manifest may have; each goes with the flush that reaches it. */
 const MOST_AHEAD = 16
 
@@ -107,7 +107,7 @@ export async function commitSmall(
   return false
 }
 
-/** Commit it as tables: when this resolves, it is. Throws ConflictError. */
+/** Commit it as tables: when this resolves, it is. Throws ConflictError, for a key that somebody else has written. */
 export async function commitTables(
   parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number, commission: Commission,
 ): Promise<void> {
@@ -123,29 +123,35 @@ export async function commitTables(
   try {
     committer.commitPending()
     let checked = since
-    for (let checks = 0; ; checks++) {
-      const upTo = core.lastSeq
-      watch.missed = false
-      for (const check of [conflicts.checkReads(reads, checked), conflicts.checkTables(tables, checked)]) {
-        for (const _ of check) {
+    const checkAll = function* (): Generator<void, void, void> {
+      yield* conflicts.checkReads(reads, checked)
+      yield* conflicts.checkTables(tables, checked)
+    }
+    for (let checks = 1; ; checks++) {
+      const isOvertaken = checks > MOST_CHECKS
+      if (!isOvertaken) {
+        const upTo = core.lastSeq
+        watch.missed = false
+        for (const _ of checkAll()) {
           await commission.wait('turn')
           watch.check()
         }
+        checked = upTo
       }
-      checked = upTo
       // The manifest that is on its way does not name them.
       const isInstalled = await background.installTurn(() => {
         commission.check()
         committer.commitPending()
         watch.check()
-        if (watch.missed) return false
+        // In one go: it keeps the event loop from its turn, but otherwise large transactions beside others might never end.
+        if (isOvertaken) for (const _ of checkAll());
+        else if (watch.missed) return false
         core.watchers.delete(watch)
         installTables(parts, tables)
         commission.done()
         return true
       })
       if (isInstalled) return
-      if (checks === MOST_CHECKS) throw new ConflictError(tables.someKey())
     }
   } finally {
     core.watchers.delete(watch)

@@ -42,12 +42,6 @@ export class TransactionRuns {
   /** Of the tables that are here now. */
   get tree(): Tree { return this.#tree }
 
-  /** A key of one of the tables, of which there are some. */
-  someKey(): Uint8Array {
-    const { firstKey, rangeStart } = this.#tree.runs[0]!.readers[0]!.properties
-    return (firstKey ?? rangeStart)!
-  }
-
   /** These are being merged, until `endMerge`. */
   beginMerge(runs: readonly Run[]): void {
     this.#merging = new Set(runs.map(({ id }) => id))

@@ -18,6 +18,8 @@ export interface TransactionParts extends StoreParts {
   readonly targetScratch: Scratch
   /** Refuse calls from inside a codec; what was written before is in the memtable. */
   readonly settle: () => void
+  /** Refuse calls from inside a codec. */
+  readonly checkReentry: () => void
   readonly letGo: () => void
   readonly counters: { committed: number, conflicts: number }
 }

@@ -131,9 +131,6 @@ export class TransactionTables implements ArenaOwner, JobsOwner {
     this.#frozen = frozen
   }
 
-  /** A key that was written, for a message. There are tables. */
-  someKey(): Uint8Array { return this.#runs.someKey() }
-
   // ---- the end
 
   /** What was in memory has been copied: give the arena back. Returns how to let go of the large values that it refers to. */

@@ -38,8 +38,8 @@ export class TransactionView {
     const { core, reader, keyScratch } = this.#parts
     encodeKey(key, keyTranscoder(core, options), keyScratch)
     const { bytes, start, end } = keyScratch
-    if (end - start > MAX_KEY_BYTES) return undefined
     try {
+      if (end - start > MAX_KEY_BYTES) return undefined
       const { ownReader } = this.#writes
       let hit = ownReader?.find(bytes, start, end, Number.MAX_SAFE_INTEGER)
       if (hit === undefined && ownReader?.touched !== true) hit = reader.find(bytes, start, end, this.#snapshotSeq)
@@ -47,6 +47,8 @@ export class TransactionView {
       return decodeValue(core, valueTranscoder(core, options), hit.kind, hit.value, hit.valueStart, hit.valueEnd)
     } catch (error) {
       throw readError(error)
+    } finally {
+      if (keyScratch.holdsForeign) keyScratch.release()
     }
   }
 

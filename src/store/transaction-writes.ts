@@ -91,7 +91,7 @@ export class TransactionWrites {
     this.settle()
     const write = load()
     try {
-      while (!this.#try(write)) this.#waitInside()
+      while (!this.#try(write)) this.#waitInside(write)
     } catch (error) {
       throw this.#fail(error as Error)
     }
@@ -102,7 +102,7 @@ export class TransactionWrites {
     const waiting = this.#waiting
     if (waiting === undefined) return
     try {
-      while (!this.#try(waiting)) this.#waitInside()
+      while (!this.#try(waiting)) this.#waitInside(waiting)
     } catch (error) {
       throw waiting.error = this.#fail(error as Error)
     } finally {
@@ -188,14 +188,15 @@ export class TransactionWrites {
     if (waiting.error !== undefined) throw waiting.error
   }
 
-  #waitInside(): void {
+  #waitInside(write: LoadedWrite): void {
     const { core, background } = this.#parts
-    if (!background.waitInside()) this.#checkStuck(this.#waiting)
+    if (!background.waitInside()) this.#checkStuck(write)
     core.checkOpen()
   }
 
-  #checkStuck(waiting: WaitingWrite | undefined): void {
-    const tables = waiting?.isRead === true ? this.reads.tables : this.#own
+  /** Called when a wait found nobody to wait for. Throws when nobody ever will make room for this write. */
+  #checkStuck(write: LoadedWrite): void {
+    const tables = write.isRead ? this.reads.tables : this.#own
     tables?.checkStuck()
   }
 

@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import type { SimHost } from '../host/sim/sim-host.ts'
+import { Installs } from './installs.ts'
 import { Spillway } from './spillway.ts'
 import { TINY_BUDGET, checkEmpty, checkFiles, checkLedger, closeEmpty, openSim, simHost, turns, within } from './testing/sim.ts'
 import type { Transaction } from './transaction.ts'
@@ -145,6 +147,56 @@ test('conflicts are found in transactions that have spilled, whether the others 
     assert.equal(await db.count(), when.startsWith('range') ? 0 : 1)
     await db.deleteRange({})
   }
+}))
+
+/** Every commit of tables comes a turn of the event loop later, as one does that waits for a manifest: others are done in between. */
+function delayTurns(t: TestContext): void {
+  const { turn } = Installs.prototype
+  t.mock.method(Installs.prototype, 'turn', async function (this: Installs, install: () => unknown) {
+    await turns(1)
+    return turn.call(this, install)
+  })
+}
+
+test('large transactions that have no key in common are all committed, however many overtake one another', t => withStore(async db => {
+  delayTurns(t)
+  const transactions = await Promise.all(Array.from({ length: 9 }, () => db.begin()))
+  for (const [i, transaction] of transactions.entries()) {
+    await fill(transaction, 60, LARGE, 1000 * i)
+    transaction.getForUpdateSync(numbered(1000 * i + 500))
+  }
+  assert.ok(db.stats().transactions.tableBytes > 0)
+  await Promise.all(transactions.map(transaction => transaction.commit()))
+  assert.equal(await db.count(), 9 * 60)
+  assert.deepEqual([db.stats().transactions.committed, db.stats().transactions.conflicts], [9, 0])
+}))
+
+test('a large transaction that others overtake again and again is checked where nobody writes', t => withStore(async db => {
+  const { turn } = Installs.prototype
+  let removed = { gte: 'x', lt: 'y' }
+  let turnCount = 0
+  t.mock.method(Installs.prototype, 'turn', async function (this: Installs, install: () => unknown) {
+    await turns(1)
+    turnCount++
+    // A removal says nothing of which keys there were.
+    db.deleteRangeSync(turnCount === 6 ? removed : { gte: 'x', lt: 'y' })
+    return turn.call(this, install)
+  })
+  const write = async (from: number): Promise<Transaction> => {
+    const transaction = await db.begin()
+    await fill(transaction, 100, LARGE, from)
+    turnCount = 0
+    return transaction
+  }
+  await (await write(0)).commit()
+  assert.deepEqual([turnCount, await db.count()], [6, 100])
+  removed = { gte: numbered(1050), lt: numbered(1051) }
+  await assert.rejects((await write(1000)).commit(), (error: ConflictError) => {
+    assert.ok(error instanceof ConflictError)
+    assert.equal(new TextDecoder().decode(error.details['key'] as Uint8Array), numbered(1050))
+    return true
+  })
+  assert.deepEqual([turnCount, await db.count()], [6, 100])
 }))
 
 test('twenty thousand keys read for update are remembered within the budget', { timeout: 120_000 }, () => withStore(async db => {

@@ -95,11 +95,17 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
       return this.#write(() => loadDel(this.#parts, key, options))
     } catch (error) {
       return Promise.reject(error)
+    } finally {
+      this.#parts.letGo()
     }
   }
 
   delSync(key: K, options?: KeyOptions): void {
-    this.#writeSync(() => loadDel(this.#parts, key, options))
+    try {
+      this.#writeSync(() => loadDel(this.#parts, key, options))
+    } finally {
+      this.#parts.letGo()
+    }
   }
 
   /** Remove every key of a range, as this transaction sees it. `{}` removes all. Any write of others in the range is a conflict. */
@@ -127,7 +133,13 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
    */
   async getForUpdate(key: K, options?: TransactionReadOptions): Promise<V | undefined> {
     this.#check()
-    await this.#write(() => loadRead(this.#parts, key, options))
+    let isRead: Promise<void>
+    try {
+      isRead = this.#write(() => loadRead(this.#parts, key, options))
+    } finally {
+      this.#parts.letGo()
+    }
+    await isRead
     return this.getSync(key, options)
   }
 
@@ -225,6 +237,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   /** Forget all of it. Fine if it is over already. Resolves when what it held is given back. */
   async abort(): Promise<void> {
     if (this.#state === 'committing') throw invalidArgument('a transaction that is being committed cannot be aborted any more. Give db.begin a signal for that')
+    this.#parts.checkReentry()
     this.#end('aborted')
     const { core, background } = this.#parts
     while (!core.closed && this.#writes.isBusy) await background.changed()
@@ -235,7 +248,9 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   }
 
   [Symbol.dispose](): void {
-    if (this.#state === 'open') this.#end('aborted')
+    if (this.#state !== 'open') return
+    this.#parts.checkReentry()
+    this.#end('aborted')
   }
 
   // ---- between the two

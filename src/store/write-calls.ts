@@ -58,11 +58,17 @@ export class WriteCalls<K, V> {
       return this.#writer.write(this.#single, this.#loadDel(key, options), options?.signal)
     } catch (error) {
       return Promise.reject(error)
+    } finally {
+      this.letGo()
     }
   }
 
   delSync(key: K, options: WriteOptions | undefined): void {
-    this.#writer.writeSync(this.#single, this.#loadDel(key, options), options?.signal)
+    try {
+      this.#writer.writeSync(this.#single, this.#loadDel(key, options), options?.signal)
+    } finally {
+      this.letGo()
+    }
   }
 
   async deleteRange(range: RangeOptions<K>, options: WriteOptions | undefined): Promise<void> {
@@ -156,6 +162,7 @@ export class WriteCalls<K, V> {
     const core = this.#core
     const scratch = this.#scratch
     core.checkWritable()
+    scratch.checkReentry()
     checkOptions(options, WRITE_OPTIONS, 'deleteRange')
     checkOptions(range, RANGE_OPTIONS, 'deleteRange')
     if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')

@@ -29,7 +29,7 @@ const MOST_FRUITLESS = 24
 
 /** What a writer needs of `commit.ts`, or of its twin without a log. */
 export type Appender = Pick<Committer,
-  'stalls' | 'exchange' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'endSegment' | 'skipTo' | 'syncNow'>
+  'stalls' | 'exchange' | 'isAppending' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'endSegment' | 'skipTo' | 'syncNow'>
 
 export class Writer {
   readonly #core: Core
@@ -184,7 +184,7 @@ export class Writer {
   }
 
   #drain(): void {
-    if (this.#core.closed || this.#isSpilling || (this.#largeHead !== undefined && this.#largeHead === this.#queue.first)) return
+    if (this.#core.closed || this.#isSpilling || this.#committer.isAppending || (this.#largeHead !== undefined && this.#largeHead === this.#queue.first)) return
     const queue = this.#queue
     const committer = this.#committer
     const failed = this.#flushError

@@ -212,3 +212,62 @@ test('a table whose sync beside the thread was overtaken is not taken for durabl
     close()
   }
 })
+
+test('who cannot wait for a sync of a file that was opened to be written is told its failure, although that was told of it first', async () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  try {
+    await withFailingSyncs('content', async settle => {
+      const path = join(directory, 'value')
+      files.create(path).close()
+      const file = files.openWrite(path)
+      const beside = assert.rejects(file.sync(), { code: 'EIO' })
+      assert.throws(() => { file.syncSync() }, { code: 'EIO' })
+      await settle()
+      await beside
+      file.close()
+    })
+  } finally {
+    close()
+  }
+})
+
+test('a file or directory whose second descriptor cannot be closed well does not keep the first one', async () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  const { closeSync } = fs
+  const open = new Set<number>()
+  const { openSync } = fs
+  let isFirst = true
+  Object.assign(fs, {
+    openSync: (...args: Parameters<typeof openSync>) => {
+      const fd = openSync(...args)
+      open.add(fd)
+      return fd
+    },
+    // The descriptor is gone nevertheless, as on Linux.
+    closeSync: (fd: number) => {
+      open.delete(fd)
+      closeSync(fd)
+      if (!isFirst) return
+      isFirst = false
+      throw fileError('EIO', 'close', directory)
+    },
+  })
+  syncBuiltinESMExports()
+  try {
+    const file = files.create(join(directory, 'a'))
+    assert.equal(open.size, 2)
+    assert.throws(() => { file.close() }, { code: 'EIO' })
+    assert.equal(open.size, 0)
+    isFirst = true
+    const steps = files.syncDirectoryInSteps(directory, beginSync)
+    const wait = steps.next().value as JobWait
+    await new Promise<void>(resolve => { wait.onOver = resolve })
+    assert.equal(open.size, 2)
+    assert.throws(() => steps.next(), { code: 'EIO' })
+    assert.equal(open.size, 0)
+  } finally {
+    Object.assign(fs, { openSync, closeSync })
+    syncBuiltinESMExports()
+    close()
+  }
+})

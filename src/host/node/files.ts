@@ -7,7 +7,7 @@
  * 3. What `publish` made is there entirely or not at all. A crash may leave a file named `tmp-*` beside it, which anyone
  *    holding the directory's lock may delete.
  * 4. A blocking sync hears of what could not be written, also while another sync of the file is under way, which may have been told
- *    already: the system tells it once to each descriptor that is open. So a new file has a second one, a witness.
+ *    already: the system tells it once to each descriptor that is open. So a file to be written has a second one, a witness.
  *
  * Cost: a synchronous call is one system call (1-4 us when cached); an asynchronous one goes through the thread pool (20-40 us).
  */
@@ -49,11 +49,11 @@ export class NodeFiles implements HostFiles {
   }
 
   openWrite(path: string): HostFile {
-    return new NodeFile(path, openSync(path, 'r+'))
+    return openTwice(path, 'r+')
   }
 
   create(path: string): HostFile {
-    return newFile(path)
+    return openTwice(path, 'wx+')
   }
 
   publish(path: string, bytes: Uint8Array): void {
@@ -159,7 +159,7 @@ export function removeTree(directory: string): void {
 class NodeFile implements HostFile {
   readonly path: string
   #fd: number
-  /** Opened before anything was written. */
+  /** Opened together with it, before anything is written. */
   readonly #witnessFd: number | undefined
   #inFlight = 0
   #closed = false
@@ -241,8 +241,11 @@ class NodeFile implements HostFile {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
-    if (this.#inFlight === 0) closeSync(this.#fd)
+    try {
+      if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
+    } finally {
+      if (this.#inFlight === 0) closeSync(this.#fd)
+    }
   }
 
   #landed(): void {
@@ -255,14 +258,14 @@ class NodeFile implements HostFile {
   }
 }
 
-/** Create it; EEXIST if it is there. */
-function newFile(path: string): NodeFile {
-  const fd = openSync(path, 'wx+')
+/** To be written: 'wx+' creates it, EEXIST if it is there. */
+function openTwice(path: string, flags: 'r+' | 'wx+'): NodeFile {
+  const fd = openSync(path, flags)
   try {
     return new NodeFile(path, fd, openSync(path, 'r+'))
   } catch (error) {
     closeSync(fd)
-    unlinkQuietly(path)
+    if (flags === 'wx+') unlinkQuietly(path)
     throw error
   }
 }
@@ -320,8 +323,11 @@ class NodeDirectory implements Syncable {
 
   close(): void {
     this.#closed = true
-    if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
-    if (this.#inFlight === 0) closeSync(this.#fd)
+    try {
+      if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
+    } finally {
+      if (this.#inFlight === 0) closeSync(this.#fd)
+    }
   }
 }
 
@@ -338,7 +344,7 @@ function* syncInSteps(file: Syncable, beginSync: BeginSync | undefined): Generat
 
 /** Create a file with these bytes, synced; EEXIST if it is there. When it fails, or is put down, what it made is removed. */
 function* writeNewFile(path: string, bytes: Uint8Array, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
-  const file = newFile(path)
+  const file = openTwice(path, 'wx+')
   let isWhole = false
   try {
     file.writeSync(bytes, 0, bytes.length, 0)
