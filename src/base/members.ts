@@ -3,8 +3,8 @@
  *
  * Not a Set, because of what V8 does with one: members come and go in tables that are made anew again and again, and a table that was
  * given up leads to the one after it. Once one of them is in the old generation, which a long scan or any full collection brings about, the young
- * generation's collector takes each next table, and all whom it named, for alive: every iterator survived and was copied, and short scans took up to half
- * as long again.
+ * generation's collector takes each next table, and all whom it named, for alive. In a loop of scans of 50 rows the old generation grew by 0.8 MB in
+ * 2500 scans, and by 0.1 at most without Sets.
  *
  * Invariant: who is gone leads nowhere.
  *
