@@ -18,7 +18,7 @@ export function valueName(number: number): string { return `${padded(number)}.va
 
 /** What a name in the store's directory means. Only the one spelling of a number counts, so that no two files are the same one. */
 export function parseName(name: string): FileName {
-  if (name === 'LOCK') return { kind: 'lock', number: 0 }
+  if (/^LOCK(?:-[0-9a-z.]+)?$/.test(name)) return { kind: 'lock', number: 0 }
   if (name.startsWith('tmp-')) return { kind: 'temporary', number: 0 }
   const match = /^(?:manifest-(\d{8,15})|(\d{8,15})\.(table|log|value))$/.exec(name)
   if (match === null) return { kind: 'foreign', number: 0 }

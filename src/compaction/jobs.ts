@@ -10,7 +10,7 @@ import { SpillwayError } from '../base/errors.ts'
 import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
-import type { BeginSync, HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
+import type { BeginSync, DirectoryReference, HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
 import { UnsyncedFiles } from '../host/unsynced-files.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
@@ -40,6 +40,8 @@ export type Compression = 'none' | 'lz4'
 export interface OutputOptions {
   /** What stands before a file's name in its path. */
   directoryPrefix: string
+  /** The directory itself. Undefined: whatever stands at its path. */
+  place?: DirectoryReference | undefined
   compression: Compression
   blockBytes: number
   filterBitsPerKey: number
@@ -232,7 +234,8 @@ function* writeTables(
   syncsValueFiles: boolean, isPlain = true,
 ): Generator<JobWait | void, Omit<JobOutput, 'bytesRead'>, void> {
   const { snapshots, outside, usesKernel = true } = args
-  const files = args.isScratch ? new UnsyncedFiles(context.files) : context.files
+  const placed = context.files.within(args.place)
+  const files = args.isScratch ? new UnsyncedFiles(placed) : placed
   const kernel = usesKernel && isPlain ? KernelMerge.open(threadKernels(), inputs, slotBytes, args.blockBytes, snapshots) : undefined
   const output = new Output(files, args, kernel?.block)
   const merge = new MergeCursor(inputs)
@@ -344,7 +347,7 @@ function* flush(context: JobContext, args: FlushArgs): Generator<JobWait | void,
 }
 
 function* merge(context: JobContext, args: MergeArgs): Generator<JobWait | void, JobOutput, void> {
-  const { files } = context
+  const files = context.files.within(args.place)
   const budget = new Budget(args.windowBytes)
   const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), args.windowBytes)
   const openFile = (fileNumber: number): HostFile => files.openRead(args.directoryPrefix + tableName(fileNumber))

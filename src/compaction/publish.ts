@@ -9,22 +9,24 @@
  * Cost: two writes to the device, and a listing of the directory.
  */
 import { newestManifest } from '../base/file-names.ts'
-import type { JobContext, JobWait } from '../host/host.ts'
+import type { DirectoryReference, JobContext, JobWait } from '../host/host.ts'
 import { notDurable } from './not-durable.ts'
 
 export interface PublishArgs {
+  place: DirectoryReference | undefined
   directory: string
   path: string
   bytes: Uint8Array
 }
 
 /** Returns the largest number of a manifest in the directory afterwards. EEXIST: somebody else's is there. */
-export function* publish({ files, beginSync, lateSyncError }: JobContext, { directory, path, bytes }: PublishArgs): Generator<JobWait | void, number, void> {
+export function* publish({ files: all, beginSync, lateSyncError }: JobContext, { place, directory, path, bytes }: PublishArgs): Generator<JobWait | void, number, void> {
   const check = (): void => {
     const lateError = lateSyncError?.(directory)
     if (lateError !== undefined) throw notDurable(`tables in ${directory}`, lateError)
   }
   check()
+  const files = all.within(place)
   yield* files.publishInSteps(path, bytes, beginSync)
   // Of its own syncs: the manifest is there then, and nobody knows for how long.
   check()

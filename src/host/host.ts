@@ -65,6 +65,39 @@ export interface HostFiles {
   syncDirectory(path: string): void
   /** The same in the steps of a job, as `publishInSteps`. */
   syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void>
+  /**
+   * These files, but that paths in `directory` mean the one that was opened (`Host.openDirectory`), whatever stands at its path now.
+   * What would make or remove a file there when it is gone, and cannot be reached, throws FENCED. Undefined: these files.
+   */
+  within(directory: DirectoryReference | undefined): HostFiles
+}
+
+/** Names an open directory for the other threads of this process: structured-cloneable. */
+export interface DirectoryReference {
+  /** As it was opened; its files have paths below it. */
+  readonly path: string
+  /** What the host knows it by. */
+  readonly device: string
+  readonly inode: string
+  /** Where it is found whatever its path is; '' where the host has no such thing. */
+  readonly root: string
+  /** Open file descriptor, -1 where directories have none. */
+  readonly descriptor: number
+}
+
+/** A directory that stays what it was when it was opened. Renaming it does no harm; removing it shows. */
+export interface HostDirectory {
+  readonly path: string
+  /** `HostFiles.within` this directory. */
+  readonly files: HostFiles
+  readonly reference: DirectoryReference
+  /**
+   * Take the exclusive writer's lock, held until release or until this process dies.
+   * Throws SpillwayError LOCKED that names the holder.
+   */
+  lock(): Promise<HostLock>
+  /** Its files are used no more. */
+  close(): void
 }
 
 export interface HostClock {
@@ -170,6 +203,10 @@ export interface RunnerOptions {
 }
 
 export interface HostLock {
+  /** Nobody has seen the holder before alive, and nobody knows that it ended: it may still write, until it hears of its loss. */
+  readonly isTakeover: boolean
+  /** Cheap. Throws FENCED, from then on always, when somebody has taken over, or the directory was removed. */
+  check(): void
   release(): Promise<void>
 }
 
@@ -217,10 +254,7 @@ export interface Host {
   random(): number
   /** What this process may use: the cgroup limit or the machine's memory, in bytes. */
   memoryLimitBytes(): number
-  /**
-   * Take the exclusive writer's lock of a directory, held until release or until this process dies.
-   * Throws SpillwayError LOCKED that names the holder.
-   */
-  lock(directory: string): Promise<HostLock>
+  /** Open a directory that is there. */
+  openDirectory(path: string): HostDirectory
   runner(options: RunnerOptions): JobRunner
 }

@@ -3,7 +3,7 @@
  *
  * Cost: one more call per write, of which writers of tables make few.
  */
-import type { BeginSync, HostFile, HostFiles, JobWait } from './host.ts'
+import type { BeginSync, DirectoryReference, HostFile, HostFiles, JobWait } from './host.ts'
 
 export class UnsyncedFiles implements HostFiles {
   readonly #files: HostFiles
@@ -26,6 +26,7 @@ export class UnsyncedFiles implements HostFiles {
   remove(path: string): void { this.#files.remove(path) }
   removeSoon(path: string, failed: (error: Error) => void): void { this.#files.removeSoon(path, failed) }
   removed(): Promise<void> { return this.#files.removed() }
+  within(directory: DirectoryReference | undefined): HostFiles { return new UnsyncedFiles(this.#files.within(directory)) }
   syncDirectory(): void {}
   *syncDirectoryInSteps(): Generator<JobWait | void, void, void> {}
 }

@@ -29,7 +29,7 @@ test(`a version comes back as it was written (seed ${SEED})`, () => {
 test('a manifest is three lines that a person can read', () => {
   const lines = Buffer.from(encodeVersion(VERSION, KERNELS)).toString().split('\n')
   assert.equal(lines.length, 4)
-  assert.equal(lines[0], 'SPILLWAY MANIFEST 1')
+  assert.equal(lines[0], 'SPILLWAY MANIFEST 3')
   assert.deepEqual(JSON.parse(lines[1]!).runs[1], { id: 1, level: 1, tables: [[4, 1004, 10, 1], [6, 1006, 0, 0]] })
   assert.match(lines[2]!, /^[0-9a-f]{16}$/)
   assert.equal(lines[3], '')
@@ -147,11 +147,25 @@ function resealed(content: unknown, isText = false): Uint8Array {
   return Buffer.concat([text, Buffer.from(`${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}\n`)])
 }
 
-test('offsets of tables and ranges ahead of the log come back, in format 2', () => {
+test('offsets of tables and ranges ahead of the log come back', () => {
   const version = versionOf([{ id: 3, level: 0, tables: [{ ...table(9), seqOffset: 5000 }, table(10)] }], { lastSeq: 4000, ahead: [[5001, 5900], [6000, 6000]] })
   const bytes = encodeVersion(version, KERNELS)
-  assert.match(Buffer.from(bytes).toString(), /^SPILLWAY MANIFEST 2\n/)
+  assert.match(Buffer.from(bytes).toString(), /^SPILLWAY MANIFEST 3\n/)
   assert.deepEqual(decode(bytes), version)
+})
+
+test('the ends of earlier logs come back; those that cannot be are not valid', () => {
+  const runs = [{ id: 3, level: 0, tables: [table(9)] }]
+  const earlier = { before: 10, logs: [[5, 100], [7, 200]] as [number, number][] }
+  const version = versionOf(runs, { logFloor: 5, nextFile: 11, earlier })
+  assert.deepEqual(decode(encodeVersion(version, KERNELS)), version)
+  const bad: unknown[] = [
+    null, [], { before: 10 }, { logs: [] }, { ...earlier, before: 12 }, { ...earlier, before: 5 }, { ...earlier, before: 7 }, { ...earlier, logs: [[4, 100]] },
+    { ...earlier, logs: [[7, 1], [5, 1]] }, { ...earlier, logs: [[5, 0]] }, { ...earlier, logs: [[5]] },
+  ]
+  for (const each of bad) {
+    assert.throws(() => decode(encodeVersion({ ...version, earlier: each as typeof earlier }, KERNELS)), { code: 'SPILLWAY_CORRUPTION' }, JSON.stringify(each))
+  }
 })
 
 test('ranges ahead that touch, overlap or do not rise are not valid', () => {

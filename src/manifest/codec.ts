@@ -1,17 +1,17 @@
 /**
  * A version as bytes and back: three lines of text, so that a person can read them.
  *
- *   SPILLWAY MANIFEST 1          2 if the version has `ahead` or a table with a sequence offset, which format 1 does not know
- *   {"number":12,...}            the whole version, tables as [file, bytes, entries, deletes] and in format 2 an optional offset
+ *   SPILLWAY MANIFEST 3          read too: 1, which knows no `ahead` and no sequence offsets, and 2, which knows no `earlier`
+ *   {"number":12,...}            the whole version, tables as [file, bytes, entries, deletes] and an optional offset
  *   0123456789abcdef             checksum of the lines above: XXH64 of each 64 KiB of them, the first seeded with the
  *                                manifest's number, every other with the hash before it; the last one counts
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
-import type { ClosedRecord, RunRecord, SeqRange, TableRecord, Version } from './version.ts'
+import type { ClosedRecord, EarlierLogs, RunRecord, SeqRange, TableRecord, Version } from './version.ts'
 
-export const MANIFEST_FORMAT = 2
-/** Written when it says everything, so that older versions can read what they understand. */
+/** Always written: who knows only earlier formats would read what a fenced owner has written to the log, and is refused. */
+export const MANIFEST_FORMAT = 3
 const PLAIN_FORMAT = 1
 /** Part of the format. Kernels must have regions of at least as much. */
 export const CHECKSUM_PIECE_BYTES: number = 64 * 1024
@@ -25,8 +25,7 @@ export function encodeVersion(version: Version, kernels: Kernels): Uint8Array {
       tables: run.tables.map(tableRow),
     })),
   })
-  const isPlain = version.ahead === undefined && version.runs.every(run => run.tables.every(table => (table.seqOffset ?? 0) === 0))
-  const text = new TextEncoder().encode(`${TITLE} ${isPlain ? PLAIN_FORMAT : MANIFEST_FORMAT}\n${body}\n`)
+  const text = new TextEncoder().encode(`${TITLE} ${MANIFEST_FORMAT}\n${body}\n`)
   const end = new TextEncoder().encode(`${digest(text, version.number, kernels)}\n`)
   const bytes = new Uint8Array(text.length + end.length)
   bytes.set(text)
@@ -127,21 +126,31 @@ function checkedVersion(parsed: unknown, number: number, path: string, knowsOffs
       return [first, last]
     })
   }
-  const closedRecord = (closed: Record<string, unknown> | null): ClosedRecord => {
-    const rows = closed?.['logs']
-    if (!Array.isArray(rows) || rows.length === 0) bad('record of the close')
+  const logRows = (rows: unknown, what: string): [number, number][] => {
+    if (!Array.isArray(rows)) bad(what)
     let last = logFloor - 1
-    const logs = (rows as unknown[][]).map((row): [number, number] => {
-      if (!Array.isArray(row) || row.length !== 2) bad('record of the close')
-      const [log, bytes] = row.map(value => count(value, 'record of the close')) as [number, number]
-      if (log <= last || log >= nextFile || bytes === 0) bad('record of the close')
+    return (rows as unknown[][]).map((row): [number, number] => {
+      if (!Array.isArray(row) || row.length !== 2) bad(what)
+      const [log, bytes] = row.map(value => count(value, what)) as [number, number]
+      if (log <= last || log >= nextFile || bytes === 0) bad(what)
       last = log
       return [log, bytes]
     })
+  }
+  const earlierLogs = (earlier: Record<string, unknown> | null): EarlierLogs => {
+    const before = count(earlier?.['before'], 'list of earlier logs')
+    const logs = logRows(earlier!['logs'], 'list of earlier logs')
+    if (before > nextFile || before <= logFloor || (logs.at(-1)?.[0] ?? 0) >= before) bad('list of earlier logs')
+    return { before, logs }
+  }
+  const closedRecord = (closed: Record<string, unknown> | null): ClosedRecord => {
+    const logs = logRows(closed?.['logs'], 'record of the close')
+    if (logs.length === 0) bad('record of the close')
     const closedSeq = count(closed!['lastSeq'], 'record of the close')
     if (closedSeq <= lastSeq) bad('record of the close')
     return { lastSeq: closedSeq, logs }
   }
+  const earlier = object['earlier'] as Record<string, unknown> | null | undefined
   const closed = object['closed'] as Record<string, unknown> | null | undefined
   return {
     number,
@@ -152,6 +161,7 @@ function checkedVersion(parsed: unknown, number: number, path: string, knowsOffs
     nextRun,
     strategy: strategy as Version['strategy'],
     ...(object['ahead'] === undefined || !knowsOffsets ? {} : { ahead: aheadRanges(object['ahead']) }),
+    ...(earlier === undefined ? {} : { earlier: earlierLogs(earlier) }),
     runs,
     ...(closed === undefined ? {} : { closed: closedRecord(closed) }),
   }

@@ -27,13 +27,13 @@ export interface NewManifest {
 }
 
 export class ManifestStore {
-  readonly #host: Host
+  readonly #host: Pick<Host, 'files' | 'join'>
   readonly #directory: string
   readonly #kernels: Kernels
   #newest = 0
   bytesWritten = 0
 
-  constructor(host: Host, directory: string, kernels: Kernels) {
+  constructor(host: Pick<Host, 'files' | 'join'>, directory: string, kernels: Kernels) {
     this.#host = host
     this.#directory = directory
     this.#kernels = kernels
@@ -65,6 +65,9 @@ export class ManifestStore {
 
   /** Whether the manifest of this number is there. */
   exists(number: number): boolean { return this.#host.files.exists(this.#path(number)) }
+
+  /** The number of the one that was loaded or written last. */
+  get newestNumber(): number { return this.#newest }
 
   get newestPath(): string { return this.#path(this.#newest) }
 

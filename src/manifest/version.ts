@@ -8,7 +8,9 @@
  *    there. They are ascending, apart from each other, and begin above `lastSeq` + 1; one that `lastSeq` reaches is part of it.
  * 3. `number` grows by one with every commit; `epoch` by one with every writer that opens the store.
  * 4. No file of the store has a number >= `nextFile`.
- * 5. A version with `closed` is the last one of its epoch: nothing was written after it.
+ * 5. Log segments numbered below `earlier.before` are of earlier owners: only those listed there are part of the history, each up to
+ *    so many bytes. What an owner that was fenced has appended behind them, or in others, is not.
+ * 6. A version with `closed` is the last one of its epoch: nothing was written after it.
  */
 
 export interface TableRecord {
@@ -40,9 +42,18 @@ export interface Version {
   strategy: StrategyRecord
   /** Absent: none. */
   ahead?: readonly SeqRange[]
+  /** Absent: no segment >= `logFloor` is of an earlier owner. */
+  earlier?: EarlierLogs
   runs: readonly RunRecord[]
   /** Only in the last version of a store that was closed with something in its log; who opens it drops it. */
   closed?: ClosedRecord
+}
+
+export interface EarlierLogs {
+  /** The first file number of this owner. */
+  before: number
+  /** Segment number and bytes, ascending. */
+  logs: readonly (readonly [number, number])[]
 }
 
 /** What the log held, durably, when the store was closed. */
@@ -92,16 +103,19 @@ export function applyEdit(version: Version, edit: VersionEdit, order: (tables: T
     else runs[at] = { ...runs[at]!, tables: order([...runs[at]!.tables, ...add.tables]) }
   }
   for (const tables of edit.addRuns ?? []) runs.push({ id: nextRun++, level: 0, tables })
+  const logFloor = edit.logFloor ?? version.logFloor
+  const { earlier } = version
   const { lastSeq, ahead } = settled(edit.lastSeq ?? version.lastSeq, [...version.ahead ?? [], ...edit.ahead === undefined ? [] : [edit.ahead]])
   return {
     number: version.number + 1,
     epoch: edit.epoch ?? version.epoch,
     lastSeq,
-    logFloor: edit.logFloor ?? version.logFloor,
+    logFloor,
     nextFile: Math.max(version.nextFile, edit.nextFile ?? 0),
     nextRun,
     strategy: edit.strategy ?? version.strategy,
     ...(ahead.length === 0 ? {} : { ahead }),
+    ...(earlier === undefined || earlier.before <= logFloor ? {} : { earlier: { before: earlier.before, logs: earlier.logs.filter(([number]) => number >= logFloor) } }),
     runs,
     // That of the version before holds no longer: it is not carried along.
     ...(edit.closed === undefined ? {} : { closed: edit.closed }),

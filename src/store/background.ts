@@ -111,6 +111,7 @@ export class Background {
   /** Write a sealed memtable to a table. */
   flush(slot: MemtableSlot): void {
     const core = this.#core
+    core.ownership.watch()
     this.#flushRunning = true
     const args: FlushArgs = {
       ...this.output(0, Number.MAX_SAFE_INTEGER),
@@ -143,7 +144,7 @@ export class Background {
   /** A flush that failed and waits for its retry begins again now: true if there is one. */
   retryNow(): boolean {
     const slot = this.#core.sealed[0]
-    if (slot === undefined || this.#flushRunning || this.#core.closing || this.#core.readOnlyReason !== undefined) return false
+    if (slot === undefined || this.#flushRunning || this.#core.closing || this.#core.readOnlyReason !== undefined || !this.#core.ownership.isOurs) return false
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
     this.flush(slot)
@@ -231,6 +232,7 @@ export class Background {
         }
         const pick = this.#pickRange(first, last)
         if (pick === undefined) return
+        core.ownership.check()
         const factor = this.#windowFactor
         const merged = this.#mergeAskedFor(pick)
         if (merged === undefined && core.engine.isBusy) {
@@ -282,10 +284,10 @@ export class Background {
 
   /** @internal Options of a job that writes tables of this store. */
   output(level: number, targetTableBytes: number): OutputOptions {
-    const { settings, host, directory, nextFile, stop } = this.#core
+    const { settings, host, directory, place, nextFile, stop } = this.#core
     const { compression, blockBytes, filterBitsPerKey } = settings
     return {
-      directoryPrefix: host.join(directory, 'x').slice(0, -1),
+      directoryPrefix: host.join(directory, 'x').slice(0, -1), place,
       compression: compression[Math.min(level, compression.length - 1)]!,
       blockBytes, filterBitsPerKey, targetTableBytes, nextFile, stop, isScratch: settings.isScratch,
     }
@@ -334,6 +336,8 @@ export class Background {
    */
   #merge(wanted: Pick, done: (error: Error | undefined, whole: boolean) => void): boolean {
     const core = this.#core
+    if (!core.ownership.isOurs) return false
+    core.ownership.watch()
     let pick = wanted
     let inputs = this.#inputsOf(pick)
     let memory = core.engine.admitMerge(inputs.runs.length, this.#windowFactor, core.settings.blockBytes)
@@ -454,7 +458,8 @@ export class Background {
     if (this.#failures++ === 0) this.#failingSinceMs = nowMs
     const lasts = isNeeded && this.#failures >= MOST_FAILURES && nowMs - this.#failingSinceMs >= LEAST_FAILING_MS
     const { code } = error as { code?: unknown }
-    if (code === 'SPILLWAY_FENCED' || isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error
+    if (code === 'SPILLWAY_FENCED') core.ownership.lose(error)
+    else if (isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error
     tellError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
     return error
   }

@@ -272,10 +272,10 @@ test('a store of a newer format is refused and not touched', async () => {
     return stats
   })
   const newer = host.join(DIRECTORY, manifestName(manifest + 9))
-  host.files.publish(newer, new TextEncoder().encode('SPILLWAY MANIFEST 3\n{"shape":"unknown"}\n0123456789abcdef\n'))
+  host.files.publish(newer, new TextEncoder().encode('SPILLWAY MANIFEST 4\n{"shape":"unknown"}\n0123456789abcdef\n'))
   const names = host.files.list(DIRECTORY)
   await refused('open', () => openSim(host), 'SPILLWAY_UNAVAILABLE',
-    /has format 3, this version reads up to 2\. Open the store with a newer Spillway/)
+    /has format 4, this version reads up to 3\. Open the store with a newer Spillway/)
   assert.deepEqual(host.files.list(DIRECTORY), names)
   host.files.remove(newer)
 })

@@ -109,6 +109,7 @@ export class Committer implements PendingGroup {
     core.counters.logBytes += log.writtenBytes - before
     core.engine.governor.traffic.writtenBytes += core.counters.userBytes - userBytes
     this.stalls.owe(core.counters.userBytes - userBytes)
+    if (!core.ownership.isWatched) core.ownership.watch()
     if (!this.#isFlushPrepared) this.#prepareFlush()
     const { written, synced } = group
     if (written === undefined && synced === undefined) return undefined
@@ -139,6 +140,7 @@ export class Committer implements PendingGroup {
       this.#core.engine.logBuffer.claim(this)
       this.#logs.writeOut()
       await this.#logs.sync()
+      this.#core.ownership.check()
     } finally {
       this.#logs.close()
       this.#core.engine.logBuffer.leave(this)
@@ -161,7 +163,8 @@ export class Committer implements PendingGroup {
     try {
       core.manifests.commit(version)
       core.version = version
-    } catch {
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'SPILLWAY_FENCED') throw error
       // What was acknowledged is durable without it: the store is closed as one that died is.
     }
   }

@@ -7,7 +7,7 @@ import type { Kernels } from '../base/kernels/kernels.ts'
 import { Members } from '../base/members.ts'
 import type { ReadCache } from '../cache/read-cache.ts'
 import type { Strategy } from '../compaction/strategy.ts'
-import type { Host, HostLock } from '../host/host.ts'
+import type { DirectoryReference, Host, HostFiles } from '../host/host.ts'
 import { ManifestStore } from '../manifest/manifest-store.ts'
 import { logName, tableName, valueName } from '../base/file-names.ts'
 import type { Version } from '../manifest/version.ts'
@@ -18,6 +18,7 @@ import type { TableReader } from '../table/table-reader.ts'
 import { DeadRange } from './dead-range.ts'
 import type { Engine } from './engine.ts'
 import type { MemtableSlot } from './memtables.ts'
+import { Ownership } from './ownership.ts'
 import type { Settings } from './options.ts'
 import type { Plan } from './plan.ts'
 import { Removals } from './removals.ts'
@@ -57,9 +58,21 @@ export interface WriteWatcher {
   onMany(isRemoval: boolean): void
 }
 
+/** Where a store's files are. */
+export interface StorePlace {
+  readonly path: string
+  readonly files: HostFiles
+  /** For jobs. Undefined: by its path alone. */
+  readonly reference: DirectoryReference | undefined
+}
+
 export class Core {
   readonly host: Host
   readonly directory: string
+  /** Those of the directory that was opened, whatever its path leads to now. All of the store's files go through them. */
+  readonly files: HostFiles
+  readonly place: DirectoryReference | undefined
+  readonly ownership: Ownership
   readonly settings: Settings
   readonly engine: Engine
   readonly kernels: Kernels
@@ -78,7 +91,6 @@ export class Core {
   readonly stop = new Int32Array(new SharedArrayBuffer(4))
 
   // Set by recovery before anything else runs.
-  lock!: HostLock
   version!: Version
   strategy!: Strategy
   tree!: Tree
@@ -110,10 +122,12 @@ export class Core {
   closed = false
   readonly #leases: Lease[]
 
-  constructor(engine: Engine, path: string, settings: Settings) {
+  constructor(engine: Engine, { path: directory, files, reference }: StorePlace, settings: Settings) {
     const { host } = engine
-    const directory = host.resolve(path)
     this.host = host
+    this.files = files
+    this.place = reference
+    this.ownership = new Ownership(this)
     this.turnMs = host.clock.nowMs()
     this.directory = directory
     this.settings = settings
@@ -124,9 +138,9 @@ export class Core {
     this.windows = engine.windows
     this.#leases = engine.leaseStore()
     this.snapshots = new SnapshotList(host.clock)
-    this.manifests = settings.isScratch ? new NoManifests() : new ManifestStore(host, directory, this.kernels)
-    this.removals = new Removals(host.files, directory)
-    this.tables = new TableSet(engine, number => this.tablePath(number))
+    this.manifests = settings.isScratch ? new NoManifests() : new ManifestStore({ files, join: host.join }, directory, this.kernels)
+    this.removals = new Removals(files, directory)
+    this.tables = new TableSet(engine, files, number => this.tablePath(number), () => this.ownership.check())
     this.valueFiles = new ValueFiles(number => this.discardSoon(this.valuePath(number)), engine.metadata)
   }
 
@@ -139,10 +153,14 @@ export class Core {
   reader(number: number): TableReader { return this.tables.get(number) }
 
   /** Remove a file that nothing needs any more. One that cannot be removed now is, when the store is opened next. */
-  discard(path: string): void { this.removals.now(path) }
+  discard(path: string): void {
+    if (this.ownership.isOurs) this.removals.now(path)
+  }
 
   /** The same for files whose number is never given again, without waiting for it. */
-  discardSoon(path: string): void { this.removals.soon(path) }
+  discardSoon(path: string): void {
+    if (this.ownership.isOurs) this.removals.soon(path)
+  }
 
   checkOpen(): void {
     if (this.closing || this.closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the store is closed. Open it again with Spillway.open')
@@ -150,6 +168,7 @@ export class Core {
 
   checkWritable(): void {
     this.checkOpen()
+    if (this.ownership.lost !== undefined) throw this.ownership.lost
     if (this.readOnlyReason !== undefined) {
       throw new SpillwayError(
         'SPILLWAY_READ_ONLY',

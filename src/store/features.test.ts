@@ -237,7 +237,8 @@ test('a store that is opened and closed again and again does not pile up files',
   await using db = await open(directory)
   assert.equal(await db.count(), 51)
   await db.compact()
-  assert.ok(readdirSync(directory).length <= 4, readdirSync(directory).join(', '))
+  // A table, a log segment, a manifest, and the lock with its socket.
+  assert.ok(readdirSync(directory).length <= 5, readdirSync(directory).join(', '))
 })
 
 test('a store in the working directory stays there when the program goes elsewhere', async () => {

@@ -135,13 +135,13 @@ export class Installs {
   }
 
   #publish(group: readonly Prepared<WaitingEdit>[], manifest: NewManifest | undefined): void {
-    const { manifests, engine } = this.#core
+    const { manifests, engine, place } = this.#core
     if (manifest === undefined) {
       this.#end(group, undefined)
       return
     }
     const { directory, path, bytes } = manifest
-    const args: PublishArgs = { directory, path, bytes }
+    const args: PublishArgs = { place, directory, path, bytes }
     const published = (error: Error | undefined, newest: unknown): void => {
       let failure: Error | undefined
       try {
@@ -187,6 +187,7 @@ export class Installs {
     try {
       // The manifest of this number may be there already, and it would be taken for that of another process.
       if (core.readOnlyReason !== undefined) throw core.readOnlyReason
+      core.ownership.check()
       // A flush leaves a merge what it needs: that is what gives memory back.
       tableMemory.keptBytes = edit.remove === undefined ? MERGE_SPARE_BYTES : 0
       for (const properties of added) core.tables.open(recordOf(properties))
@@ -206,8 +207,11 @@ export class Installs {
   #undo(group: readonly Prepared<Edit>[], failure: Error): void {
     const core = this.#core
     const isFenced = (failure as { code?: unknown }).code === 'SPILLWAY_FENCED'
-    if (isFenced || this.#mayExist(core.version.number + 1)) {
-      // It may or may not be durable, or another writer has gone on from it: nothing it names may be removed.
+    if (isFenced) {
+      // Another writer may have gone on from it.
+      core.ownership.lose(failure)
+    } else if (this.#mayExist(core.version.number + 1)) {
+      // It may or may not be durable: nothing it names may be removed.
       core.readOnlyReason ??= failure
     } else {
       for (const { wanted } of group) this.#remove(wanted.added)

@@ -40,7 +40,7 @@ async function alone(test: (host: SimHost, core: Core, values: LargeValues) => v
   const settings = checkedSettings({ budget: '8 MiB', host }, host)
   const engine = Engine.acquire(settings.budget, host, settings.blockBytes)
   try {
-    const core = new Core(engine, DIRECTORY, settings)
+    const core = new Core(engine, { path: DIRECTORY, files: host.files, reference: undefined }, settings)
     test(host, core, new LargeValues(core))
   } finally {
     await engine.release()

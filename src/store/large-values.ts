@@ -110,16 +110,16 @@ export class LargeValues {
   }
 
   #write({ value, valueStart, valueEnd, longText }: Operations, durable: boolean): WrittenFile {
-    const { host, kernels, unsyncedValues, counters, directory } = this.#core
+    const { files, kernels, unsyncedValues, counters, directory } = this.#core
     const fileNumber = this.#core.takeFileNumber()
     const path = this.#core.valuePath(fileNumber)
     let lengthBytes = valueEnd - valueStart
     let exists = false
     try {
-      if (longText === '') writeValueFile(host.files, path, fileNumber, value, kernels, durable, valueStart, valueEnd)
-      else lengthBytes = writeValueText(host.files, path, fileNumber, longText, lengthBytes, kernels, durable)
+      if (longText === '') writeValueFile(files, path, fileNumber, value, kernels, durable, valueStart, valueEnd)
+      else lengthBytes = writeValueText(files, path, fileNumber, longText, lengthBytes, kernels, durable)
       exists = true
-      if (durable) host.files.syncDirectory(directory)
+      if (durable) files.syncDirectory(directory)
       else unsyncedValues.add(fileNumber)
     } catch (error) {
       if (exists) this.#core.discard(path)

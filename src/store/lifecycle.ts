@@ -3,12 +3,14 @@
  *
  * Invariants
  * 1. Opening holds the lock before anything is read that another process could change, and gives back all it took if it fails.
- * 2. When a store is closed everything acknowledged is on disk, nothing of it runs, and all its memory is given back; the lock goes last.
+ * 2. The directory that is opened stays the store's, whatever its path comes to mean.
+ * 3. When a store is closed everything acknowledged is on disk, nothing of it runs, and all its memory is given back; the lock goes last.
  *
  * Accounts: all of a store's, see `engine.ts`.
  */
 import { invalidArgument } from '../base/errors.ts'
-import type { Host, HostLock } from '../host/host.ts'
+import { newestManifest } from '../base/file-names.ts'
+import type { Host, HostDirectory, HostLock } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
 import { Background } from './background.ts'
 import { Committer } from './commit.ts'
@@ -19,6 +21,7 @@ import type { Tenant } from './engine.ts'
 import { tellError } from './events.ts'
 import { ioError } from './io-error.ts'
 import { checkedSettings } from './options.ts'
+import type { Settings } from './options.ts'
 import { inspect, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { OpenOptions } from './types.ts'
@@ -37,74 +40,124 @@ export interface OpenStore {
   readonly recovery: RecoveryReport
   /** What the store is to its engine. */
   readonly tenant: Tenant
+  /** Let go of the directory and its lock. */
+  readonly release: () => Promise<void>
 }
 
 /** As far as opening has come. */
 type Opened = { [part in 'core' | 'background' | 'committer' | 'tenant']: OpenStore[part] | undefined }
 
+/** The directory of a store, locked. */
+interface Owned {
+  readonly directory: HostDirectory
+  readonly lock: HostLock
+}
+
+/** An owner before may publish manifests until it hears that it was fenced. Each time the store is looked at anew. */
+const MOST_ATTEMPTS = 10
+
 /** See `Spillway.open` for what it throws. */
-export async function openStore(directory: string, options: OpenOptions<any, any>): Promise<OpenStore> {
-  if (typeof directory !== 'string' || directory === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(directory)}`)
+export async function openStore(path: string, options: OpenOptions<any, any>): Promise<OpenStore> {
+  if (typeof path !== 'string' || path === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(path)}`)
   const host: Host = options?.host ?? nodeHost()
   const settings = checkedSettings(options, host)
   await Engine.settled(settings.budget)
   const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
     isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache, coldReads: settings.coldReads,
   })
-  let core: Core | undefined
-  let background: Background | undefined
-  let committer: Committer | undefined
-  let tenant: Tenant | undefined
+  const directory = host.resolve(path)
   try {
-    core = new Core(engine, directory, settings)
-    inspect(core, false)
-    host.files.makeDirectory(directory)
-    core.lock = await host.lock(directory)
-    const made = core
-    const recovered = recover(core, () => background = new Background(made))
-    committer = new Committer(core, recovered.background)
-    committer.start()
-    const writer = new Writer(core, recovered.background, committer)
-    tenant = tenantOf(core, recovered.background, committer, writer)
-    engine.admit(tenant)
-    recovered.background.schedule()
-    // Simulated hosts are to do the same in every process.
-    if (options?.host === undefined) warmUp(core)
-    return { core, background: recovered.background, committer, writer, recovery: recovered.report, tenant }
+    const owned = await own(host, directory, settings)
+    try {
+      const store = await openOwned(engine, owned, settings)
+      // Simulated hosts are to do the same in every process.
+      if (options?.host === undefined) warmUp(store.core)
+      return store
+    } catch (error) {
+      await disown(owned).catch((further: Error) => tellError({ directory, error: further, readOnly: false }))
+      throw error
+    }
   } catch (error) {
-    const opened = { core, background, committer, tenant }
-    // Whatever more goes wrong now: this is why it was not opened.
-    await giveBack(engine, opened).catch((further: Error) => tellError({ directory, error: further, readOnly: false }))
+    await engine.release()
     throw ioError(error, `opening ${directory}`)
   }
 }
 
+/** Make the directory if need be, and take its lock. */
+async function own(host: Host, path: string, settings: Settings): Promise<Owned> {
+  inspect(host.files, path, settings, false)
+  host.files.makeDirectory(path)
+  const directory = host.openDirectory(path)
+  try {
+    return { directory, lock: await directory.lock() }
+  } catch (error) {
+    directory.close()
+    throw error
+  }
+}
+
+async function disown({ directory, lock }: Owned): Promise<void> {
+  try {
+    await directory.files.removed()
+  } finally {
+    try {
+      await lock.release()
+    } finally {
+      directory.close()
+    }
+  }
+}
+
+async function openOwned(engine: Engine, owned: Owned, settings: Settings): Promise<OpenStore> {
+  for (let attempt = 1; ; attempt++) {
+    const opened: Opened = { core: undefined, background: undefined, committer: undefined, tenant: undefined }
+    try {
+      return openParts(engine, owned, settings, opened)
+    } catch (error) {
+      const isOvertaken = owned.lock.isTakeover && attempt < MOST_ATTEMPTS && hasNewerManifest(owned, opened.core)
+      // Whatever more goes wrong now: this is why it was not opened.
+      await giveBack(engine, opened).catch((further: Error) => tellError({ directory: owned.directory.path, error: further, readOnly: false }))
+      if (!isOvertaken) throw error
+    }
+  }
+}
+
+function hasNewerManifest({ directory }: Owned, core: Core | undefined): boolean {
+  return core !== undefined && newestManifest(directory.files.list(directory.path)) > core.manifests.newestNumber
+}
+
+function openParts(engine: Engine, owned: Owned, settings: Settings, opened: Opened): OpenStore {
+  const core = opened.core = new Core(engine, owned.directory, settings)
+  core.ownership.hold(owned.lock)
+  const recovered = recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
+  const committer = opened.committer = new Committer(core, recovered.background)
+  committer.start()
+  const writer = new Writer(core, recovered.background, committer)
+  const tenant = opened.tenant = tenantOf(core, recovered.background, committer, writer)
+  engine.admit(tenant)
+  recovered.background.schedule()
+  return { core, background: recovered.background, committer, writer, recovery: recovered.report, tenant, release: () => disown(owned) }
+}
+
 /** All that a store has taken which could not be opened. Each part of it, whether or not the others can be given back. */
 async function giveBack(engine: Engine, { core, background, committer, tenant }: Opened): Promise<void> {
+  if (core === undefined) return
+  core.closing = core.closed = true
+  core.ownership.close()
   try {
-    if (core === undefined) return
-    core.closing = core.closed = true
-    try {
-      committer?.abandon()
-    } finally {
-      try {
-        await background?.close()
-      } finally {
-        try {
-          if (tenant !== undefined) engine.dismiss(tenant)
-          core.releaseMemory()
-        } finally {
-          await (core.lock as HostLock | undefined)?.release()
-        }
-      }
-    }
+    committer?.abandon()
   } finally {
-    await engine.release()
+    try {
+      await background?.close()
+    } finally {
+      if (tenant !== undefined) engine.dismiss(tenant)
+      core.releaseMemory()
+    }
   }
 }
 
 /** Iterators and snapshots end, waiting writes fail. */
-export async function closeStore({ core, background, committer, writer, tenant }: OpenStore): Promise<void> {
+export async function closeStore({ core, background, committer, writer, tenant, release }: OpenStore): Promise<void> {
   // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
   if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await writer.flush().catch(() => {})
   core.closing = true
@@ -120,14 +173,14 @@ export async function closeStore({ core, background, committer, writer, tenant }
     throw ioError(error, 'closing the log')
   } finally {
     core.closed = true
+    core.ownership.close()
     try {
       await background.close()
       core.engine.dismiss(tenant)
       core.releaseMemory()
       await core.engine.release()
-      await core.host.files.removed()
     } finally {
-      await core.lock.release()
+      await release()
     }
   }
 }

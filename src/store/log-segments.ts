@@ -21,7 +21,7 @@ export class LogSegments {
   /** A large value that is being made durable beside the thread. */
   #beside: { readonly number: number, readonly file: HostFile } | undefined
   /** Bytes of the segments of earlier lives that recovery kept. */
-  readonly #recovered = new Map<number, number>()
+  #recovered = new Map<number, number>()
 
   constructor(core: Core) {
     this.#core = core
@@ -32,13 +32,14 @@ export class LogSegments {
   /** Begin a new segment; what the last one had not written yet goes out first. Returns its number. */
   begin(): number {
     const core = this.#core
+    core.ownership.check()
     const older = this.#current as LogWriter | undefined
     if (older !== undefined) this.writeOut()
-    else this.#measureRecovered()
+    else this.#recovered = new Map(core.version.earlier?.logs)
     const number = core.takeFileNumber()
     const path = core.logPath(number)
     try {
-      const file = core.host.files.create(path)
+      const file = core.files.create(path)
       try {
         this.#current = new LogWriter(file, number, core.engine.logBuffer.bytes, core.kernels, core.host.bootId(), core.lastSeq + 1)
       } catch (error) {
@@ -150,23 +151,11 @@ export class LogSegments {
     for (const log of this.#older) log.close()
   }
 
-  #measureRecovered(): void {
-    const core = this.#core
-    for (const number of core.logs) {
-      const file = core.host.files.openRead(core.logPath(number))
-      try {
-        this.#recovered.set(number, file.size())
-      } finally {
-        file.close()
-      }
-    }
-  }
-
   /** The file of a large value, to make it durable; undefined when it was removed meanwhile and nobody needs it. */
   #openValue(number: number): HostFile | undefined {
     const core = this.#core
     try {
-      const file = core.host.files.openWrite(core.valuePath(number))
+      const file = core.files.openWrite(core.valuePath(number))
       this.#directorySynced = false
       return file
     } catch (error) {
@@ -178,7 +167,7 @@ export class LogSegments {
 
   #syncDirectory(): void {
     if (this.#directorySynced) return
-    this.#core.host.files.syncDirectory(this.#core.directory)
+    this.#core.files.syncDirectory(this.#core.directory)
     this.#directorySynced = true
   }
 }

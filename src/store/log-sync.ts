@@ -95,6 +95,7 @@ export class LogSync {
   /** Throws when this sync went well and proves nothing. */
   #checkKnown(): void {
     if (this.#failure !== undefined) throw this.#failure
+    this.#core.ownership.check()
     const { readOnlyReason } = this.#core
     if (readOnlyReason === undefined) return
     throw new SpillwayError(
@@ -108,7 +109,7 @@ export class LogSync {
     const error = ioError(cause, 'making the log durable')
     this.#failure ??= error
     core.readOnlyReason ??= error
-    tellError({ directory: core.directory, error, readOnly: true })
+    if (error !== core.ownership.lost) tellError({ directory: core.directory, error, readOnly: true })
     for (const { reject } of [...waiting, ...this.#waiting.splice(0)]) reject(error)
     return error
   }

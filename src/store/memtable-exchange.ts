@@ -138,6 +138,7 @@ export class MemtableExchange {
   /** Hand the active memtable to a flush, its log segment with it. */
   seal(): void {
     const core = this.#core
+    core.ownership.check()
     // What was appended in this turn belongs to the segment and the memtable that end here.
     this.#group.commitPending()
     core.engine.logBuffer.claim(this.#group)

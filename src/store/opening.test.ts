@@ -173,11 +173,17 @@ for (const part of ['the log', 'the jobs', 'the lock'] as const) {
       })
     }
     if (part === 'the jobs') t.mock.method(Background.prototype, 'close', function (this: Background) { return failing(() => close.call(this)) })
-    const lock = host.lock.bind(host)
+    const openDirectory = host.openDirectory.bind(host)
     if (part === 'the lock') {
-      host.lock = async path => {
-        const held = await lock(path)
-        return { release: () => failing(() => held.release()) }
+      host.openDirectory = path => {
+        const directory = openDirectory(path)
+        return {
+          ...directory,
+          async lock() {
+            const held = await directory.lock()
+            return { ...held, release: () => failing(() => held.release()) }
+          },
+        }
       }
     }
     const told: unknown[] = []
@@ -192,7 +198,7 @@ for (const part of ['the log', 'the jobs', 'the lock'] as const) {
     assert.deepEqual(told, [further])
     assert.equal(budget.usedBytes, 0)
     t.mock.restoreAll()
-    host.lock = lock
+    host.openDirectory = openDirectory
     callOff()
     const opened = await open(host, '/b', budget)
     assert.equal(opened.getSync('logged'), 'value')

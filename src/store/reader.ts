@@ -169,12 +169,12 @@ class FileValue implements LargeValue {
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
-    const { host, kernels } = this.#core
-    return readValueFile(host.files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+    const { files, kernels } = this.#core
+    return readValueFile(files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
   }
 
   text(): string {
-    const { host, kernels } = this.#core
-    return readValueText(host.files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+    const { files, kernels } = this.#core
+    return readValueText(files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
   }
 }

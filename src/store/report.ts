@@ -3,7 +3,7 @@ import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { HostFile } from '../host/host.ts'
 import { nextLogged } from '../manifest/version.ts'
 import { verifyValueFile } from '../table/value-file-reader.ts'
-import { LOG_READ_BUFFER_BYTES, readLog } from '../wal/log-reader.ts'
+import { LOG_READ_BUFFER_BYTES, scanLog } from '../wal/log-reader.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
 import { readError } from './io-error.ts'
@@ -97,7 +97,7 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
       report.entries += reader.properties.entries
       report.bytes += reader.properties.fileBytes
       // What is open can be read even if it is gone, but only until the store is closed.
-      if (!core.host.files.exists(path)) throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it')
+      if (!core.files.exists(path)) throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it')
       reader.verify(kernels)
     })
   }
@@ -105,7 +105,7 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
     await check(() => core.valuePath(number), path => {
       if (!core.valueFiles.has(number)) return
       report.valueFiles++
-      report.bytes += verifyValueFile(core.host.files, path, number, undefined, kernels)
+      report.bytes += verifyValueFile(core.files, path, number, undefined, kernels)
     })
   }
   return report
@@ -144,13 +144,13 @@ function verifyLog(core: Core, path: string, number: number, bytes: number, expe
   const { kernels } = core
   let file: HostFile
   try {
-    file = core.host.files.openRead(path)
+    file = core.files.openRead(path)
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== 'ENOENT') throw cause
     throw new CorruptionError(path, 0, 'the log segment is missing', { cause })
   }
   try {
-    const { endOffset, nextSeq } = readLog(file, number, buffer, kernels, core.host.bootId(), expectedSeq, () => {})
+    const { endOffset, nextSeq } = scanLog(file, number, buffer, kernels, core.host.bootId(), { expectedSeq, endBytes: bytes })
     if (endOffset < bytes) throw new CorruptionError(path, endOffset, `${bytes} bytes were written to this log segment, of which ${endOffset} are whole`)
     return nextSeq
   } finally {

@@ -12,6 +12,7 @@ export class NoManifests implements Pick<ManifestStore, keyof ManifestStore> {
   load(): undefined { return undefined }
   verify(): number { return 0 }
   exists(): boolean { return false }
+  get newestNumber(): number { return 0 }
   get newestPath(): string { return '' }
   commit(): void {}
   encode(): undefined { return undefined }

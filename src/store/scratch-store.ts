@@ -72,8 +72,7 @@ export class ScratchStore {
     let core: Core | undefined
     try {
       this.#files = new ScratchDirectory(host, directory ?? temporaryDirectory())
-      this.#core = core = new Core(engine, this.#files.place, settings)
-      core.lock = { release: async () => {} }
+      this.#core = core = new Core(engine, { path: host.resolve(this.#files.place), files: host.files, reference: undefined }, settings)
       core.strategy = chooseStrategy(undefined, undefined, core.plan.maxRuns)
       this.#begin()
       checkFloor(core.plan, engine.metadataBytes)

@@ -200,7 +200,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     await writer.flush()
     await background.compact(bytes.start, bytes.end)
     // Who asks for it wants the disk back.
-    await core.host.files.removed()
+    await core.files.removed()
   }
 
   /** Read and check every byte on disk. Damage is listed in the report, not thrown. */

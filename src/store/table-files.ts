@@ -48,11 +48,12 @@ export class TableFiles {
     while (this.#open.length >= this.#limit) this.#closeOne()
     for (;;) {
       try {
-        const opened = this.files.openRead(file.path)
+        const opened = file.files.openRead(file.path)
         this.#open.push(file)
         return opened
       } catch (cause) {
         const { code } = cause as { code?: unknown }
+        if (code === 'ENOENT') file.missing()
         if (code === 'ENOENT') throw new CorruptionError(file.path, 0, 'the table is missing, though the manifest names it', { cause })
         if ((code !== 'EMFILE' && code !== 'ENFILE') || this.#open.length === 0) throw cause
         this.#limit = Math.max(LEAST_OPEN, this.#open.length)
@@ -92,16 +93,22 @@ export class TableFiles {
 export class TableFile implements HostFile {
   /** Read since the clock's hand passed. */
   wasRead = false
-  readonly #files: TableFiles
+  readonly #pool: TableFiles
   readonly #number: number
   readonly #pathOf: (number: number) => string
+  /** Those of its store. */
+  readonly files: HostFiles
+  /** See `TableSet`. */
+  readonly missing: () => void
   #file: HostFile | undefined
   #isClosed = false
 
-  constructor(files: TableFiles, number: number, pathOf: (number: number) => string) {
-    this.#files = files
+  constructor(pool: TableFiles, number: number, pathOf: (number: number) => string, files: HostFiles = pool.files, missing: () => void = () => {}) {
+    this.#pool = pool
     this.#number = number
     this.#pathOf = pathOf
+    this.files = files
+    this.missing = missing
   }
 
   /** Put together at each call: it is needed only for opening and for errors. */
@@ -128,7 +135,7 @@ export class TableFile implements HostFile {
   close(): void {
     this.#isClosed = true
     if (this.#file === undefined) return
-    this.#files.leave(this)
+    this.#pool.leave(this)
     this.release()
   }
 
@@ -141,7 +148,7 @@ export class TableFile implements HostFile {
   #opened(): HostFile {
     if (this.#file !== undefined) return this.#file
     if (this.#isClosed) throw fileError('EBADF', 'open', this.path, 'the table was dropped')
-    return this.#file = this.#files.enter(this)
+    return this.#file = this.#pool.enter(this)
   }
 
   #readOnly(call: string): Error {

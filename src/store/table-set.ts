@@ -5,6 +5,7 @@
  * hold of its table. So the tables of one flush and one smallest merge find room whatever others have leased.
  */
 import { CorruptionError } from '../base/errors.ts'
+import type { HostFiles } from '../host/host.ts'
 import type { TableRecord } from '../manifest/version.ts'
 import { TableReader } from '../table/table-reader.ts'
 import type { Engine } from './engine.ts'
@@ -20,15 +21,20 @@ const RUN_BYTES = 640
 
 export class TableSet {
   readonly #engine: Engine
-  readonly #files: TableFiles
+  readonly #pool: TableFiles
+  readonly #files: HostFiles
+  readonly #missing: () => void
   readonly #path: (number: number) => string
   readonly readers = new Map<number, TableReader>()
   #runBytes = 0
 
-  constructor(engine: Engine, path: (number: number) => string) {
+  /** `missing` is called when a table's file is not there; it may throw a better reason than that. */
+  constructor(engine: Engine, files: HostFiles, path: (number: number) => string, missing: () => void) {
     this.#engine = engine
-    this.#files = TableFiles.of(engine.host.files)
+    this.#pool = TableFiles.of(engine.host.files)
+    this.#files = files
     this.#path = path
+    this.#missing = missing
   }
 
   get(number: number): TableReader { return this.readers.get(number)! }
@@ -37,7 +43,7 @@ export class TableSet {
   open(record: TableRecord): TableReader {
     const { tableMemory, kernels } = this.#engine
     const { fileNumber } = record
-    const file = new TableFile(this.#files, fileNumber, this.#path)
+    const file = new TableFile(this.#pool, fileNumber, this.#path, this.#files, this.#missing)
     let taken = 0
     try {
       const size = file.size()

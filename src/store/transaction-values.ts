@@ -27,13 +27,13 @@ export function storedValue(core: Core, { kind, value, valueStart, valueEnd, lon
   let lengthBytes = valueEnd - valueStart
   const isLarge = kind === KIND_PUT && (lengthBytes > core.plan.inlineValueBytes || longText !== '')
   if (!isLarge) return { kind, bytes: value, start: valueStart, end: valueEnd, forget }
-  const { host, kernels } = core
+  const { files, kernels } = core
   const fileNumber = core.takeFileNumber()
   const path = core.valuePath(fileNumber)
   core.valueFiles.retain([fileNumber])
   try {
-    if (longText === '') writeValueFile(host.files, path, fileNumber, value, kernels, false, valueStart, valueEnd)
-    else lengthBytes = writeValueText(host.files, path, fileNumber, longText, lengthBytes, kernels, false)
+    if (longText === '') writeValueFile(files, path, fileNumber, value, kernels, false, valueStart, valueEnd)
+    else lengthBytes = writeValueText(files, path, fileNumber, longText, lengthBytes, kernels, false)
   } catch (error) {
     core.valueFiles.release([fileNumber])
     throw ioError(error, 'writing a large value')

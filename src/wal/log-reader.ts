@@ -46,6 +46,18 @@ export interface LogContents {
   gap: boolean
 }
 
+export interface ScanOptions {
+  /** Sequence number of the first frame. Undefined: any up to `latestFirstSeq`; the result's `firstSeq` says which. */
+  expectedSeq?: number | undefined
+  latestFirstSeq?: number
+  /** See `readLog`. */
+  isWhole?: LogCheck
+  /** So much of the segment is the history: what stands behind it was written by who no longer owned the store. Default: all of it. */
+  endBytes?: number
+  /** The history goes on in another segment with this sequence number; what this one has from there on is no part of it. */
+  untilSeq?: number
+}
+
 /** Reusable reading buffer: one per recovery. */
 export const LOG_READ_BUFFER_BYTES: number = MAX_FRAME_BYTES
 /** Of a damaged segment this much is searched for frames at a time. */
@@ -61,13 +73,22 @@ export function readLog(
   file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
   expectedSeq: number | undefined, visit: LogVisitor, latestFirstSeq = Infinity, isWhole: LogCheck = () => true,
 ): LogContents {
-  const size = file.size()
+  const contents = scanLog(file, fileNumber, buffer, kernels, bootId, { expectedSeq, latestFirstSeq, isWhole })
+  deliverLog(file, fileNumber, buffer, kernels, contents, visit)
+  return contents
+}
+
+/** How far a segment is good, and where its last whole batch ends; nothing is delivered. Throws as `readLog` does. */
+export function scanLog(
+  file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
+  { expectedSeq, latestFirstSeq = Infinity, isWhole = () => true, endBytes = Infinity, untilSeq }: ScanOptions = {},
+): LogContents {
+  const size = Math.min(file.size(), endBytes)
   const header = readSegmentHeader(file, fileNumber, size, buffer, kernels)
   if (header === undefined) return { firstSeq: expectedSeq, endOffset: 0, nextSeq: expectedSeq, operations: 0, droppedBytes: size, tailBytes: size, gap: false }
   const boot = bootHash(kernels, bootId)
   const sameBoot = bootId !== '' && boot.high === header.bootHigh && boot.low === header.bootLow
 
-  // First pass: how far is it good, and where does the last whole batch end?
   let offset = SEGMENT_HEADER_BYTES
   let batchEnd = offset
   if (expectedSeq === undefined && readFrame(file, fileNumber, offset, size, buffer, kernels) > 0) {
@@ -77,6 +98,7 @@ export function readLog(
   let batchSeq = seq
   while (offset < size) {
     const frameBytes = readFrame(file, fileNumber, offset, size, buffer, kernels)
+    if (seq === untilSeq) break
     if (frameBytes === 0 || readU64(buffer, 16) !== seq) {
       if (frameBytes > 0 && offset === SEGMENT_HEADER_BYTES && !sameBoot && readU64(buffer, 16) > seq) {
         refuseDurableGap(file, fileNumber, size, buffer, kernels, seq)
@@ -96,16 +118,6 @@ export function readLog(
       batchSeq = seq
     }
   }
-
-  // Second pass: deliver.
-  let at = SEGMENT_HEADER_BYTES
-  let next = expectedSeq ?? 0
-  while (at < batchEnd) {
-    const frameBytes = readFrame(file, fileNumber, at, size, buffer, kernels)
-    if (frameBytes === 0) throw new CorruptionError(file.path, at, 'the log changed while it was read')
-    next = visitFrame(buffer, next, visit)
-    at += frameBytes
-  }
   return {
     firstSeq: expectedSeq,
     endOffset: batchEnd,
@@ -115,6 +127,25 @@ export function readLog(
     tailBytes: size - batchEnd,
     gap: false,
   }
+}
+
+/** Deliver every operation of a segment, as far as it was found good. */
+export function deliverLog(
+  file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, { firstSeq, endOffset }: Pick<LogContents, 'firstSeq' | 'endOffset'>, visit: LogVisitor,
+): void {
+  let at = SEGMENT_HEADER_BYTES
+  let next = firstSeq ?? 0
+  while (at < endOffset) {
+    const frameBytes = readFrame(file, fileNumber, at, endOffset, buffer, kernels)
+    if (frameBytes === 0) throw new CorruptionError(file.path, at, 'the log changed while it was read')
+    next = visitFrame(buffer, next, visit)
+    at += frameBytes
+  }
+}
+
+/** Sequence number of a segment's first operation; undefined when its beginning is not good, or it holds none. */
+export function firstSeqOf(file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels): number | undefined {
+  return readFrame(file, fileNumber, SEGMENT_HEADER_BYTES, file.size(), buffer, kernels) > 0 ? readU64(buffer, 16) : undefined
 }
 
 function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buffer: Uint8Array, kernels: Kernels):

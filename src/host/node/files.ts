@@ -8,6 +8,7 @@
  *    holding the directory's lock may delete.
  * 4. A blocking sync hears of what could not be written, also while another sync of the file is under way, which may have been told
  *    already: the system tells it once to each descriptor that is open. So a file to be written has a second one, a witness.
+ * 5. Of `within`: a path in the directory means the one that was opened. Nothing is made or removed in another one.
  *
  * Cost: a synchronous call is one system call (1-4 us when cached); an asynchronous one goes through the thread pool (20-40 us).
  */
@@ -18,7 +19,8 @@ import {
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { errorCode, fileError } from '../file-error.ts'
-import type { BeginSync, HostFile, HostFiles, JobWait, Syncable } from '../host.ts'
+import type { BeginSync, DirectoryReference, HostFile, HostFiles, JobWait, Syncable } from '../host.ts'
+import { Place } from './place.ts'
 
 /** One system call moves at most this much; some platforms refuse 2 GiB and more. */
 const MAX_CALL_BYTES = 1024 ** 3
@@ -38,22 +40,28 @@ export class NodeFiles implements HostFiles {
   #waiting: (() => void)[] = []
 
   readonly #link: LinkFunction
+  readonly #place: Place | undefined
 
   /** `link` is for tests: what a file system without hard links does. */
-  constructor(link: LinkFunction = linkSync) {
+  constructor(link: LinkFunction = linkSync, place?: Place) {
     this.#link = link
+    this.#place = place
+  }
+
+  within(directory: DirectoryReference | undefined): NodeFiles {
+    return directory === undefined ? this : new NodeFiles(this.#link, new Place(directory))
   }
 
   openRead(path: string): HostFile {
-    return new NodeFile(path, openSync(path, 'r'))
+    return this.#call(() => new NodeFile(path, openSync(this.#at(path), 'r')))
   }
 
   openWrite(path: string): HostFile {
-    return openTwice(path, 'r+')
+    return this.#call(() => openTwice(path, this.#at(path), 'r+'))
   }
 
   create(path: string): HostFile {
-    return openTwice(path, 'wx+')
+    return this.#change(() => openTwice(path, this.#at(path), 'wx+'))
   }
 
   publish(path: string, bytes: Uint8Array): void {
@@ -61,44 +69,51 @@ export class NodeFiles implements HostFiles {
   }
 
   *publishInSteps(path: string, bytes: Uint8Array, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
-    const directory = dirname(path)
-    const temporary = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
-    yield* writeNewFile(temporary, bytes, beginSync)
     try {
-      this.#link(temporary, path)
+      this.#place?.check()
+      const directory = dirname(path)
+      const temporary = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
+      yield* this.#writeNew(temporary, bytes, beginSync)
+      try {
+        this.#link(this.#at(temporary), this.#at(path))
+      } catch (error) {
+        if (!NO_HARD_LINKS.has(errorCode(error))) throw error
+        // Still put-if-absent; only a crash in the middle may leave a part, which the reader's checksum finds.
+        yield* this.#writeNew(path, bytes, beginSync)
+      } finally {
+        unlinkQuietly(this.#at(temporary))
+      }
+      yield* this.#syncEntries(directory, beginSync)
     } catch (error) {
-      if (!NO_HARD_LINKS.has(errorCode(error))) throw error
-      // Still put-if-absent; only a crash in the middle may leave a part, which the reader's checksum finds.
-      yield* writeNewFile(path, bytes, beginSync)
-    } finally {
-      unlinkQuietly(temporary)
+      throw this.#told(error)
     }
-    yield* this.syncDirectoryInSteps(directory, beginSync)
   }
 
   readAll(path: string): Uint8Array {
-    const fd = openSync(path, 'r')
-    try {
-      const bytes = new Uint8Array(fstatSync(fd).size)
-      const length = readFully(fd, bytes, 0, bytes.length, 0)
-      return length === bytes.length ? bytes : bytes.slice(0, length)
-    } finally {
-      closeSync(fd)
-    }
+    return this.#call(() => {
+      const fd = openSync(this.#at(path), 'r')
+      try {
+        const bytes = new Uint8Array(fstatSync(fd).size)
+        const length = readFully(fd, bytes, 0, bytes.length, 0)
+        return length === bytes.length ? bytes : bytes.slice(0, length)
+      } finally {
+        closeSync(fd)
+      }
+    })
   }
 
   exists(path: string): boolean {
     try {
-      return statSync(path, { throwIfNoEntry: false }) !== undefined
+      return statSync(this.#at(path), { throwIfNoEntry: false }) !== undefined
     } catch (error) {
       // A part of the path is a file. Whatever else keeps us from knowing is an error, not a no.
       if (errorCode(error) === 'ENOTDIR') return false
-      throw error
+      throw this.#told(error)
     }
   }
 
   list(directory: string): string[] {
-    return readdirSync(directory).sort()
+    return this.#call(() => readdirSync(this.#at(directory)).sort())
   }
 
   makeDirectory(path: string): void {
@@ -113,18 +128,27 @@ export class NodeFiles implements HostFiles {
   }
 
   remove(path: string): void {
-    try {
-      unlinkSync(path)
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error
-    }
+    this.#change(() => {
+      try {
+        unlinkSync(this.#at(path))
+      } catch (error) {
+        if (errorCode(error) !== 'ENOENT') throw error
+      }
+    })
   }
 
   removeSoon(path: string, failed: (error: Error) => void): void {
+    try {
+      this.#place?.check()
+    } catch (error) {
+      failed(error as Error)
+      return
+    }
     this.#removing++
-    unlink(path, error => {
+    unlink(this.#at(path), error => {
       try {
-        if (error !== null && error.code !== 'ENOENT') failed(error)
+        // Deno calls it without an argument when all went well.
+        if (error && error.code !== 'ENOENT') failed(this.#told(error) as Error)
       } finally {
         if (--this.#removing === 0) for (const resolve of this.#waiting.splice(0)) resolve()
       }
@@ -140,15 +164,59 @@ export class NodeFiles implements HostFiles {
   }
 
   *syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
+    try {
+      yield* this.#syncEntries(path, beginSync)
+    } catch (error) {
+      throw this.#told(error)
+    }
+  }
+
+  *#syncEntries(path: string, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
     let directory: NodeDirectory | undefined
     try {
-      directory = new NodeDirectory(path)
+      directory = new NodeDirectory(path, this.#at(path))
       yield* syncInSteps(directory, beginSync)
     } catch (error) {
       if (!NO_DIRECTORY_SYNC.has(errorCode(error))) throw error
     } finally {
       directory?.close()
     }
+  }
+
+  /** Create a file with these bytes, synced; EEXIST if it is there. When it fails, or is put down, what it made is removed. */
+  *#writeNew(path: string, bytes: Uint8Array, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
+    const file = openTwice(path, this.#at(path), 'wx+')
+    let isWhole = false
+    try {
+      file.writeSync(bytes, 0, bytes.length, 0)
+      yield* syncInSteps(file, beginSync)
+      isWhole = true
+    } finally {
+      if (!isWhole) unlinkQuietly(this.#at(path))
+      file.close()
+    }
+  }
+
+  #at(path: string): string {
+    return this.#place === undefined ? path : this.#place.at(path)
+  }
+
+  #told(error: unknown): unknown {
+    return this.#place === undefined ? error : this.#place.told(error)
+  }
+
+  #call<T>(call: () => T): T {
+    try {
+      return call()
+    } catch (error) {
+      throw this.#told(error)
+    }
+  }
+
+  /** A call that makes or removes a file. */
+  #change<T>(call: () => T): T {
+    this.#place?.check()
+    return this.#call(call)
   }
 }
 
@@ -258,14 +326,14 @@ class NodeFile implements HostFile {
   }
 }
 
-/** To be written: 'wx+' creates it, EEXIST if it is there. */
-function openTwice(path: string, flags: 'r+' | 'wx+'): NodeFile {
-  const fd = openSync(path, flags)
+/** To be written: 'wx+' creates it, EEXIST if it is there. `at`: where `path` is found. */
+function openTwice(path: string, at: string, flags: 'r+' | 'wx+'): NodeFile {
+  const fd = openSync(at, flags)
   try {
-    return new NodeFile(path, fd, openSync(path, 'r+'))
+    return new NodeFile(path, fd, openSync(at, 'r+'))
   } catch (error) {
     closeSync(fd)
-    if (flags === 'wx+') unlinkQuietly(path)
+    if (flags === 'wx+') unlinkQuietly(at)
     throw error
   }
 }
@@ -293,14 +361,16 @@ function writeFully(fd: number, path: string, source: Uint8Array, offset: number
 class NodeDirectory implements Syncable {
   /** So that it counts as one of the directory's own files. */
   readonly path: string
+  readonly #at: string
   readonly #fd: number
   #witnessFd: number | undefined
   #inFlight = 0
   #closed = false
 
-  constructor(path: string) {
+  constructor(path: string, at: string) {
     this.path = join(path, 'entries')
-    this.#fd = openSync(path, 'r')
+    this.#at = at
+    this.#fd = openSync(at, 'r')
   }
 
   syncSync(): void {
@@ -311,7 +381,7 @@ class NodeDirectory implements Syncable {
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
       // What failed before is told to who opens now, as long as nobody was told.
-      this.#witnessFd ??= openSync(dirname(this.path), 'r')
+      this.#witnessFd ??= openSync(this.#at, 'r')
       this.#inFlight++
       fsync(this.#fd, error => {
         if (--this.#inFlight === 0 && this.#closed) closeSync(this.#fd)
@@ -340,20 +410,6 @@ function* syncInSteps(file: Syncable, beginSync: BeginSync | undefined): Generat
   }
   while (!wait.isOver) yield wait
   wait.check()
-}
-
-/** Create a file with these bytes, synced; EEXIST if it is there. When it fails, or is put down, what it made is removed. */
-function* writeNewFile(path: string, bytes: Uint8Array, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
-  const file = openTwice(path, 'wx+')
-  let isWhole = false
-  try {
-    file.writeSync(bytes, 0, bytes.length, 0)
-    yield* syncInSteps(file, beginSync)
-    isWhole = true
-  } finally {
-    if (!isWhole) unlinkQuietly(path)
-    file.close()
-  }
 }
 
 function unlinkQuietly(path: string): void {

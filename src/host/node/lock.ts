@@ -2,105 +2,289 @@
  * The exclusive writer's lock of a directory.
  *
  * Invariants
- * 1. At most one holder among the processes (and threads) that share a kernel and its network namespace.
- * 2. The lock ends with its process, however that ends: the kernel gives up the name. A stale note never locks.
- * 3. A lock never holds the process open.
+ * 1. At most one holder among all processes and threads of this kernel, by whatever path, mount, namespace, runtime or clock they come.
+ * 2. It ends with its process, however that ends.
+ * 3. Whoever lost it hears so at the next `check`: the claim is removed before its successor reads anything. This holds beyond one
+ *    kernel too, where nobody can know that a holder lives.
+ * 4. A lock never holds the process open.
  *
- * On Linux the lock is an abstract UNIX socket, on Windows a named pipe: both are names in the kernel that only one
- * listener can have and that vanish with it. The name is made from the directory's real path, device and inode: two ways
- * to one directory meet, a new directory that got a removed one's inode does not. Elsewhere, and where no socket may be
- * bound, it is a lock file (`lock-file.ts`). Containers with separate network namespaces, and machines that share a
- * network file system, do not see each other's names: keeping those apart is the manifest's business (fencing).
+ * To take it:
+ *   1. Begin to listen (`lock-endpoint.ts`).
+ *   2. Look at all claims. One whose holder lives: LOCKED. One that cannot be judged is watched, if its holder promised a sign of life.
+ *   3. Make a claim with a number larger than all (`lock-claims.ts`).
+ *   4. Look again. Another claim whose holder lives, made meanwhile by who saw the directory as it was before: give up one's own, and
+ *      begin anew a little later.
+ *   5. Remove the claims of those who ended.
+ *
+ * Two who go this way at once both make their claim before they look again, so at least one of them sees the other.
+ *
+ * Cost: of an opening, some 20 system calls; of a check, one.
  */
-import { createHash } from 'node:crypto'
-import { realpathSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { Server } from 'node:net'
+import { closeSync, existsSync, fstatSync, futimesSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { errorCode } from '../file-error.ts'
-import type { HostLock } from '../host.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SpillwayError } from '../../base/errors.ts'
+import type { DirectoryReference, HostLock } from '../host.ts'
+import { directoryLost, lockLost } from '../fenced-error.ts'
 import { lockedError } from '../locked-error.ts'
-import { lockFile } from './lock-file.ts'
-import { NOTE_NAME, holderOf, isOwnProcess, mayBeAlive, newNote, readNote } from './lock-note.ts'
+import { claimName, claimsIn, makeClaim, removeQuietly, socketsIn } from './lock-claims.ts'
+import { listen, probe } from './lock-endpoint.ts'
+import type { Listener } from './lock-endpoint.ts'
+import { holderOf, isOwn, newNote, readNote, signOfLife, stateOf } from './lock-note.ts'
 import type { LockNote } from './lock-note.ts'
+import { oldHolder } from './lock-of-version-0.ts'
+import { isRemoved } from './place.ts'
+import { mayBeRemote } from './remote-file-systems.ts'
 
-const PREFIX: Partial<Record<NodeJS.Platform, string>> = { linux: '\0spillway-', win32: '\\\\.\\pipe\\spillway-' }
+/** A holder that its kernel cannot vouch for everywhere shows so often that it lives. */
+const BEAT_MS = 1000
+/** So long it may be silent. */
+const PATIENCE_MS = 10_000
+const LOOK_MS = 200
+/** A socket without a claim this old is not about to get one. */
+const STRAY_MS = 60_000
+const MOST_ATTEMPTS = 25
 
-/** Where a lock of this directory lives in the kernel, undefined where the platform has no such names. */
-export function kernelName(directory: string): string | undefined {
-  const prefix = PREFIX[process.platform]
-  if (prefix === undefined) return undefined
-  const real = realpathSync(directory)
-  const { dev, ino } = statSync(real, { bigint: true })
-  // 32 hex digits: names of abstract sockets end at 107 bytes.
-  return prefix + createHash('sha256').update(`${real}\0${dev}\0${ino}`).digest('hex').slice(0, 32)
+export interface LockOptions {
+  /** For tests: how long a holder that nobody can judge may be silent. */
+  patienceMs?: number
 }
 
-export async function lockDirectory(directory: string): Promise<HostLock> {
-  const name = kernelName(directory)
-  if (name === undefined) return lockFile(directory)
-  let server: Server
+type Verdict = 'gone' | 'ended' | 'presumed ended'
+
+export async function lockDirectory(directory: DirectoryReference, { patienceMs = PATIENCE_MS }: LockOptions = {}): Promise<HostLock> {
+  const root = directory.root === '' ? directory.path : directory.root
+  const isRemote = mayBeRemote(root)
+  const token = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
+  const claimant = new Claimant(directory, root, isRemote, patienceMs)
+  // Before anything is made: most who are refused are refused here.
+  await claimant.judgeAll()
+  const listener = await listen(root, token)
   try {
-    server = await listen(name)
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const note = newNote(token, listener?.endpoint, listener === undefined || isRemote ? BEAT_MS : 0)
+      const number = Math.max(0, ...await claimant.judgeAll()) + 1
+      const descriptor = makeClaim(root, number, note)
+      if (descriptor === undefined) continue
+      const path = join(root, claimName(number))
+      try {
+        await claimant.judgeAll(number)
+        await claimant.clear(number, token)
+        return new HeldLock(directory, path, descriptor, listener, note, isRemote, claimant.isTakeover)
+      } catch (error) {
+        closeSync(descriptor)
+        removeQuietly(path)
+        if (!(error instanceof SpillwayError)) throw error
+        await sleep(5 + Math.random() * 20 * (attempt + 1))
+      }
+    }
+    await claimant.judgeAll()
+    throw lockedError(directory.path, undefined, false)
   } catch (error) {
-    if (errorCode(error) !== 'EADDRINUSE') return lockFile(directory)
-    const note = await holderNote(join(directory, NOTE_NAME))
-    throw lockedError(directory, note && holderOf(note), note !== undefined && isOwnProcess(note))
+    await listener?.close()
+    throw error
   }
-  return new KernelLock(server, join(directory, NOTE_NAME))
 }
 
-class KernelLock implements HostLock {
-  readonly #server: Server
-  readonly #notePath: string
-  readonly #note: LockNote = newNote()
+/** Looks at the claims of others. */
+class Claimant {
+  readonly #directory: DirectoryReference
+  readonly #root: string
+  readonly #isRemote: boolean
+  readonly #patienceMs: number
+  /** Claims whose holders have ended, by what tells them from any others, with what those listened on. */
+  readonly #ended = new Map<string, string | undefined>()
+  /** Of one that was taken for ended nobody knows that it is. */
+  isTakeover = false
+
+  constructor(directory: DirectoryReference, root: string, isRemote: boolean, patienceMs: number) {
+    this.#directory = directory
+    this.#root = root
+    this.#isRemote = isRemote
+    this.#patienceMs = patienceMs
+  }
+
+  /** The numbers of all claims but one's own, whose holders have ended. Throws LOCKED. */
+  async judgeAll(own = 0): Promise<number[]> {
+    const { path, device, inode } = this.#directory
+    const old = oldHolder(this.#root, path, device, inode)
+    if (old !== undefined) {
+      throw lockedError(path, old.holder, old.holder?.pid === process.pid, old.isDoubtful ? `If that process has nothing to do with it any more, delete ${join(path, 'LOCK')}` : '')
+    }
+    const numbers: number[] = []
+    for (const number of claimsIn(this.#root)) {
+      if (number === own) continue
+      const path = join(this.#root, claimName(number))
+      const note = readNote(path)
+      const identity = identityOf(path, note)
+      // Who has ended does not come back.
+      if (!this.#ended.has(identity)) {
+        const verdict = await this.#judge(path, note)
+        if (verdict === 'gone') continue
+        if (verdict === 'presumed ended') this.isTakeover = true
+        this.#ended.set(identity, note?.endpoint?.name)
+      }
+      numbers.push(number)
+    }
+    return numbers
+  }
+
+  /** Remove what those who ended have left. From now on a holder that was wrongly taken for ended knows. */
+  async clear(own: number, token: string): Promise<void> {
+    const root = this.#root
+    for (const number of claimsIn(root)) {
+      const path = join(root, claimName(number))
+      if (number !== own && this.#ended.has(identityOf(path, readNote(path)))) removeQuietly(path)
+    }
+    const left = new Set(this.#ended.values())
+    for (const name of socketsIn(root)) {
+      if (name !== `LOCK-${token}.sock` && (left.has(name) || await this.#isStray(name))) removeQuietly(join(root, name))
+    }
+    removeQuietly(join(root, 'LOCK'))
+  }
+
+  async #isStray(name: string): Promise<boolean> {
+    const found = statSync(join(this.#root, name), { bigint: true, throwIfNoEntry: false })
+    if (found === undefined || Date.now() - Number(found.mtimeMs) < STRAY_MS) return false
+    return await probe(this.#root, { name, device: String(found.dev), inode: String(found.ino) }, true) === 'ended'
+  }
+
+  /** Throws LOCKED when its holder lives. */
+  async #judge(path: string, note: LockNote | undefined): Promise<Verdict> {
+    if (note === undefined) return existsSync(path) ? this.#watch(path, undefined) : 'gone'
+    const { endpoint, beatMs } = note
+    let state = endpoint === undefined ? 'unknown' : await probe(this.#root, endpoint, stateOf(note, false) !== 'unknown')
+    // Who beats may come from another kernel, though the directory looks local from here.
+    if (state === 'unknown') state = stateOf(note, !this.#isRemote && beatMs === 0)
+    if (state === 'ended') return 'ended'
+    if (state === 'running') {
+      // Its holder has let go of it while we looked.
+      if (readNote(path)?.token !== note.token) return 'gone'
+      throw lockedError(this.#directory.path, holderOf(note), isOwn(note))
+    }
+    if (beatMs === 0) {
+      throw lockedError(this.#directory.path, holderOf(note), false, `If that process has nothing to do with it any more, delete ${this.#named(path)}`)
+    }
+    return this.#watch(path, note)
+  }
+
+  /** Wait for a sign of life. */
+  async #watch(path: string, note: LockNote | undefined): Promise<Verdict> {
+    const before = signOfLife(path)
+    for (let waitedMs = 0; waitedMs < this.#patienceMs; waitedMs += LOOK_MS) {
+      await sleep(Math.min(LOOK_MS, this.#patienceMs))
+      const now = signOfLife(path)
+      if (now === '') return 'gone'
+      if (now !== before) throw lockedError(this.#directory.path, note && holderOf(note), false)
+    }
+    return 'presumed ended'
+  }
+
+  #named(path: string): string {
+    return path.replace(this.#root, this.#directory.path)
+  }
+}
+
+/** A number may come to be another claim's. */
+function identityOf(path: string, note: LockNote | undefined): string {
+  return note?.token ?? `${path} ${signOfLife(path)}`
+}
+
+class HeldLock implements HostLock {
+  readonly isTakeover: boolean
+  readonly #directory: DirectoryReference
+  readonly #path: string
+  readonly #descriptor: number
+  readonly #listener: Listener | undefined
+  readonly #note: LockNote
+  readonly #isRemote: boolean
+  readonly #timer: NodeJS.Timeout | undefined
+  #beatAtMs = performance.now()
+  #lost: SpillwayError | undefined
   #released: Promise<void> | undefined
 
-  constructor(server: Server, notePath: string) {
-    this.#server = server
-    this.#notePath = notePath
-    try {
-      writeFileSync(notePath, JSON.stringify(this.#note) + '\n')
-    } catch {
-      // The lock holds without a note.
+  constructor(
+    directory: DirectoryReference, path: string, descriptor: number, listener: Listener | undefined, note: LockNote, isRemote: boolean, isTakeover: boolean,
+  ) {
+    this.#directory = directory
+    this.#path = path
+    this.#descriptor = descriptor
+    this.#listener = listener
+    this.#note = note
+    this.#isRemote = isRemote
+    this.isTakeover = isTakeover
+    if (note.beatMs > 0) this.#timer = setInterval(() => { this.#beat() }, note.beatMs).unref()
+  }
+
+  check(): void {
+    if (this.#released !== undefined) return
+    if (this.#lost === undefined) {
+      this.#beat()
+      if (this.#isHeld()) return
+      this.#lost = this.#lossOf()
     }
+    throw this.#lost
   }
 
   release(): Promise<void> {
-    this.#released ??= new Promise(resolve => {
-      // The note first: after the close it may be the next holder's.
+    return this.#released ??= this.#release()
+  }
+
+  async #release(): Promise<void> {
+    clearInterval(this.#timer)
+    // The claim first: while it is there, there must be somebody who listens.
+    if (readNote(this.#path)?.token === this.#note.token) removeQuietly(this.#path)
+    closeSync(this.#descriptor)
+    await this.#listener?.close()
+  }
+
+  /** Between two turns of the event loop too: a program that gives it none lives all the same. */
+  #beat(): void {
+    const nowMs = performance.now()
+    if (this.#note.beatMs === 0 || nowMs - this.#beatAtMs < this.#note.beatMs / 2) return
+    this.#beatAtMs = nowMs
+    try {
+      // Any time that differs from the one before: nobody compares it with a clock.
+      const now = Date.now() / 1000
+      futimesSync(this.#descriptor, now, now)
+    } catch {
+      // Without it somebody may take over, and then this one is told.
+    }
+  }
+
+  /** A claim that was removed has no name. What another machine did is seen only by who opens the name anew. */
+  #isHeld(): boolean {
+    try {
+      const own = fstatSync(this.#descriptor)
+      if (own.nlink === 0) return false
+      if (!this.#isRemote) return true
+      const descriptor = openSync(this.#path, 'r')
       try {
-        if (readNote(this.#notePath)?.token === this.#note.token) unlinkSync(this.#notePath)
-      } catch {
-        // A stale note does no harm.
+        return fstatSync(descriptor).ino === own.ino
+      } finally {
+        closeSync(descriptor)
       }
-      this.#server.close(() => { resolve() })
-    })
-    return this.#released
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT' || code === 'ESTALE') return false
+      throw error
+    }
   }
-}
 
-function listen(name: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer(socket => { socket.destroy() })
-    server.once('error', reject)
-    // `exclusive`: in a cluster the primary process would otherwise share one socket among its workers.
-    server.listen({ path: name, exclusive: true }, () => {
-      server.off('error', reject)
-      // Someone who connects and breaks off must not bring the program down.
-      server.on('error', () => {})
-      resolve(server)
-    })
-    server.unref()
-  })
-}
-
-/** Who holds the lock. The holder writes its note just after it got the lock, so wait a little for one that fits. */
-async function holderNote(path: string): Promise<LockNote | undefined> {
-  let note = readNote(path)
-  for (let i = 0; i < 10 && (note === undefined || !mayBeAlive(note)); i++) {
-    await new Promise(resolve => setTimeout(resolve, 20))
-    note = readNote(path) ?? note
+  #lossOf(): SpillwayError {
+    const { path } = this.#directory
+    if (isRemoved(this.#directory)) return directoryLost(path, 'was removed')
+    const by = this.#successor()
+    return lockLost(path, by && holderOf(by))
   }
-  return note
+
+  #successor(): LockNote | undefined {
+    try {
+      const root = this.#directory.root === '' ? this.#directory.path : this.#directory.root
+      const number = claimsIn(root).at(-1)
+      return number === undefined ? undefined : readNote(join(root, claimName(number)))
+    } catch {
+      return undefined
+    }
+  }
 }

@@ -7,7 +7,7 @@ import type { Host } from '../host.ts'
 import { nodeClock } from './clock.ts'
 import { NodeFiles, removeTree } from './files.ts'
 import { bootId, memoryLimitBytes } from './limits.ts'
-import { lockDirectory } from './lock.ts'
+import { OpenedDirectory } from './opened-directory.ts'
 import { nodeProcess } from './process.ts'
 import { nodeRunner } from './runner.ts'
 import { nodeScheduler } from './scheduler.ts'
@@ -15,8 +15,9 @@ import { youngGarbage } from './young-garbage.ts'
 
 /** A host over Node's own modules. It holds no state of its own; call it as often as you like. */
 export function nodeHost(): Host {
+  const files = new NodeFiles()
   return {
-    files: new NodeFiles(),
+    files,
     clock: nodeClock,
     scheduler: nodeScheduler,
     process: nodeProcess,
@@ -30,7 +31,7 @@ export function nodeHost(): Host {
     pressure: () => nodePressure.read(),
     random: Math.random,
     memoryLimitBytes,
-    lock: lockDirectory,
+    openDirectory: path => new OpenedDirectory(path, files),
     runner: nodeRunner,
   }
 }

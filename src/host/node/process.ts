@@ -61,8 +61,8 @@ function runTasks(): void {
   tasks.clear()
 }
 
-/** When a process began, in ticks since the boot; '0' = unknown. */
-function startOf(pid: number): string {
+/** When a process began, in ticks since the boot, whatever the clock says; '0' = unknown. */
+export function startOf(pid: number): string {
   if (process.platform !== 'linux') return '0'
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -75,13 +75,16 @@ function startOf(pid: number): string {
 
 /** Where pids mean what they mean here: the machine and its process table, and the boot. */
 function place(): { machine: string; boot: string } {
-  let table = ''
+  return { machine: digest(`${hostname()}\n${processTable()}`), boot: digest(bootId()) }
+}
+
+/** Tells process tables of one machine apart: containers have their own. '' = there is one for all we know. */
+export function processTable(): string {
   try {
-    table = process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : ''
+    return process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : ''
   } catch {
-    // Without /proc there is one table for all we know.
+    return ''
   }
-  return { machine: digest(`${hostname()}\n${table}`), boot: digest(bootId()) }
 }
 
 function digest(text: string): string {

@@ -24,11 +24,26 @@ interface DirectoryChange {
 }
 
 class SimDirectory {
+  readonly id: number
+  /** It may be open still. */
+  isRemoved = false
   readonly entries = new Map<string, SimInode>()
   readonly durable = new Map<string, SimInode>()
   /** Since the last sync, in order. */
   changes: DirectoryChange[] = []
+
+  constructor(id: number) {
+    this.id = id
+  }
 }
+
+/** A lock that is held. */
+export interface SimClaim {
+  readonly holder: LockHolder
+}
+
+/** Paths below it mean a directory by its number. */
+const OPENED = '/.opened/'
 
 export interface CrashOptions {
   /** Only the process dies: all that was written survives. */
@@ -41,8 +56,12 @@ export class SimDisk {
   readonly log: string[] = []
   /** Whether to keep the log. */
   isLogging = true
-  /** Locks held, by directory. */
-  readonly locks = new Map<string, LockHolder>()
+  /** Locks held, by the directory's number. */
+  readonly locks = new Map<number, SimClaim>()
+  /** Nobody can see whether a lock's holder lives, as on a network file system: whoever wants it takes over. */
+  holdersAreUnseen = false
+  /** Called before each operation: another process may do something just then. */
+  beforeOperation: ((what: string, path: string) => void) | undefined
   /** Counts crashes. */
   epoch = 0
   /** Counts power losses. */
@@ -51,41 +70,63 @@ export class SimDisk {
   /** Processes that have not ended. */
   readonly running = new Set<number>()
   usedBytes = 0
-  readonly #directories = new Map<string, SimDirectory>([['/', new SimDirectory()]])
+  readonly #directories = new Map<string, SimDirectory>([['/', new SimDirectory(1)]])
+  /** Those that were opened, with the paths they had then. */
+  readonly #opened = new Map<number, { directory: SimDirectory, path: string }>()
+  #nextId = 2
 
   /** The one spelling of a path: absolute, without '.', '..' and doubled slashes. */
   static normalize(path: string): string {
     return posix.resolve('/', path)
   }
 
+  /** Number of a directory, and the path by which it is found whatever becomes of its name. */
+  openDirectory(path: string): { id: number, root: string } {
+    const directory = this.#directory(path, 'open')
+    this.#opened.set(directory.id, { directory, path })
+    return { id: directory.id, root: `${OPENED}${directory.id}` }
+  }
+
+  isRemoved(id: number): boolean { return this.#opened.get(id)!.directory.isRemoved }
+
+  /** Give a directory another path, which is free. */
+  rename(from: string, to: string): void {
+    if (this.isDirectory(to)) throw fileError('EEXIST', 'rename', to)
+    for (const [path, directory] of [...this.#directories]) {
+      if (path !== from && !path.startsWith(`${from}/`)) continue
+      this.#directories.delete(path)
+      this.#directories.set(to + path.slice(from.length), directory)
+    }
+  }
+
   find(path: string): SimInode | undefined {
-    return this.#directories.get(posix.dirname(path))?.entries.get(posix.basename(path))
+    return this.#at(posix.dirname(path))?.entries.get(posix.basename(path))
   }
 
   isDirectory(path: string): boolean {
-    return this.#directories.has(path)
+    return this.#at(path) !== undefined
   }
 
   /** The file, or the error an open of it meets. */
   open(path: string): SimInode {
     const inode = this.find(path)
-    if (inode === undefined) throw fileError(this.isDirectory(path) ? 'EISDIR' : 'ENOENT', 'open', path)
+    if (inode === undefined) throw fileError(this.isDirectory(path) ? 'EISDIR' : 'ENOENT', 'open', this.#shown(path))
     return inode
   }
 
   /** Give a file a name that is free. */
   enter(path: string, inode: SimInode, syscall: string): void {
-    const directory = this.#directories.get(posix.dirname(path))
-    if (directory === undefined) throw fileError('ENOENT', syscall, path)
+    const directory = this.#at(posix.dirname(path))
+    if (directory === undefined || directory.isRemoved) throw fileError('ENOENT', syscall, this.#shown(path))
     const name = posix.basename(path)
-    if (directory.entries.has(name) || this.isDirectory(path)) throw fileError('EEXIST', syscall, path)
+    if (directory.entries.has(name) || this.isDirectory(path)) throw fileError('EEXIST', syscall, this.#shown(path))
     directory.entries.set(name, inode)
     directory.changes.push({ name, inode })
     if (inode.links++ === 0) this.usedBytes += inode.length
   }
 
   remove(path: string): void {
-    const directory = this.#directories.get(posix.dirname(path))
+    const directory = this.#at(posix.dirname(path))
     const name = posix.basename(path)
     const inode = directory?.entries.get(name)
     if (directory === undefined || inode === undefined) {
@@ -120,7 +161,7 @@ export class SimDisk {
     const parent = posix.dirname(path)
     if (this.find(parent) !== undefined) throw fileError('ENOTDIR', 'mkdir', path)
     this.makeDirectory(parent)
-    this.#directories.set(path, new SimDirectory())
+    this.#directories.set(path, new SimDirectory(this.#nextId++))
   }
 
   removeTree(path: string): void {
@@ -129,6 +170,7 @@ export class SimDisk {
       if (other !== path && !other.startsWith(`${path}/`)) continue
       for (const name of [...directory.entries.keys()]) this.remove(posix.join(other, name))
       this.#directories.delete(other)
+      directory.isRemoved = true
     }
   }
 
@@ -194,9 +236,20 @@ export class SimDisk {
   }
 
   #directory(path: string, syscall: string): SimDirectory {
-    const directory = this.#directories.get(path)
-    if (directory === undefined) throw fileError(this.find(path) === undefined ? 'ENOENT' : 'ENOTDIR', syscall, path)
+    const directory = this.#at(path)
+    if (directory === undefined) throw fileError(this.find(path) === undefined ? 'ENOENT' : 'ENOTDIR', syscall, this.#shown(path))
     return directory
+  }
+
+  #at(path: string): SimDirectory | undefined {
+    return path.startsWith(OPENED) ? this.#opened.get(Number(path.slice(OPENED.length)))?.directory : this.#directories.get(path)
+  }
+
+  /** The path by which the program knows it. */
+  #shown(path: string): string {
+    if (!path.startsWith(OPENED)) return path
+    const [id, ...names] = path.slice(OPENED.length).split('/')
+    return [this.#opened.get(Number(id))!.path, ...names].join('/')
   }
 }
 

@@ -8,7 +8,8 @@
 import { posix } from 'node:path'
 import { hashKey } from '../../base/hash.ts'
 import { fileError } from '../file-error.ts'
-import type { HostFile, HostFiles, JobWait } from '../host.ts'
+import { directoryLost } from '../fenced-error.ts'
+import type { DirectoryReference, HostFile, HostFiles, JobWait } from '../host.ts'
 import type { Random } from './random.ts'
 import { SimDisk } from './sim-disk.ts'
 import { SimInode } from './sim-inode.ts'
@@ -22,12 +23,18 @@ export class SimFiles implements HostFiles {
   readonly time: SimTime
   readonly random: Random
   readonly #epoch: number
+  readonly #directory: DirectoryReference | undefined
 
-  constructor(disk: SimDisk, time: SimTime, random: Random) {
+  constructor(disk: SimDisk, time: SimTime, random: Random, epoch = disk.epoch, directory?: DirectoryReference) {
     this.disk = disk
     this.time = time
     this.random = random
-    this.#epoch = disk.epoch
+    this.#epoch = epoch
+    this.#directory = directory
+  }
+
+  within(directory: DirectoryReference | undefined): SimFiles {
+    return directory === undefined ? this : new SimFiles(this.disk, this.time, this.random, this.#epoch, directory)
   }
 
   openRead(path: string): HostFile {
@@ -40,8 +47,9 @@ export class SimFiles implements HostFiles {
 
   create(path: string): HostFile {
     const normal = this.begin('create', path)
+    this.#checkDirectory()
     const inode = new SimInode()
-    this.disk.enter(normal, inode, 'open')
+    this.disk.enter(this.at(normal), inode, 'open')
     return new SimFile(this, normal, inode, true)
   }
 
@@ -51,7 +59,8 @@ export class SimFiles implements HostFiles {
 
   *publishInSteps(path: string, bytes: Uint8Array): Generator<JobWait | void, void, void> {
     const normal = this.begin('publish write', path, describe(bytes, 0, bytes.length))
-    const temporary = posix.join(posix.dirname(normal), `tmp-${this.random.next32().toString(16)}`)
+    this.#checkDirectory()
+    const temporary = posix.join(posix.dirname(this.at(normal)), `tmp-${this.random.next32().toString(16)}`)
     const inode = new SimInode()
     this.disk.enter(temporary, inode, 'open')
     try {
@@ -60,19 +69,19 @@ export class SimFiles implements HostFiles {
       inode.applySync(inode.capture())
       yield
       this.begin('publish link', path)
-      this.disk.enter(normal, inode, 'link')
+      this.disk.enter(this.at(normal), inode, 'link')
     } finally {
       // On a device that is gone the leftover cannot be removed either.
       if (!this.disk.faults.isGone) this.disk.remove(temporary)
     }
     yield
     this.begin('publish sync', path)
-    this.disk.syncEntry(normal)
+    this.disk.syncEntry(this.at(normal))
   }
 
   readAll(path: string): Uint8Array {
     const normal = this.begin('readAll', path)
-    const inode = this.disk.open(normal)
+    const inode = this.disk.open(this.at(normal))
     const fault = this.disk.faults.unreadable(normal)
     if (fault !== undefined) throw fault
     return inode.content()
@@ -80,12 +89,12 @@ export class SimFiles implements HostFiles {
 
   exists(path: string): boolean {
     this.check('stat', path)
-    const normal = SimDisk.normalize(path)
-    return this.disk.find(normal) !== undefined || this.disk.isDirectory(normal)
+    const at = this.at(SimDisk.normalize(path))
+    return this.disk.find(at) !== undefined || this.disk.isDirectory(at)
   }
 
   list(directory: string): string[] {
-    return this.disk.list(this.begin('list', directory))
+    return this.disk.list(this.at(this.begin('list', directory)))
   }
 
   makeDirectory(path: string): void {
@@ -93,7 +102,9 @@ export class SimFiles implements HostFiles {
   }
 
   remove(path: string): void {
-    this.disk.remove(this.begin('remove', path))
+    const normal = this.begin('remove', path)
+    this.#checkDirectory()
+    this.disk.remove(this.at(normal))
   }
 
   removeSoon(path: string, failed: (error: Error) => void): void {
@@ -107,7 +118,7 @@ export class SimFiles implements HostFiles {
   async removed(): Promise<void> {}
 
   syncDirectory(path: string): void {
-    this.disk.syncDirectory(this.begin('syncDirectory', path))
+    this.disk.syncDirectory(this.at(this.begin('syncDirectory', path)))
   }
 
   *syncDirectoryInSteps(path: string): Generator<JobWait | void, void, void> {
@@ -130,6 +141,7 @@ export class SimFiles implements HostFiles {
   /** Count, time and log an operation; returns its fault. */
   count(what: string, path: string, detail: string): Error | undefined {
     this.check(what, path)
+    this.disk.beforeOperation?.(what, path)
     const fault = this.disk.faults.next(what, path)
     this.time.tick()
     if (this.disk.isLogging) this.disk.log.push(`${what} ${path} ${detail}${fault === undefined ? '' : ' FAILS'}`)
@@ -138,7 +150,19 @@ export class SimFiles implements HostFiles {
 
   #open(path: string, isWritable: boolean): HostFile {
     const normal = this.begin(isWritable ? 'openWrite' : 'openRead', path)
-    return new SimFile(this, normal, this.disk.open(normal), isWritable)
+    return new SimFile(this, normal, this.disk.open(this.at(normal)), isWritable)
+  }
+
+  /** Where the disk finds a path. */
+  at(normal: string): string {
+    if (this.#directory === undefined) return normal
+    const { path, root } = this.#directory
+    if (normal === path) return root
+    return posix.dirname(normal) === path ? posix.join(root, posix.basename(normal)) : normal
+  }
+
+  #checkDirectory(): void {
+    if (this.#directory !== undefined && this.disk.isRemoved(this.#directory.descriptor)) throw directoryLost(this.#directory.path, 'was removed')
   }
 }
 

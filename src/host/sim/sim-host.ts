@@ -9,14 +9,14 @@
  */
 import { posix } from 'node:path'
 import { markAsUntransferable } from 'node:worker_threads'
-import type { Disposer, Host, HostLock, HostProcess, JobRunner, LockHolder, RunnerOptions } from '../host.ts'
+import type { DirectoryReference, Disposer, Host, HostDirectory, HostLock, HostProcess, JobRunner, LockHolder, RunnerOptions } from '../host.ts'
 import { InlineRunner } from '../inline-runner.ts'
 import type { Slice } from '../inline-runner.ts'
-import { fileError } from '../file-error.ts'
+import { directoryLost, lockLost } from '../fenced-error.ts'
 import { lockedError } from '../locked-error.ts'
 import { Random } from './random.ts'
 import { SimDisk } from './sim-disk.ts'
-import type { CrashOptions } from './sim-disk.ts'
+import type { CrashOptions, SimClaim } from './sim-disk.ts'
 import type { PressureReading } from '../pressure.ts'
 import { SimPressure } from './sim-pressure.ts'
 import { SimFiles } from './sim-files.ts'
@@ -103,19 +103,40 @@ export class SimHost implements Host {
     return this.#memoryLimitBytes
   }
 
-  async lock(directory: string): Promise<HostLock> {
-    const path = SimDisk.normalize(directory)
-    this.files.check('lock', path)
-    if (!this.disk.isDirectory(path)) throw fileError('ENOENT', 'lock', path)
-    const locks = this.disk.locks
-    const holder = locks.get(path)
-    if (holder !== undefined) throw lockedError(directory, holder, holder.pid === this.pid)
-    const own: LockHolder = { pid: this.pid, host: 'sim', since: new Date(this.clock.wallMs()).toISOString() }
-    locks.set(path, own)
+  openDirectory(path: string): HostDirectory {
+    const normal = SimDisk.normalize(path)
+    this.files.check('open', normal)
+    const { id, root } = this.disk.openDirectory(normal)
+    const reference: DirectoryReference = { path: normal, device: 'sim', inode: String(id), root, descriptor: id }
     return {
+      path: normal, reference, files: this.files.within(reference),
+      lock: async () => this.#lock(reference),
+      close: () => {},
+    }
+  }
+
+  #lock({ path, descriptor }: DirectoryReference): HostLock {
+    this.files.check('lock', path)
+    const { disk } = this
+    const before = disk.locks.get(descriptor)
+    if (before !== undefined && !disk.holdersAreUnseen) throw lockedError(path, before.holder, before.holder.pid === this.pid)
+    const holder: LockHolder = { pid: this.pid, host: 'sim', since: new Date(this.clock.wallMs()).toISOString() }
+    const own: SimClaim = { holder }
+    disk.locks.set(descriptor, own)
+    let isReleased = false
+    return {
+      isTakeover: before !== undefined,
+      check: () => {
+        if (isReleased) return
+        this.files.check('lock', path)
+        if (disk.isRemoved(descriptor)) throw directoryLost(path, 'was removed')
+        const now = disk.locks.get(descriptor)
+        if (now !== own) throw lockLost(path, now?.holder)
+      },
       async release() {
+        isReleased = true
         // After a crash it may be someone else's.
-        if (locks.get(path) === own) locks.delete(path)
+        if (disk.locks.get(descriptor) === own) disk.locks.delete(descriptor)
       },
     }
   }

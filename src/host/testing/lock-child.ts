@@ -2,7 +2,7 @@
 import { nodeHost } from '../node/node-host.ts'
 
 try {
-  const lock = await nodeHost().lock(process.argv[2]!)
+  const lock = await nodeHost().openDirectory(process.argv[2]!).lock()
   console.log('locked')
   process.stdin.once('data', () => {
     void lock.release().then(() => {
