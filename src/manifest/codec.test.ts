@@ -88,10 +88,10 @@ test('any bytes at all are refused with a typed error', () => {
 
 test('a newer format is refused as such, format 0 as no manifest', () => {
   const text = Buffer.from(encodeVersion(VERSION, KERNELS)).toString()
-  for (const format of ['3', '10', '99999']) {
-    assert.throws(() => decode(Buffer.from(text.replace('MANIFEST 1', `MANIFEST ${format}`))), { code: 'SPILLWAY_UNAVAILABLE' })
+  for (const format of ['4', '10', '99999']) {
+    assert.throws(() => decode(Buffer.from(text.replace('MANIFEST 3', `MANIFEST ${format}`))), { code: 'SPILLWAY_UNAVAILABLE' })
   }
-  assert.throws(() => decode(Buffer.from(text.replace('MANIFEST 1', 'MANIFEST 0'))), { code: 'SPILLWAY_CORRUPTION' })
+  assert.throws(() => decode(Buffer.from(text.replace('MANIFEST 3', 'MANIFEST 0'))), { code: 'SPILLWAY_CORRUPTION' })
 })
 
 test('the record of a close comes back, and an edit does not carry it along', () => {
