@@ -19,7 +19,8 @@ test('a name that was made is parsed back', () => {
 })
 
 test('the lock, temporary files and foreign files are told apart', () => {
-  assert.equal(parseName('LOCK').kind, 'lock')
+  for (const name of ['LOCK', 'LOCK-00000001', 'LOCK-0348847a814a4d35.sock']) assert.equal(parseName(name).kind, 'lock')
+  for (const name of ['.fuse_hidden0000001100000002', '.nfs000000000180000100000001']) assert.equal(parseName(name).kind, 'hidden')
   assert.equal(parseName('tmp-1f').kind, 'temporary')
   const foreign = [
     '', '.', 'lock', 'LOCK.txt', 'tmp', 'manifest', 'manifest-', 'manifest-1', 'manifest-0000001', 'manifest-000000001',

@@ -1,6 +1,6 @@
 /** The names of a store's files. One number space: no two files of a store ever share a number. */
 
-export type FileKind = 'manifest' | 'table' | 'log' | 'value' | 'temporary' | 'lock' | 'foreign'
+export type FileKind = 'manifest' | 'table' | 'log' | 'value' | 'temporary' | 'lock' | 'hidden' | 'foreign'
 
 export interface FileName {
   kind: FileKind
@@ -19,6 +19,8 @@ export function valueName(number: number): string { return `${padded(number)}.va
 /** What a name in the store's directory means. Only the one spelling of a number counts, so that no two files are the same one. */
 export function parseName(name: string): FileName {
   if (/^LOCK(?:-[0-9a-z.]+)?$/.test(name)) return { kind: 'lock', number: 0 }
+  // What FUSE and NFS make of a file that is removed while it is open. It goes by itself.
+  if (name.startsWith('.fuse_hidden') || name.startsWith('.nfs')) return { kind: 'hidden', number: 0 }
   if (name.startsWith('tmp-')) return { kind: 'temporary', number: 0 }
   const match = /^(?:manifest-(\d{8,15})|(\d{8,15})\.(table|log|value))$/.exec(name)
   if (match === null) return { kind: 'foreign', number: 0 }

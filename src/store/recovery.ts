@@ -131,7 +131,8 @@ function recoverLog(
 }
 
 /** The first version of an epoch: it says where the log of those before ends. */
-function openingVersion({ closed: _, earlier: __, ...base }: Version, nextFile: number, parts: readonly { number: number, endOffset: number }[]): Version {
+function openingVersion(version: Version, nextFile: number, parts: readonly { number: number, endOffset: number }[]): Version {
+  const { closed: _closed, earlier: _earlier, ...base } = version
   const logs = parts.map(({ number, endOffset }) => [number, endOffset] as const)
   return {
     ...base, number: base.number + 1, epoch: base.epoch + 1, nextFile,

@@ -33,14 +33,7 @@ export function makeClaim(root: string, number: number, note: LockNote): number 
   const temporary = join(root, `tmp-lock-${note.token}`)
   try {
     writeFileSync(temporary, text, { flag: 'wx' })
-    const descriptor = openSync(temporary, 'r+')
-    try {
-      linkSync(temporary, path)
-      return descriptor
-    } catch (error) {
-      closeSync(descriptor)
-      throw error
-    }
+    linkSync(temporary, path)
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return undefined
     // No hard links here: for a moment there is a claim without a note.
@@ -48,6 +41,8 @@ export function makeClaim(root: string, number: number, note: LockNote): number 
   } finally {
     removeQuietly(temporary)
   }
+  // Only now: some file systems keep an open file that is removed under another name.
+  return openSync(path, 'r+')
 }
 
 function createClaim(path: string, text: string): number | undefined {
