@@ -67,8 +67,15 @@ export function unescapeBytes(text: string): Buffer {
 /** Bytes of base64 or base64url, with or without padding; undefined for anything else. */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')
-  const digits = text.replace(/=+$/, '').replaceAll('-', '+').replaceAll('_', '/')
-  return bytes.toString('base64').replace(/=+$/, '') === digits ? bytes : undefined
+  const digits = withoutPadding(text).replaceAll('-', '+').replaceAll('_', '/')
+  return withoutPadding(bytes.toString('base64')) === digits ? bytes : undefined
+}
+
+/** Not by a pattern: it would look at each run of "=" again from every place in it. */
+function withoutPadding(text: string): string {
+  let end = text.length
+  while (end > 0 && text[end - 1] === '=') end--
+  return text.slice(0, end)
 }
 
 /** At most `width` columns of an escaped text; never cuts inside an escape. A cut text ends in "...". */

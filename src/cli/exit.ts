@@ -27,7 +27,7 @@ export function exitCodeOf(error: unknown): number {
 /** One line for people, without the stack: "message (CODE)". */
 export function errorLine(error: unknown): string {
   const { code, message } = errorParts(error)
-  const line = escapeText(message.replace(/\s*\n\s*/g, ' '))
+  const line = escapeText(message.replace(/\s+/g, blanks => blanks.includes('\n') ? ' ' : blanks))
   return code === 'USAGE' ? line : `${line} (${code})`
 }
 

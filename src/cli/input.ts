@@ -1,5 +1,8 @@
 /** What import reads: files or stdin, in chunks. */
-import { createReadStream, statSync } from 'node:fs'
+import { constants, createReadStream, openSync, statSync } from 'node:fs'
+import type { Stats } from 'node:fs'
+import { Socket } from 'node:net'
+import { isatty, ReadStream as TerminalStream } from 'node:tty'
 import { CommandError } from './errors.ts'
 import type { InputStream, Io } from './io.ts'
 
@@ -19,22 +22,35 @@ export function inputsOf(names: readonly string[], io: Io): Input[] {
     if (name === '-') return { name: 'stdin', bytes: io.stdinBytes(), open: () => io.stdin }
     const stat = statSync(name)
     if (stat.isDirectory()) throw new CommandError('IS_DIRECTORY', `${name} is a directory, not a file of records`, { file: name })
-    return {
-      name,
-      bytes: stat.isFile() ? stat.size : undefined,
-      open: () => createReadStream(name, { highWaterMark: CHUNK_BYTES }),
-    }
+    return { name, bytes: stat.isFile() ? stat.size : undefined, open: () => openFile(name, stat) }
   })
 }
 
-/** Chunks of an input until its end, or until the signal. */
-export async function *chunksOf(input: Input, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+/**
+ * Pipes and terminals may keep a reader waiting for ever. A file stream would wait in a thread, which nothing can end, not even
+ * the end of the process; these wait beside the event loop.
+ */
+function openFile(name: string, stat: Stats): InputStream {
+  if (stat.isFIFO()) {
+    const fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK)
+    return new Socket({ fd, readable: true, writable: false })
+  }
+  if (stat.isCharacterDevice()) {
+    const fd = openSync(name, 'r')
+    return isatty(fd) ? new TerminalStream(fd) : createReadStream(name, { fd, highWaterMark: CHUNK_BYTES })
+  }
+  return createReadStream(name, { highWaterMark: CHUNK_BYTES })
+}
+
+/** Chunks of an input until its end, or until the signal. `read` is told of each. */
+export async function *chunksOf(input: Input, signal: AbortSignal, read?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   if (signal.aborted) return
   const stream = input.open()
   const stop = (): void => stream.destroy()
   signal.addEventListener('abort', stop)
   try {
     for await (const chunk of stream) {
+      read?.(chunk.length)
       yield chunk
       if (signal.aborted) return
     }

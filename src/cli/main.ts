@@ -53,5 +53,7 @@ const io: Io = {
 }
 
 process.exitCode = await run(process.argv.slice(2), io)
+// Told to end: whatever may still be open must not keep the process. What was printed is out.
+if (stop.signal.aborted) process.exit()
 // A stdin that was not read to its end would hold the process.
 if (usesStdin) process.stdin.destroy()

@@ -2,6 +2,7 @@
 import { createWriteStream } from 'node:fs'
 import { PROGRESS_OPTIONS, RANGE_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'
+import { UsageError } from '../errors.ts'
 import { EXIT } from '../exit.ts'
 import { checkFormat, formatOfName, makeWriter } from '../formats/format.ts'
 import type { FormatOptions } from '../formats/format.ts'
@@ -19,6 +20,7 @@ export const exportCommand: Command = {
   usage: '<dir> [-o file]',
   details: [
     'jsonl and csv hold any entry. jsonl writes {"key", "value"}, with keyBase64 or valueBase64 for bytes that are not UTF-8. lines and nul refuse what they cannot hold; --separator puts the value after the key.',
+    'import reads it back with the same --format and --separator. With --no-header it needs --no-header --key 1 --value 2, or --no-header --key 1 --keys-only for keys alone.',
     'Works on a snapshot. Stops quietly when the reader of stdout goes away.',
   ],
   examples: ['spillway export ./data -o backup.jsonl', 'spillway export ./data --prefix user: --format csv | head'],
@@ -41,6 +43,7 @@ export const exportCommand: Command = {
     const format = args.choice('format', formatNames) ?? (file === undefined ? undefined : formatOfName(file)) ?? 'jsonl'
     const options: FormatOptions = { separator: args.text('separator'), header: !args.flag('no-header'), keysOnly: args.flag('keys-only') }
     checkFormat(format, options)
+    if (/\.(?:gz|zst)$/i.test(file ?? '')) throw new UsageError(`--output ${file}: export does not compress. Pipe it instead, e.g. spillway export ${args.directory} | gzip`)
     const limit = args.count('limit')
     const range = { ...rangeOf(args), reverse: args.flag('reverse'), ...limit !== undefined && { limit } }
     const startMs = performance.now()

@@ -1,65 +1,99 @@
 /**
  * RFC 4180 as bytes: fields separated by one byte, in double quotes where they hold separators, quotes (doubled) or newlines.
- * Rows end in LF or CRLF. Lenient in one point: a quote inside an unquoted field is an ordinary byte. Empty lines are skipped.
+ * Rows end in LF, CRLF or CR. Lenient in one point: a quote inside an unquoted field is an ordinary byte. Empty lines are skipped.
  *
  * Invariants
  * 1. The rows do not depend on where the chunks were cut.
  * 2. Holds at most one row of `maxBytes`; a longer or broken one is reported and skipped up to its end.
- * 3. Any byte passes through unchanged.
+ * 3. In quotes any byte passes through unchanged. Outside them a zero byte is refused: it stands in no text, but in every other file.
+ * 4. Time grows with the bytes, memory with the columns that are asked for: further fields of a row are only counted.
  */
-import { CR, LF, tooLong } from './record.ts'
+import { asBuffer } from '../escape.ts'
+import { CR, LF, NO_BYTES, tooLong } from './record.ts'
 
 export interface CsvSink {
-  /** The fields stay as they are until the next chunk. `line` is where the row began, counted from 1. */
-  row(fields: Uint8Array[], line: number): void
-  bad(line: number, message: string): void
+  /** The row's fields stay as they are until the next chunk, the row itself until this returns. `line` is where it began, from 1. */
+  row(row: CsvRow, line: number): void
+  /** `isLast`: what follows cannot be told apart into rows. */
+  bad(line: number, message: string, isLast?: boolean): void
+  /** A bad row that began in `line` ended in a later one. */
+  skipped?(line: number, lastLine: number): void
 }
+
+/** One row, its fields side by side. */
+export class CsvRow {
+  /** Fields that were written. */
+  count = 0
+  /** Of the first fields, where they end in `bytes`; the first begins at `start`. */
+  ends: Float64Array = new Float64Array(16)
+  bytes: Uint8Array = NO_BYTES
+  start = 0
+
+  field(index: number): Uint8Array {
+    return this.bytes.subarray(index === 0 ? this.start : this.ends[index - 1]!, this.ends[index]!)
+  }
+}
+
+/** Columns that a header may have. */
+export const MAX_COLUMNS = 1_000_000
 
 const QUOTE = 0x22
 const SLAB_BYTES = 64 * 1024
 
-/** Field begins; inside a plain field; CR in a plain field; inside quotes; after a quote in quotes; CR after a closing quote. */
+/** Field begins; row begins behind a CR; inside a plain field; inside quotes; after a quote in quotes. */
 const BEGIN = 0
-const PLAIN = 1
-const PLAIN_CR = 2
+const AFTER_CR = 1
+const PLAIN = 2
 const QUOTED = 3
 const QUOTE_SEEN = 4
-const CLOSED_CR = 5
 
 export class CsvParser {
+  /** So many fields of a row are kept. */
+  keptFields: number = MAX_COLUMNS
   readonly #separator: number
   readonly #maxBytes: number
   readonly #sink: CsvSink
   #state = BEGIN
   #line = 1
   #rowLine = 1
+  /** Where the last quoted field began. */
+  #quoteLine = 1
   /** The row being read is bad or too long: nothing of it is kept. */
   #skipping = false
   /** A field of this row was quoted, so that it is not an empty line. */
   #sawQuotes = false
-  /** The row so far: bytes [rowStart, used) of the slab, fields end at ends[]. */
-  #slab: Uint8Array = new Uint8Array(SLAB_BYTES)
-  #rowStart = 0
+  /** The last byte in quotes was a CR, which a LF would belong to. */
+  #quotedCr = false
+  /** The row so far: bytes [row.start, used) of the slab, which is row.bytes. */
+  readonly #row = new CsvRow()
   #used = 0
-  #ends: number[] = []
 
   constructor(separator: number, maxBytes: number, sink: CsvSink) {
     this.#separator = separator
     this.#maxBytes = maxBytes
     this.#sink = sink
+    this.#row.bytes = new Uint8Array(SLAB_BYTES)
   }
 
-  push(chunk: Uint8Array): void {
+  push(input: Uint8Array): void {
     const separator = this.#separator
+    const chunk = asBuffer(input)
     const end = chunk.length
+    const hasZeros = separator !== 0 && chunk.includes(0)
     let at = 0
     while (at < end) {
       const byte = chunk[at]!
       switch (this.#state) {
+        case AFTER_CR:
+          if (byte === LF) at++
+          this.#state = BEGIN
+          break
         case BEGIN:
           if (byte === QUOTE) {
             this.#state = QUOTED
             this.#sawQuotes = true
+            this.#quotedCr = false
+            this.#quoteLine = this.#line
             at++
             break
           }
@@ -72,28 +106,17 @@ export class CsvParser {
             if (next === separator || next === LF || next === CR) break
             to++
           }
+          if (hasZeros && chunk.subarray(at, to).includes(0)) this.#bad('a zero byte, which no text holds. Is this a file of another kind, or UTF-16?')
           this.#keep(chunk, at, to)
           at = to
           if (at === end) break
-          const stop = chunk[at++]!
-          if (stop === separator) this.#endField()
-          else if (stop === LF) this.#endRow()
-          else this.#state = PLAIN_CR
+          this.#endPlain(chunk[at++]!)
           break
         }
-        case PLAIN_CR:
-          if (byte === LF) {
-            at++
-            this.#endRow()
-          } else {
-            this.#keep(CR_BYTE, 0, 1)
-            this.#state = PLAIN
-          }
-          break
         case QUOTED: {
           const quote = chunk.indexOf(QUOTE, at)
           const to = quote < 0 ? end : quote
-          for (let i = at; i < to; i++) if (chunk[i] === LF) this.#line++
+          this.#countLines(chunk, at, to)
           this.#keep(chunk, at, to)
           at = to
           if (quote >= 0) {
@@ -102,97 +125,116 @@ export class CsvParser {
           }
           break
         }
-        case QUOTE_SEEN:
+        default: // QUOTE_SEEN
           at++
           if (byte === QUOTE) {
             this.#keep(QUOTE_BYTE, 0, 1)
+            this.#quotedCr = false
             this.#state = QUOTED
-          } else if (byte === separator) this.#endField()
-          else if (byte === LF) this.#endRow()
-          else if (byte === CR) this.#state = CLOSED_CR
-          else this.#afterQuotes()
-          break
-        default: // CLOSED_CR
-          if (byte === LF) {
-            at++
-            this.#endRow()
-          } else this.#afterQuotes()
+          } else if (byte === separator || byte === LF || byte === CR) this.#endPlain(byte)
+          else {
+            const opened = this.#quoteLine < this.#line ? `. It is in line ${this.#line}, the field begins in line ${this.#quoteLine}` : ''
+            this.#bad(`a closing quote must be followed by a separator or the end of the row${opened}`)
+            this.#state = PLAIN
+          }
       }
     }
   }
 
   end(): void {
     if (this.#state === QUOTED) {
-      this.#bad('a quoted field has no closing quote')
+      const opened = this.#quoteLine > this.#rowLine ? `. It begins in line ${this.#quoteLine}` : ''
+      this.#sink.bad(this.#rowLine, `a quoted field has no closing quote${opened}`, true)
       this.#skipping = false
       return
     }
-    if (this.#state === PLAIN_CR) this.#keep(CR_BYTE, 0, 1)
-    const hasContent = this.#used > this.#rowStart || this.#ends.length > 0 || this.#sawQuotes
+    const hasContent = this.#used > this.#row.start || this.#row.count > 0 || this.#sawQuotes
     if (hasContent || this.#skipping) this.#endRow()
   }
 
   #keep(from: Uint8Array, start: number, end: number): void {
     if (this.#skipping || start === end) return
-    const bytes = this.#used - this.#rowStart + end - start
+    const row = this.#row
+    const bytes = this.#used - row.start + end - start
     if (bytes > this.#maxBytes) {
       this.#bad(tooLong(this.#maxBytes))
       return
     }
-    if (this.#used + end - start > this.#slab.length) {
+    if (this.#used + end - start > row.bytes.length) {
       // Rows already handed out keep the old slab; this one moves.
       const larger = new Uint8Array(Math.max(SLAB_BYTES, bytes > SLAB_BYTES / 2 ? Math.min(bytes * 2, this.#maxBytes) : 0))
-      larger.set(this.#slab.subarray(this.#rowStart, this.#used))
-      for (let i = 0; i < this.#ends.length; i++) this.#ends[i]! -= this.#rowStart
-      this.#used -= this.#rowStart
-      this.#rowStart = 0
-      this.#slab = larger
+      larger.set(row.bytes.subarray(row.start, this.#used))
+      const kept = Math.min(row.count, this.keptFields)
+      for (let i = 0; i < kept; i++) row.ends[i]! -= row.start
+      this.#used -= row.start
+      row.start = 0
+      row.bytes = larger
     }
-    if (end - start === 1) this.#slab[this.#used] = from[start]!
-    else this.#slab.set(from.subarray(start, end), this.#used)
+    if (end - start === 1) row.bytes[this.#used] = from[start]!
+    else row.bytes.set(from.subarray(start, end), this.#used)
     this.#used += end - start
   }
 
+  /** The newlines of bytes in quotes. */
+  #countLines(chunk: Uint8Array, at: number, to: number): void {
+    let afterCr = this.#quotedCr
+    for (; at < to; at++) {
+      const byte = chunk[at]!
+      if (byte === CR || (byte === LF && !afterCr)) this.#line++
+      afterCr = byte === CR
+    }
+    this.#quotedCr = afterCr
+  }
+
+  /** At what ends a field. */
+  #endPlain(stop: number): void {
+    if (stop === this.#separator) {
+      if (!this.#skipping) this.#endField()
+      this.#state = BEGIN
+      return
+    }
+    this.#endRow()
+    if (stop === CR) this.#state = AFTER_CR
+  }
+
   #endField(): void {
-    if (!this.#skipping) this.#ends.push(this.#used)
-    this.#state = BEGIN
+    const row = this.#row
+    if (row.count < this.keptFields) {
+      if (row.count === row.ends.length) {
+        const larger = new Float64Array(row.count * 2)
+        larger.set(row.ends)
+        row.ends = larger
+      }
+      row.ends[row.count] = this.#used
+    }
+    row.count++
   }
 
   #endRow(): void {
+    const row = this.#row
     const line = this.#rowLine
-    const isEmpty = this.#used === this.#rowStart && this.#ends.length === 0 && !this.#sawQuotes
-    const skipped = this.#skipping
-    const fields: Uint8Array[] = []
-    if (!skipped && !isEmpty) {
-      this.#ends.push(this.#used)
-      let start = this.#rowStart
-      for (const end of this.#ends) {
-        fields.push(this.#slab.subarray(start, end))
-        start = end
-      }
+    const isEmpty = this.#used === row.start && row.count === 0 && !this.#sawQuotes
+    if (this.#skipping) {
+      if (this.#line > line) this.#sink.skipped?.(line, this.#line)
+    } else if (!isEmpty) {
+      this.#endField()
+      this.#sink.row(row, line)
     }
-    this.#ends = []
-    this.#rowStart = this.#used
+    row.count = 0
+    row.start = this.#used
     this.#state = BEGIN
     this.#skipping = false
     this.#sawQuotes = false
     this.#rowLine = ++this.#line
-    if (!skipped && !isEmpty) this.#sink.row(fields, line)
-  }
-
-  #afterQuotes(): void {
-    this.#bad('a closing quote must be followed by a separator or the end of the row')
-    this.#state = PLAIN
   }
 
   #bad(message: string): void {
     if (this.#skipping) return
     this.#skipping = true
-    this.#used = this.#rowStart
-    this.#ends = []
+    this.#used = this.#row.start
+    this.#row.count = 0
     this.#sink.bad(this.#rowLine, message)
   }
 }
 
-const CR_BYTE = Uint8Array.of(CR)
 const QUOTE_BYTE = Uint8Array.of(QUOTE)

@@ -3,10 +3,12 @@
  * by the header's names, an array where there is no header. Every row must have as many fields as the header or the first row.
  */
 import { isUtf8 } from 'node:buffer'
-import { CommandError, UsageError } from '../errors.ts'
 import { asBuffer } from '../escape.ts'
+import { chooseColumns } from './csv-columns.ts'
+import type { Columns } from './csv-columns.ts'
 import { CsvParser } from './csv-parser.ts'
-import { hasByteOrderMark, MAX_RECORD_BYTES } from './record.ts'
+import type { CsvRow } from './csv-parser.ts'
+import { hasByteOrderMark, MAX_RECORD_BYTES, NO_BYTES } from './record.ts'
 import type { RecordReader, RecordSink } from './record.ts'
 
 export interface CsvOptions {
@@ -14,32 +16,40 @@ export interface CsvOptions {
   separator?: number
   /** The first row holds names. Default true. */
   header?: boolean
-  /** Name or number (from 1) of the key's column. Default: the column "key", or the first. */
+  /** Name or number (from 1) of the key's column; a name comes first. Default: the column "key", or the first. */
   key?: string
-  /** Of the value's. Default: the column "value" beside a column "key" if there are just these two, else the whole row. */
+  /**
+   * Of the value's. Default: the column "value" beside a column "key" if there are just these two; nothing if there is just a
+   * column "key"; else the whole row.
+   */
   value?: string
+  /** Values are stored empty. Default false. */
+  keysOnly?: boolean
   /** Default 16 MiB. */
   maxRecordBytes?: number
 }
 
+/** Characters of a row as JSON. One more would be too long for any value of a store. */
+const MAX_JSON_LENGTH = 256 * 1024 * 1024
+
 export class CsvReader implements RecordReader {
   readonly #sink: RecordSink
   readonly #options: CsvOptions
+  readonly #hasHeader: boolean
   readonly #parser: CsvParser
-  #fields = 0
-  #key = -1
-  /** -1 = the whole row. */
-  #value = -1
-  /** "name": for each column, as JSON; empty without a header. */
-  #names: string[] = []
+  /** Undefined until the first row. */
+  #columns: Columns | undefined
   #start: Uint8Array | undefined = new Uint8Array(0)
 
   constructor(sink: RecordSink, options: CsvOptions = {}) {
     this.#sink = sink
     this.#options = options
+    this.#hasHeader = options.header !== false
     this.#parser = new CsvParser(options.separator ?? 0x2c, options.maxRecordBytes ?? MAX_RECORD_BYTES, {
-      row: (fields, line) => this.#row(fields, line),
-      bad: (line, message) => sink.bad(line, message),
+      row: (row, line) => this.#row(row, line),
+      // Without its header the rest is not to be understood; the next row is none.
+      bad: (line, message, isLast = false) => sink.bad(line, message, isLast || (this.#hasHeader && this.#columns === undefined)),
+      skipped: (line, lastLine) => sink.skipped?.(line, lastLine),
     })
   }
 
@@ -63,64 +73,50 @@ export class CsvReader implements RecordReader {
     this.#parser.end()
   }
 
-  #row(fields: Uint8Array[], line: number): void {
-    if (this.#fields === 0) {
-      this.#fields = fields.length
-      const hasHeader = this.#options.header !== false
-      this.#choose(hasHeader ? fields.map(field => asBuffer(field).toString('utf8')) : undefined)
-      if (hasHeader) return
+  #row(row: CsvRow, line: number): void {
+    let columns = this.#columns
+    if (columns === undefined) {
+      columns = this.#columns = chooseColumns(row, this.#hasHeader, this.#options)
+      this.#parser.keptFields = columns.count
+      if (this.#hasHeader) return
     }
-    if (fields.length !== this.#fields) {
-      const of = this.#options.header === false ? 'the first row' : 'the header'
-      this.#sink.bad(line, `${fields.length} fields, but ${of} has ${this.#fields}`)
+    if (row.count !== columns.count) {
+      const of = this.#hasHeader ? 'the header' : 'the first row'
+      this.#sink.bad(line, `${row.count} fields, but ${of} has ${columns.count}`)
       return
     }
-    const key = fields[this.#key]!
-    if (this.#value >= 0) {
-      this.#sink.put(key, fields[this.#value]!, line)
-      return
-    }
-    let json = this.#names.length > 0 ? '{' : '['
-    for (let i = 0; i < fields.length; i++) {
-      const field = fields[i]!
+    const value = columns.value === 'none' ? NO_BYTES : columns.value === 'row' ? this.#rowAsJson(row, line, columns.names) : row.field(columns.value)
+    if (value !== undefined) this.#sink.put(row.field(columns.key), value, line)
+  }
+
+  /** Undefined if it was reported as bad. */
+  #rowAsJson(row: CsvRow, line: number, names: readonly string[]): Uint8Array | undefined {
+    const isObject = names.length > 0
+    let json = isObject ? '{' : '['
+    for (let i = 0; i < row.count; i++) {
+      const field = row.field(i)
       if (!isUtf8(field)) {
         this.#sink.bad(line, `field ${i + 1} is not valid UTF-8, so the row cannot be stored as JSON`)
-        return
+        return undefined
       }
       if (i > 0) json += ','
-      json += (this.#names[i] ?? '') + JSON.stringify(asBuffer(field).toString('utf8'))
+      if (isObject) json += names[i]
+      const text = jsonOf(field)
+      if (text === undefined || json.length + text.length > MAX_JSON_LENGTH) {
+        this.#sink.bad(line, `as JSON the row is longer than ${MAX_JSON_LENGTH} bytes, the longest value. Choose one column with --value`)
+        return undefined
+      }
+      json += text
     }
-    this.#sink.put(key, Buffer.from(json + (this.#names.length > 0 ? '}' : ']')), line)
+    return Buffer.from(json + (isObject ? '}' : ']'))
   }
+}
 
-  #choose(names: string[] | undefined): void {
-    const { key, value } = this.#options
-    const isExported = key === undefined && value === undefined
-      && names?.length === 2 && names.includes('key') && names.includes('value')
-    if (isExported) {
-      this.#key = names.indexOf('key')
-      this.#value = names.indexOf('value')
-      return
-    }
-    this.#key = key === undefined ? Math.max(0, names?.indexOf('key') ?? 0) : this.#column(key, names, '--key')
-    if (value !== undefined) {
-      this.#value = this.#column(value, names, '--value')
-      return
-    }
-    if (names === undefined) return
-    const twice = names.find((name, i) => names.indexOf(name) !== i)
-    if (twice !== undefined) {
-      throw new CommandError('BAD_HEADER', `the header has two columns ${JSON.stringify(twice)}, so a row cannot be stored as a JSON object. Choose one column with --value`)
-    }
-    this.#names = names.map(name => `${JSON.stringify(name)}:`)
-  }
-
-  #column(wanted: string, names: string[] | undefined, option: string): number {
-    const named = names?.indexOf(wanted) ?? -1
-    if (named >= 0) return named
-    const number = /^\d{1,6}$/.test(wanted) ? Number(wanted) : 0
-    if (number >= 1 && number <= this.#fields) return number - 1
-    const known = names === undefined ? `numbers 1 to ${this.#fields}` : names.slice(0, 20).map(name => JSON.stringify(name)).join(', ')
-    throw new UsageError(`${option} ${JSON.stringify(wanted)}: no such column. There are ${known}`)
+/** Undefined: longer than any string. */
+function jsonOf(field: Uint8Array): string | undefined {
+  try {
+    return JSON.stringify(asBuffer(field).toString('utf8'))
+  } catch {
+    return undefined
   }
 }

@@ -1,5 +1,5 @@
 /** The twin of the CSV reader: columns key and value. Any bytes fit: fields with special ones are quoted. */
-import { hasByteOrderMark } from './record.ts'
+import { SIGNATURE_BYTES, signatureOf } from './signature.ts'
 import type { ByteOutput, RecordWriter } from './record.ts'
 
 export interface CsvWriterOptions {
@@ -21,6 +21,8 @@ export class CsvWriter implements RecordWriter {
   readonly #separatorBytes: Uint8Array
   readonly #header: boolean
   readonly #keysOnly: boolean
+  /** Nothing is written yet: the first bytes of a file say what it is. */
+  #first = true
 
   constructor(options: CsvWriterOptions = {}) {
     this.#separator = options.separator ?? 0x2c
@@ -34,7 +36,8 @@ export class CsvWriter implements RecordWriter {
   }
 
   write(key: Uint8Array, value: Uint8Array, output: ByteOutput): void {
-    this.#field(key, output)
+    this.#field(key, output, this.#first && this.#looksLikeAnother(key, value))
+    this.#first = false
     if (!this.#keysOnly) {
       output.add(this.#separatorBytes)
       this.#field(value, output)
@@ -42,8 +45,13 @@ export class CsvWriter implements RecordWriter {
     output.add(NEWLINE)
   }
 
-  #field(bytes: Uint8Array, output: ByteOutput): void {
-    if (!this.#needsQuotes(bytes)) {
+  /** Also where the value's first bytes are a part of it. */
+  #looksLikeAnother(key: Uint8Array, value: Uint8Array): boolean {
+    return signatureOf(Buffer.concat([key.subarray(0, SIGNATURE_BYTES), this.#separatorBytes, value.subarray(0, SIGNATURE_BYTES)])) !== undefined
+  }
+
+  #field(bytes: Uint8Array, output: ByteOutput, mustQuote = false): void {
+    if (!mustQuote && !this.#needsQuotes(bytes)) {
       output.add(bytes)
       return
     }
@@ -62,7 +70,7 @@ export class CsvWriter implements RecordWriter {
     // An empty field alone in its row would be an empty line.
     if (bytes.length === 0) return this.#keysOnly
     const first = bytes[0]!
-    if (first === 0x20 || bytes[bytes.length - 1] === 0x20 || hasByteOrderMark(bytes)) return true
+    if (first === 0x20 || bytes[bytes.length - 1] === 0x20) return true
     for (let i = 0; i < bytes.length; i++) {
       const byte = bytes[i]!
       if (byte < 0x20 || byte === QUOTE || byte === this.#separator) return true

@@ -19,9 +19,9 @@ export interface FormatOptions {
   maxRecordBytes?: number | undefined
 }
 
-/** The format of a file by its name's ending; undefined if that says nothing. */
+/** The format of a file by its name's ending, before .gz or .zst; undefined if that says nothing. */
 export function formatOfName(fileName: string): FormatName | undefined {
-  const ending = /\.([a-z]+)$/i.exec(fileName)?.[1]?.toLowerCase()
+  const ending = /\.([a-z]+)(?:\.(?:gz|zst))?$/i.exec(fileName)?.[1]?.toLowerCase()
   if (ending === 'jsonl' || ending === 'ndjson') return 'jsonl'
   if (ending === 'csv' || ending === 'tsv') return ending
   return undefined
@@ -33,9 +33,10 @@ export function makeReader(format: FormatName, options: FormatOptions, sink: Rec
     ...options.key === undefined ? {} : { key: options.key },
     ...options.value === undefined ? {} : { value: options.value },
   }
-  if (format === 'jsonl') return new JsonlReader(sink, { ...columns, ...limit })
+  const { keysOnly } = options
+  if (format === 'jsonl') return new JsonlReader(sink, { ...columns, ...limit, keysOnly })
   if (format === 'csv' || format === 'tsv') {
-    return new CsvReader(sink, { ...columns, ...limit, header: options.header, separator: fieldSeparator(format, options.separator) })
+    return new CsvReader(sink, { ...columns, ...limit, keysOnly, header: options.header, separator: fieldSeparator(format, options.separator) })
   }
   return new LinesReader(sink, { format, ...limit, ...lineSeparator(format, options.separator) })
 }

@@ -66,7 +66,7 @@ const cutsOf = fc.array(fc.nat(400), { maxLength: 12 })
 
 /** Pieces that make input that is nearly right. */
 const pieces: Record<FormatName, string[]> = {
-  jsonl: ['{"key":"a","value":"b"}', '\n', '\r\n', '["k",1]', '{"key":1}', '{', '\xff', '""', '{"keyBase64":"/w","value":null}', ' '],
+  jsonl: ['{"key":"a","value":"b"}', '\n', '\r\n', '\r', '["k",1]', '{"key":1}', '{', '\xff', '""', '{"keyBase64":"/w","value":null}', ' '],
   csv: ['key,value', 'a', ',', '"', '""', '\n', '\r\n', '\r', '"x\ny"', ' ', '\xff'],
   tsv: ['key\tvalue', 'a', '\t', '"', '\n', '\r', ','],
   lines: ['a', '\n', '\r\n', '\r', '\t', '\0', '\xef\xbb\xbf'],
@@ -118,17 +118,18 @@ test('jsonl takes fields by path, arrays, numbers and Base64', () => {
 })
 
 test('jsonl without a value field keeps the line byte for byte', () => {
-  assert.deepEqual(readText('jsonl', '  {"id": 1.0,  "b":2}\r\n', { key: 'id' }).records, [['1', '{"id": 1.0,  "b":2}']])
+  assert.deepEqual(readText('jsonl', '  {"id": 1.0,  "b":2}\r\n', { key: 'id' }).records, [['1.0', '{"id": 1.0,  "b":2}']])
   assert.deepEqual(readText('jsonl', '{"key":"k","value":1,"more":2}').records, [['k', '{"key":"k","value":1,"more":2}']])
 })
 
 test('jsonl names what is wrong with a line, and its number', () => {
-  const { records, bad } = readText('jsonl', '{"key":"a","value":1}\n{nope\n{"k":1}\n7\n[1]\n{"key":null}\n{"key":12345678901234567890}\n{"key":"\\ud800"}\n["b","c"]')
+  const { records, bad } = readText('jsonl', '{"key":"a","value":1}\n{nope\n{"k":1}\n7\n[1]\n{"key":null}\n{"key":[1]}\n{"key":"\\ud800"}\n["b","c"]')
   assert.deepEqual(records, [['a', '1'], ['b', 'c']])
   assert.deepEqual(bad.map(([line]) => line), [2, 3, 4, 5, 6, 7, 8])
   assert.match(bad[0]![1], /not JSON/)
   assert.match(bad[1]![1], /no field "key"/)
-  assert.match(bad[5]![1], /too large/)
+  assert.match(bad[4]![1], /the key is null/)
+  assert.match(bad[5]![1], /the key is an array/)
   assert.match(bad[6]![1], /surrogate/)
   assert.deepEqual(read('jsonl', Uint8Array.of(0x22, 0xff, 0x22)).bad, [[1, 'not valid UTF-8']])
 })

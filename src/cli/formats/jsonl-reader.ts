@@ -1,14 +1,19 @@
 /**
- * One JSON value a line: an object with a field for the key and one for the value, or an array [key, value].
+ * One JSON value a line: an object with a field for the key and one for the value, or an array [key, value]. Lines end in LF,
+ * CRLF or CR.
  *
- * A text is stored as its UTF-8 bytes, anything else as its JSON text. Without a value field the line itself is the value, byte
- * for byte. Without a key field and a value field, lines as the writer makes them (exactly a key and a value, or their Base64
+ * A text is stored as its UTF-8 bytes, anything else as its JSON text: as it was written, without the blanks between its parts,
+ * so that a number keeps its digits and an object its members. Without a value field the line itself is the value, byte for
+ * byte. Without a key field and a value field, lines as the writer makes them (exactly a key and a value, or their Base64
  * forms) are taken as such, and the key is in `key`.
  */
 import { isUtf8 } from 'node:buffer'
 import { asBuffer, decodeBase64 } from '../escape.ts'
+import { MemberSearch, placeBelow, twice, wantedMember } from './json-fields.ts'
+import type { Place, WantedMember } from './json-fields.ts'
+import { isContainer, MAX_JSON_DEPTH, endOfValue, skipBlanks, TOO_DEEP, walkArray, withoutBlanks } from './json-scan.ts'
 import { LineSplitter } from './line-splitter.ts'
-import { CR, hasByteOrderMark, LF, MAX_RECORD_BYTES, tooLong } from './record.ts'
+import { CR, hasByteOrderMark, MAX_RECORD_BYTES, NO_BYTES, tooLong } from './record.ts'
 import type { RecordReader, RecordSink } from './record.ts'
 
 export interface JsonlOptions {
@@ -16,64 +21,148 @@ export interface JsonlOptions {
   key?: string
   /** Path of the value's field. Default: the whole line. */
   value?: string
+  /** Values are stored empty. Default false. */
+  keysOnly?: boolean
   /** Default 16 MiB. */
   maxRecordBytes?: number
 }
 
+/** Bytes, or what is wrong. */
 type Found = Uint8Array | string
 
+const OBJECT = 0x7b
+const ARRAY = 0x5b
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
 export class JsonlReader implements RecordReader {
+  readonly #sink: RecordSink
   readonly #splitter: LineSplitter
+  readonly #key: FieldPath
+  /** Undefined: the whole line. */
+  readonly #value: FieldPath | undefined
+  readonly #exported: ExportedFields | undefined
+  readonly #keysOnly: boolean
+  readonly #search: MemberSearch
 
   constructor(sink: RecordSink, options: JsonlOptions = {}) {
     const { key, value, maxRecordBytes = MAX_RECORD_BYTES } = options
-    const asExported = key === undefined && value === undefined
-    const keyPath = pathOf(key ?? 'key')
-    const valuePath = value === undefined ? undefined : pathOf(value)
-    this.#splitter = new LineSplitter(LF, maxRecordBytes, {
-      line(bytes, line) {
-        const record = trimmed(bytes, line)
-        if (record.length === 0) return
-        const parsed = parse(record)
-        if (typeof parsed === 'string') return sink.bad(line, parsed)
-        const json = parsed.json
-        let foundKey: Found
-        let foundValue: Found
-        if (Array.isArray(json)) {
-          if (json.length !== 2) return sink.bad(line, `an array must be [key, value], this has ${json.length} elements`)
-          foundKey = keyBytes(json[0])
-          foundValue = valueBytes(json[1])
-        } else if (typeof json !== 'object' || json === null) {
-          return sink.bad(line, 'not an object or a [key, value] array')
-        } else if (asExported && isExported(json as Record<string, unknown>)) {
-          const entry = json as Record<string, unknown>
-          foundKey = 'key' in entry ? keyBytes(entry['key']) : base64Bytes(entry['keyBase64'], 'keyBase64')
-          foundValue = 'value' in entry ? valueBytes(entry['value']) : base64Bytes(entry['valueBase64'], 'valueBase64')
-        } else {
-          const at = valueAt(json, keyPath)
-          foundKey = at === undefined ? `no field "${keyPath.join('.')}" for the key` : keyBytes(at)
-          if (valuePath === undefined) foundValue = record
-          else {
-            const held = valueAt(json, valuePath)
-            foundValue = held === undefined ? `no field "${valuePath.join('.')}" for the value` : valueBytes(held)
-          }
-        }
-        if (typeof foundKey === 'string') sink.bad(line, foundKey)
-        else if (typeof foundValue === 'string') sink.bad(line, foundValue)
-        else sink.put(foundKey, foundValue, line)
-      },
+    this.#sink = sink
+    this.#keysOnly = options.keysOnly === true
+    const wanted: WantedMember[] = []
+    this.#key = new FieldPath(key ?? 'key', wanted)
+    this.#value = value === undefined ? undefined : new FieldPath(value, wanted)
+    this.#exported = key === undefined && value === undefined ? new ExportedFields(wanted) : undefined
+    this.#search = new MemberSearch(wanted)
+    this.#splitter = new LineSplitter('newline', maxRecordBytes, {
+      line: (bytes, line) => this.#line(bytes, line),
       tooLong(line) { sink.bad(line, tooLong(maxRecordBytes)) },
     })
   }
 
   push(chunk: Uint8Array): void { this.#splitter.push(chunk) }
   end(): void { this.#splitter.end() }
+
+  #line(bytes: Uint8Array, line: number): void {
+    const record = trimmed(bytes, line)
+    if (record.length === 0) return
+    if (!isUtf8(record)) {
+      this.#sink.bad(line, 'not valid UTF-8')
+      return
+    }
+    const [key, value] = record[0] === ARRAY ? fromArray(record) : this.#fromObject(record)
+    if (typeof key === 'string') this.#sink.bad(line, key)
+    else if (typeof value === 'string') this.#sink.bad(line, value)
+    else this.#sink.put(key, this.#keysOnly ? NO_BYTES : value, line)
+  }
+
+  #fromObject(record: Uint8Array): [key: Found, value: Found] {
+    const isObject = record[0] === OBJECT
+    const end = isObject ? this.#search.search(record, 0, record.length) : endOfValue(record, 0, record.length)
+    if (end !== record.length) return [notJson(record, end), NO_BYTES]
+    if (!isObject) return ['not an object or a [key, value] array', NO_BYTES]
+    const exported = this.#exported?.take(record, this.#search.members)
+    if (exported !== undefined) return exported
+    const key = this.#key.take(record, 'key', keyBytes)
+    return [key, this.#value === undefined ? record : this.#value.take(record, 'value', valueBytes)]
+  }
+}
+
+/** A field whose name is the whole path comes first, then one object within the other. */
+class FieldPath {
+  readonly #path: readonly string[]
+  readonly #whole: WantedMember
+  readonly #first: WantedMember
+
+  constructor(path: string, wanted: WantedMember[]) {
+    this.#path = path.split('.')
+    this.#whole = wantedOnce(path, wanted)
+    this.#first = wantedOnce(this.#path[0]!, wanted)
+  }
+
+  /** After the search. */
+  take(record: Uint8Array, role: 'key' | 'value', toBytes: (record: Uint8Array, place: Place) => Found): Found {
+    const member = this.#whole.count > 0 ? this.#whole : this.#first
+    if (member.count > 1) return twice(member.name)
+    let place: Place | string | undefined = member.count === 0 ? undefined : member
+    if (place !== undefined && member === this.#first && this.#path.length > 1) place = placeBelow(record, member, this.#path.slice(1))
+    if (typeof place === 'string') return place
+    return place === undefined ? `no field "${this.#whole.name}" for the ${role}` : toBytes(record, place)
+  }
+}
+
+/** The members of a line as the writer makes it. */
+class ExportedFields {
+  readonly #key: WantedMember
+  readonly #keyBase64: WantedMember
+  readonly #value: WantedMember
+  readonly #valueBase64: WantedMember
+
+  constructor(wanted: WantedMember[]) {
+    this.#key = wantedOnce('key', wanted)
+    this.#keyBase64 = wantedOnce('keyBase64', wanted)
+    this.#value = wantedOnce('value', wanted)
+    this.#valueBase64 = wantedOnce('valueBase64', wanted)
+  }
+
+  /** Undefined for an object that has other members. */
+  take(record: Uint8Array, members: number): [Found, Found] | undefined {
+    const fields = [this.#key, this.#keyBase64, this.#value, this.#valueBase64]
+    const hasOthers = fields.reduce((left, { count }) => left - count, members) > 0
+    if (hasOthers) return undefined
+    const repeated = fields.find(({ count }) => count > 1)
+    if (repeated !== undefined) return [twice(repeated.name), NO_BYTES]
+    if (members !== 2 || this.#key.count + this.#keyBase64.count !== 1) return undefined
+    return [
+      this.#key.count === 1 ? keyBytes(record, this.#key) : base64Bytes(record, this.#keyBase64),
+      this.#value.count === 1 ? valueBytes(record, this.#value) : base64Bytes(record, this.#valueBase64),
+    ]
+  }
+}
+
+function wantedOnce(name: string, wanted: WantedMember[]): WantedMember {
+  let member = wanted.find(other => other.name === name)
+  if (member === undefined) {
+    member = wantedMember(name)
+    wanted.push(member)
+  }
+  return member
+}
+
+function fromArray(record: Uint8Array): [key: Found, value: Found] {
+  const places: Place[] = []
+  let count = 0
+  const end = walkArray(record, 0, record.length, (_index, from, to) => {
+    if (count++ < 2) places.push({ from, to })
+  })
+  if (end !== record.length) return [notJson(record, end), NO_BYTES]
+  if (count !== 2) return [`an array must be [key, value], this has ${count} elements`, NO_BYTES]
+  return [keyBytes(record, places[0]!), valueBytes(record, places[1]!)]
 }
 
 function trimmed(bytes: Uint8Array, line: number): Uint8Array {
-  let from = line === 1 && hasByteOrderMark(bytes) ? 3 : 0
+  const from = skipBlanks(bytes, line === 1 && hasByteOrderMark(bytes) ? 3 : 0, bytes.length)
   let to = bytes.length
-  while (from < to && isBlank(bytes[from]!)) from++
   while (from < to && isBlank(bytes[to - 1]!)) to--
   return bytes.subarray(from, to)
 }
@@ -82,59 +171,44 @@ function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === 0x09 || byte === CR
 }
 
-/** What is wrong, as a text, or the value. */
-function parse(bytes: Uint8Array): string | { json: unknown } {
-  if (!isUtf8(bytes)) return 'not valid UTF-8'
+/** In the words of `JSON.parse`. */
+function notJson(record: Uint8Array, end: number): string {
+  if (end === TOO_DEEP) return `more than ${MAX_JSON_DEPTH} arrays and objects within one another`
   try {
-    return { json: JSON.parse(asBuffer(bytes).toString('utf8')) }
+    JSON.parse(asBuffer(record).toString('utf8'))
+    return 'not JSON'
   } catch (error) {
     return `not JSON: ${(error as Error).message}`
   }
 }
 
-function isExported(entry: Record<string, unknown>): boolean {
-  const names = Object.keys(entry)
-  return names.length === 2
-    && (names.includes('key') || names.includes('keyBase64'))
-    && (names.includes('value') || names.includes('valueBase64'))
-}
-
-function keyBytes(key: unknown): Found {
-  if (typeof key === 'string') return textBytes(key)
-  if (typeof key === 'number') {
-    if (Number.isInteger(key) && !Number.isSafeInteger(key)) return 'the key is a number too large to keep exactly. Write it as a text'
-    return Buffer.from(String(key))
+function keyBytes(record: Uint8Array, { from, to }: Place): Found {
+  const first = record[from]!
+  if (first === QUOTE) return textBytes(record, from, to)
+  if (isContainer(first) || first === 0x6e) { // null
+    return `the key is ${first === ARRAY ? 'an array' : first === OBJECT ? 'an object' : 'null'}, not a text or number`
   }
-  if (typeof key === 'boolean') return Buffer.from(String(key))
-  return `the key is ${key === null ? 'null' : Array.isArray(key) ? 'an array' : 'an object'}, not a text or number`
+  return record.subarray(from, to)
 }
 
-function valueBytes(value: unknown): Found {
-  return typeof value === 'string' ? textBytes(value) : Buffer.from(JSON.stringify(value))
+function valueBytes(record: Uint8Array, { from, to }: Place): Found {
+  const first = record[from]!
+  if (first === QUOTE) return textBytes(record, from, to)
+  return isContainer(first) ? withoutBlanks(record, from, to) : record.subarray(from, to)
 }
 
-function textBytes(text: string): Found {
+/** Of a string with its quotes. */
+function textBytes(record: Uint8Array, from: number, to: number): Found {
+  const written = asBuffer(record).subarray(from + 1, to - 1)
+  if (!written.includes(BACKSLASH)) return written
+  const text = JSON.parse(asBuffer(record).toString('utf8', from, to)) as string
   // UTF-8 has no form for these: the bytes would not be what was written.
   if (!text.isWellFormed()) return 'a text holds half of a surrogate pair, which UTF-8 cannot hold'
   return Buffer.from(text, 'utf8')
 }
 
-function base64Bytes(text: unknown, field: string): Found {
-  return (typeof text === 'string' ? decodeBase64(text) : undefined) ?? `${field} is not base64`
-}
-
-function pathOf(path: string): string[] {
-  return path.split('.')
-}
-
-/** The value at a path; a field whose name is the whole path comes first. */
-function valueAt(json: object, path: readonly string[]): unknown {
-  const whole = path.join('.')
-  if (Object.hasOwn(json, whole)) return (json as Record<string, unknown>)[whole]
-  let at: unknown = json
-  for (const name of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, name)) return undefined
-    at = (at as Record<string, unknown>)[name]
-  }
-  return at
+function base64Bytes(record: Uint8Array, member: WantedMember): Found {
+  const text = record[member.from] === QUOTE ? textBytes(record, member.from, member.to) : ''
+  const isText = typeof text !== 'string'
+  return (isText ? decodeBase64(asBuffer(text).toString('latin1')) : undefined) ?? `${member.name} is not base64`
 }

@@ -1,8 +1,10 @@
 /**
- * Cuts chunks into lines at one delimiter byte. Holds at most one line of `maxBytes`; a longer one is reported and skipped.
+ * Cuts chunks into lines. Holds at most one line of `maxBytes`; a longer one is reported and skipped.
  *
  * Invariant: the lines do not depend on where the chunks were cut.
  */
+import { asBuffer } from '../escape.ts'
+import { CR, LF } from './record.ts'
 
 export interface LineSink {
   /** `line` is counted from 1. The bytes stay as they are until the next chunk. */
@@ -12,6 +14,7 @@ export interface LineSink {
 
 export class LineSplitter {
   readonly #delimiter: number
+  readonly #crEnds: boolean
   readonly #maxBytes: number
   readonly #sink: LineSink
   #line = 1
@@ -19,20 +22,43 @@ export class LineSplitter {
   #held: Uint8Array = new Uint8Array(0)
   #heldBytes = 0
   #skipping = false
+  /** The last byte was a CR that ended a line: a LF that follows belongs to it. */
+  #afterCr = false
 
-  constructor(delimiter: number, maxBytes: number, sink: LineSink) {
-    this.#delimiter = delimiter
+  /** `delimiter`: one byte, or 'newline' for LF, CRLF and CR. */
+  constructor(delimiter: number | 'newline', maxBytes: number, sink: LineSink) {
+    this.#crEnds = delimiter === 'newline'
+    this.#delimiter = delimiter === 'newline' ? LF : delimiter
     this.#maxBytes = maxBytes
     this.#sink = sink
   }
 
-  push(chunk: Uint8Array): void {
+  /** Lines that have ended. */
+  get ended(): number { return this.#line - 1 }
+
+  push(input: Uint8Array): void {
+    const chunk = asBuffer(input)
+    const end = chunk.length
+    if (end === 0) return
     let from = 0
-    for (let at = chunk.indexOf(this.#delimiter); at >= 0; at = chunk.indexOf(this.#delimiter, from)) {
-      this.#finish(chunk, from, at)
-      from = at + 1
+    if (this.#afterCr && chunk[0] === LF) from = 1
+    this.#afterCr = false
+    let cr = this.#crEnds ? chunk.indexOf(CR, from) : -1
+    let at = chunk.indexOf(this.#delimiter, from)
+    while (at >= 0 || cr >= 0) {
+      if (cr < 0 || (at >= 0 && at < cr)) {
+        this.#finish(chunk, from, at)
+        from = at + 1
+      } else {
+        this.#finish(chunk, from, cr)
+        from = cr + 1
+        if (from === end) this.#afterCr = true
+        else if (chunk[from] === LF) from++
+        cr = chunk.indexOf(CR, from)
+      }
+      if (at >= 0 && at < from) at = chunk.indexOf(this.#delimiter, from)
     }
-    if (from < chunk.length) this.#hold(chunk, from)
+    if (from < end) this.#hold(chunk, from)
   }
 
   /** A last line needs no delimiter. */

@@ -2,7 +2,8 @@
  * One record a line ('lines', ended by a newline) or one ended by a zero byte ('nul'). Without a separator the record is a key
  * with an empty value; with one, the first separator ends the key.
  *
- * 'lines' is for text files: a carriage return before the newline and a byte order mark are dropped, empty lines skipped.
+ * 'lines' is for text files: a carriage return before the newline and a byte order mark are dropped, empty lines skipped, a zero
+ * byte is refused, and so are lines that all end in a carriage return alone, because others hold one as it is.
  * 'nul' takes every record as it is.
  */
 import { asBuffer } from '../escape.ts'
@@ -19,33 +20,58 @@ export interface LinesOptions {
 }
 
 export class LinesReader implements RecordReader {
+  readonly #sink: RecordSink
+  readonly #isText: boolean
+  readonly #separator: Uint8Array | undefined
   readonly #splitter: LineSplitter
+  #hasZeros = false
+  #atEnd = false
 
   constructor(sink: RecordSink, options: LinesOptions) {
     const { format, separator, maxRecordBytes = MAX_RECORD_BYTES } = options
-    const isText = format === 'lines'
-    this.#splitter = new LineSplitter(isText ? LF : 0, maxRecordBytes, {
-      line(bytes, line) {
-        let from = 0
-        let to = bytes.length
-        if (isText) {
-          if (to > 0 && bytes[to - 1] === CR) to--
-          if (line === 1 && hasByteOrderMark(bytes)) from = 3
-          if (from === to) return
-        }
-        if (separator === undefined) {
-          sink.put(bytes.subarray(from, to), NO_BYTES, line)
-          return
-        }
-        const record = asBuffer(bytes).subarray(from, to)
-        const at = record.indexOf(separator)
-        if (at < 0) sink.bad(line, 'no separator between key and value')
-        else sink.put(record.subarray(0, at), record.subarray(at + separator.length), line)
-      },
+    this.#sink = sink
+    this.#isText = format === 'lines'
+    this.#separator = separator
+    this.#splitter = new LineSplitter(this.#isText ? LF : 0, maxRecordBytes, {
+      line: (bytes, line) => this.#line(bytes, line),
       tooLong(line) { sink.bad(line, tooLong(maxRecordBytes)) },
     })
   }
 
-  push(chunk: Uint8Array): void { this.#splitter.push(chunk) }
-  end(): void { this.#splitter.end() }
+  push(chunk: Uint8Array): void {
+    this.#hasZeros ||= this.#isText && asBuffer(chunk).includes(0)
+    this.#splitter.push(chunk)
+  }
+
+  end(): void {
+    this.#atEnd = true
+    this.#splitter.end()
+  }
+
+  #line(bytes: Uint8Array, line: number): void {
+    let from = 0
+    let to = bytes.length
+    if (this.#isText) {
+      if (to > 0 && bytes[to - 1] === CR) to--
+      if (line === 1 && hasByteOrderMark(bytes)) from = 3
+      if (from === to) return
+      // The whole input is one line, but it was written as several.
+      if (this.#atEnd && line === 1 && bytes.subarray(from, to).includes(CR)) {
+        this.#sink.bad(line, 'carriage returns, but no newline: lines must end in a newline. Convert them, e.g. tr "\\r" "\\n"')
+        return
+      }
+    }
+    const record = asBuffer(bytes).subarray(from, to)
+    const separator = this.#separator
+    const at = separator === undefined ? to - from : record.indexOf(separator)
+    if (at < 0) {
+      this.#sink.bad(line, 'no separator between key and value')
+      return
+    }
+    const key = record.subarray(0, at)
+    const value = separator === undefined ? NO_BYTES : record.subarray(at + separator.length)
+    if (this.#hasZeros && (key.includes(0) || value.includes(0))) {
+      this.#sink.bad(line, 'a zero byte, which no text holds. Is this a file of another kind, or UTF-16? --format nul takes records that end in a zero byte')
+    } else this.#sink.put(key, value, line)
+  }
 }

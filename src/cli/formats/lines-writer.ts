@@ -1,9 +1,9 @@
 /** The twin of the lines reader. Refuses what the reader would not read back as it was. */
 import { describeBytes } from '../../base/bytes.ts'
 import { CommandError } from '../errors.ts'
-import { asBuffer } from '../escape.ts'
-import { CR, hasByteOrderMark, LF } from './record.ts'
+import { CR, LF, NO_BYTES } from './record.ts'
 import type { ByteOutput, RecordWriter } from './record.ts'
+import { SIGNATURE_BYTES, signatureOf } from './signature.ts'
 
 export interface LinesWriterOptions {
   format: 'lines' | 'nul'
@@ -19,7 +19,8 @@ export class LinesWriter implements RecordWriter {
   readonly #isText: boolean
   readonly #separator: Uint8Array | undefined
   readonly #keysOnly: boolean
-  #first = true
+  /** The first bytes written, as many as say what a file is. */
+  #start: Uint8Array = NO_BYTES
 
   constructor(options: LinesWriterOptions) {
     this.#isText = options.format === 'lines'
@@ -45,15 +46,23 @@ export class LinesWriter implements RecordWriter {
     if (this.#isText) {
       const last = separator === undefined ? key : value.length > 0 ? value : separator
       if (last[last.length - 1] === CR) refuse(key, 'a carriage return at the end of a line would be dropped')
-      if (this.#first && hasByteOrderMark(asBuffer(key))) refuse(key, 'a byte order mark at the beginning would be dropped')
+      if (key.includes(0) || (separator !== undefined && value.includes(0))) refuse(key, 'a zero byte is no text')
     }
-    this.#first = false
+    this.#begin(key, separator === undefined ? [] : [separator, value], terminator)
     output.add(key)
     if (separator !== undefined) {
       output.add(separator)
       output.add(value)
     }
     output.add(this.#isText ? NEWLINE : ZERO)
+  }
+
+  #begin(key: Uint8Array, more: Uint8Array[], terminator: number): void {
+    if (this.#start.length === SIGNATURE_BYTES) return
+    const parts = [this.#start, ...[key, ...more].map(part => part.subarray(0, SIGNATURE_BYTES)), Uint8Array.of(terminator)]
+    this.#start = Buffer.concat(parts).subarray(0, SIGNATURE_BYTES)
+    const signature = signatureOf(this.#start, this.#isText)
+    if (signature !== undefined) refuse(key, `a file that begins so would be read as ${signature.name}`)
   }
 }
 

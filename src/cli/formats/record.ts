@@ -8,8 +8,13 @@
 export interface RecordSink {
   /** `line` is where the record begins, counted from 1. */
   put(key: Uint8Array, value: Uint8Array, line: number): void
-  /** The record that begins in this line cannot be read. May throw, which ends the reading. */
-  bad(line: number, message: string): void
+  /**
+   * The record that begins in this line cannot be read. May throw, which ends the reading. `isLast`: what follows cannot be told
+   * apart into records, so nobody may go on as if one record were missing.
+   */
+  bad(line: number, message: string, isLast?: boolean): void
+  /** A bad record that began in `line` ended in a later one: what stands between them was not read. */
+  skipped?(line: number, lastLine: number): void
 }
 
 export interface RecordReader {

@@ -1,0 +1,215 @@
+/**
+ * Where the parts of a JSON text stand, as bytes. `JSON.parse` makes values, and a value is not always what was written: a
+ * number loses digits or becomes infinite, members are put in another order, of two with one name the first is lost.
+ * Whoever stores a part of a JSON text takes its bytes instead.
+ *
+ * Invariants
+ * 1. Accepts what RFC 8259 and `JSON.parse` accept, and nothing else, up to MAX_JSON_DEPTH. Bytes are UTF-8, which the caller checks.
+ * 2. Needs no call stack for depth, and no memory for width. Time grows with the bytes.
+ */
+
+/** Levels of arrays and objects within one another. What is deeper is refused: most programs could not read it. */
+export const MAX_JSON_DEPTH = 10_000
+
+/** What is returned instead of an end. */
+export const NOT_JSON = -1
+export const TOO_DEEP = -2
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const MINUS = 0x2d
+const DOT = 0x2e
+const ZERO = 0x30
+const COLON = 0x3a
+const OPEN_ARRAY = 0x5b
+const BACKSLASH = 0x5c
+const CLOSE_ARRAY = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+const LITERALS: readonly (readonly number[])[] = ['true', 'false', 'null'].map(text => [...text].map(character => character.charCodeAt(0)))
+
+/** What closes each level that is open. Shared: nothing here is called again before it returns. */
+const open = new Uint8Array(MAX_JSON_DEPTH)
+
+export function isContainer(byte: number | undefined): boolean {
+  return byte === OPEN_OBJECT || byte === OPEN_ARRAY
+}
+
+/** The first place from `at` on that is no space, tab or newline. */
+export function skipBlanks(bytes: Uint8Array, at: number, end: number): number {
+  while (at < end) {
+    const byte = bytes[at]!
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0d) break
+    at++
+  }
+  return at
+}
+
+/** Where the value that begins at `at` ends, or NOT_JSON or TOO_DEEP. `depth`: levels around it that count. */
+export function endOfValue(bytes: Uint8Array, at: number, end: number, depth = 0): number {
+  const floor = depth
+  for (;;) {
+    const first = at < end ? bytes[at]! : 0
+    if (first === OPEN_OBJECT || first === OPEN_ARRAY) {
+      if (depth === MAX_JSON_DEPTH) return TOO_DEEP
+      const close = first === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
+      at = skipBlanks(bytes, at + 1, end)
+      if (at < end && bytes[at] === close) at++
+      else {
+        open[depth++] = close
+        if (close === CLOSE_OBJECT) at = endOfName(bytes, at, end)
+        if (at < 0) return NOT_JSON
+        continue
+      }
+    } else at = first === QUOTE ? endOfString(bytes, at, end) : endOfWord(bytes, at, end)
+    if (at < 0) return NOT_JSON
+    // Behind a value: what closes, or a comma and the next one.
+    for (;;) {
+      if (depth === floor) return at
+      at = skipBlanks(bytes, at, end)
+      if (at === end) return NOT_JSON
+      const byte = bytes[at++]!
+      const close = open[depth - 1]!
+      if (byte === close) {
+        depth--
+        continue
+      }
+      if (byte !== COMMA) return NOT_JSON
+      at = skipBlanks(bytes, at, end)
+      if (close === CLOSE_OBJECT) at = endOfName(bytes, at, end)
+      if (at < 0) return NOT_JSON
+      break
+    }
+  }
+}
+
+/**
+ * Calls `member` for each member of the object that begins at `at`, in order, with where its name (without quotes) and its value
+ * stand. Returns where the object ends, or NOT_JSON or TOO_DEEP; then some members were told already.
+ */
+export function walkObject(
+  bytes: Uint8Array, at: number, end: number, member: (nameFrom: number, nameTo: number, from: number, to: number) => void,
+): number {
+  at = skipBlanks(bytes, at + 1, end)
+  if (at < end && bytes[at] === CLOSE_OBJECT) return at + 1
+  for (;;) {
+    const name = at
+    const nameEnd = at < end && bytes[at] === QUOTE ? endOfString(bytes, at, end) : NOT_JSON
+    if (nameEnd < 0) return NOT_JSON
+    at = skipBlanks(bytes, nameEnd, end)
+    if (at === end || bytes[at] !== COLON) return NOT_JSON
+    const from = skipBlanks(bytes, at + 1, end)
+    const to = endOfValue(bytes, from, end, 1)
+    if (to < 0) return to
+    member(name + 1, nameEnd - 1, from, to)
+    at = skipBlanks(bytes, to, end)
+    if (at === end) return NOT_JSON
+    const byte = bytes[at++]!
+    if (byte === CLOSE_OBJECT) return at
+    if (byte !== COMMA) return NOT_JSON
+    at = skipBlanks(bytes, at, end)
+  }
+}
+
+/** The same for the elements of the array that begins at `at`. */
+export function walkArray(bytes: Uint8Array, at: number, end: number, element: (index: number, from: number, to: number) => void): number {
+  at = skipBlanks(bytes, at + 1, end)
+  if (at < end && bytes[at] === CLOSE_ARRAY) return at + 1
+  for (let index = 0; ; index++) {
+    const to = endOfValue(bytes, at, end, 1)
+    if (to < 0) return to
+    element(index, at, to)
+    at = skipBlanks(bytes, to, end)
+    if (at === end) return NOT_JSON
+    const byte = bytes[at++]!
+    if (byte === CLOSE_ARRAY) return at
+    if (byte !== COMMA) return NOT_JSON
+    at = skipBlanks(bytes, at, end)
+  }
+}
+
+/** A valid value without the blanks between its parts; every part stays as it was written. */
+export function withoutBlanks(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  let at = from
+  for (;;) {
+    if (at === to) return bytes.subarray(from, to)
+    const byte = bytes[at]!
+    if (byte <= 0x20) break
+    at = byte === QUOTE ? endOfString(bytes, at, to) : at + 1
+  }
+  const kept = new Uint8Array(to - from)
+  kept.set(bytes.subarray(from, at))
+  let used = at - from
+  while (at < to) {
+    const byte = bytes[at]!
+    const next = byte === QUOTE ? endOfString(bytes, at, to) : at + 1
+    if (byte > 0x20) while (at < next) kept[used++] = bytes[at++]!
+    at = next
+  }
+  return kept.subarray(0, used)
+}
+
+/** Where the string that begins with the quote at `at` ends, its closing quote included. */
+export function endOfString(bytes: Uint8Array, at: number, end: number): number {
+  for (at++; at < end; at++) {
+    const byte = bytes[at]!
+    if (byte === QUOTE) return at + 1
+    if (byte < 0x20) return NOT_JSON
+    if (byte !== BACKSLASH) continue
+    const escape = ++at < end ? bytes[at]! : 0
+    if (escape === 0x75) { // u
+      if (at + 4 >= end) return NOT_JSON
+      for (const stop = at + 4; at < stop;) if (!isHexDigit(bytes[++at]!)) return NOT_JSON
+    } else if (escape !== QUOTE && escape !== BACKSLASH && escape !== 0x2f && escape !== 0x62 && escape !== 0x66
+      && escape !== 0x6e && escape !== 0x72 && escape !== 0x74) return NOT_JSON // / b f n r t
+  }
+  return NOT_JSON
+}
+
+/** A member's name, the colon, and the blanks behind it: where its value begins. */
+function endOfName(bytes: Uint8Array, at: number, end: number): number {
+  const to = at < end && bytes[at] === QUOTE ? endOfString(bytes, at, end) : NOT_JSON
+  if (to < 0) return NOT_JSON
+  at = skipBlanks(bytes, to, end)
+  return at < end && bytes[at] === COLON ? skipBlanks(bytes, at + 1, end) : NOT_JSON
+}
+
+/** A number, true, false or null. */
+function endOfWord(bytes: Uint8Array, at: number, end: number): number {
+  const first = at < end ? bytes[at]! : 0
+  if (first === MINUS || isDigit(first)) return endOfNumber(bytes, at, end)
+  for (const literal of LITERALS) {
+    if (first !== literal[0] || at + literal.length > end) continue
+    for (let i = 1; i < literal.length; i++) if (bytes[at + i] !== literal[i]) return NOT_JSON
+    return at + literal.length
+  }
+  return NOT_JSON
+}
+
+function endOfNumber(bytes: Uint8Array, at: number, end: number): number {
+  if (bytes[at] === MINUS) at++
+  if (at < end && bytes[at] === ZERO) at++
+  else at = endOfDigits(bytes, at, end)
+  if (at > 0 && at < end && bytes[at] === DOT) at = endOfDigits(bytes, at + 1, end)
+  if (at > 0 && at < end && (bytes[at]! | 0x20) === 0x65) { // e
+    at++
+    if (at < end && (bytes[at] === MINUS || bytes[at] === 0x2b)) at++
+    at = endOfDigits(bytes, at, end)
+  }
+  return at
+}
+
+/** One digit at least. */
+function endOfDigits(bytes: Uint8Array, at: number, end: number): number {
+  if (at >= end || !isDigit(bytes[at]!)) return NOT_JSON
+  while (at < end && isDigit(bytes[at]!)) at++
+  return at
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39
+}
+
+function isHexDigit(byte: number): boolean {
+  return isDigit(byte) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66)
+}
