@@ -39,6 +39,8 @@ export const MAX_COLUMNS = 1_000_000
 
 const QUOTE = 0x22
 const SLAB_BYTES = 64 * 1024
+/** So many bytes are copied sooner than a view of them is made. */
+const SHORT_BYTES = 32
 
 /** Field begins; row begins behind a CR; inside a plain field; inside quotes; after a quote in quotes. */
 const BEGIN = 0
@@ -170,20 +172,26 @@ export class CsvParser {
       row.start = 0
       row.bytes = larger
     }
-    if (end - start === 1) row.bytes[this.#used] = from[start]!
-    else row.bytes.set(from.subarray(start, end), this.#used)
-    this.#used += end - start
+    if (end - start > SHORT_BYTES) {
+      row.bytes.set(from.subarray(start, end), this.#used)
+      this.#used += end - start
+      return
+    }
+    const slab = row.bytes
+    let used = this.#used
+    for (let at = start; at < end; at++) slab[used++] = from[at]!
+    this.#used = used
   }
 
   /** The newlines of bytes in quotes. */
-  #countLines(chunk: Uint8Array, at: number, to: number): void {
-    let afterCr = this.#quotedCr
-    for (; at < to; at++) {
+  #countLines(chunk: Uint8Array, from: number, to: number): void {
+    if (from === to) return
+    for (let at = from; at < to; at++) {
       const byte = chunk[at]!
-      if (byte === CR || (byte === LF && !afterCr)) this.#line++
-      afterCr = byte === CR
+      if (byte > CR) continue
+      if (byte === CR || (byte === LF && !(at === from ? this.#quotedCr : chunk[at - 1] === CR))) this.#line++
     }
-    this.#quotedCr = afterCr
+    this.#quotedCr = chunk[to - 1] === CR
   }
 
   /** At what ends a field. */

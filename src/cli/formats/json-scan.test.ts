@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { endOfValue, MAX_JSON_DEPTH, NOT_JSON, skipBlanks, TOO_DEEP, walkArray, walkObject, withoutBlanks } from './json-scan.ts'
+import { endOfString, endOfValue, MAX_JSON_DEPTH, NOT_JSON, skipBlanks, textOf, TOO_DEEP, walkArray, walkObject, withoutBlanks } from './json-scan.ts'
 
 const seed = 4627
 
@@ -74,6 +74,23 @@ test('blanks go, all else stays as it was written', () => {
   const text = ' { "a b" : [ 1.0 , -0.0,\t1e400,12345678901234567890 ] ,\r\n"b\\" c":"x y" , "a b": null } '
   const bytes = Buffer.from(text.trim())
   assert.equal(Buffer.from(withoutBlanks(bytes, 0, bytes.length)).toString(), '{"a b":[1.0,-0.0,1e400,12345678901234567890],"b\\" c":"x y","a b":null}')
+})
+
+test(`long strings are accepted and refused as by JSON.parse, wherever they lie (seed ${seed})`, () => {
+  const plain = fc.constantFrom('x'.repeat(50), 'é'.repeat(40), 'y'.repeat(200), 'z', '\u{1f600}')
+  const special = fc.constantFrom('\\n', '\\"', '\\\\', '\\u12af', '\\ud800', '"', '\\', '\\x', '\\u12', '\t', '\u0001', '\u007f')
+  const text = fc.array(fc.oneof({ weight: 3, arbitrary: plain }, special), { minLength: 4, maxLength: 30 }).map(parts => parts.join(''))
+  fc.assert(fc.property(text, fc.nat(3), (inner, shift) => {
+    const string = `"${inner}"`
+    const padded = Buffer.from(`${' '.repeat(shift)}${string}"`)
+    const bytes = new Uint8Array(padded).subarray(shift)
+    const to = endOfString(bytes, 0, bytes.length - 1)
+    assert.equal(to === bytes.length - 1, parses(string), JSON.stringify(string))
+    if (to === bytes.length - 1) {
+      assert.equal(textOf(bytes, 0, to), JSON.parse(string))
+      assert.equal(textOf(bytes, 0, to), JSON.parse(string))
+    }
+  }), { seed, numRuns: 5000 })
 })
 
 test('depth has a limit, and needs no stack', () => {

@@ -8,6 +8,8 @@
  * 2. Needs no call stack for depth, and no memory for width. Time grows with the bytes.
  */
 
+import { asBuffer } from '../escape.ts'
+
 /** Levels of arrays and objects within one another. What is deeper is refused: most programs could not read it. */
 export const MAX_JSON_DEPTH = 10_000
 
@@ -23,10 +25,24 @@ const ZERO = 0x30
 const COLON = 0x3a
 const OPEN_ARRAY = 0x5b
 const BACKSLASH = 0x5c
+const LETTER_U = 0x75
 const CLOSE_ARRAY = 0x5d
 const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 const LITERALS: readonly (readonly number[])[] = ['true', 'false', 'null'].map(text => [...text].map(character => character.charCodeAt(0)))
+
+/** 1: what may follow a backslash, beside u and four digits. */
+const IS_ESCAPE = new Uint8Array(256)
+for (const letter of Buffer.from('"\\/bfnrt')) IS_ESCAPE[letter] = 1
+
+/** 1: what ends a stretch of plain bytes in a string. */
+const SPECIAL = new Uint8Array(256).fill(1, 0, 0x20)
+SPECIAL[QUOTE] = 1
+SPECIAL[BACKSLASH] = 1
+
+/** Longer strings are left to native code. */
+const LONG_BYTES = 256
+const NEAR_BYTES = 512
 
 /** What closes each level that is open. Shared: nothing here is called again before it returns. */
 const open = new Uint8Array(MAX_JSON_DEPTH)
@@ -151,19 +167,80 @@ export function withoutBlanks(bytes: Uint8Array, from: number, to: number): Uint
 
 /** Where the string that begins with the quote at `at` ends, its closing quote included. */
 export function endOfString(bytes: Uint8Array, at: number, end: number): number {
-  for (at++; at < end; at++) {
+  const start = at++
+  for (const long = Math.min(end, start + LONG_BYTES); ;) {
+    while (at < long && SPECIAL[bytes[at]!] === 0) at++
+    if (at >= long) return at < end ? endOfLongString(bytes, start, at, end) : NOT_JSON
     const byte = bytes[at]!
     if (byte === QUOTE) return at + 1
-    if (byte < 0x20) return NOT_JSON
-    if (byte !== BACKSLASH) continue
-    const escape = ++at < end ? bytes[at]! : 0
-    if (escape === 0x75) { // u
-      if (at + 4 >= end) return NOT_JSON
-      for (const stop = at + 4; at < stop;) if (!isHexDigit(bytes[++at]!)) return NOT_JSON
-    } else if (escape !== QUOTE && escape !== BACKSLASH && escape !== 0x2f && escape !== 0x62 && escape !== 0x66
-      && escape !== 0x6e && escape !== 0x72 && escape !== 0x74) return NOT_JSON // / b f n r t
+    if (byte !== BACKSLASH || at + 1 === end) return NOT_JSON
+    const escape = bytes[at + 1]!
+    at += 2
+    if (IS_ESCAPE[escape] === 1) continue
+    if (escape !== LETTER_U || at + 4 > end) return NOT_JSON
+    for (const digits = at + 4; at < digits; at++) if (!isHexDigit(bytes[at]!)) return NOT_JSON
   }
-  return NOT_JSON
+}
+
+/** What a valid string with its quotes says. */
+export function textOf(bytes: Uint8Array, from: number, to: number): string {
+  const known = lastLong
+  lastLong = undefined
+  if (known?.bytes === bytes && known.from === from && known.to === to) return known.text
+  return JSON.parse(asBuffer(bytes).toString('utf8', from, to)) as string
+}
+
+/** The last long string that had to be parsed to be checked: whoever asks for it next need not do it again. */
+let lastLong: { bytes: Uint8Array, from: number, to: number, text: string } | undefined
+
+/** All up to `at` is valid. Native code is the faster the longer a string is. */
+function endOfLongString(bytes: Uint8Array, start: number, at: number, end: number): number {
+  const quote = closingQuote(bytes, at, end)
+  if (quote < 0) return NOT_JSON
+  if (at <= quote && endOfPlain(bytes, at, quote) === quote) return quote + 1
+  try {
+    const text = JSON.parse(asBuffer(bytes).toString('utf8', start, quote + 1)) as string
+    lastLong = { bytes, from: start, to: quote + 1, text }
+    return quote + 1
+  } catch {
+    return NOT_JSON
+  }
+}
+
+/** The first quote from `at` on that is not escaped; `at` is not in an escape. */
+function closingQuote(bytes: Uint8Array, at: number, end: number): number {
+  for (;;) {
+    // Byte by byte first: where quotes are many, a call for each costs more.
+    const near = Math.min(end, at + NEAR_BYTES)
+    while (at < near) {
+      const byte = bytes[at]!
+      if (byte === QUOTE) return at
+      at += byte === BACKSLASH ? 2 : 1
+    }
+    if (at >= end) return NOT_JSON
+    const quote = asBuffer(bytes).indexOf(QUOTE, at)
+    if (quote < 0 || quote >= end) return NOT_JSON
+    let slashes = quote
+    while (slashes > at && bytes[slashes - 1] === BACKSLASH) slashes--
+    if ((quote - slashes) % 2 === 0) return quote
+    at = quote + 1
+  }
+}
+
+/** Where bytes end that are neither quotes, backslashes nor below a space. Four at a time. */
+function endOfPlain(bytes: Uint8Array, at: number, end: number): number {
+  for (; ((bytes.byteOffset + at) & 3) !== 0; at++) if (at === end || SPECIAL[bytes[at]!] === 1) return at
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >> 2)
+  let i = 0
+  for (; i < words.length; i++) {
+    const word = words[i]!
+    // A byte below n has its highest bit set once n is taken from it, and not before; equal bytes are zero once combined by xor.
+    const below = (word - 0x20202020) | ((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101)
+    if ((below & ~word & 0x80808080) !== 0) break
+  }
+  at += i * 4
+  while (at < end && SPECIAL[bytes[at]!] === 0) at++
+  return at
 }
 
 /** A member's name, the colon, and the blanks behind it: where its value begins. */

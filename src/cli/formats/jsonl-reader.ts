@@ -11,7 +11,7 @@ import { isUtf8 } from 'node:buffer'
 import { asBuffer, decodeBase64 } from '../escape.ts'
 import { MemberSearch, placeBelow, twice, wantedMember } from './json-fields.ts'
 import type { Place, WantedMember } from './json-fields.ts'
-import { isContainer, MAX_JSON_DEPTH, endOfValue, skipBlanks, TOO_DEEP, walkArray, withoutBlanks } from './json-scan.ts'
+import { isContainer, MAX_JSON_DEPTH, endOfValue, skipBlanks, textOf, TOO_DEEP, walkArray, withoutBlanks } from './json-scan.ts'
 import { LineSplitter } from './line-splitter.ts'
 import { CR, hasByteOrderMark, MAX_RECORD_BYTES, NO_BYTES, tooLong } from './record.ts'
 import type { RecordReader, RecordSink } from './record.ts'
@@ -199,12 +199,11 @@ function valueBytes(record: Uint8Array, { from, to }: Place): Found {
 
 /** Of a string with its quotes. */
 function textBytes(record: Uint8Array, from: number, to: number): Found {
-  const written = asBuffer(record).subarray(from + 1, to - 1)
-  if (!written.includes(BACKSLASH)) return written
-  const text = JSON.parse(asBuffer(record).toString('utf8', from, to)) as string
+  const written = record.subarray(from + 1, to - 1)
+  if (!asBuffer(written).includes(BACKSLASH)) return written
+  const text = textOf(record, from, to)
   // UTF-8 has no form for these: the bytes would not be what was written.
-  if (!text.isWellFormed()) return 'a text holds half of a surrogate pair, which UTF-8 cannot hold'
-  return Buffer.from(text, 'utf8')
+  return text.isWellFormed() ? Buffer.from(text, 'utf8') : 'a text holds half of a surrogate pair, which UTF-8 cannot hold'
 }
 
 function base64Bytes(record: Uint8Array, member: WantedMember): Found {

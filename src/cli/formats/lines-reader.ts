@@ -61,15 +61,19 @@ export class LinesReader implements RecordReader {
         return
       }
     }
-    const record = asBuffer(bytes).subarray(from, to)
+    let key = from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
+    let value = NO_BYTES
     const separator = this.#separator
-    const at = separator === undefined ? to - from : record.indexOf(separator)
-    if (at < 0) {
-      this.#sink.bad(line, 'no separator between key and value')
-      return
+    if (separator !== undefined) {
+      const record = asBuffer(key)
+      const at = record.indexOf(separator)
+      if (at < 0) {
+        this.#sink.bad(line, 'no separator between key and value')
+        return
+      }
+      key = record.subarray(0, at)
+      value = record.subarray(at + separator.length)
     }
-    const key = record.subarray(0, at)
-    const value = separator === undefined ? NO_BYTES : record.subarray(at + separator.length)
     if (this.#hasZeros && (key.includes(0) || value.includes(0))) {
       this.#sink.bad(line, 'a zero byte, which no text holds. Is this a file of another kind, or UTF-16? --format nul takes records that end in a zero byte')
     } else this.#sink.put(key, value, line)
