@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'spillway-main-'))
@@ -115,6 +116,64 @@ test('Ctrl-C ends an import with 130 and keeps what was written', async () => {
   assert.equal(await ended, 130)
   assert.match(out, /^Interrupted: imported 2 rows/)
   assert.equal(ok(['export', store, '--format', 'lines', ...BUDGET]), 'first key\nsecond key\n')
+})
+
+test('an import ends when it is told to, inside a record and whatever it waits for', async () => {
+  const row = Buffer.from(`key,value\na,"${'x'.repeat(100_000)}`)
+  const fifo = join(root, 'fifo')
+  const hasFifo = spawnSync('mkfifo', [fifo]).status === 0
+  const waiting: { input?: Uint8Array, argv: string[] }[] = [
+    { input: row, argv: ['--format', 'csv'] }, { input: gzipSync(row), argv: ['--format', 'csv'] }, { input: Buffer.from('{"key":"a","value":"'), argv: ['--format', 'jsonl'] },
+    // A pipe that nobody has opened for writing yet.
+    ...hasFifo ? [{ argv: [fifo] }] : [],
+  ]
+  for (const [i, { input, argv }] of waiting.entries()) {
+    const store = join(root, `ended-${i}`)
+    const child = spawn(process.execPath, [program, 'import', store, ...argv, '--progress', ...BUDGET], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const ended = new Promise<number | null>(resolve => child.on('close', resolve))
+    child.stdin.on('error', () => {})
+    if (input !== undefined) child.stdin.write(input)
+    const deadline = performance.now() + 30_000
+    const isOpen = (): boolean => {
+      try {
+        return readdirSync(store).some(name => name.endsWith('.log'))
+      } catch {
+        return false
+      }
+    }
+    while (!isOpen() && performance.now() < deadline) await new Promise(resolve => setTimeout(resolve, 20))
+    child.kill(i % 2 === 0 ? 'SIGTERM' : 'SIGINT')
+    const kill = setTimeout(() => child.kill('SIGKILL'), 30_000)
+    assert.equal(await ended, i % 2 === 0 ? 143 : 130, argv.join(' '))
+    clearTimeout(kill)
+    assert.equal(ok(['count', store, ...BUDGET]), '0\n')
+  }
+})
+
+test('a pipe in the place of a file is read to its end, also by whoever opens it late', { skip: process.platform === 'win32' }, async () => {
+  const store = join(root, 'late')
+  const fifo = join(root, 'late.csv')
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0)
+  const child = spawn(process.execPath, [program, 'import', store, fifo, '--json', ...BUDGET], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise<number | null>(resolve => child.on('close', resolve))
+  let out = ''
+  child.stdout.on('data', chunk => { out += String(chunk) })
+  // The shell waits in open() until there is a reader.
+  assert.equal(spawnSync('sh', ['-c', 'exec >"$0"; printf "key,value\\na,1\\n"; printf "b,2\\n"', fifo], { timeout: 30_000 }).status, 0)
+  assert.equal(await ended, 0)
+  assert.equal((JSON.parse(out) as { rows: number }).rows, 2)
+})
+
+test('a header of 300,000 columns, and padding without end, take time that grows with them', () => {
+  const header = Array.from({ length: 300_000 }, (_, i) => `c${i}`).join(',')
+  const wide = JSON.parse(ok(['import', join(root, 'wide'), '--format', 'csv', '--key', 'c7', '--json', ...BUDGET], `${header}\n${header}\n`)) as { rows: number }
+  assert.equal(wide.rows, 1)
+  const padding = '='.repeat(5_000_000)
+  const { code, err } = spillway(['import', join(root, 'padding'), '--format', 'jsonl', ...BUDGET], `{"keyBase64":"${padding}x","value":""}\n`)
+  assert.equal(code, 1)
+  assert.match(err, /keyBase64 is not base64/)
+  const blanks = ' '.repeat(5_000_000)
+  assert.equal(spillway(['import', join(root, 'blanks'), '--format', 'csv', '--key', 'k', ...BUDGET], `a${blanks}b,c\n`).code, 2)
 })
 
 test('a reader that leaves early ends an export quietly', async () => {

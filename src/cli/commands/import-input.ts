@@ -99,6 +99,9 @@ export async function importInput(context: ImportContext, input: Input): Promise
   } catch (error) {
     if (signal.aborted && error instanceof SpillwayError && error.code === 'SPILLWAY_ABORTED') return
     if (error instanceof CommandError) await write()
+    if (error instanceof CommandError && error.code === 'BAD_HEADER') {
+      throw new CommandError(error.code, `${input.name}: ${error.message}`, { file: input.name })
+    }
     throw error
   } finally {
     over.abort()
