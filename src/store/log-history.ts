@@ -164,19 +164,24 @@ class HistoryScan {
 
   #scanOnce(number: number, options: ScanOptions): LogContents {
     const core = this.#core
-    const { closed, lastSeq } = this.#base
+    const { lastSeq } = this.#base
     const path = core.logPath(number)
     const { endBytes = 0 } = options
     const file = core.files.openWrite(path)
+    let isValueLost = false
     try {
-      // The process that wrote it may have died before it was synced.
-      file.syncSync()
-      if (file.size() < endBytes) throw cutShort(path, file.size(), endBytes)
       const contents = scanLog(file, number, this.#buffer, core.kernels, core.host.bootId(), {
         ...options, latestFirstSeq: lastSeq + 1,
-        isWhole: (seq, kind, bytes, start, end) => seq <= lastSeq || kind !== KIND_VALUE_FILE || this.#isValueWhole(bytes, start, end),
+        isWhole: (seq, kind, bytes, start, end) => {
+          if (seq <= lastSeq || kind !== KIND_VALUE_FILE || this.#isValueWhole(bytes, start, end)) return true
+          isValueLost = true
+          return false
+        },
       })
-      if (closed !== undefined && contents.endOffset < endBytes) throw cutShort(path, contents.endOffset, endBytes)
+      // All that the manifest knows of was durable before it. Only large values become so later.
+      if (contents.endOffset < endBytes && !isValueLost) throw cutShort(path, contents.endOffset, endBytes)
+      // The process that wrote it may have died before it was synced. Only now: one that lives may have written what was just read.
+      file.syncSync()
       return contents
     } finally {
       file.close()

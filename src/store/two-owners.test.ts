@@ -89,6 +89,8 @@ class Place {
 
   async #work(writes: number): Promise<void> {
     const random = this.#random
+    // Right after the takeover, when the former owner has not looked yet.
+    if (random.below(2) === 0) await this.#haunt()
     for (; writes > 0; writes--) {
       const { host, db } = this.#owner!
       const durability = (['none', 'os', 'disk'] as const)[random.below(3)]!
