@@ -18,7 +18,7 @@ if (unknown.length > 0) {
 }
 
 const steps = [['lint', lint], ['tests', tests]]
-if (!flags.includes('--fast')) steps.push(['package', packageShape], ['documentation', documentation])
+if (!flags.includes('--fast')) steps.push(['package', packageShape], ['types', types], ['documentation', documentation])
 
 for (const [name, step] of steps) {
   console.log(`\n== ${name}`)
@@ -73,20 +73,45 @@ function documentation() {
   const missing = missingBuild()
   if (missing !== undefined) return missing.problem
 
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+  return compile(join(folder, 'tsconfig.json'), { target: 'es2023', lib: ['es2024', 'esnext.disposable'] }, files)
+}
+
+/**
+ * Compiles scripts/consumer/, programs that use the types, against the built declarations, as programs with other settings would: what the
+ * libraries of newer versions add to Map and Set, and whether an optional property may be undefined.
+ */
+function types() {
+  const missing = missingBuild()
+  if (missing !== undefined) return missing.problem
+  const sources = readdirSync('scripts/consumer').filter(name => name.endsWith('.ts'))
+  const cache = 'node_modules/.cache/spillway-types'
+  rmSync(cache, { recursive: true, force: true })
+  for (const [lib, exact] of [['es2022', true], ['es2023', false], ['es2024', true], ['es2025', true], ['esnext', true], ['esnext', false]]) {
+    const folder = join(cache, `${lib}-${exact ? 'exact' : 'loose'}`)
+    mkdirSync(folder, { recursive: true })
+    const files = sources.filter(name => exact || !name.includes('.exact.'))
+    for (const name of files) writeFileSync(join(folder, name), readFileSync(join('scripts/consumer', name)))
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+    const problem = compile(join(folder, 'tsconfig.json'), { target: 'es2022', lib: [lib], exactOptionalPropertyTypes: exact, allowImportingTsExtensions: true }, files)
+    if (problem !== undefined) return `${lib}${exact ? '' : ' without exactOptionalPropertyTypes'}: ${problem}`
+  }
+  return undefined
+}
+
+/** Compiles files beside a tsconfig.json that is made for them; 'spillway' and its subpaths are what was built. */
+function compile(config, options, files) {
   const { exports } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const up = '../'.repeat(dirname(config).replaceAll('\\', '/').split('/').length)
   const paths = {}
   for (const [name, target] of Object.entries(exports)) {
-    if (target.types) paths[join('spillway', name)] = [`../../../${target.types}`]
+    if (target.types) paths[join('spillway', name)] = [`${up}${target.types}`]
   }
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
-    compilerOptions: {
-      target: 'es2023', lib: ['es2024', 'esnext.disposable'], module: 'nodenext', types: ['node'],
-      strict: true, skipLibCheck: true, noEmit: true, paths,
-    },
+  writeFileSync(config, JSON.stringify({
+    compilerOptions: { module: 'nodenext', types: ['node'], strict: true, skipLibCheck: true, noEmit: true, paths, ...options },
     files,
   }, undefined, 2))
-  return run('node_modules/typescript/bin/tsc', '-p', folder)
+  return run('node_modules/typescript/bin/tsc', '-p', config)
 }
 
 /** Line of the opening fence (from 1) and content of every ```ts block that imports spillway. */

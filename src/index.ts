@@ -8,11 +8,10 @@ export { CorruptionError, SpillwayError } from './base/errors.ts'
 export type { SpillwayErrorCode } from './base/errors.ts'
 export { Budget } from './memory/budget.ts'
 export type { AccountReport, MemoryReport } from './memory/budget.ts'
-export type { Codec, Encoding, EncodingName } from './store/encoding.ts'
+export type { Codec, Decoded, Encodable, Encoding, EncodingName, EncodingOf } from './store/encoding-types.ts'
 export type {
   BatchOperation, BeginOptions, CompactionOption, CompressionOption, Durability, GovernorReport, IteratorOptions, OpenOptions, RangeOptions, ReadOptions,
-  RemovalReport, StallCause, StallReport, StallTally, StoreStats, TransactionOptions, TransactionReadOptions, TransactionReport, TransactionWriteOptions,
-  VerifyReport, WriteOptions,
+  RemovalReport, StallCause, StallReport, StallTally, StoreOptions, StoreStats, TransactionOptions, TransactionReport, VerifyReport, WriteOptions,
 } from './store/types.ts'
 export type { BudgetEvent, ErrorEvent, FlushEvent, MemoryEvent, MergeEvent, StallEvent } from './store/events.ts'
 export type { TunerDecision } from './memory/tuner.ts'

@@ -17,7 +17,7 @@ export type SpillwayErrorCode =
 
 export interface SpillwayErrorOptions {
   cause?: unknown
-  details?: Record<string, unknown>
+  details?: Record<string, unknown> | undefined
 }
 
 export class SpillwayError extends Error {

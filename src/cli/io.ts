@@ -7,7 +7,7 @@ export interface Store {
   put(key: Uint8Array, value: Uint8Array, options?: WriteOptions): Promise<void>
   batch(operations: BatchOperation<Uint8Array, Uint8Array>[], options?: WriteOptions): Promise<void>
   deleteRange(range: RangeOptions<Uint8Array>): Promise<void>
-  iterator(options: IteratorOptions<Uint8Array, Uint8Array>): StoreIterator
+  iterator(options: IteratorOptions<Uint8Array>): StoreIterator
   count(range: RangeOptions<Uint8Array>): Promise<number>
   approximateSize(range: RangeOptions<Uint8Array>): Promise<number>
   flush(): Promise<void>

@@ -14,7 +14,7 @@ const MOST_ENTRIES = 1000
  */
 export async function walk(
   store: Store,
-  options: IteratorOptions<Uint8Array, Uint8Array>,
+  options: IteratorOptions<Uint8Array>,
   entry: (key: Uint8Array, value: Uint8Array) => boolean | void,
   pause?: () => Promise<boolean> | boolean,
 ): Promise<boolean> {

@@ -10,7 +10,7 @@ import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 import type { SortEngine } from './external-sort-engine.ts'
 import { ItemCodec } from './external-sort-items.ts'
 import type { SortKey } from './key-order.ts'
-import type { Encoding } from '../store/encoding.ts'
+import type { ItemEncodingOf } from '../store/encoding-types.ts'
 import type { Turns } from './spill-turns.ts'
 
 export interface ExternalSortOptions<T, K extends SortKey = SortKey> extends SortSpaceOptions {
@@ -19,7 +19,7 @@ export interface ExternalSortOptions<T, K extends SortKey = SortKey> extends Sor
   /** Largest first; equal keys keep their order. */
   reverse?: boolean | undefined
   /** How items become bytes: 'utf8', 'buffer', 'view', 'json', or a codec. Default by the first item: 'utf8' for a string, 'buffer' for bytes, otherwise 'json'. */
-  encoding?: Encoding<T> | undefined
+  encoding?: ItemEncodingOf<T> | undefined
   /** Compares two keys, or two items without `by`, instead of the order by bytes. Much slower: each comparison decodes both. */
   compare?: ((a: any, b: any) => number) | undefined
   signal?: AbortSignal | undefined

@@ -19,7 +19,7 @@ import { ItemCodec } from './external-sort-items.ts'
 import { compareBytes } from '../base/bytes.ts'
 import { decodeKey } from './key-order.ts'
 import type { SortKey } from './key-order.ts'
-import type { Encoding } from '../store/encoding.ts'
+import type { ItemEncodingOf } from '../store/encoding-types.ts'
 
 export interface GroupByOptions<T, K extends SortKey> extends SortSpaceOptions {
   /** The key to group by; see `externalSort`. */
@@ -27,7 +27,7 @@ export interface GroupByOptions<T, K extends SortKey> extends SortSpaceOptions {
   /** Groups with the largest keys first. */
   reverse?: boolean | undefined
   /** How items become bytes, as in `externalSort`. */
-  encoding?: Encoding<T> | undefined
+  encoding?: ItemEncodingOf<T> | undefined
   signal?: AbortSignal | undefined
   /** @internal For tests and measurements. */
   monitor?: SortMonitor | undefined

@@ -3,7 +3,8 @@ import { invalidArgument } from '../base/errors.ts'
 import type { Host } from '../host/host.ts'
 import { Budget } from '../memory/budget.ts'
 import { describe, transcoder } from '../store/encoding.ts'
-import type { Encoding, Transcoder } from '../store/encoding.ts'
+import type { Transcoder } from '../store/encoding.ts'
+import type { ItemEncodingOf } from '../store/encoding-types.ts'
 import { checkOptions } from '../store/options.ts'
 import { RANGE_OPTIONS } from '../store/range.ts'
 import type { RangeOptions } from '../store/types.ts'
@@ -16,29 +17,29 @@ import { anyValue } from './spill-map-values.ts'
 
 export interface SpillSetOptions<K> {
   /** Everything it may hold in memory: bytes, "64 MiB", or a `Budget` that it shares with others. Default 64 MiB, at least about 8 MiB. */
-  budget?: number | string | Budget
+  budget?: number | string | Budget | undefined
   /** Where its files are made when it needs some. Default: where the system keeps temporary files. */
-  directory?: string
+  directory?: string | undefined
   /** 'insertion' (default) as a Map, or 'key': by the bytes of the encoded keys. */
-  order?: 'insertion' | 'key'
+  order?: 'insertion' | 'key' | undefined
   /**
    * 'any' (default): strings, numbers, bigints, booleans, null, undefined, dates, bytes, arrays and plain objects, by value.
    * Or 'utf8', 'buffer', 'view', 'json' or a codec, as for a store.
    */
-  keyEncoding?: Encoding<K> | 'any'
+  keyEncoding?: ItemEncodingOf<K> | 'any' | undefined
   /** @internal For tests: another world than this machine's. */
   host?: Host | undefined
 }
 
 export interface SpillMapOptions<K, V> extends SpillSetOptions<K> {
   /** 'any' (default): what structuredClone can copy. Or 'utf8', 'buffer', 'view', 'json' or a codec, as for a store. */
-  valueEncoding?: Encoding<V> | 'any'
+  valueEncoding?: ItemEncodingOf<V> | 'any' | undefined
 }
 
 /** Which entries, and from which end. A range takes `order: 'key'`. */
 export interface SpillRangeOptions<K> extends RangeOptions<K> {
   /** From the last to the first. Default false. */
-  reverse?: boolean
+  reverse?: boolean | undefined
 }
 
 const SET_OPTIONS = ['budget', 'directory', 'order', 'keyEncoding', 'host']

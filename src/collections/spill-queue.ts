@@ -17,7 +17,8 @@ import { EntryReader, headerBytes, writeHeader } from '../pages/paged-entry.ts'
 import type { Page } from '../pages/page.ts'
 import type { PagePool } from '../pages/page-pool.ts'
 import { Scratch, transcoder } from '../store/encoding.ts'
-import type { Encoding, Transcoder } from '../store/encoding.ts'
+import type { Transcoder } from '../store/encoding.ts'
+import type { ItemEncodingOf } from '../store/encoding-types.ts'
 import { checkOptions } from '../store/options.ts'
 import { SPACE_OPTIONS, SpillSpace } from './spill-space.ts'
 import type { SpillOptions } from './spill-space.ts'
@@ -26,7 +27,7 @@ import type { SpillPagesStats } from './spill-pages.ts'
 
 export interface SpillQueueOptions<T> extends SpillOptions {
   /** How items become bytes: 'json' (default), 'utf8', 'buffer', 'view' or a codec. */
-  encoding?: Encoding<T> | undefined
+  encoding?: ItemEncodingOf<T> | undefined
 }
 
 export interface SpillQueueStats {

@@ -23,13 +23,13 @@ import type { Pick, Strategy, TableView, TreeView } from './strategy.ts'
 
 export interface LeveledOptions {
   /** Level-0 runs that make a merge due. At least 1. Default 4. */
-  level0Runs?: number
+  level0Runs?: number | undefined
   /** Target size of level 1. Default 64 MiB. */
-  baseLevelBytes?: number
+  baseLevelBytes?: number | undefined
   /** Each further level's target is this many times the one above. At least 2. Default 10. */
-  multiplier?: number
+  multiplier?: number | undefined
   /** Output tables are cut at this size. Default 16 MiB. */
-  targetTableBytes?: number
+  targetTableBytes?: number | undefined
 }
 
 const MIB = 1024 * 1024

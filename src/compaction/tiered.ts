@@ -29,21 +29,21 @@ export interface TieredOptions {
    * Neighbouring runs are similar if larger / smaller <= 1 + this; 0 = equal sizes only.
    * NaN, negative or infinite -> 1.0. Default 1.0.
    */
-  sizeRatio?: number
+  sizeRatio?: number | undefined
   /** Fewest similar runs worth a merge. Below 2 -> 2. Default 4. */
-  minMergeWidth?: number
+  minMergeWidth?: number | undefined
   /** Most similar runs in one merge. Below 2 -> 2; below minMergeWidth is an error. Default `UNLIMITED`. */
-  maxMergeWidth?: number
+  maxMergeWidth?: number | undefined
   /** Merge all when total / largest - 1 reaches this, in percent. `UNLIMITED` = off. Default 200. */
-  maxSpaceAmplificationPercent?: number
+  maxSpaceAmplificationPercent?: number | undefined
   /** Output tables are cut at this size. Default 64 MiB. */
-  targetTableBytes?: number
+  targetTableBytes?: number | undefined
   /** Most runs left to read, at least 1. `UNLIMITED` = off, the default. */
-  maxRuns?: number
+  maxRuns?: number | undefined
   /** A run with more than this share of tombstones is merged with the older runs under it. 100 = off. Default 50. */
-  tombstonePercent?: number
+  tombstonePercent?: number | undefined
   /** ... if it has at least this many entries. Default 1000. */
-  tombstoneMinEntries?: number
+  tombstoneMinEntries?: number | undefined
 }
 
 const DEFAULTS = {

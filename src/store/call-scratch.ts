@@ -12,7 +12,8 @@
 import { invalidArgument } from '../base/errors.ts'
 import type { SpillwayError } from '../base/errors.ts'
 import { Scratch, transcoder } from './encoding.ts'
-import type { Encoding, Transcoder } from './encoding.ts'
+import type { Transcoder } from './encoding.ts'
+import type { AnyEncodings } from './encoding-types.ts'
 import type { Settings } from './options.ts'
 
 const KEY_BYTES = 66 * 1024
@@ -31,11 +32,11 @@ export class CallScratch {
     this.#values = value
   }
 
-  keys(options: { keyEncoding?: Encoding<any> } | undefined): Transcoder {
+  keys(options: Pick<AnyEncodings, 'keyEncoding'> | undefined): Transcoder {
     return options?.keyEncoding === undefined ? this.#keys : transcoder(options.keyEncoding, 'keyEncoding')
   }
 
-  values(options: { valueEncoding?: Encoding<any> } | undefined): Transcoder {
+  values(options: Pick<AnyEncodings, 'valueEncoding'> | undefined): Transcoder {
     return options?.valueEncoding === undefined ? this.#values : transcoder(options.valueEncoding, 'valueEncoding')
   }
 

@@ -6,16 +6,9 @@
  * not encoded here at all: it goes to a file, and is encoded on the way.
  */
 import { invalidArgument } from '../base/errors.ts'
+import type { Encoding } from './encoding-types.ts'
 
-/** A codec of the user's own. `decode` is given bytes that are its to keep. */
-export interface Codec<T> {
-  name?: string
-  encode(value: T): Uint8Array | string
-  decode(bytes: Uint8Array): T
-}
-
-export type EncodingName = 'utf8' | 'buffer' | 'view' | 'json'
-export type Encoding<T = unknown> = EncodingName | Codec<T>
+export type { Codec, Encoding, EncodingName } from './encoding-types.ts'
 
 /** Bytes of the last encoded text: bytes[start, end). Holds until the next `encode` on the same scratch. */
 export class Scratch {

@@ -8,7 +8,8 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Codec } from './encoding.ts'
 import { Spillway } from './spillway.ts'
-import type { OpenOptions } from './types.ts'
+import type { AnyEncodings } from './encoding-types.ts'
+import type { StoreOptions } from './types.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'spillway-features-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -20,8 +21,8 @@ function newDirectory(): string {
   return join(root, `store ${++directories}`)
 }
 
-function open<K = string, V = string>(directory: string, options: OpenOptions<K, V> = {}): Promise<Spillway<K, V>> {
-  return Spillway.open<K, V>(directory, { budget: '24 MiB', ...options })
+function open<K = string, V = string>(directory: string, options: StoreOptions & AnyEncodings = {}): Promise<Spillway<K, V>> {
+  return Spillway.open(directory, { budget: '24 MiB', ...options }) as Promise<Spillway<any, any>>
 }
 
 /** Bytes that no two labels share and that do not compress. */

@@ -9,6 +9,7 @@ import type { Scratch, Transcoder } from './encoding.ts'
 import { encodeKey } from './operations.ts'
 import type { ByteRange } from './range.ts'
 import type { EntryScan } from './scan.ts'
+import type { OrderOptions } from './types.ts'
 
 /** @internal */
 export interface IteratorPlan {
@@ -36,7 +37,7 @@ export interface ScanOverlay {
 }
 
 /** Direction and limit as given, checked and completed. */
-export function checkedOrder({ reverse = false, limit }: { reverse?: boolean, limit?: number }): Pick<IteratorPlan, 'reverse' | 'limit'> {
+export function checkedOrder({ reverse = false, limit }: Pick<OrderOptions, 'reverse' | 'limit'>): Pick<IteratorPlan, 'reverse' | 'limit'> {
   if (typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
   if (limit !== undefined && limit !== Infinity && (!Number.isSafeInteger(limit) || limit < -1)) {
     throw invalidArgument(`limit must be a whole number, or -1 or Infinity for all, not ${describe(limit)}`)

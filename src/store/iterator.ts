@@ -17,8 +17,8 @@ import type { IteratorPlan } from './iterator-plan.ts'
 import type { Snapshot } from './snapshots.ts'
 import { dueTurn } from './turns.ts'
 
-/** T: what it yields: [key, value], keys or values. */
-export class SpillwayIterator<T> implements AsyncDisposable {
+/** T: what it yields: [key, value], keys or values. K: the keys that `seek` takes. */
+export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
   readonly #core: Core
   readonly #plan: IteratorPlan
   readonly #ahead: ReadAhead<T>
@@ -80,7 +80,7 @@ export class SpillwayIterator<T> implements AsyncDisposable {
   }
 
   /** Go on at the first key at or after `target` (reverse: at or before it). Outside the range: nothing is left. */
-  seek(target: unknown): void {
+  seek(target: K): void {
     this.#ahead.walk.checkOpen()
     this.#ahead.seek(encodeTarget(this.#plan, target))
   }

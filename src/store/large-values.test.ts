@@ -11,7 +11,7 @@ import type { HostFile } from '../host/host.ts'
 import { collectGarbage } from '../host/node/garbage.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { Core } from './core.ts'
-import type { Codec, Encoding } from './encoding.ts'
+import type { Codec } from './encoding.ts'
 import { Engine } from './engine.ts'
 import { LargeValues } from './large-values.ts'
 import { SingleOperation } from './operations.ts'
@@ -142,7 +142,7 @@ for (const encoding of ['buffer', 'view', 'utf8', 'json', bytes] as const) {
   test(`a value of 20 MiB passes through a budget at its floor as ${name}, and no copy of it is made but what get returns`, async () => {
     const directory = join(root, name)
     const open = (): Promise<Spillway<string, unknown>> =>
-      Spillway.open<string, unknown>(directory, { budget: FLOOR, valueEncoding: encoding as Encoding })
+      Spillway.open(directory, { budget: FLOOR, valueEncoding: encoding })
     const value = sample(name, 20 * MIB)
     const expected = stored(value)
     const ownBytes = expected instanceof Uint8Array ? expected.length : 0

@@ -89,7 +89,7 @@ export function chooseStrategy(asked: CompactionOption | undefined, recorded: St
     const { strategy, ...parameters } = asked
     given = { name: strategy, ...parameters }
   }
-  if (given['name'] === 'tiered' && (asked !== undefined || recorded === undefined)) given = { maxRuns, ...given }
+  if (given['name'] === 'tiered' && given['maxRuns'] === undefined && (asked !== undefined || recorded === undefined)) given = { ...given, maxRuns }
   return createStrategy(given as unknown as StrategyOptions)
 }
 

@@ -16,7 +16,7 @@ const SEEDS = seedCount(12)
 const UNMERGED = { strategy: 'tiered', minMergeWidth: 1000, maxSpaceAmplificationPercent: 1e9, maxRuns: 1000, tombstonePercent: 100 } as const
 /** Decodes as 'utf8' does, entry by entry. */
 const SLOW: Codec<string> = { name: 'slow', encode: text => text, decode: bytes => Buffer.from(bytes).toString('utf8') }
-type Options = IteratorOptions<string, string>
+type Options = IteratorOptions
 type Pair = [string, string]
 
 function keyOf(dice: Dice): string {

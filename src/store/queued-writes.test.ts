@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkLedger, closeEmpty, openSim, simHost, within } from './testing/sim.ts'
 import type { Spillway } from './spillway.ts'
-import type { BatchOperation, OpenOptions } from './types.ts'
+import type { AnyEncodings } from './encoding-types.ts'
+import type { BatchOperation, StoreOptions } from './types.ts'
 
 const BUDGET = '8 MiB'
 
-function openStore(): { host: ReturnType<typeof simHost>, open: <K = string, V = string>(options?: OpenOptions<K, V>) => Promise<Spillway<K, V>> } {
+function openStore(): { host: ReturnType<typeof simHost>, open: <K = string, V = string>(options?: StoreOptions & AnyEncodings) => Promise<Spillway<K, V>> } {
   const host = simHost({ seed: 7 })
   const makeRunner = host.runner.bind(host)
   // Jobs go on between turns and for those that wait, as in a thread of their own that is slower than the writer.

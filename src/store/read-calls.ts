@@ -26,7 +26,10 @@ import { decodeValue } from './reader.ts'
 import type { Reader } from './reader.ts'
 import type { Snapshot } from './snapshots.ts'
 import { dueTurn, nextTurn } from './turns.ts'
-import type { IteratorOptions, RangeOptions, ReadOptions } from './types.ts'
+import type { AnyEncodings } from './encoding-types.ts'
+import type { OrderOptions, RangeOptions, SnapshotOptions } from './types.ts'
+
+export type ReadCallOptions = SnapshotOptions & AnyEncodings
 
 const READ_OPTIONS = ['snapshot', 'keyEncoding', 'valueEncoding']
 const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...READ_OPTIONS, 'reverse', 'limit']
@@ -38,7 +41,8 @@ const NOTHING = Promise.resolve(undefined)
 /** How long a count may hold the event loop at a time, in entries. */
 const COUNT_SLICE = 20_000
 
-export class ReadCalls<K, V> {
+/** The encodings of a call decide what its keys and values are: the types are those of the methods that call this (`spillway.ts`). */
+export class ReadCalls {
   readonly #core: Core
   readonly #committer: Committer
   readonly #reader: Reader
@@ -56,7 +60,7 @@ export class ReadCalls<K, V> {
 
   // ---- of keys
 
-  get(key: K, options: ReadOptions | undefined): Promise<V | undefined> {
+  get(key: unknown, options: ReadCallOptions | undefined): Promise<any> {
     try {
       const isLast = ++this.#gets % GETS_PER_TURN === 0
       if (this.#core.engine.readsBeside && !isLast) {
@@ -70,7 +74,7 @@ export class ReadCalls<K, V> {
     }
   }
 
-  getSync(key: K, options: ReadOptions | undefined): V | undefined {
+  getSync(key: unknown, options: ReadCallOptions | undefined): any {
     const hit = this.#find(key, options)
     if (hit === undefined) return undefined
     const values = this.#scratch.values(options)
@@ -81,7 +85,7 @@ export class ReadCalls<K, V> {
     }
   }
 
-  async getMany(keys: readonly K[], options: ReadOptions | undefined): Promise<(V | undefined)[]> {
+  async getMany(keys: readonly unknown[], options: ReadCallOptions | undefined): Promise<any[]> {
     if (this.#core.engine.readsBeside && Array.isArray(keys)) return Promise.all(keys.map(key => this.get(key, options)))
     const values = this.getManySync(keys, options)
     const left = GETS_PER_TURN - this.#gets % GETS_PER_TURN
@@ -90,25 +94,25 @@ export class ReadCalls<K, V> {
     return gets < left ? values : this.#turn(values)
   }
 
-  getManySync(keys: readonly K[], options: ReadOptions | undefined): (V | undefined)[] {
+  getManySync(keys: readonly unknown[], options: ReadCallOptions | undefined): any[] {
     if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
     return keys.map(key => this.getSync(key, options))
   }
 
-  async has(key: K, options: ReadOptions | undefined): Promise<boolean> {
+  async has(key: unknown, options: ReadCallOptions | undefined): Promise<boolean> {
     const isLast = ++this.#gets % GETS_PER_TURN === 0
     if (this.#core.engine.readsBeside && !isLast) return this.#findBeside(key, options, hit => hit !== undefined)
     const isThere = this.hasSync(key, options)
     return isLast ? this.#turn(isThere) : isThere
   }
 
-  hasSync(key: K, options: ReadOptions | undefined): boolean {
+  hasSync(key: unknown, options: ReadCallOptions | undefined): boolean {
     return this.#find(key, options) !== undefined
   }
 
   // ---- of ranges
 
-  iterator<T>(options: IteratorOptions<K, V>, withKeys: boolean, withValues: boolean): SpillwayIterator<T> {
+  iterator(options: OrderOptions<unknown> & ReadCallOptions, withKeys: boolean, withValues: boolean): SpillwayIterator<any> {
     const core = this.#core
     const scratch = this.#scratch
     this.settle()
@@ -116,7 +120,7 @@ export class ReadCalls<K, V> {
     const { reverse, limit } = checkedOrder(options)
     const keys = scratch.keys(options)
     const range = byteRange(options, keys, scratch.key)
-    return new SpillwayIterator<T>(core, {
+    return new SpillwayIterator(core, {
       range, reverse, limit,
       keys: withKeys ? keys : undefined,
       values: withValues ? scratch.values(options) : undefined,
@@ -125,9 +129,9 @@ export class ReadCalls<K, V> {
     })
   }
 
-  async count(range: RangeOptions<K> & ReadOptions): Promise<number> {
+  async count(range: RangeOptions<unknown> & ReadCallOptions): Promise<number> {
     checkOptions(range, COUNT_OPTIONS, 'count')
-    const iterator = this.iterator<K>(range as IteratorOptions<K, V>, true, false)
+    const iterator = this.iterator(range, true, false)
     try {
       const turn = dueTurn(this.#core)
       if (turn !== undefined) await turn
@@ -157,7 +161,7 @@ export class ReadCalls<K, V> {
     if (this.#core.engine.readersPay) this.#core.engine.lookAfterReaders()
   }
 
-  #find(key: K, options: ReadOptions | undefined): Hit | undefined {
+  #find(key: unknown, options: ReadCallOptions | undefined): Hit | undefined {
     const snapshotSeq = this.#load(key, options)
     const scratch = this.#keyScratch
     if (scratch.end - scratch.start > MAX_KEY_BYTES) return undefined
@@ -169,7 +173,7 @@ export class ReadCalls<K, V> {
   }
 
   /** The same where blocks come from a device. Of `answer` views are no longer valid when it returns. */
-  #findBeside<T>(key: K, options: ReadOptions | undefined, answer: (hit: Hit | undefined) => T): Promise<T> {
+  #findBeside<T>(key: unknown, options: ReadCallOptions | undefined, answer: (hit: Hit | undefined) => T): Promise<T> {
     const snapshotSeq = this.#load(key, options)
     const scratch = this.#keyScratch
     if (scratch.end - scratch.start > MAX_KEY_BYTES) return Promise.resolve(answer(undefined))
@@ -177,7 +181,7 @@ export class ReadCalls<K, V> {
   }
 
   /** Encode a key into its scratch; returns the sequence number to read at. */
-  #load(key: K, options: ReadOptions | undefined): number {
+  #load(key: unknown, options: ReadCallOptions | undefined): number {
     const core = this.#core
     this.settle()
     if (options !== undefined) checkOptions(options, READ_OPTIONS, 'get')
@@ -186,12 +190,12 @@ export class ReadCalls<K, V> {
     return snapshotSeq
   }
 
-  #valueOf(hit: Hit | undefined, values: Transcoder): V | undefined {
+  #valueOf(hit: Hit | undefined, values: Transcoder): unknown {
     if (hit === undefined) return undefined
     const { value } = hit
     // The memtable's arena may be given back before the next read.
     hit.value = EMPTY
-    return decodeValue(this.#core, values, hit.kind, value, hit.valueStart, hit.valueEnd) as V
+    return decodeValue(this.#core, values, hit.kind, value, hit.valueStart, hit.valueEnd)
   }
 
   /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */

@@ -7,6 +7,7 @@ import { parseSize } from '../base/sizes.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import { approximateBytes } from './approximate-size.ts'
 import { CallScratch, reentryError } from './call-scratch.ts'
+import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, KeyEncodingGiven } from './encoding-types.ts'
 import type { SpillwayIterator } from './iterator.ts'
 import { closeStore, openStore } from './lifecycle.ts'
 import type { OpenStore } from './lifecycle.ts'
@@ -14,6 +15,7 @@ import { checkOptions } from './options.ts'
 import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
 import type { ByteRange } from './range.ts'
 import { ReadCalls } from './read-calls.ts'
+import type { ReadCallOptions } from './read-calls.ts'
 import { Reader } from './reader.ts'
 import { statsOf, verifyStore } from './report.ts'
 import type { Snapshot } from './snapshots.ts'
@@ -21,8 +23,8 @@ import { Conflicts } from './transaction-conflicts.ts'
 import type { Transaction } from './transaction.ts'
 import { Transactions } from './transactions.ts'
 import type {
-  BatchOperation, BeginOptions, IteratorOptions, OpenOptions, RangeOptions, ReadOptions, StoreStats, TransactionOptions, VerifyReport,
-  WriteOptions,
+  BatchOperation, BeginOptions, DurableOptions, IteratorOptions, OpenOptions, OrderOptions, RangeOptions, ReadOptions, SnapshotOptions,
+  StoreOptions, StoreStats, TransactionOptions, VerifyReport,
 } from './types.ts'
 import { WriteCalls } from './write-calls.ts'
 
@@ -34,8 +36,8 @@ import { WriteCalls } from './write-calls.ts'
 export class Spillway<K = string, V = string> implements AsyncDisposable {
   readonly #store: OpenStore
   readonly #scratch: CallScratch
-  readonly #writes: WriteCalls<K, V>
-  readonly #reads: ReadCalls<K, V>
+  readonly #writes: WriteCalls
+  readonly #reads: ReadCalls
   readonly #transactions: Transactions
   #closing: Promise<void> | undefined
 
@@ -43,8 +45,8 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     const { core, background, committer, writer } = store
     const scratch = new CallScratch(core.settings)
     const reader = new Reader(core)
-    const writes = new WriteCalls<K, V>(core, writer, scratch)
-    const reads = new ReadCalls<K, V>(core, committer, reader, scratch)
+    const writes = new WriteCalls(core, writer, scratch)
+    const reads = new ReadCalls(core, committer, reader, scratch)
     this.#store = store
     this.#scratch = scratch
     this.#writes = writes
@@ -61,46 +63,69 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
    *
    * Throws INVALID_ARGUMENT (an option, or a directory that is no store), LOCKED (names the holder), BUDGET_TOO_SMALL (names
    * the parts of the floor), CORRUPTION (names file and offset), UNAVAILABLE (a newer format).
+   *
+   * Keys and values are strings, or what `keyEncoding` and `valueEncoding` give: 'buffer' a Buffer, 'view' a Uint8Array, 'json' unknown, a
+   * codec its own type. `open<string, User>(directory, { valueEncoding: 'json' })` says what the JSON is; that 'utf8' gives numbers, say,
+   * does not compile.
    */
-  static async open<K = string, V = string>(directory: string, options: OpenOptions<K, V> = {}): Promise<Spillway<K, V>> {
-    return new Spillway<K, V>(await openStore(directory, options))
+  static open<K extends string = string, V extends string = string>(directory: string): Promise<Spillway<K, V>>
+  /** With keys that are a `K` and values that are a `V`: the encodings have to back both. */
+  static open<K, V>(directory: string, options: OpenOptions<K, V>): Promise<Spillway<K, V>>
+  /** With keys and values as the encodings give them. */
+  static open<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    directory: string, options?: StoreOptions & EncodingsGiven<KE, VE>,
+  ): Promise<Spillway<Decoded<KE>, Decoded<VE>>>
+  static async open(directory: string, options: StoreOptions & AnyEncodings = {}): Promise<Spillway<any, any>> {
+    return new Spillway<any, any>(await openStore(directory, options))
   }
 
   // ---- writing
 
   /** Store a value. Resolves when the write survives what `durability` says. */
-  put(key: K, value: V, options?: WriteOptions): Promise<void> {
+  put<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>,
+  ): Promise<void> {
     return this.#writes.put(key, value, options)
   }
 
-  putSync(key: K, value: V, options?: WriteOptions): void {
+  putSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>,
+  ): void {
     this.#writes.putSync(key, value, options)
   }
 
   /** Remove a key; fine if it is not there. */
-  del(key: K, options?: WriteOptions): Promise<void> {
+  del<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: DurableOptions & EncodingsGiven<KE, VE>): Promise<void> {
     return this.#writes.del(key, options)
   }
 
-  delSync(key: K, options?: WriteOptions): void {
+  delSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: DurableOptions & EncodingsGiven<KE, VE>): void {
     this.#writes.delSync(key, options)
   }
 
   /** Remove every key of a range at the cost of one small write, whatever the number of keys. `{}` removes all. */
-  deleteRange(range: RangeOptions<K>, options?: WriteOptions): Promise<void> {
+  deleteRange<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>,
+  ): Promise<void> {
     return this.#writes.deleteRange(range, options)
   }
 
-  deleteRangeSync(range: RangeOptions<K>, options?: WriteOptions): void {
+  deleteRangeSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>,
+  ): void {
     this.#writes.deleteRangeSync(range, options)
   }
 
   /** Write several operations, all or none. Later operations on a key win over earlier ones. */
-  batch(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): Promise<void> {
+  batch<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>,
+  ): Promise<void> {
     return this.#writes.batch(operations, options)
   }
 
-  batchSync(operations: readonly BatchOperation<K, V>[], options?: WriteOptions): void {
+  batchSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>,
+  ): void {
     this.#writes.batchSync(operations, options)
   }
 
@@ -122,56 +147,84 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   // ---- reading
 
   /** The value of a key, or undefined. */
-  get(key: K, options?: ReadOptions): Promise<V | undefined> {
+  get(key: K, options?: ReadOptions): Promise<V | undefined>
+  get<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: SnapshotOptions & EncodingsGiven<KE, VE>): Promise<Decoded<VE, V> | undefined>
+  get(key: unknown, options?: ReadCallOptions): Promise<any> {
     return this.#reads.get(key, options)
   }
 
-  getSync(key: K, options?: ReadOptions): V | undefined {
+  getSync(key: K, options?: ReadOptions): V | undefined
+  getSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: SnapshotOptions & EncodingsGiven<KE, VE>): Decoded<VE, V> | undefined
+  getSync(key: unknown, options?: ReadCallOptions): any {
     return this.#reads.getSync(key, options)
   }
 
   /** The values of several keys, in their order, as of one moment. */
-  getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
+  getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]>
+  getMany<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>,
+  ): Promise<(Decoded<VE, V> | undefined)[]>
+  getMany(keys: readonly unknown[], options?: ReadCallOptions): Promise<any[]> {
     return this.#reads.getMany(keys, options)
   }
 
-  getManySync(keys: readonly K[], options?: ReadOptions): (V | undefined)[] {
+  getManySync(keys: readonly K[], options?: ReadOptions): (V | undefined)[]
+  getManySync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>,
+  ): (Decoded<VE, V> | undefined)[]
+  getManySync(keys: readonly unknown[], options?: ReadCallOptions): any[] {
     return this.#reads.getManySync(keys, options)
   }
 
-  has(key: K, options?: ReadOptions): Promise<boolean> {
+  has<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: SnapshotOptions & EncodingsGiven<KE, VE>): Promise<boolean> {
     return this.#reads.has(key, options)
   }
 
-  hasSync(key: K, options?: ReadOptions): boolean {
+  hasSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: SnapshotOptions & EncodingsGiven<KE, VE>): boolean {
     return this.#reads.hasSync(key, options)
   }
 
   /** Entries of a range in key order, as of this moment or of `snapshot`. Async iterable; or next, nextv, all, seek, close. */
-  iterator(options: IteratorOptions<K, V> = {}): SpillwayIterator<[K, V]> {
+  iterator(options?: IteratorOptions<K>): SpillwayIterator<[K, V], K>
+  iterator<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
+  ): SpillwayIterator<[Decoded<KE, K>, Decoded<VE, V>], Encodable<KE, K>>
+  iterator(options: OrderOptions<unknown> & ReadCallOptions = {}): SpillwayIterator<any> {
     return this.#reads.iterator(options, true, true)
   }
 
-  keys(options: IteratorOptions<K, V> = {}): SpillwayIterator<K> {
+  keys(options?: IteratorOptions<K>): SpillwayIterator<K, K>
+  keys<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
+  ): SpillwayIterator<Decoded<KE, K>, Encodable<KE, K>>
+  keys(options: OrderOptions<unknown> & ReadCallOptions = {}): SpillwayIterator<any> {
     return this.#reads.iterator(options, true, false)
   }
 
-  values(options: IteratorOptions<K, V> = {}): SpillwayIterator<V> {
+  values(options?: IteratorOptions<K>): SpillwayIterator<V, K>
+  values<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
+  ): SpillwayIterator<Decoded<VE, V>, Encodable<KE, K>>
+  values(options: OrderOptions<unknown> & ReadCallOptions = {}): SpillwayIterator<any> {
     return this.#reads.iterator(options, false, true)
   }
 
   /** The entries of a range without promises. Leave the loop, or run it to its end: either closes the iterator. */
-  entriesSync(options: IteratorOptions<K, V> = {}): Generator<[K, V], void, undefined> {
-    return this.iterator(options).entriesSync()
+  entriesSync(options?: IteratorOptions<K>): Generator<[K, V], void, undefined>
+  entriesSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
+  ): Generator<[Decoded<KE, K>, Decoded<VE, V>], void, undefined>
+  entriesSync(options: OrderOptions<unknown> & ReadCallOptions = {}): Generator<any, void, undefined> {
+    return this.#reads.iterator(options, true, true).entriesSync()
   }
 
   /** How many keys a range has, by walking it. The event loop gets its turns. */
-  count(range: RangeOptions<K> & ReadOptions = {}): Promise<number> {
+  count<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & SnapshotOptions & KeyEncodingGiven<KE> = {}): Promise<number> {
     return this.#reads.count(range)
   }
 
   /** About how many bytes a range takes on disk, from the indexes alone. What is still in memory is not counted. */
-  async approximateSize(range: RangeOptions<K> & Pick<ReadOptions, 'keyEncoding'> = {}): Promise<number> {
+  async approximateSize<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & KeyEncodingGiven<KE> = {}): Promise<number> {
     const { core } = this.#store
     core.checkOpen()
     return approximateBytes(core, this.#range(range, 'approximateSize'))
@@ -192,7 +245,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   }
 
   /** Merge what overlaps a range into one run, dropping all that is dead. Without a range: everything. */
-  async compact(range: RangeOptions<K> & Pick<ReadOptions, 'keyEncoding'> = {}): Promise<void> {
+  async compact<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & KeyEncodingGiven<KE> = {}): Promise<void> {
     const { core, background, writer } = this.#store
     core.checkWritable()
     const bytes = this.#range(range, 'compact')
@@ -246,7 +299,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
     await this.close()
   }
 
-  #range(range: RangeOptions<K> & Pick<ReadOptions, 'keyEncoding'>, where: string): ByteRange {
+  #range(range: RangeOptions<unknown> & Pick<AnyEncodings, 'keyEncoding'>, where: string): ByteRange {
     this.#scratch.checkReentry()
     checkOptions(range, [...RANGE_OPTIONS, 'keyEncoding'], where)
     return byteRange(range, this.#scratch.keys(range), this.#scratch.key)

@@ -14,7 +14,8 @@ import { WRITE_OPTIONS, keyTranscoder, valueTranscoder } from './transaction-set
 import type { TransactionParts } from './transaction-settings.ts'
 import { storedValue } from './transaction-values.ts'
 import type { StoredValue } from './transaction-values.ts'
-import type { RangeOptions, TransactionReadOptions, TransactionWriteOptions } from './types.ts'
+import type { AnyEncodings } from './encoding-types.ts'
+import type { RangeOptions } from './types.ts'
 
 export interface LoadedWrite {
   kind: number
@@ -30,9 +31,7 @@ export interface LoadedWrite {
   stored: StoredValue | undefined
 }
 
-export type KeyOptions = Pick<TransactionWriteOptions, 'keyEncoding'> | undefined
-
-export function loadPut(parts: TransactionParts, key: unknown, value: unknown, options: TransactionWriteOptions | undefined): LoadedWrite {
+export function loadPut(parts: TransactionParts, key: unknown, value: unknown, options: AnyEncodings | undefined): LoadedWrite {
   const { core, committer, keyScratch, valueScratch } = parts
   if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
   encodeKey(key, keyTranscoder(core, options), keyScratch)
@@ -50,15 +49,15 @@ export function loadPut(parts: TransactionParts, key: unknown, value: unknown, o
   }
 }
 
-export function loadDel(parts: TransactionParts, key: unknown, options: KeyOptions): LoadedWrite {
+export function loadDel(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined): LoadedWrite {
   return loadKey(parts, key, options, 'del', false)
 }
 
-export function loadRead(parts: TransactionParts, key: unknown, options: TransactionReadOptions | undefined): LoadedWrite {
+export function loadRead(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined): LoadedWrite {
   return loadKey(parts, key, options, 'getForUpdate', true)
 }
 
-function loadKey(parts: TransactionParts, key: unknown, options: TransactionReadOptions | undefined, where: string, isRead: boolean): LoadedWrite {
+function loadKey(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined, where: string, isRead: boolean): LoadedWrite {
   const { core, keyScratch } = parts
   if (options !== undefined) checkOptions(options, WRITE_OPTIONS, where)
   encodeKey(key, keyTranscoder(core, options), keyScratch)
@@ -74,7 +73,7 @@ function loadKey(parts: TransactionParts, key: unknown, options: TransactionRead
  * behind all that is visible, undefined if nothing is.
  */
 export function loadRange(
-  parts: TransactionParts, range: RangeOptions<any>, options: KeyOptions, behindLastKey: () => Uint8Array | undefined,
+  parts: TransactionParts, range: RangeOptions<any>, options: AnyEncodings | undefined, behindLastKey: () => Uint8Array | undefined,
 ): LoadedWrite[] {
   if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
   if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'deleteRange')

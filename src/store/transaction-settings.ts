@@ -6,7 +6,8 @@ import type { Scratch, Transcoder } from './encoding.ts'
 import { checkedDurability } from './options.ts'
 import type { Reader } from './reader.ts'
 import type { StoreParts } from './transaction-commit.ts'
-import type { Durability, TransactionReadOptions, TransactionWriteOptions } from './types.ts'
+import type { AnyEncodings } from './encoding-types.ts'
+import type { BeginOptions, Durability } from './types.ts'
 
 export const WRITE_OPTIONS: readonly string[] = ['keyEncoding', 'valueEncoding']
 
@@ -30,7 +31,7 @@ export interface TransactionSettings {
 }
 
 /** Options of `begin` and `transaction`, checked. */
-export function transactionSettings(options: { durability?: Durability, signal?: AbortSignal } | undefined, fallback: Durability): TransactionSettings {
+export function transactionSettings(options: BeginOptions | undefined, fallback: Durability): TransactionSettings {
   const signal = options?.signal
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
   return { durability: checkedDurability(options?.durability, fallback), signal }
@@ -42,10 +43,10 @@ export function checkSignal(signal: AbortSignal | undefined): void {
   throw new SpillwayError('SPILLWAY_ABORTED', 'the transaction was aborted by its signal; nothing of it was written. Run it again, or allow it more time', { cause: signal.reason })
 }
 
-export function keyTranscoder(core: Core, options: Pick<TransactionWriteOptions, 'keyEncoding'> | undefined): Transcoder {
+export function keyTranscoder(core: Core, options: AnyEncodings | undefined): Transcoder {
   return options?.keyEncoding === undefined ? core.settings.key : transcoder(options.keyEncoding, 'keyEncoding')
 }
 
-export function valueTranscoder(core: Core, options: Pick<TransactionReadOptions, 'valueEncoding'> | undefined): Transcoder {
+export function valueTranscoder(core: Core, options: AnyEncodings | undefined): Transcoder {
   return options?.valueEncoding === undefined ? core.settings.value : transcoder(options.valueEncoding, 'valueEncoding')
 }

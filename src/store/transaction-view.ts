@@ -18,7 +18,7 @@ import { TransactionScan } from './transaction-scan.ts'
 import { WRITE_OPTIONS, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
 import type { TransactionParts } from './transaction-settings.ts'
 import type { TransactionWrites } from './transaction-writes.ts'
-import type { TransactionReadOptions } from './types.ts'
+import type { AnyEncodings } from './encoding-types.ts'
 
 export class TransactionView {
   readonly #parts: TransactionParts
@@ -32,7 +32,7 @@ export class TransactionView {
   }
 
   /** The value of a key, or, without `decodes`, true; undefined: it is not there. */
-  get(key: unknown, options: TransactionReadOptions | undefined, decodes: boolean): unknown {
+  get(key: unknown, options: AnyEncodings | undefined, decodes: boolean): unknown {
     this.#writes.settle()
     if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'get')
     const { core, reader, keyScratch } = this.#parts

@@ -12,6 +12,7 @@ import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { OpenTransaction } from './core.ts'
 import { describe } from './encoding.ts'
+import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, NoEncodings } from './encoding-types.ts'
 import { ioError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { checkedOrder } from './iterator-plan.ts'
@@ -21,12 +22,12 @@ import type { Snapshot } from './snapshots.ts'
 import { commitSmall, commitTables } from './transaction-commit.ts'
 import type { Step } from './transaction-commit.ts'
 import { loadDel, loadPut, loadRange, loadRead } from './transaction-load.ts'
-import type { KeyOptions, LoadedWrite } from './transaction-load.ts'
+import type { LoadedWrite } from './transaction-load.ts'
 import { WRITE_OPTIONS, checkSignal, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
 import type { TransactionParts, TransactionSettings } from './transaction-settings.ts'
 import { TransactionView } from './transaction-view.ts'
 import { TransactionWrites } from './transaction-writes.ts'
-import type { IteratorOptions, RangeOptions, TransactionReadOptions, TransactionWriteOptions } from './types.ts'
+import type { OrderOptions, RangeOptions } from './types.ts'
 
 const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...WRITE_OPTIONS, 'reverse', 'limit']
 /** Objects of an open transaction and its memtable's placeholder. */
@@ -71,7 +72,9 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   // ---- writing
 
   /** Store a value, for the time being in this transaction only. Resolves when it has room. */
-  put(key: K, value: V, options?: TransactionWriteOptions): Promise<void> {
+  put<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    key: Encodable<KE, K>, value: Encodable<VE, V>, options?: EncodingsGiven<KE, VE>,
+  ): Promise<void> {
     try {
       return this.#write(() => loadPut(this.#parts, key, value, options))
     } catch (error) {
@@ -81,7 +84,9 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     }
   }
 
-  putSync(key: K, value: V, options?: TransactionWriteOptions): void {
+  putSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    key: Encodable<KE, K>, value: Encodable<VE, V>, options?: EncodingsGiven<KE, VE>,
+  ): void {
     try {
       this.#writeSync(() => loadPut(this.#parts, key, value, options))
     } finally {
@@ -90,7 +95,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   }
 
   /** Remove a key; fine if it is not there. */
-  del(key: K, options?: KeyOptions): Promise<void> {
+  del<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): Promise<void> {
     try {
       return this.#write(() => loadDel(this.#parts, key, options))
     } catch (error) {
@@ -100,7 +105,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     }
   }
 
-  delSync(key: K, options?: KeyOptions): void {
+  delSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): void {
     try {
       this.#writeSync(() => loadDel(this.#parts, key, options))
     } finally {
@@ -109,29 +114,39 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   }
 
   /** Remove every key of a range, as this transaction sees it. `{}` removes all. Any write of others in the range is a conflict. */
-  async deleteRange(range: RangeOptions<K>, options?: KeyOptions): Promise<void> {
+  async deleteRange<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    range: RangeOptions<Encodable<KE, K>>, options?: EncodingsGiven<KE, VE>,
+  ): Promise<void> {
     for (const write of this.#loadRange(range, options)) await this.#write(() => write)
   }
 
-  deleteRangeSync(range: RangeOptions<K>, options?: KeyOptions): void {
+  deleteRangeSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    range: RangeOptions<Encodable<KE, K>>, options?: EncodingsGiven<KE, VE>,
+  ): void {
     for (const write of this.#loadRange(range, options)) this.#writeSync(() => write)
   }
 
   // ---- reading
 
-  async get(key: K, options?: TransactionReadOptions): Promise<V | undefined> {
-    return this.getSync(key, options)
+  get(key: K, options?: NoEncodings): Promise<V | undefined>
+  get<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Promise<Decoded<VE, V> | undefined>
+  async get(key: unknown, options?: AnyEncodings): Promise<any> {
+    return this.#get(key, options, true)
   }
 
-  getSync(key: K, options?: TransactionReadOptions): V | undefined {
-    return this.#get(key, options, true) as V | undefined
+  getSync(key: K, options?: NoEncodings): V | undefined
+  getSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Decoded<VE, V> | undefined
+  getSync(key: unknown, options?: AnyEncodings): any {
+    return this.#get(key, options, true)
   }
 
   /**
    * The value of a key, which nobody else may write until this transaction is committed, or the commit is refused: what is decided
    * on its value still holds then.
    */
-  async getForUpdate(key: K, options?: TransactionReadOptions): Promise<V | undefined> {
+  getForUpdate(key: K, options?: NoEncodings): Promise<V | undefined>
+  getForUpdate<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Promise<Decoded<VE, V> | undefined>
+  async getForUpdate(key: unknown, options?: AnyEncodings): Promise<any> {
     this.#check()
     let isRead: Promise<void>
     try {
@@ -140,47 +155,59 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
       this.#parts.letGo()
     }
     await isRead
-    return this.getSync(key, options)
+    return this.#get(key, options, true)
   }
 
-  getForUpdateSync(key: K, options?: TransactionReadOptions): V | undefined {
+  getForUpdateSync(key: K, options?: NoEncodings): V | undefined
+  getForUpdateSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Decoded<VE, V> | undefined
+  getForUpdateSync(key: unknown, options?: AnyEncodings): any {
     this.#writeSync(() => loadRead(this.#parts, key, options))
-    return this.getSync(key, options)
+    return this.#get(key, options, true)
   }
 
-  async getMany(keys: readonly K[], options?: TransactionReadOptions): Promise<(V | undefined)[]> {
+  getMany(keys: readonly K[], options?: NoEncodings): Promise<(V | undefined)[]>
+  getMany<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(keys: readonly Encodable<KE, K>[], options: EncodingsGiven<KE, VE>): Promise<(Decoded<VE, V> | undefined)[]>
+  async getMany(keys: readonly unknown[], options?: AnyEncodings): Promise<any[]> {
     this.#check()
     if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
-    return keys.map(key => this.getSync(key, options))
+    return keys.map(key => this.#get(key, options, true))
   }
 
-  async has(key: K, options?: KeyOptions): Promise<boolean> {
-    return this.hasSync(key, options)
+  async has<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): Promise<boolean> {
+    return this.#get(key, options, false) === true
   }
 
-  hasSync(key: K, options?: KeyOptions): boolean {
+  hasSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): boolean {
     return this.#get(key, options, false) === true
   }
 
   /** Entries of a range in key order, as this transaction sees them at this moment. It closes with the transaction. */
-  iterator(options: Omit<IteratorOptions<K, V>, 'snapshot'> = {}): SpillwayIterator<[K, V]> {
+  iterator(options?: OrderOptions<K> & NoEncodings): SpillwayIterator<[K, V], K>
+  iterator<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    options: OrderOptions<Encodable<KE, K>> & EncodingsGiven<KE, VE>,
+  ): SpillwayIterator<[Decoded<KE, K>, Decoded<VE, V>], Encodable<KE, K>>
+  iterator(options: OrderOptions<unknown> & AnyEncodings = {}): SpillwayIterator<any> {
     this.#check()
     checkOptions(options, ITERATOR_OPTIONS, 'iterator')
     const { core, keyScratch, targetScratch } = this.#parts
     const { reverse, limit } = checkedOrder(options)
     const keys = keyTranscoder(core, options)
     const range = byteRange(options, keys, keyScratch)
-    const overlay = this.#view.overlay(() => { this.#iterators.delete(iterator as SpillwayIterator<unknown>) })
-    const iterator: SpillwayIterator<[K, V]> = new SpillwayIterator<[K, V]>(core, {
+    const overlay = this.#view.overlay(() => { this.#iterators.delete(iterator) })
+    const iterator: SpillwayIterator<unknown> = new SpillwayIterator(core, {
       range, reverse, limit, keys, values: valueTranscoder(core, options), targets: keys, targetScratch,
       snapshotSeq: this.#snapshot.seq, overlay,
     })
-    this.#iterators.add(iterator as SpillwayIterator<unknown>)
+    this.#iterators.add(iterator)
     return iterator
   }
 
-  entriesSync(options: Omit<IteratorOptions<K, V>, 'snapshot'> = {}): Generator<[K, V], void, undefined> {
-    return this.iterator(options).entriesSync()
+  entriesSync(options?: OrderOptions<K> & NoEncodings): Generator<[K, V], void, undefined>
+  entriesSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
+    options: OrderOptions<Encodable<KE, K>> & EncodingsGiven<KE, VE>,
+  ): Generator<[Decoded<KE, K>, Decoded<VE, V>], void, undefined>
+  entriesSync(options: OrderOptions<any> & AnyEncodings = {}): Generator<any, void, undefined> {
+    return this.iterator(options as OrderOptions<K>).entriesSync()
   }
 
   // ---- its end
@@ -295,13 +322,13 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     this.#writes.writeSync(load)
   }
 
-  #loadRange(range: RangeOptions<K>, options: KeyOptions): LoadedWrite[] {
+  #loadRange(range: RangeOptions<unknown>, options: AnyEncodings | undefined): LoadedWrite[] {
     this.#check()
     this.#writes.settle()
     return loadRange(this.#parts, range, options, () => this.#view.behindLastKey())
   }
 
-  #get(key: K, options: TransactionReadOptions | undefined, decodes: boolean): unknown {
+  #get(key: unknown, options: AnyEncodings | undefined, decodes: boolean): unknown {
     this.#check()
     return this.#view.get(key, options, decodes)
   }

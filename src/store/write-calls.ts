@@ -17,12 +17,15 @@ import type { OperationList } from './operations.ts'
 import { checkOptions, checkedDurability } from './options.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
 import { rangeRemoval } from './range-removal.ts'
-import type { BatchOperation, Durability, RangeOptions, WriteOptions } from './types.ts'
+import type { AnyEncodings } from './encoding-types.ts'
+import type { BatchOperation, Durability, DurableOptions, RangeOptions } from './types.ts'
 import type { Writer } from './writer.ts'
+
+export type WriteCallOptions = DurableOptions & AnyEncodings
 
 const WRITE_OPTIONS = ['durability', 'signal', 'keyEncoding', 'valueEncoding']
 
-export class WriteCalls<K, V> {
+export class WriteCalls {
   readonly #core: Core
   readonly #writer: Writer
   readonly #scratch: CallScratch
@@ -34,7 +37,7 @@ export class WriteCalls<K, V> {
     this.#scratch = scratch
   }
 
-  put(key: K, value: V, options: WriteOptions | undefined): Promise<void> {
+  put(key: unknown, value: unknown, options: WriteCallOptions | undefined): Promise<void> {
     // Not an async function: writers of one turn share one promise.
     try {
       return this.#writer.write(this.#single, this.#loadPut(key, value, options), options?.signal)
@@ -45,7 +48,7 @@ export class WriteCalls<K, V> {
     }
   }
 
-  putSync(key: K, value: V, options: WriteOptions | undefined): void {
+  putSync(key: unknown, value: unknown, options: WriteCallOptions | undefined): void {
     try {
       this.#writer.writeSync(this.#single, this.#loadPut(key, value, options), options?.signal)
     } finally {
@@ -53,7 +56,7 @@ export class WriteCalls<K, V> {
     }
   }
 
-  del(key: K, options: WriteOptions | undefined): Promise<void> {
+  del(key: unknown, options: WriteCallOptions | undefined): Promise<void> {
     try {
       return this.#writer.write(this.#single, this.#loadDel(key, options), options?.signal)
     } catch (error) {
@@ -63,7 +66,7 @@ export class WriteCalls<K, V> {
     }
   }
 
-  delSync(key: K, options: WriteOptions | undefined): void {
+  delSync(key: unknown, options: WriteCallOptions | undefined): void {
     try {
       this.#writer.writeSync(this.#single, this.#loadDel(key, options), options?.signal)
     } finally {
@@ -71,17 +74,17 @@ export class WriteCalls<K, V> {
     }
   }
 
-  async deleteRange(range: RangeOptions<K>, options: WriteOptions | undefined): Promise<void> {
+  async deleteRange(range: RangeOptions<unknown>, options: WriteCallOptions | undefined): Promise<void> {
     const removal = this.#loadRange(range, options)
     if (removal !== undefined) await this.#writer.write(removal, this.#durability(options), options?.signal)
   }
 
-  deleteRangeSync(range: RangeOptions<K>, options: WriteOptions | undefined): void {
+  deleteRangeSync(range: RangeOptions<unknown>, options: WriteCallOptions | undefined): void {
     const removal = this.#loadRange(range, options)
     if (removal !== undefined) this.#writer.writeSync(removal, this.#durability(options), options?.signal)
   }
 
-  async batch(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): Promise<void> {
+  async batch(operations: readonly BatchOperation<unknown, unknown>[], options: WriteCallOptions | undefined): Promise<void> {
     const loaded = this.#loadBatch(operations, options)
     if (loaded.count === 0) return
     const durability = this.#durability(options)
@@ -94,7 +97,7 @@ export class WriteCalls<K, V> {
     await written
   }
 
-  batchSync(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): void {
+  batchSync(operations: readonly BatchOperation<unknown, unknown>[], options: WriteCallOptions | undefined): void {
     const loaded = this.#loadBatch(operations, options)
     if (loaded.count === 0) return
     try {
@@ -115,7 +118,7 @@ export class WriteCalls<K, V> {
     value.release()
   }
 
-  #loadPut(key: K, value: V, options: WriteOptions | undefined): Durability {
+  #loadPut(key: unknown, value: unknown, options: WriteCallOptions | undefined): Durability {
     const single = this.#single
     const scratch = this.#scratch
     scratch.checkReentry()
@@ -134,7 +137,7 @@ export class WriteCalls<K, V> {
     return this.#durability(options)
   }
 
-  #loadDel(key: K, options: WriteOptions | undefined): Durability {
+  #loadDel(key: unknown, options: WriteCallOptions | undefined): Durability {
     const single = this.#single
     const scratch = this.#scratch
     scratch.checkReentry()
@@ -150,7 +153,7 @@ export class WriteCalls<K, V> {
     return this.#durability(options)
   }
 
-  #loadBatch(operations: readonly BatchOperation<K, V>[], options: WriteOptions | undefined): BatchOperations {
+  #loadBatch(operations: readonly BatchOperation<unknown, unknown>[], options: WriteCallOptions | undefined): BatchOperations {
     const scratch = this.#scratch
     scratch.checkReentry()
     checkOptions(options, WRITE_OPTIONS, 'batch')
@@ -158,7 +161,7 @@ export class WriteCalls<K, V> {
   }
 
   /** Undefined: nothing is to be removed. */
-  #loadRange(range: RangeOptions<K>, options: WriteOptions | undefined): OperationList | undefined {
+  #loadRange(range: RangeOptions<unknown>, options: WriteCallOptions | undefined): OperationList | undefined {
     const core = this.#core
     const scratch = this.#scratch
     core.checkWritable()
@@ -169,7 +172,7 @@ export class WriteCalls<K, V> {
     return rangeRemoval(core, byteRange(range, scratch.keys(options), scratch.key))
   }
 
-  #durability(options: WriteOptions | undefined): Durability {
+  #durability(options: DurableOptions | undefined): Durability {
     const signal = options?.signal
     if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
     return checkedDurability(options?.durability, this.#core.settings.durability)

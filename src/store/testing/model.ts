@@ -1,7 +1,7 @@
 /** What a store should hold: a plain map, read in the order of the keys' bytes. */
-import type { IteratorOptions } from '../types.ts'
+import type { OrderOptions } from '../types.ts'
 
-export type ModelRange = Pick<IteratorOptions<string, string>, 'gt' | 'gte' | 'lt' | 'lte' | 'reverse' | 'limit'>
+export type ModelRange = OrderOptions
 
 export class Model {
   readonly #entries: Map<string, string>
