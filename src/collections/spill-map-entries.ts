@@ -99,6 +99,19 @@ export abstract class Entries {
     return this.filter.mayHave(this.hash)
   }
 
+  /** The bytes of an encoded key, as text: the same for keys that are equal. */
+  textOf(key: unknown): string {
+    this.#checkUsable()
+    const scratch = this.key
+    try {
+      this.keys.encode(key, scratch)
+      const { bytes, start, end } = scratch
+      return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, end - start).toString('latin1')
+    } finally {
+      this.letGo()
+    }
+  }
+
   #checkUsable(): void {
     if (this.#failure !== undefined) throw this.#failure
     if (this.key.busy || this.value.busy) {

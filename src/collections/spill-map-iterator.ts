@@ -47,7 +47,8 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
     this.#tag = tag
   }
 
-  get [Symbol.toStringTag](): string { return this.#tag }
+  /** Also of the prototype, which is one of no collection. */
+  get [Symbol.toStringTag](): string { return #tag in this ? this.#tag : 'Spill Iterator' }
 
   next(): IteratorResult<T, undefined> {
     if (!this.#done) {

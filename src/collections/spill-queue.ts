@@ -9,7 +9,11 @@
  * Accounts: `queue ends` (the two pages, larger while an item is, and 8 bytes a page), `pages`, `spill kernels`.
  * Cost: encoding and decoding; a copy each into and out of a page.
  */
+import type { InspectOptions } from 'node:util'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { Uncloneable } from '../base/identity.ts'
+import { INSPECT, inspectEntries, inspectPrototype } from '../base/inspect.ts'
+import type { Inspect } from '../base/inspect.ts'
 import { copyBytes } from '../base/bytes.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { Lease } from '../memory/budget.ts'
@@ -44,7 +48,7 @@ const SCRATCH_BYTES = 16 * 1024
 const FIRST_PLACES = 64
 const MAX_DEPTH = 31
 
-export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
+export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>, Disposable {
   readonly #space: SpillSpace
   readonly #transcoder: Transcoder
   readonly #scratch = new Scratch(SCRATCH_BYTES)
@@ -71,6 +75,7 @@ export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
 
   /** Nothing is on the disk until memory is full. Throws BUDGET_TOO_SMALL, INVALID_ARGUMENT. */
   constructor(options: SpillQueueOptions<T> = {}) {
+    super()
     checkOptions(options, ['encoding', ...SPACE_OPTIONS], 'SpillQueue')
     this.#transcoder = transcoder(options.encoding ?? 'json', 'encoding')
     this.#space = new SpillSpace(options)
@@ -195,6 +200,14 @@ export class SpillQueue<T = unknown> implements Iterable<T>, Disposable {
   }
 
   [Symbol.dispose](): void { this.dispose() }
+  get [Symbol.toStringTag](): string { return 'SpillQueue' }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    if (!(#closed in this)) return inspectPrototype('SpillQueue')
+    if (this.#closed) return 'SpillQueue { <disposed> }'
+    return inspectEntries(this, 'SpillQueue', this.#size, () => this, first => first, { depth, options, inspect })
+  }
 
   #check(): void {
     if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the queue was disposed of: make another one')

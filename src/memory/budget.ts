@@ -9,7 +9,11 @@
  * When a lease does not fit, reclaimers (the block cache above all) are asked, in order, to give bytes back;
  * if that is not enough the lease is denied and the caller decides: flush first, go narrower, or do without.
  */
+import type { InspectOptions } from 'node:util'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { IDENTITY, nextIdentity } from '../base/identity.ts'
+import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
+import type { Inspect } from '../base/inspect.ts'
 import { formatSize, parseSize } from '../base/sizes.ts'
 
 /** @internal Asked to give back at least `bytes`; returns how many it gave (its leases already shrunk). */
@@ -43,6 +47,8 @@ export class Budget {
   #usedBytes = 0
   #highWaterBytes = 0
   #denied = 0
+  /** @internal */
+  readonly [IDENTITY]: number = nextIdentity()
   readonly #accounts = new Map<string, Account>()
   readonly #reclaimers: Reclaimer[] = []
   /** @internal For tests: asked before bytes are taken; true denies them as if there were no room. */
@@ -57,6 +63,13 @@ export class Budget {
 
   get usedBytes(): number { return this.#usedBytes }
   get freeBytes(): number { return this.totalBytes - this.#usedBytes }
+  get [Symbol.toStringTag](): string { return 'Budget' }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    if (!(#totalBytes in this)) return inspectPrototype('Budget')
+    return inspectFields(this, 'Budget', { totalBytes: this.#totalBytes, usedBytes: this.#usedBytes }, { depth, options, inspect })
+  }
 
   /** @internal The account of that name, made at the first call. `bound` says what limits it. */
   account(name: string, bound: string): Account {

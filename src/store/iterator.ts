@@ -8,7 +8,11 @@
  *
  * Account: `iterators`, of the parts. Cost: one promise per chunk with `nextv` and `for await`.
  */
+import type { InspectOptions } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
+import { IDENTITY, nextIdentity } from '../base/identity.ts'
+import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
+import type { Inspect } from '../base/inspect.ts'
 import { Member } from '../base/members.ts'
 import type { Core } from './core.ts'
 import { ReadAhead } from './iterator-ahead.ts'
@@ -24,6 +28,8 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
   readonly #ahead: ReadAhead<T>
   readonly #snapshot: Snapshot
   readonly #member: Member<{ closeSync(): void }> = new Member(this)
+  /** @internal */
+  readonly [IDENTITY]: number = nextIdentity()
 
   /** @internal Made by `db.iterator`, `db.keys` and `db.values`. */
   constructor(core: Core, plan: IteratorPlan) {
@@ -128,6 +134,14 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.closeSync()
+  }
+
+  get [Symbol.toStringTag](): string { return 'SpillwayIterator' }
+
+  /** @internal Nothing of where it stands. */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    if (!(#ahead in this)) return inspectPrototype('SpillwayIterator')
+    return inspectFields(this, 'SpillwayIterator', { state: this.#ahead.place.isClosed ? 'closed' : 'open' }, { depth, options, inspect })
   }
 
   /** @internal Count what is left without decoding it: up to so many, or fewer when `ended` says that there are more. */

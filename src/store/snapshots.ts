@@ -9,25 +9,29 @@
  * Cost: opening and closing take a fixed number of steps however many are open, in whatever order; only a sequence number
  * that none is open at and that is below the newest looks for its place. `seqs` walks the groups.
  */
+import type { InspectOptions } from 'node:util'
 import { SpillwayError } from '../base/errors.ts'
+import { IDENTITY, nextIdentity } from '../base/identity.ts'
+import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
+import type { Inspect } from '../base/inspect.ts'
 import type { HostClock } from '../host/host.ts'
 
 export class Snapshot implements Disposable {
   /** Reads at this snapshot see writes up to and including this sequence number. */
   readonly seq: number
   /** @internal */
-  readonly openedMs: number
-  /** @internal Its neighbours in its group: opened before and after it. */
-  before: Snapshot | undefined
-  /** @internal */
-  after: Snapshot | undefined
+  readonly [IDENTITY]: number = nextIdentity()
+  readonly #openedMs: number
+  /** Its neighbours in its group: opened before and after it. */
+  #before: Snapshot | undefined
+  #after: Snapshot | undefined
   #list: SnapshotList | undefined
 
   /** @internal Made by `db.snapshot()`. */
   constructor(list: SnapshotList, seq: number, openedMs: number) {
     this.#list = list
     this.seq = seq
-    this.openedMs = openedMs
+    this.#openedMs = openedMs
   }
 
   get closed(): boolean { return this.#list === undefined }
@@ -43,8 +47,37 @@ export class Snapshot implements Disposable {
     this.close()
   }
 
+  get [Symbol.toStringTag](): string { return 'Snapshot' }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    if (!(#list in this)) return inspectPrototype('Snapshot')
+    return inspectFields(this, 'Snapshot', { seq: this.seq, state: this.closed ? 'closed' : 'open' }, { depth, options, inspect })
+  }
+
   /** @internal */
   belongsTo(list: SnapshotList): boolean { return this.#list === list }
+  /** @internal */
+  get openedMs(): number { return this.#openedMs }
+  /** @internal */
+  get before(): Snapshot | undefined { return this.#before }
+  /** @internal */
+  get after(): Snapshot | undefined { return this.#after }
+
+  /** @internal Come behind the last one of a group. */
+  follow(last: Snapshot): void {
+    this.#before = last
+    last.#after = this
+  }
+
+  /** @internal Its neighbours become each other's. */
+  leave(): void {
+    const before = this.#before
+    const after = this.#after
+    if (before !== undefined) before.#after = after
+    if (after !== undefined) after.#before = before
+    this.#before = this.#after = undefined
+  }
 }
 
 interface Group {
@@ -80,8 +113,7 @@ export class SnapshotList {
     if (group === undefined) {
       this.#link(seq, snapshot)
     } else {
-      snapshot.before = group.last
-      group.last.after = snapshot
+      snapshot.follow(group.last)
       group.last = snapshot
     }
     this.#size++
@@ -96,10 +128,8 @@ export class SnapshotList {
       this.#unlink(group)
     } else {
       if (before === undefined) group.first = after!
-      else before.after = after
       if (after === undefined) group.last = before!
-      else after.before = before
-      snapshot.before = snapshot.after = undefined
+      snapshot.leave()
     }
     this.#size--
   }

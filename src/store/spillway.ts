@@ -3,6 +3,10 @@
  * `writer.ts` (writes), `read-calls.ts` and `reader.ts` (gets), `iterator.ts` (ranges), `transactions.ts`, `background.ts` (flush and
  * merge), `lifecycle.ts` with `recovery.ts` (open, close).
  */
+import type { InspectOptions } from 'node:util'
+import { Uncloneable } from '../base/identity.ts'
+import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
+import type { Inspect } from '../base/inspect.ts'
 import { parseSize } from '../base/sizes.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import { approximateBytes } from './approximate-size.ts'
@@ -33,7 +37,7 @@ import { WriteCalls } from './write-calls.ts'
  *
  * Keys are at most 65 535 bytes and sort by their bytes; values are at most 256 MiB. A missing key is `undefined`.
  */
-export class Spillway<K = string, V = string> implements AsyncDisposable {
+export class Spillway<K = string, V = string> extends Uncloneable implements AsyncDisposable {
   readonly #store: OpenStore
   readonly #scratch: CallScratch
   readonly #writes: WriteCalls
@@ -42,6 +46,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   private constructor(store: OpenStore) {
+    super()
     const { core, background, committer, writer } = store
     const scratch = new CallScratch(core.settings)
     const reader = new Reader(core)
@@ -288,6 +293,7 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   get directory(): string { return this.#store.core.directory }
   get isClosed(): boolean { return this.#closing !== undefined }
+  get [Symbol.toStringTag](): string { return 'Spillway' }
 
   /** Close: everything acknowledged is on disk, iterators and snapshots end, waiting writes fail. Closing twice is fine. */
   close(): Promise<void> {
@@ -297,6 +303,12 @@ export class Spillway<K = string, V = string> implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** @internal Nothing of what it holds. */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    if (!(#store in this)) return inspectPrototype('Spillway')
+    return inspectFields(this, 'Spillway', { directory: this.directory, state: this.isClosed ? 'closed' : 'open' }, { depth, options, inspect })
   }
 
   #range(range: RangeOptions<unknown> & Pick<AnyEncodings, 'keyEncoding'>, where: string): ByteRange {

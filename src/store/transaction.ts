@@ -8,7 +8,11 @@
  *
  * Accounts: those of `transaction-tables.ts`, and 4 KiB of `transactions` while it is open.
  */
+import type { InspectOptions } from 'node:util'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { IDENTITY, nextIdentity } from '../base/identity.ts'
+import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
+import type { Inspect } from '../base/inspect.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { OpenTransaction } from './core.ts'
 import { describe } from './encoding.ts'
@@ -45,6 +49,8 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   readonly #iterators = new Set<SpillwayIterator<unknown>>()
   readonly #entry: OpenTransaction
   #state: TransactionState = 'open'
+  /** @internal */
+  readonly [IDENTITY]: number = nextIdentity()
 
   /** @internal Made by `db.begin()` and `db.transaction()`. */
   constructor(parts: TransactionParts, settings: TransactionSettings) {
@@ -278,6 +284,14 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     if (this.#state !== 'open') return
     this.#parts.checkReentry()
     this.#end('aborted')
+  }
+
+  get [Symbol.toStringTag](): string { return 'Transaction' }
+
+  /** @internal Nothing of what was written. */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    if (!(#state in this)) return inspectPrototype('Transaction')
+    return inspectFields(this, 'Transaction', { state: this.#state }, { depth, options, inspect })
   }
 
   // ---- between the two

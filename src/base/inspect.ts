@@ -1,0 +1,74 @@
+/**
+ * How objects show themselves to `console.log` and `util.inspect`: a short line for what stands for something larger, the first entries of
+ * a collection. A prototype, which has no state, is shown as that of a Map is.
+ */
+import type { InspectOptions } from 'node:util'
+
+export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never
+
+export type Inspect = (value: unknown, options: InspectOptions) => string
+
+/** As Node gives them to what shows itself. */
+export interface InspectContext {
+  depth: number | null
+  options: InspectOptions
+  inspect: Inspect
+}
+
+/** How many entries of a collection are shown: each of them may have to be read from the disk. */
+const ENTRIES = 10
+
+/** `Name { field: value }`. */
+export function inspectFields(target: object, name: string, fields: object, context: InspectContext): string {
+  return isTooDeep(context) ? `[${name}]` : `${titleOf(target, name, '')} ${inspectInside(fields, context)}`
+}
+
+/** A prototype, as `Object [Map] {}` is one. */
+export function inspectPrototype(name: string): string {
+  return `Object [${name}] {}`
+}
+
+/** A collection of `size` entries, of which the first are read; what cannot be read is told, for printing something must not fail. */
+export function inspectEntries(
+  target: object, name: string, size: number, entries: () => Iterable<unknown>, collect: (first: unknown[]) => object, context: InspectContext,
+): string {
+  if (isTooDeep(context)) return `[${name}]`
+  const title = titleOf(target, name, `(${size})`)
+  const first: unknown[] = []
+  const most = Math.min(ENTRIES, context.options.maxArrayLength ?? ENTRIES)
+  try {
+    if (most > 0) {
+      for (const entry of entries()) {
+        first.push(entry)
+        if (first.length >= most) break
+      }
+    }
+  } catch (error) {
+    return `${title} { <${(error as Error).message}> }`
+  }
+  const shown = inspectInside(collect(first), context).replace(/^\w+\(\d+\) (?=[{[])/, '')
+  const rest = size - first.length
+  return `${title} ${rest > 0 ? withRest(shown, rest) : shown}`
+}
+
+function isTooDeep({ depth }: InspectContext): boolean {
+  return depth !== null && depth < 0
+}
+
+function inspectInside(value: object, { depth, options, inspect }: InspectContext): string {
+  return inspect(value, { ...options, depth, maxArrayLength: null, customInspect: true })
+}
+
+/** Of a class that was made of it both names, as of one that was made of Map. */
+function titleOf(target: object, name: string, size: string): string {
+  const own = (target.constructor as { name?: unknown } | undefined)?.name
+  return typeof own === 'string' && own !== '' && own !== name ? `${own}${size} [${name}]` : `${name}${size}`
+}
+
+function withRest(shown: string, rest: number): string {
+  const more = `... ${rest} more item${rest === 1 ? '' : 's'}`
+  const [open, close] = [shown.at(0), shown.at(-1)]
+  if (shown.length === 2) return `${open} ${more} ${close}`
+  const isWrapped = shown.endsWith(`\n${close}`)
+  return isWrapped ? `${shown.slice(0, -2)},\n  ${more}\n${close}` : `${shown.slice(0, -2)}, ${more} ${close}`
+}

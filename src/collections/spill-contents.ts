@@ -1,0 +1,81 @@
+/**
+ * What maps and sets are made of: entries, iterators, an end. Each has one, and is the only one to see it.
+ *
+ * 1. Everything but `dispose` and `isDisposed` throws CLOSED once it was disposed of.
+ * 2. It is behind a private name of each class, so that the methods of one class refuse objects of the other, as those of Map and Set do.
+ */
+import { inspectEntries } from '../base/inspect.ts'
+import type { InspectContext } from '../base/inspect.ts'
+import { closedError } from '../store/scratch-store.ts'
+import type { Transcoder } from '../store/encoding.ts'
+import type { Entries } from './spill-map-entries.ts'
+import { LiveIterator } from './spill-map-iterator.ts'
+import type { Yields } from './spill-map-iterator.ts'
+import { boundsOf, makeEntries } from './spill-map-options.ts'
+import type { SpillMapOptions, SpillRangeOptions } from './spill-map-options.ts'
+import { ReadAhead } from './spill-map-read-ahead.ts'
+
+export class SpillContents {
+  readonly #name: string
+  readonly #tag: string
+  readonly #entries: Entries
+  readonly #ahead: ReadAhead
+  readonly #checkOpen = (): void => { this.open() }
+  isClosed = false
+
+  /** `values`: how values become bytes where the options may not say it. */
+  constructor(name: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined) {
+    this.#name = name
+    this.#tag = `${name} Iterator`
+    this.#entries = makeEntries(name, options, values)
+    this.#ahead = new ReadAhead(this.#entries)
+  }
+
+  /** The entries of a collection that is open. */
+  open(): Entries {
+    if (this.isClosed) throw closedError(this.#name)
+    return this.#entries
+  }
+
+  close(): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.#ahead.close()
+    this.#entries.close()
+  }
+
+  /** Begin with these; without them if one cannot be taken. */
+  fill<T>(source: Iterable<T> | undefined, take: (item: T) => void): void {
+    if (source === undefined) return
+    try {
+      for (const item of source) take(item)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** What newer versions of Node have in the iterators of a Map, these inherit. */
+  iterate<I>(yields: Yields, options: SpillRangeOptions<any> | undefined): I {
+    const entries = this.open()
+    return new LiveIterator(entries, this.#ahead, yields, boundsOf(entries, options), this.#checkOpen, this.#tag) as I
+  }
+
+  inspect(target: object, yields: Yields, collect: (first: unknown[]) => object, context: InspectContext): string {
+    if (this.isClosed) return `${this.#name} { <disposed> }`
+    return inspectEntries(target, this.#name, this.#entries.size, () => this.iterate<Iterable<unknown>>(yields, undefined), collect, context)
+  }
+}
+
+/** As `forEach` of a Map has it, whether or not there is anything to call it for. */
+export function checkCallback(callback: unknown): void {
+  if (typeof callback !== 'function') throw new TypeError(`${String(callback)} is not a function`)
+}
+
+/** As those of Map and Set: one function under several names, and a tag that is no getter. The class has them for the compiler. */
+export function finishPrototype(prototype: object, tag: string, aliases: readonly (readonly [PropertyKey, PropertyKey])[]): void {
+  for (const [alias, name] of aliases) {
+    Object.defineProperty(prototype, alias, { value: prototype[name as never], writable: true, enumerable: false, configurable: true })
+  }
+  Object.defineProperty(prototype, Symbol.toStringTag, { value: tag, writable: false, enumerable: false, configurable: true })
+}
