@@ -76,7 +76,8 @@ export class ReadCache {
   }
 
   #limitRows(): void {
-    const room = Math.min(this.#limitBytes, this.bytesHeld + this.#account.budget.freeBytes)
+    const { totalBytes, usedBytes } = this.#account.budget
+    const room = Math.min(this.#limitBytes, this.bytesHeld + totalBytes - usedBytes)
     this.rows.setLimit(Math.max(0, Math.min(this.#share * room, this.#limitBytes - this.blocks.bytesHeld)))
   }
 

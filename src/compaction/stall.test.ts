@@ -37,6 +37,18 @@ test('an axis with infinite limits never counts, and equal limits leave no ramp'
   assert.equal(stallVerdict({ runs: 16, debtBytes: 0 }, step).stop, true)
 })
 
+test('an axis with a slowdown and no stop delays, up to the cap at twice the slowdown, and never stops', () => {
+  const limits = { ...LIMITS, stopRuns: Infinity, stopDebtBytes: Infinity }
+  const delays = [8, 9, 12, 16, 17, 1e9].map(runs => stallVerdict({ runs, debtBytes: 0 }, limits))
+  assert.deepEqual(delays.map(({ delayMs }) => delayMs), [0, 1.25, 5, 10, 10, 10])
+  assert.ok(delays.every(({ stop }) => !stop))
+  assert.deepEqual(stallVerdict({ runs: 0, debtBytes: 1500 }, limits), { delayMs: 5, stop: false, cause: 'debt' })
+  // The other axis may stop all the same; a slowdown of 0 has no line.
+  assert.equal(stallVerdict({ runs: 12, debtBytes: 4000 }, { ...limits, stopDebtBytes: 4000 }).stop, true)
+  const always = { ...limits, slowdownRuns: 0 }
+  assert.deepEqual([0, 1].map(runs => stallVerdict({ runs, debtBytes: 0 }, always).delayMs), [0, 10])
+})
+
 test('limits out of order and loads that are no numbers are rejected, with numbers', () => {
   const bad = [
     { slowdownRuns: 17 }, { slowdownRuns: -1 }, { stopRuns: NaN }, { slowdownRuns: 0, stopRuns: 0 },

@@ -3,7 +3,8 @@
  *
  * Invariants
  * 1. Computed from the current version at each write, never latched: when the cause is gone, so is the delay.
- * 2. The delay is 0 at slowdown and grows in a straight line to the cap at stop; the larger axis counts; stop dominates.
+ * 2. The delay is 0 at slowdown and grows in a straight line to the cap at stop; the larger axis counts; stop dominates. Without a
+ *    stop (Infinity) it reaches the cap at twice the slowdown and stays there.
  * 3. A verdict is for writers only. It never holds back the merge that would clear it.
  *
  * Cost: a few comparisons; nothing is allocated while there is no delay.
@@ -17,7 +18,7 @@ export interface StallLoad {
   readonly debtBytes: number
 }
 
-/** Thresholds of an axis: 0 <= slowdown <= stop, stop > 0 (or nothing could ever be written), Infinity = off. */
+/** Thresholds of an axis: 0 <= slowdown <= stop, stop > 0 (or nothing could ever be written), Infinity = off: either of them, or both. */
 export interface StallLimits {
   readonly slowdownRuns: number
   readonly stopRuns: number
@@ -58,9 +59,10 @@ export function checkStallLimits(limits: StallLimits): void {
   if (!areValid(limits)) throw invalidStall({ runs: 0, debtBytes: 0 }, limits)
 }
 
-/** 0 at or below `slowdown`, nearing 1 at `stop`; the caller has dealt with value >= stop. */
+/** 0 at or below `slowdown`, nearing 1 at `stop`; the caller has dealt with value >= stop. A line to Infinity would never rise. */
 function ramp(value: number, slowdown: number, stop: number): number {
-  return value <= slowdown ? 0 : (value - slowdown) / (stop - slowdown)
+  if (value <= slowdown) return 0
+  return stop === Infinity ? Math.min(1, (value - slowdown) / slowdown) : (value - slowdown) / (stop - slowdown)
 }
 
 function areValid(limits: StallLimits): boolean {

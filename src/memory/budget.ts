@@ -62,7 +62,8 @@ export class Budget {
   get totalBytes(): number { return this.#totalBytes }
 
   get usedBytes(): number { return this.#usedBytes }
-  get freeBytes(): number { return this.totalBytes - this.#usedBytes }
+  /** What could be leased now; 0 while more is held than the total, which was lowered. */
+  get freeBytes(): number { return Math.max(0, this.totalBytes - this.#usedBytes) }
   get [Symbol.toStringTag](): string { return 'Budget' }
 
   /** @internal */
@@ -113,6 +114,17 @@ export class Budget {
     }
   }
 
+  /**
+   * @internal For an error: what to do when there is no room, and which accounts hold the memory, the largest first. An account is named
+   * only if it holds a sixteenth of what is used.
+   */
+  advice(): string {
+    const largest = [...this.#accounts.values()].filter(({ bytes }) => bytes > 0 && bytes >= this.#usedBytes / 16).sort((a, b) => b.bytes - a.bytes)
+    if (largest.length === 0) return 'Raise the budget'
+    const remedies = [...new Set(largest.flatMap(({ remedy }) => remedy ?? []))]
+    return `${['Raise the budget', ...remedies].join(', or ')}. Most of it is held by: ${largest.map(({ name, bytes }) => `${name} ${formatSize(bytes)}`).join(', ')}`
+  }
+
   /** @internal Take bytes if they fit, asking the reclaimers when `reclaim`. For accounts only. */
   take(account: string, bytes: number, reclaim: boolean): boolean {
     if (reclaim) this.#reclaim(bytes)
@@ -158,6 +170,8 @@ export class Account {
   readonly budget: Budget
   /** Counts the buffers that are really there, for the report: what is leased and what is held are told apart. */
   measure: (() => number) | undefined
+  /** What a user can do to have less of it, in words that follow "Raise the budget, or". */
+  remedy: string | undefined
   #bytes = 0
   #highWaterBytes = 0
 
@@ -186,7 +200,7 @@ export class Account {
     if (lease === undefined) {
       throw new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL',
-        `no room for ${formatSize(bytes)} of ${this.name}: ${formatSize(this.budget.usedBytes)} of ${formatSize(this.budget.totalBytes)} in use. Raise the budget, or close iterators and snapshots`,
+        `no room for ${formatSize(bytes)} of ${this.name}: ${formatSize(this.budget.usedBytes)} of ${formatSize(this.budget.totalBytes)} in use. ${this.budget.advice()}`,
         { details: { account: this.name, bytes, usedBytes: this.budget.usedBytes, budgetBytes: this.budget.totalBytes } },
       )
     }

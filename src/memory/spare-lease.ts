@@ -58,7 +58,7 @@ export class SpareLease {
     const { name, budget } = this.#account
     return new SpillwayError(
       'SPILLWAY_BUDGET_TOO_SMALL',
-      `no room for ${formatSize(bytes)} of ${name}: ${formatSize(budget.usedBytes)} of ${formatSize(budget.totalBytes)} in use, ${formatSize(this.spareBytes)} kept for it. Raise the budget, or close iterators and snapshots`,
+      `no room for ${formatSize(bytes)} of ${name}: ${formatSize(budget.usedBytes)} of ${formatSize(budget.totalBytes)} in use, ${formatSize(this.spareBytes)} kept for it. ${budget.advice()}`,
       { details: { account: name, bytes, usedBytes: budget.usedBytes, budgetBytes: budget.totalBytes, spareBytes: this.spareBytes } },
     )
   }

@@ -242,7 +242,7 @@ export class Background {
           continue
         }
         if (merged === undefined) {
-          throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', 'no room to merge even two runs. Raise the budget, or close iterators')
+          throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `no room to merge even two runs. ${core.engine.budget.advice()}`)
         }
         const { error, whole } = await merged
         if (error === undefined && whole) return

@@ -31,6 +31,8 @@ import { ValueFiles } from './value-files.ts'
 /** Bytes and events since the store was opened. */
 export class Counters {
   userBytes = 0
+  /** Of `userBytes`, what went to files of large values. */
+  largeBytes = 0
   operations = 0
   logBytes = 0
   flushBytes = 0

@@ -4,7 +4,8 @@
  *
  * Invariants
  * 1. Whoever waits for memory waits while a job runs that frees some, or this engine has asked a store to flush.
- * 2. The store asked to flush is the one with the most to give, whoever it is; an idle store is asked like any other.
+ * 2. Who finds no memory has the store with the most to give flush its memtable, idle or not. Who finds less than is his has idle
+ *    stores give theirs back, once that pays (`idle-memory.ts`).
  * 3. One flush runs at a time and comes before all merges; merges of all stores share a number of places.
  */
 import { invalidArgument } from '../base/errors.ts'
@@ -26,9 +27,10 @@ import { ColdReads } from './cold-reads.ts'
 import { CachedBlocks } from '../table/block/block-source.ts'
 import { ReadAhead } from '../table/block/read-ahead.ts'
 import { Admission } from './admission.ts'
-import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSizeAbove } from './arenas.ts'
+import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSize, arenaSizeAbove } from './arenas.ts'
 import { tellBudget, tellError } from './events.ts'
 import { Governor } from './governor.ts'
+import { IdleMemory } from './idle-memory.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
@@ -37,6 +39,10 @@ import type { Warmed } from './warming.ts'
 
 /** What the engine asks of each of its stores. */
 export interface Tenant {
+  /** Who takes its arenas. */
+  readonly owner: object
+  /** Bytes written to memtables so far: they never become fewer. */
+  writtenBytes(): number
   /** Bytes of arena that a flush of its active memtable would give back; 0: none, or one is being flushed already. */
   reclaimableBytes(): number
   /** Bytes in its active memtable. */
@@ -130,6 +136,7 @@ export class Engine {
   #ghostLease: Lease | undefined
   readonly #closers: (() => void)[] = []
   readonly #tenants = new Set<Tenant>()
+  readonly #idleMemory = new IdleMemory()
   readonly #writeShare: number | undefined
   readonly #isShared: boolean
   readonly #keepsRows: boolean
@@ -322,8 +329,15 @@ export class Engine {
     }
   }
 
-  admit(tenant: Tenant): void { this.#tenants.add(tenant) }
-  dismiss(tenant: Tenant): void { this.#tenants.delete(tenant) }
+  admit(tenant: Tenant): void {
+    this.#tenants.add(tenant)
+    this.#idleMemory.admit(tenant)
+  }
+
+  dismiss(tenant: Tenant): void {
+    this.#tenants.delete(tenant)
+    this.#idleMemory.dismiss(tenant)
+  }
 
   /** Let go of the engine; the last holder closes it. */
   async release(): Promise<void> {
@@ -373,21 +387,43 @@ export class Engine {
   takeArena(store: object, leastBytes: number, { isScratch = false, mostBytes = Infinity }: ArenaWish = {}): SharedArrayBuffer | undefined {
     const { governor, admission } = this
     governor.tick()
-    let writers = 1
-    for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > 0) writers++
-    const share = Math.floor(admission.limitBytes / 2 / writers)
+    const idle = this.#idleMemory
+    idle.look(admission.limitBytes)
+    const share = Math.floor(admission.limitBytes / 2 * idle.shareOf(this.#tenantOf(store)))
     // Without a log there is nothing to gain by sealing early: what fits is never written.
     const size = isScratch ? Infinity : arenaSizeAbove(governor.sizer.sizeBytes)
     const want = Math.max(leastBytes, Math.min(size, Math.max(share, SMALLEST_ARENA_BYTES), mostBytes))
     const buffer = admission.take(store, want, leastBytes)
-    if (buffer !== undefined && buffer.byteLength >= want / 2) return buffer
-    this.makeRoom()
-    // A memtable that held nothing gives its arena back at once.
-    return buffer ?? admission.take(store, want, leastBytes)
+    if (buffer === undefined) {
+      this.makeRoom()
+      // A memtable that held nothing gives its arena back at once.
+      return admission.take(store, want, leastBytes)
+    }
+    idle.recordTaken(buffer.byteLength / arenaSize(want))
+    // One that is larger than this is larger than it should be; many that are as small may belong to stores that rest.
+    if (buffer.byteLength < want / 2) this.makeRoom(buffer.byteLength + 1)
+    this.#giveIdleBack()
+    return buffer
   }
 
-  /** Ask the store with the most to give to flush, unless a flush is on its way already. */
-  makeRoom(): void {
+  #tenantOf(owner: object): Tenant | undefined {
+    for (const tenant of this.#tenants) if (tenant.owner === owner) return tenant
+    return undefined
+  }
+
+  /** Have an idle store flush, if that pays by now and nobody does already: one after the other. */
+  #giveIdleBack(): void {
+    if (this.#flushRunning) return
+    const refused = new Set<Tenant>()
+    for (let victim; (victim = this.#idleMemory.victim(refused)) !== undefined;) {
+      this.#idleMemory.gaveBack(victim)
+      if (victim.yieldMemtable() && this.#flushRunning) return
+      refused.add(victim)
+    }
+  }
+
+  /** Ask the store with the most to give to flush, if that is `leastBytes` at least, unless a flush is on its way already. */
+  makeRoom(leastBytes = 0): void {
     // Whoever still waits when it has ended asks again.
     if (this.#flushRunning) return
     const refused = new Set<Tenant>()
@@ -396,8 +432,9 @@ export class Engine {
       let most = 0
       for (const tenant of this.#tenants) {
         // Of arenas that are equally large the fullest makes the best table.
-        const bytes = refused.has(tenant) ? 0 : tenant.reclaimableBytes() + tenant.unflushedBytes()
-        if (bytes > most) {
+        const arenaBytes = tenant.reclaimableBytes()
+        const bytes = refused.has(tenant) ? 0 : arenaBytes + tenant.unflushedBytes()
+        if (bytes > most && arenaBytes >= leastBytes) {
           most = bytes
           victim = tenant
         }
@@ -437,6 +474,7 @@ export class Engine {
       finish()
     } finally {
       this.#nextFlush()
+      this.#giveIdleBack()
       this.progress()
     }
   }

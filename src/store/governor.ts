@@ -180,7 +180,7 @@ export class Governor {
   /** What the cache holds, or could if writers used all that is theirs. */
   get #cacheRoom(): number {
     const { cache, budget, admission } = this.#governed
-    return Math.max(0, cache.bytesHeld + budget.freeBytes - Math.max(0, admission.limitBytes - admission.arenas.bytes))
+    return Math.max(0, cache.bytesHeld + budget.totalBytes - budget.usedBytes - Math.max(0, admission.limitBytes - admission.arenas.bytes))
   }
 
   #arm(): void {

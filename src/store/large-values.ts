@@ -71,6 +71,7 @@ export class LargeValues {
     for (const { fileNumber, lengthBytes } of this.#written.values()) {
       this.#pending.push(fileNumber)
       this.#core.counters.userBytes += lengthBytes
+      this.#core.counters.largeBytes += lengthBytes
     }
     this.#written.clear()
     this.#value = EMPTY

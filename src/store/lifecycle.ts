@@ -188,6 +188,8 @@ export async function closeStore({ core, background, committer, writer, tenant, 
 function tenantOf(core: Core, background: Background, committer: Committer, writer: Writer): Tenant {
   const { exchange } = committer
   return {
+    owner: exchange,
+    writtenBytes: () => core.counters.userBytes - core.counters.largeBytes,
     reclaimableBytes: () => exchange.reclaimableBytes,
     unflushedBytes: () => core.active.memtable.liveBytes,
     yieldMemtable: () => exchange.yield(),

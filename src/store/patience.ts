@@ -12,15 +12,15 @@ const MOST_FRUITLESS = 24
 
 export class Patience {
   readonly #core: Core
-  readonly #advice: string
+  readonly #what: string
   #fruitless = 0
   /** What had been flushed and merged at the last fruitless wait. */
   #progressBytes = 0
 
-  /** `advice`: who waits in vain and what to do, if no store says why it keeps the memory. */
-  constructor(core: Core, advice: string) {
+  /** `what`: who waits in vain, in a sentence without its end. What holds the memory is added, if no store says why it keeps it. */
+  constructor(core: Core, what: string) {
     this.#core = core
-    this.#advice = advice
+    this.#what = what
   }
 
   /** There was room. */
@@ -42,6 +42,6 @@ export class Patience {
     this.#progressBytes = flushBytes + mergeBytes
     if (++this.#fruitless <= MOST_FRUITLESS) return
     this.#fruitless = 0
-    throw readOnlyReason ?? engine.heldBy() ?? new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', this.#advice)
+    throw readOnlyReason ?? engine.heldBy() ?? new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `${this.#what}. ${engine.budget.advice()}`)
   }
 }

@@ -88,6 +88,8 @@ export class ScratchStore {
     const { exchange } = this.#committer
     const made = core
     this.#tenant = {
+      owner: exchange,
+      writtenBytes: () => made.counters.userBytes - made.counters.largeBytes,
       reclaimableBytes: () => exchange.reclaimableBytes,
       unflushedBytes: () => made.active.memtable.liveBytes,
       yieldMemtable: () => exchange.yield(),

@@ -167,6 +167,8 @@ export class TransactionTables implements ArenaOwner, JobsOwner {
 
   // ---- what the engine asks
 
+  get owner(): object { return this }
+  writtenBytes(): number { return this.userBytes }
   reclaimableBytes(): number {
     if (this.#isClosed || this.#frozen || this.active.isPlaceholder || this.#arena.isFirst) return 0
     return this.active.isEmpty || this.sealed.length === 0 ? this.active.buffer.byteLength : 0

@@ -290,7 +290,7 @@ export class Writer {
     else if (!core.engine.isBusy && this.#isStuck()) {
       // Other stores may be unable to give back what they hold: then that is the reason.
       throw core.readOnlyReason ?? core.engine.heldBy() ?? new SpillwayError(
-        'SPILLWAY_BUDGET_TOO_SMALL', 'a write waits for memory that nobody is about to give back. Split it if it is a batch, close iterators, or raise the budget')
+        'SPILLWAY_BUDGET_TOO_SMALL', `a write waits for memory that nobody is about to give back. Split it if it is a batch. ${core.engine.budget.advice()}`)
     }
     core.checkWritable()
   }
