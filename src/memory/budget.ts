@@ -197,14 +197,18 @@ export class Account {
   /** A lease of `bytes`; throws BUDGET_TOO_SMALL when the budget has no room for it. */
   lease(bytes: number): Lease {
     const lease = this.tryLease(bytes)
-    if (lease === undefined) {
-      throw new SpillwayError(
-        'SPILLWAY_BUDGET_TOO_SMALL',
-        `no room for ${formatSize(bytes)} of ${this.name}: ${formatSize(this.budget.usedBytes)} of ${formatSize(this.budget.totalBytes)} in use. ${this.budget.advice()}`,
-        { details: { account: this.name, bytes, usedBytes: this.budget.usedBytes, budgetBytes: this.budget.totalBytes } },
-      )
-    }
+    if (lease === undefined) throw this.denied(bytes)
     return lease
+  }
+
+  /** @internal That there is no room for so many bytes, and who holds it. */
+  denied(bytes: number): SpillwayError {
+    const { usedBytes, totalBytes } = this.budget
+    return new SpillwayError(
+      'SPILLWAY_BUDGET_TOO_SMALL',
+      `no room for ${formatSize(bytes)} of ${this.name}: ${formatSize(usedBytes)} of ${formatSize(totalBytes)} in use. ${this.budget.advice()}`,
+      { details: { account: this.name, bytes, usedBytes, budgetBytes: totalBytes } },
+    )
   }
 
   /** @internal */

@@ -46,6 +46,7 @@ export class Admission {
   readonly #turns = new Map<object, Turn>()
   /** Arenas smaller than could be had that were taken since the last larger one. */
   #smaller = 0
+  #prefersLarger = false
 
   constructor(account: Account, limitBytes: number, events: AdmissionEvents) {
     this.arenas = new Arenas(account, limitBytes)
@@ -79,9 +80,13 @@ export class Admission {
     // What lies free in nearly the right size first: a dropped arena is garbage until it is collected.
     const near = Math.max(least, reach / NEAR)
     // But not for ever: when a small write memory has grown, so do the memtables.
-    if (this.#smaller >= MOST_SMALLER && reach <= LARGEST_GROWN_BYTES) {
+    const isWhole = this.#prefersLarger && reach === Math.max(least, arenaSize(wantBytes))
+    if ((this.#smaller >= MOST_SMALLER || isWhole) && reach <= LARGEST_GROWN_BYTES) {
       this.#smaller = 0
+      const { bytes } = this.arenas
       const buffer = this.#takeSize(reach, grantedBytes, true)
+      // One that lay free leaves the others as they are.
+      if (isWhole && this.arenas.bytes !== bytes) this.#prefersLarger = false
       if (buffer !== undefined) return this.#taken(store, buffer, grantedBytes)
     }
     for (const drops of [false, true]) {
@@ -110,6 +115,11 @@ export class Admission {
     const buffer = this.arenas.take(size, drops)
     if (buffer === undefined) this.#credits.release(extraBytes)
     return buffer
+  }
+
+  /** What is about to come back is of sizes that stores at rest had: the next one for which there are credits is of the size that is wanted. */
+  preferLarger(): void {
+    this.#prefersLarger = true
   }
 
   /** What was in the arena is in a table, or it was empty. */

@@ -20,6 +20,7 @@ import type { SeqRange, TableRecord } from '../manifest/version.ts'
 import type { TableReader } from '../table/table-reader.ts'
 import { compareKeys } from '../base/bytes.ts'
 import type { Core } from './core.ts'
+import { isDenied } from './denied.ts'
 import { tellError, tellFlush, tellMerge } from './events.ts'
 import { Installs } from './installs.ts'
 import { ioError } from './io-error.ts'
@@ -235,8 +236,10 @@ export class Background {
         core.ownership.check()
         const factor = this.#windowFactor
         const merged = this.#mergeAskedFor(pick)
+        // Memtables may hold what it needs.
+        if (merged === undefined && !core.engine.isBusy) core.engine.makeRoom()
         if (merged === undefined && core.engine.isBusy) {
-          // Others' jobs hold the memory.
+          // Jobs hold the memory, or are about to bring some.
           await this.changed()
           core.checkWritable()
           continue
@@ -514,9 +517,4 @@ export class Background {
 function offsetsOf(readers: readonly TableReader[]): { seqOffsets?: SeqOffsets } {
   const shifted = readers.filter(({ seqOffset }) => seqOffset !== 0)
   return shifted.length === 0 ? {} : { seqOffsets: new Map(shifted.map(({ fileNumber, seqOffset }) => [fileNumber, seqOffset])) }
-}
-
-/** For want of memory, which comes and goes. */
-function isDenied(error: Error | undefined): boolean {
-  return (error as { code?: unknown } | undefined)?.code === 'SPILLWAY_BUDGET_TOO_SMALL'
 }

@@ -124,7 +124,8 @@ export class Core {
   closed = false
   readonly #leases: Lease[]
 
-  constructor(engine: Engine, { path: directory, files, reference }: StorePlace, settings: Settings) {
+  /** `leases`: of the engine's `storeNeeds`. */
+  constructor(engine: Engine, { path: directory, files, reference }: StorePlace, settings: Settings, leases: Lease[] = engine.leaseStore()) {
     const { host } = engine
     this.host = host
     this.files = files
@@ -138,7 +139,7 @@ export class Core {
     this.cache = engine.cache
     this.blocks = engine.blocks
     this.windows = engine.windows
-    this.#leases = engine.leaseStore()
+    this.#leases = leases
     this.snapshots = new SnapshotList(host.clock)
     this.manifests = settings.isScratch ? new NoManifests() : new ManifestStore({ files, join: host.join }, directory, this.kernels)
     this.removals = new Removals(files, directory)

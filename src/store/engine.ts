@@ -137,6 +137,8 @@ export class Engine {
   readonly #closers: (() => void)[] = []
   readonly #tenants = new Set<Tenant>()
   readonly #idleMemory = new IdleMemory()
+  /** Those who wait for memory and are no writers (`room.ts`). */
+  readonly #openers: { take: () => void, resolve: () => void }[] = []
   readonly #writeShare: number | undefined
   readonly #isShared: boolean
   readonly #keepsRows: boolean
@@ -168,6 +170,9 @@ export class Engine {
   static async settled(budget: Budget): Promise<void> {
     for (let closing; (closing = closings.get(budget)) !== undefined;) await closing
   }
+
+  /** The engine of a budget; undefined: it has no store now. */
+  static of(budget: Budget): Engine | undefined { return engines.get(budget) }
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
   static acquire(budget: Budget, host: Host, blockBytes: number, options: EngineOptions = {}): Engine {
@@ -221,7 +226,7 @@ export class Engine {
       const memtablesAccount = budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved')
       this.admission = new Admission(memtablesAccount, plan.writeBytes, {
         onStarved: () => this.makeRoom(),
-        onGranted: () => this.#progressSoon(),
+        onGranted: () => this.progressSoon(),
         onAccountingError: error => tellError({ error, readOnly: false }),
       })
       this.#closers.push(() => {
@@ -260,7 +265,10 @@ export class Engine {
       this.#closers.push(() => this.#ghostLease?.release())
       this.#makeGhosts()
       this.#rememberRows()
+      this.transactions.remedy = 'end transactions'
+      this.#scratchAccount.remedy = this.metadata.remedy = 'close stores that share it'
       const iterators = budget.account('iterators', 'a window per run and entries read ahead, given back when idle; about 1.1 KiB each; a reserve for one read')
+      iterators.remedy = 'close iterators'
       this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2, true)
       this.#closers.push(() => this.windows.close())
       this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
@@ -318,13 +326,19 @@ export class Engine {
 
   takeTableId(): number { return this.#nextTableId++ }
 
-  /** Scratch and objects of one more store. Throws BUDGET_TOO_SMALL, and nothing is held. */
+  /** What one more store holds for as long as it is open: scratch and objects. */
+  get storeNeeds(): [Account, number][] {
+    return [[this.#scratchAccount, this.#plan.scratchBytes], [this.#objectsAccount, this.#plan.storeObjectBytes]]
+  }
+
+  /** Leases of that. Throws BUDGET_TOO_SMALL, and nothing is held. */
   leaseStore(): Lease[] {
-    const scratch = this.#scratchAccount.lease(this.#plan.scratchBytes)
+    const leases: Lease[] = []
     try {
-      return [scratch, this.#objectsAccount.lease(this.#plan.storeObjectBytes)]
+      for (const [account, bytes] of this.storeNeeds) leases.push(account.lease(bytes))
+      return leases
     } catch (error) {
-      scratch.release()
+      for (const lease of leases) lease.release()
       throw error
     }
   }
@@ -417,6 +431,7 @@ export class Engine {
     const refused = new Set<Tenant>()
     for (let victim; (victim = this.#idleMemory.victim(refused)) !== undefined;) {
       this.#idleMemory.gaveBack(victim)
+      this.admission.preferLarger()
       if (victim.yieldMemtable() && this.#flushRunning) return
       refused.add(victim)
     }
@@ -443,6 +458,19 @@ export class Engine {
       if (victim === undefined || victim.yieldMemtable()) return
       refused.add(victim)
     }
+  }
+
+  /** Have memory given back and wait in this call until a job has ended that may bring some. False: nobody can. */
+  flushInside(): boolean {
+    const { usedBytes } = this.admission
+    if (!this.isBusy) this.makeRoom()
+    // An empty memtable gives its arena back at once.
+    return this.runner.pump(true) || this.admission.usedBytes < usedBytes
+  }
+
+  /** Resolves when the next job has ended. `take` is called then, before writers go on. */
+  jobEnded(take: () => void): Promise<void> {
+    return new Promise(resolve => this.#openers.push({ take, resolve }))
   }
 
   /** Flushes that failed begin again now: true if there are any. */
@@ -519,6 +547,10 @@ export class Engine {
   /** Called after every job: all stores go on, the merges of others may have a place now. */
   progress(): void {
     this.#comeDown()
+    for (const { take, resolve } of this.#openers.splice(0)) {
+      take()
+      resolve()
+    }
     for (const tenant of this.#tenants) tenant.schedule()
     for (const tenant of this.#tenants) tenant.onProgress()
   }
@@ -607,7 +639,7 @@ export class Engine {
   }
 
   /** Not from inside the call that made room: whose turn it is may be in the middle of something. */
-  #progressSoon(): void {
+  progressSoon(): void {
     if (this.#progressScheduled) return
     this.#progressScheduled = true
     this.host.scheduler.soon(() => {

@@ -12,6 +12,7 @@ import { invalidArgument } from '../base/errors.ts'
 import { newestManifest } from '../base/file-names.ts'
 import type { Host, HostDirectory, HostLock } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
+import type { Lease } from '../memory/budget.ts'
 import { Background } from './background.ts'
 import { Committer } from './commit.ts'
 import { Core } from './core.ts'
@@ -24,6 +25,7 @@ import { checkedSettings } from './options.ts'
 import type { Settings } from './options.ts'
 import { inspect, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
+import { leasesInTurn } from './room.ts'
 import type { OpenOptions } from './types.ts'
 import { warmUp } from './warm-up.ts'
 import { Writer } from './writer.ts'
@@ -112,7 +114,7 @@ async function openOwned(engine: Engine, owned: Owned, settings: Settings): Prom
   for (let attempt = 1; ; attempt++) {
     const opened: Opened = { core: undefined, background: undefined, committer: undefined, tenant: undefined }
     try {
-      return openParts(engine, owned, settings, opened)
+      return openParts(engine, owned, settings, opened, await leasesInTurn(engine, engine.storeNeeds))
     } catch (error) {
       const isOvertaken = owned.lock.isTakeover && attempt < MOST_ATTEMPTS && hasNewerManifest(owned, opened.core)
       // Whatever more goes wrong now: this is why it was not opened.
@@ -126,8 +128,8 @@ function hasNewerManifest({ directory }: Owned, core: Core | undefined): boolean
   return core !== undefined && newestManifest(directory.files.list(directory.path)) > core.manifests.newestNumber
 }
 
-function openParts(engine: Engine, owned: Owned, settings: Settings, opened: Opened): OpenStore {
-  const core = opened.core = new Core(engine, owned.directory, settings)
+function openParts(engine: Engine, owned: Owned, settings: Settings, opened: Opened, leases: Lease[]): OpenStore {
+  const core = opened.core = new Core(engine, owned.directory, settings, leases)
   core.ownership.hold(owned.lock)
   const recovered = recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
   const committer = opened.committer = new Committer(core, recovered.background)

@@ -23,7 +23,7 @@ export function replay(core: Core, background: Background, parts: readonly LogPa
   core.active = new MemtableSlot(undefined, core.logs[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
   const recoveredSeq = core.version.lastSeq
   const patience = new Patience(
-    core, 'opening waits for memory that nobody is about to give back. Close iterators or transactions of stores that share the budget, or raise it')
+    core, 'opening waits for memory that nobody is about to give back')
   let operations = 0
   for (const part of parts) {
     const { number } = part
@@ -37,6 +37,7 @@ export function replay(core: Core, background: Background, parts: readonly LogPa
           throw new CorruptionError(path, 0, `the reference to a large value has ${valueEnd - valueStart} bytes, expected ${VALUE_REFERENCE_BYTES}`)
         }
         makeRoom(core, background, patience, number, kind, keyEnd - keyStart, valueEnd - valueStart)
+        while (kind === KIND_VALUE_FILE && !core.valueFiles.reserve(1) && core.engine.flushInside());
         if (kind === KIND_VALUE_FILE) core.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
         applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
         operations++

@@ -166,7 +166,7 @@ export function checkFloor(plan: Plan, tableMetadataBytes: number, stores = 1): 
   const list = Object.entries(parts).filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${formatSize(bytes)}`).join(', ')
   throw new SpillwayError(
     'SPILLWAY_BUDGET_TOO_SMALL',
-    `budget is ${formatSize(plan.budgetBytes)} but this store needs at least ${formatSize(roundUp(floorBytes, MIB / 10))} to open: ${list}. Open it with a larger budget`,
+    `budget is ${formatSize(plan.budgetBytes)} but ${stores > 1 ? `the ${stores} stores that share it need` : 'this store needs'} at least ${formatSize(roundUp(floorBytes, MIB / 10))} to open: ${list}. ${stores > 1 ? 'Raise the budget, or close stores' : 'Open it with a larger budget'}`,
     { details: { budgetBytes: plan.budgetBytes, floorBytes, parts } },
   )
 }

@@ -21,6 +21,7 @@ import { replay } from './log-replay.ts'
 import { chooseStrategy } from './options.ts'
 import type { Settings } from './options.ts'
 import { checkFloor } from './plan.ts'
+import { withRoom } from './room.ts'
 import { Tree } from './tree.ts'
 
 /**
@@ -81,13 +82,13 @@ export function recover(core: Core, isTakeover: boolean, makeBackground: () => B
 
   for (const run of base.runs) {
     for (const record of run.tables) {
-      const reader = core.tables.open(record)
-      core.valueFiles.retain(reader.properties.valueFiles)
+      const reader = withRoom(core.engine, () => core.tables.open(record))
+      for (const number of reader.properties.valueFiles) withRoom(core.engine, () => { core.valueFiles.retain([number]) })
     }
   }
-  core.tables.holdRuns(base.runs.length)
+  withRoom(core.engine, () => { core.tables.holdRuns(base.runs.length) })
   checkFloor(core.plan, core.engine.metadataBytes)
-  const release = core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES)
+  const release = withRoom(core.engine, () => core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES))
   try {
     const { background, report } = recoverLog(core, base, files, isTakeover, makeBackground)
     report.elapsedMs = core.host.clock.nowMs() - startedMs

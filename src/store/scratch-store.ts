@@ -27,6 +27,7 @@ import { SingleOperation, checkLengths } from './operations.ts'
 import { checkedSettings, chooseStrategy } from './options.ts'
 import { checkFloor } from './plan.ts'
 import { Reader, decodeValue } from './reader.ts'
+import { withRoom } from './room.ts'
 import { Scan } from './scan.ts'
 import { ScratchCommitter } from './scratch-committer.ts'
 import { ScratchBackground } from './scratch-parts.ts'
@@ -72,7 +73,7 @@ export class ScratchStore {
     let core: Core | undefined
     try {
       this.#files = new ScratchDirectory(host, directory ?? temporaryDirectory())
-      this.#core = core = new Core(engine, { path: host.resolve(this.#files.place), files: host.files, reference: undefined }, settings)
+      this.#core = core = new Core(engine, { path: host.resolve(this.#files.place), files: host.files, reference: undefined }, settings, withRoom(engine, () => engine.leaseStore()))
       core.strategy = chooseStrategy(undefined, undefined, core.plan.maxRuns)
       this.#begin()
       checkFloor(core.plan, engine.metadataBytes)

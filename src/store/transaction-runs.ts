@@ -67,7 +67,7 @@ export class TransactionRuns {
         opened.push(record.fileNumber)
       }
       const most = this.#records.length + 1
-      if (!this.#lease.resize(most * RUN_BYTES)) throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `no room for the ${most} runs of a transaction. Raise the budget`)
+      if (!this.#lease.resize(most * RUN_BYTES)) throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `no room for the ${most} runs of a transaction. ${this.#lease.account.budget.advice()}`)
     } catch (error) {
       for (const number of opened) core.tables.drop(number)
       this.removeFiles(output)

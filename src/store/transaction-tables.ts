@@ -74,7 +74,7 @@ export class TransactionTables implements ArenaOwner, JobsOwner {
     this.#runs = new TransactionRuns(core)
     this.#jobs = new TransactionJobs(core, background, this, this.#runs)
     this.#patience = new Patience(
-      core, 'a transaction waits for memory that nobody is about to give back. Close iterators or other transactions, or raise the budget')
+      core, 'a transaction waits for memory that nobody is about to give back')
     this.active = new MemtableSlot(undefined, 0, core.engine.metadata)
     this.tree = this.#runs.tree
   }
@@ -192,7 +192,7 @@ export class TransactionTables implements ArenaOwner, JobsOwner {
     const cause = this.#jobs.error
     if (cause === undefined || this.sealed.length === 0) return undefined
     return new SpillwayError(
-      'SPILLWAY_UNAVAILABLE', `a write waits for memory that a transaction cannot give back: ${cause.message}. Mend that or abort it, or raise the budget`, { cause })
+      'SPILLWAY_UNAVAILABLE', `memory is needed that a transaction cannot give back: ${cause.message}. Mend that or abort it, or raise the budget`, { cause })
   }
 
   tableBytes(): number { return this.tree.tableBytes }

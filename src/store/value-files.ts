@@ -72,7 +72,7 @@ export class ValueFiles {
   #noRoom(): SpillwayError {
     return new SpillwayError(
       'SPILLWAY_BUDGET_TOO_SMALL',
-      `no room to keep track of a further file of a large value: there are ${this.#references.size}. Raise the budget`,
+      `no room to keep track of a further file of a large value: there are ${this.#references.size}. ${this.#lease.account.budget.advice()}`,
       { details: { valueFiles: this.#references.size } },
     )
   }
