@@ -5,8 +5,9 @@
  * 1. At most one flush runs at a time and it comes before any merge, so that a writer waits for one flush at most.
  * 2. Tables that a running merge reads are hidden from the strategy; a failed merge unhides them and changes nothing else.
  * 3. A flush or merge runs until its tables are installed (`installs.ts`) or that has failed.
- * 4. A failed flush keeps its memtable and log; it is retried with growing pauses, and at once when a writer waits. One that could
- *    not make a large value durable is not: the store takes no more writes.
+ * 4. A failed flush keeps its memtable and log; it is retried with growing pauses, shorter ones when writers want room
+ *    (`retry-pause.ts`), and at once when a flush is asked for. One that could not make a large value durable is not: the store takes
+ *    no more writes.
  *
  * Account: `flush and merge`, through the engine.
  */
@@ -24,6 +25,7 @@ import { isDenied } from './denied.ts'
 import { tellError, tellFlush, tellMerge } from './events.ts'
 import { Installs } from './installs.ts'
 import { ioError } from './io-error.ts'
+import { RetryPause } from './retry-pause.ts'
 import type { MemtableSlot } from './memtables.ts'
 import { recordOf } from './tree.ts'
 
@@ -35,7 +37,7 @@ const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 10_000
 /** So many failures in a row that are not for want of space, and the store stops taking writes. */
 const MOST_FAILURES = 5
-/** And for so long: writers that wait have a failed flush tried again at once. */
+/** And for so long: writers that want room, and calls of \`flush\`, shorten the pauses. */
 const LEAST_FAILING_MS = 1500
 /** So many times in a row a job that found no room for its tables' metadata is tried again before anybody hears of it. */
 const MOST_DENIALS = 24
@@ -66,6 +68,7 @@ export class Background {
   /** Why the last flush failed; undefined after one that succeeded. */
   flushError: Error | undefined
   readonly #installs: Installs
+  readonly #pause: RetryPause
   readonly #hidden = new Set<number>()
   #mergesRunning = 0
   #flushRunning = false
@@ -88,6 +91,7 @@ export class Background {
   constructor(core: Core) {
     this.#core = core
     this.#installs = new Installs(core)
+    this.#pause = new RetryPause(core.host.clock)
   }
 
   get mergesRunning(): number { return this.#mergesRunning }
@@ -142,10 +146,11 @@ export class Background {
     })
   }
 
-  /** A flush that failed and waits for its retry begins again now: true if there is one. */
-  retryNow(): boolean {
+  /** A flush that failed begins again now, if the pause since then is over or it is asked for: true if it does. */
+  retryNow(isAskedFor = false): boolean {
     const slot = this.#core.sealed[0]
     if (slot === undefined || this.#flushRunning || this.#core.closing || this.#core.readOnlyReason !== undefined || !this.#core.ownership.isOurs) return false
+    if (!isAskedFor && !this.#pause.isOver) return false
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
     this.flush(slot)
@@ -159,7 +164,7 @@ export class Background {
     // A flush that found no room for its tables' metadata waits for a merge, which gives some back, if one runs.
     if (!this.#flushDenied || (core.engine.mergesRunning > 0 && core.engine.mergesEnded === this.#deniedAfterMerges)) return
     this.#flushDenied = false
-    if (!core.closed) this.retryNow()
+    if (!core.closed) this.retryNow(true)
   }
 
   #scheduleMerges(): void {
@@ -309,6 +314,7 @@ export class Background {
     core.engine.governor.traffic.flushedBytes += output.bytesWritten
     tellFlush({ directory: core.directory, entries: output.entriesOut, bytesWritten: output.bytesWritten, tables: output.tables.length })
     this.flushError = undefined
+    this.#pause.succeeded()
     this.#failures = 0
     this.#denials = 0
     this.onFlushed(logFloor)
@@ -325,11 +331,13 @@ export class Background {
       return
     }
     this.flushError = error
+    this.#pause.failed()
     tellFlush({ directory: core.directory, entries: 0, bytesWritten: 0, tables: 0, error })
-    const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#failures, 10))
+    const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#pause.failures, 10))
+    this.#cancelRetry?.()
     this.#cancelRetry = core.host.scheduler.later(delayMs, () => {
       this.#cancelRetry = undefined
-      if (!core.closed) this.retryNow()
+      if (!core.closed) this.retryNow(true)
     }, true)
   }
 

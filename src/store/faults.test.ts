@@ -69,6 +69,8 @@ test('a full disk fails writes with NO_SPACE, and they go on without a restart w
       faults.capacityBytes = host.disk.usedBytes + [0, 10, 1000, 60_000, 500_000, 900_000][(run + period) % 6]!
       for (let more = 0; more < 900; more++) await write(i++)
       faults.capacityBytes = Infinity
+      // A failed flush is not begun again by each write that is refused: after a second at the latest it is.
+      host.advance(1000)
       for (let more = 0; more < 10; more++) assert.ok(await write(i++), 'there is room again')
     }
     assert.ok(refused > 0)

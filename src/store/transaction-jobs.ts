@@ -6,8 +6,8 @@
  * 2. Runs stay few: the smallest are merged when there are many. Tables stay few for what they hold: a run of many small ones is
  *    merged into one.
  * 3. A job that ends when the write is over removes what it made.
- * 4. Want of memory is tried again first. Any other failure is told once, at the next write, and then tried again; that a large value
- *    could not be made durable is final.
+ * 4. Want of memory is tried again first. Any other failure is told once, at the next write, and then tried again, with pauses that grow
+ *    when others ask for it (`retry-pause.ts`); that a large value could not be made durable is final.
  *
  * Account: `flush and merge`. Cost: each byte is written once, and once more for every eightfold of runs that overlap.
  */
@@ -17,6 +17,7 @@ import type { Background } from './background.ts'
 import type { Core } from './core.ts'
 import { ioError } from './io-error.ts'
 import type { MemtableSlot } from './memtables.ts'
+import { RetryPause } from './retry-pause.ts'
 import type { Run } from './run.ts'
 import type { SnapshotList } from './snapshots.ts'
 import type { TransactionRuns } from './transaction-runs.ts'
@@ -58,6 +59,7 @@ export class TransactionJobs {
   #windowFactor = 1
   #denials = 0
   #error: Error | undefined
+  readonly #pause: RetryPause
   /** A large value could not be made durable: a later attempt that succeeds would prove nothing. */
   #isLost = false
 
@@ -66,6 +68,7 @@ export class TransactionJobs {
     this.#background = background
     this.#owner = owner
     this.#runs = runs
+    this.#pause = new RetryPause(core.host.clock)
   }
 
   get isFlushing(): boolean { return this.#isFlushing }
@@ -83,14 +86,14 @@ export class TransactionJobs {
   /** A flush that failed begins again: false if there is none, or it has begun already. */
   retryFlush(): boolean {
     const { sealed, isClosed } = this.#owner
-    if (isClosed || this.#isFlushing || this.#isLost || sealed.length === 0) return false
+    if (isClosed || this.#isFlushing || this.#isLost || sealed.length === 0 || !this.#pause.isOver) return false
     this.flush(sealed[0]!)
     return true
   }
 
   /** The same for a merge that found no memory. */
   retryMerge(): void {
-    if (!this.#isMergeDenied) return
+    if (!this.#isMergeDenied || !this.#pause.isOver) return
     this.#isMergeDenied = false
     this.schedule()
   }
@@ -145,6 +148,7 @@ export class TransactionJobs {
     owner.giveBack(slot)
     this.#denials = 0
     this.#error = undefined
+    this.#pause.succeeded()
     core.counters.flushBytes += output.bytesWritten
     core.engine.governor.traffic.flushedBytes += output.bytesWritten
     this.schedule()
@@ -213,6 +217,7 @@ export class TransactionJobs {
     if (isDenied && ++this.#denials <= MOST_DENIALS) return
     this.#denials = 0
     this.#error = ioError(cause, doing)
+    this.#pause.failed()
     this.#isLost ||= isNotDurable(cause)
   }
 }

@@ -131,7 +131,7 @@ export class Writer {
     this.#committer.commitPending()
     const target = core.lastSeq
     // What failed before may succeed now: only an attempt made from now on counts.
-    this.#background.retryNow()
+    this.#background.retryNow(true)
     while (core.version.lastSeq < target) {
       if (this.#queue.length === 0 && this.#exchange.canSeal) this.#exchange.seal()
       const error = this.#flushError
