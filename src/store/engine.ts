@@ -49,8 +49,8 @@ export interface Tenant {
   unflushedBytes(): number
   /** Flush the active memtable for others, or give its arena back if it is empty. False: it cannot now. Never throws. */
   yieldMemtable(): boolean
-  /** Begin a flush that failed again now; false: there is none. */
-  retryFlush(): boolean
+  /** Begin a flush that failed again now, in its pause only if that is asked for; false: there is none. */
+  retryFlush(isAskedFor: boolean): boolean
   /** Why it cannot give back the memory it holds; undefined: it can. */
   heldBy(): SpillwayError | undefined
   /** Some job has ended: go on with what waits. */
@@ -473,10 +473,10 @@ export class Engine {
     return new Promise(resolve => this.#openers.push({ take, resolve }))
   }
 
-  /** Flushes that failed begin again now: true if there are any. */
-  retryFlushes(): boolean {
+  /** Flushes that failed begin again now, those in their pause only if that is asked for: true if there are any. */
+  retryFlushes(isAskedFor = false): boolean {
     let any = false
-    for (const tenant of this.#tenants) if (tenant.retryFlush()) any = true
+    for (const tenant of this.#tenants) if (tenant.retryFlush(isAskedFor)) any = true
     return any
   }
 

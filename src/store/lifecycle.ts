@@ -195,7 +195,7 @@ function tenantOf(core: Core, background: Background, committer: Committer, writ
     reclaimableBytes: () => exchange.reclaimableBytes,
     unflushedBytes: () => core.active.memtable.liveBytes,
     yieldMemtable: () => exchange.yield(),
-    retryFlush: () => background.retryNow(),
+    retryFlush: isAskedFor => background.retryNow(isAskedFor),
     heldBy: () => exchange.heldBy,
     tableBytes: () => core.tree.tableBytes,
     waitingBytes: () => writer.waitingBytes,

@@ -23,7 +23,7 @@ export function replay(core: Core, background: Background, parts: readonly LogPa
   core.active = new MemtableSlot(undefined, core.logs[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
   const recoveredSeq = core.version.lastSeq
   const patience = new Patience(
-    core, 'opening waits for memory that nobody is about to give back')
+    core, 'opening waits for memory that nobody is about to give back', true)
   let operations = 0
   for (const part of parts) {
     const { number } = part

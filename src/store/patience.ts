@@ -13,13 +13,15 @@ const MOST_FRUITLESS = 24
 export class Patience {
   readonly #core: Core
   readonly #what: string
+  readonly #isOnce: boolean
   #fruitless = 0
   /** What had been flushed and merged at the last fruitless wait. */
   #progressBytes = 0
 
-  /** `what`: who waits in vain, in a sentence without its end. What holds the memory is added, if no store says why it keeps it. */
-  constructor(core: Core, what: string) {
+  /** `what`: who waits in vain, in a sentence without its end. What holds the memory is added, if no store says why it keeps it. `isOnce`: what waits does not come by the thousand, failed flushes are begun for it in their pauses. */
+  constructor(core: Core, what: string, isOnce = false) {
     this.#core = core
+    this.#isOnce = isOnce
     this.#what = what
   }
 
@@ -36,7 +38,7 @@ export class Patience {
     if (engine.isBusy) return
     engine.progress()
     if (engine.isBusy) return
-    engine.retryFlushes()
+    engine.retryFlushes(this.#isOnce)
     // A flush that fails each time is no progress.
     if (flushBytes + mergeBytes !== this.#progressBytes) this.#fruitless = 0
     this.#progressBytes = flushBytes + mergeBytes

@@ -94,7 +94,7 @@ export class ScratchStore {
       reclaimableBytes: () => exchange.reclaimableBytes,
       unflushedBytes: () => made.active.memtable.liveBytes,
       yieldMemtable: () => exchange.yield(),
-      retryFlush: () => this.#background.retryNow(),
+      retryFlush: isAskedFor => this.#background.retryNow(isAskedFor),
       heldBy: () => exchange.heldBy,
       tableBytes: () => made.tree.tableBytes,
       waitingBytes: () => this.#writer.waitingBytes,

@@ -84,16 +84,16 @@ export class TransactionJobs {
   }
 
   /** A flush that failed begins again: false if there is none, or it has begun already. */
-  retryFlush(): boolean {
+  retryFlush(isAskedFor = false): boolean {
     const { sealed, isClosed } = this.#owner
-    if (isClosed || this.#isFlushing || this.#isLost || sealed.length === 0 || !this.#pause.isOver) return false
+    if (isClosed || this.#isFlushing || this.#isLost || sealed.length === 0 || !(isAskedFor || this.#pause.isOver)) return false
     this.flush(sealed[0]!)
     return true
   }
 
   /** The same for a merge that found no memory. */
-  retryMerge(): void {
-    if (!this.#isMergeDenied || !this.#pause.isOver) return
+  retryMerge(isAskedFor: boolean): void {
+    if (!this.#isMergeDenied || !(isAskedFor || this.#pause.isOver)) return
     this.#isMergeDenied = false
     this.schedule()
   }

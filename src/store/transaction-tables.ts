@@ -183,9 +183,9 @@ export class TransactionTables implements ArenaOwner, JobsOwner {
     return true
   }
 
-  retryFlush(): boolean {
-    this.#jobs.retryMerge()
-    return this.#jobs.retryFlush()
+  retryFlush(isAskedFor: boolean): boolean {
+    this.#jobs.retryMerge(isAskedFor)
+    return this.#jobs.retryFlush(isAskedFor)
   }
 
   heldBy(): SpillwayError | undefined {
