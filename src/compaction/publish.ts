@@ -19,8 +19,11 @@ export interface PublishArgs {
   bytes: Uint8Array
 }
 
-/** Returns the largest number of a manifest in the directory afterwards. EEXIST: somebody else's is there. */
-export function* publish({ files: all, beginSync, lateSyncError }: JobContext, { place, directory, path, bytes }: PublishArgs): Generator<JobWait | void, number, void> {
+/**
+ * Returns the largest number of a manifest in the directory afterwards; undefined: it is there, but the directory could not be listed.
+ * EEXIST: somebody else's is there.
+ */
+export function* publish({ files: all, beginSync, lateSyncError }: JobContext, { place, directory, path, bytes }: PublishArgs): Generator<JobWait | void, number | undefined, void> {
   const check = (): void => {
     const lateError = lateSyncError?.(directory)
     if (lateError !== undefined) throw notDurable(`tables in ${directory}`, lateError)
@@ -30,5 +33,10 @@ export function* publish({ files: all, beginSync, lateSyncError }: JobContext, {
   yield* files.publishInSteps(path, bytes, beginSync)
   // Of its own syncs: the manifest is there then, and nobody knows for how long.
   check()
-  return newestManifest(files.list(directory))
+  try {
+    return newestManifest(files.list(directory))
+  } catch {
+    // An error would be taken for one of publishing. Who asked lists it again.
+    return undefined
+  }
 }

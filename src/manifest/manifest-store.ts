@@ -16,6 +16,7 @@ import { manifestName, newestManifest } from '../base/file-names.ts'
 import type { Kernels } from '../base/kernels/kernels.ts'
 import type { Host } from '../host/host.ts'
 import { decodeVersion, encodeVersion } from './codec.ts'
+import { Unlisted } from './unlisted.ts'
 import type { Version } from './version.ts'
 
 /** A manifest as it is to be put into the directory. */
@@ -72,8 +73,8 @@ export class ManifestStore {
   get newestPath(): string { return this.#path(this.#newest) }
 
   /**
-   * Make this version the newest. Throws FENCED when another writer got there first; then nothing was changed. After any other
-   * error the version may be there or not: what it names may be removed only if its file does not exist.
+   * Make this version the newest. Throws FENCED when another writer got there first; then nothing was changed; `Unlisted` when it is
+   * there and durable, but may not be the newest. After any other error the version may be there or not: what it names may be removed only if its file does not exist.
    */
   commit(version: Version): void {
     const manifest = this.encode(version)!
@@ -82,7 +83,7 @@ export class ManifestStore {
     } catch (error) {
       throw this.failure(manifest, error)
     }
-    this.settle(manifest, newestManifest(this.#host.files.list(this.#directory)))
+    this.settle(manifest)
   }
 
   /** What makes this version the newest once it is published. Undefined: nothing needs to be. */
@@ -90,8 +91,11 @@ export class ManifestStore {
     return { version, directory: this.#directory, path: this.#path(version.number), bytes: encodeVersion(version, this.#kernels) }
   }
 
-  /** It was published, and the largest number of a manifest in the directory was `newest` after that. Throws FENCED as `commit` does. */
-  settle({ version: { number, epoch }, path, bytes }: NewManifest, newest: number): void {
+  /**
+   * It was published, and the largest number of a manifest in the directory was `newest` after that: looked up if it is not given.
+   * Throws FENCED as `commit` does, and `Unlisted` when the directory cannot be listed: it does not count then, and nothing was changed.
+   */
+  settle({ version: { number, epoch }, path, bytes }: NewManifest, newest: number = this.#newestNow(path)): void {
     // Who has gone further has removed this number, but not its newest.
     if (newest > number) {
       this.#removeSoon(number)
@@ -130,8 +134,19 @@ export class ManifestStore {
       }
       files.syncDirectory(directory)
     }
-    this.settle(manifest, newestManifest(files.list(directory)))
+    this.settle(manifest)
   }
+
+  #newestNow(path: string): number {
+    try {
+      return newestManifest(this.#host.files.list(this.#directory))
+    } catch (cause) {
+      throw new Unlisted(path, cause)
+    }
+  }
+
+  /** Remove one that a newer one has made superfluous. */
+  remove(number: number): void { this.#removeSoon(number) }
 
   /** A manifest's number is not given twice. */
   #removeSoon(number: number): void {

@@ -10,7 +10,8 @@
  *    those before it left.
  * 2. Until the manifest counts nothing of it is seen, and nothing that it replaces is removed.
  * 3. An edit that cannot be prepared fails alone; one manifest that fails is the failure of all its edits. Their tables are removed,
- *    unless the manifest may be there: then the store takes no more writes, and recovery judges.
+ *    unless the manifest may be there: then the store takes no more writes, and recovery judges. One that is there and durable, while the directory cannot
+ *    be listed, is passed over: its tables stay until the next one is durable.
  * 4. Who installs in one step has its turn at the end of the manifest that is on its way, before what waits for the next one. A turn
  *    is one call and waits for nothing, so that nobody is kept waiting by one that has not come yet. A batch larger than memory, which
  *    waits inside its own call, comes after what waits.
@@ -21,6 +22,7 @@ import { compareKeys } from '../base/bytes.ts'
 import { isNotDurable } from '../compaction/not-durable.ts'
 import type { PublishArgs } from '../compaction/publish.ts'
 import type { NewManifest } from '../manifest/manifest-store.ts'
+import { Unlisted } from '../manifest/unlisted.ts'
 import { applyEdit } from '../manifest/version.ts'
 import type { TableRecord, Version, VersionEdit } from '../manifest/version.ts'
 import type { TableProperties } from '../table/properties.ts'
@@ -57,6 +59,8 @@ export class Installs {
   /** One of them is being called. */
   #isTurning = false
   #isBusy = false
+  /** Manifests that are there and did not count, and the tables that they name beside those that do. */
+  readonly #unlisted: { number: number, added: readonly TableProperties[] }[] = []
 
   constructor(core: Core) {
     this.#core = core
@@ -99,6 +103,7 @@ export class Installs {
       this.#core.manifests.commit(prepared.version)
     } catch (error) {
       this.#undo([prepared], error as Error)
+      if (error instanceof Unlisted) this.#takeBack(error)
       throw error
     }
     this.#install([prepared])
@@ -145,7 +150,7 @@ export class Installs {
     const published = (error: Error | undefined, newest: unknown): void => {
       let failure: Error | undefined
       try {
-        if (error === undefined) manifests.settle(manifest, newest as number)
+        if (error === undefined) manifests.settle(manifest, newest as number | undefined)
         else if (isLost(error)) manifests.publishAgain(manifest)
         else failure = manifests.failure(manifest, error)
       } catch (thrown) {
@@ -204,8 +209,34 @@ export class Installs {
     }
   }
 
+  /**
+   * The caller of this edit is told that it failed: it must not come back with the manifest that may count. The state before is published
+   * once more, beyond it.
+   */
+  #takeBack(failure: Error): void {
+    const core = this.#core
+    const version = { ...core.version, number: core.version.number + 1 }
+    const manifest = core.manifests.encode(version)!
+    try {
+      core.host.files.publish(manifest.path, manifest.bytes)
+      this.#unlisted.push({ number: version.number, added: [] })
+      core.version = version
+    } catch {
+      core.readOnlyReason ??= failure
+    }
+  }
+
   #undo(group: readonly Prepared<Edit>[], failure: Error): void {
     const core = this.#core
+    if (failure instanceof Unlisted) {
+      // Should this process die now, the manifest counts: what it names stays until the next one is durable, which leaves it out.
+      const added = group.flatMap(({ wanted }) => wanted.added)
+      for (const { fileNumber } of added) core.tables.drop(fileNumber)
+      const number = core.version.number + 1
+      this.#unlisted.push({ number, added })
+      core.version = { ...core.version, number }
+      return
+    }
     const isFenced = (failure as { code?: unknown }).code === 'SPILLWAY_FENCED'
     if (isFenced) {
       // Another writer may have gone on from it.
@@ -244,6 +275,10 @@ export class Installs {
       }
     }
     core.tables.holdRuns(core.version.runs.length)
+    for (const { number, added } of this.#unlisted.splice(0)) {
+      core.manifests.remove(number)
+      this.#remove(added)
+    }
   }
 
   /** Nobody names these tables. */

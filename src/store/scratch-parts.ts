@@ -17,6 +17,7 @@ export class NoManifests implements Pick<ManifestStore, keyof ManifestStore> {
   commit(): void {}
   encode(): undefined { return undefined }
   settle(): void {}
+  remove(): void {}
   failure(_: unknown, error: unknown): Error { return error as Error }
   publishAgain(): void {}
 }
