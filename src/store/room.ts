@@ -29,9 +29,15 @@ export function withRoom<T>(engine: Engine, take: () => T): T {
 export async function leasesInTurn(engine: Engine, wanted: readonly (readonly [Account, number])[]): Promise<Lease[]> {
   const leases = wanted.map(([account]) => account.lease(0))
   const take = (): boolean => leases.every((lease, i) => growTo(lease, wanted[i]![1]))
+  let retries = true
   try {
     while (!take()) {
       if (!engine.isBusy) engine.makeRoom()
+      // The disk of a store that could not flush may be well again: once.
+      if (!engine.isBusy && retries) {
+        retries = false
+        engine.retryFlushes(true)
+      }
       if (!engine.isBusy && !take()) {
         for (const [i, lease] of leases.entries()) {
           const { account } = lease
