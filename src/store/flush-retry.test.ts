@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import diagnostics from 'node:diagnostics_channel'
 import { test } from 'node:test'
-import { SpillMap } from '../collections/spill-map.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { Budget } from '../memory/budget.ts'
 import { RetryPause } from './retry-pause.ts'
@@ -133,29 +132,4 @@ test('writes of another store that needs the memory do not begin it each time', 
   other.putSync('last', VALUE)
   await within(host, full.close())
   await closeEmpty(host, other)
-})
-
-test('nor do those of a collection', () => {
-  const host = simHost({ seed: 36 })
-  const map = new SpillMap<string, string>({ budget: '8 MiB', host })
-  host.disk.faults.capacityBytes = host.disk.usedBytes + 1000
-  const before = host.disk.faults.operations
-  let refusals = 0
-  const startedMs = host.clock.nowMs()
-  for (let i = 0; i < 9000; i++) {
-    try {
-      map.set(`k${i}`, VALUE + i)
-    } catch (error) {
-      assertTyped(error, ['SPILLWAY_NO_SPACE'])
-      refusals++
-    }
-  }
-  const elapsedMs = host.clock.nowMs() - startedMs
-  assert.ok(refusals > 1000)
-  assert.ok(host.disk.faults.operations - before <= 20 * most(elapsedMs), `${host.disk.faults.operations - before} operations of the disk in ${elapsedMs} ms`)
-  host.disk.faults.clear()
-  host.advance(1000)
-  map.set('last', VALUE)
-  assert.equal(map.get('last'), VALUE)
-  map.dispose()
 })

@@ -218,7 +218,7 @@ export class Installs {
     const version = { ...core.version, number: core.version.number + 1 }
     const manifest = core.manifests.encode(version)!
     try {
-      core.host.files.publish(manifest.path, manifest.bytes)
+      core.files.publish(manifest.path, manifest.bytes)
       this.#unlisted.push({ number: version.number, added: [] })
       core.version = version
     } catch {

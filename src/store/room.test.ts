@@ -1,9 +1,7 @@
 /** Whoever opens something on a shared budget has the memory that idle memtables hold, and hears who holds it when there is none. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SpillwayError } from '../base/errors.ts'
-import { SpillMap } from '../collections/spill-map.ts'
-import { SpillSpace } from '../collections/spill-space.ts'
+import type { SpillwayError } from '../base/errors.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { Budget } from '../memory/budget.ts'
 import { floorBytes } from './testing/governance.ts'
@@ -151,28 +149,5 @@ test('a store whose disk is full is named by who needs its memory', async () => 
   await assert.rejects(open(host, budget, 'db'), ({ message }: SpillwayError) => /store in \/idle cannot give back/.test(message))
   budget.denies = undefined
   host.disk.faults.clear()
-  await closeAll(host, budget, [idle])
-})
-
-test('collections that share the budget have the memory of idle memtables too', async () => {
-  const host = simHost({ seed: 28 })
-  const budget = new Budget('14 MiB')
-  const idle = await open(host, budget, 'idle')
-  await within(host, idle.put('k', VALUE))
-  scarce(budget, idle, 'objects')
-  const map = new SpillMap<string, string>({ budget, host })
-  map.set('a', 'b')
-  assert.deepEqual([idle.stats().flushes, map.get('a')], [1, 'b'])
-  budget.denies = undefined
-  map.dispose()
-  for (let i = 0; i < 20; i++) await within(host, idle.put(`k${i}`, VALUE))
-  // All that needs no flush is given back.
-  budget.makeRoom(budget.totalBytes)
-  const rest = budget.account('others', 'test').lease(budget.freeBytes - 4 * 1024 * 1024 + 100 * 1024)
-  const space = new SpillSpace({ budget, host })
-  assert.ok(space.bytes >= 2 * 1024 * 1024)
-  assert.equal(idle.stats().flushes, 2)
-  space.close()
-  rest.release()
   await closeAll(host, budget, [idle])
 })

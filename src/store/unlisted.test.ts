@@ -2,21 +2,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileError } from '../host/file-error.ts'
-import type { SimHost } from '../host/sim/sim-host.ts'
+import { SimFiles } from '../host/sim/sim-files.ts'
 import { checkFiles, closeEmpty, openSim, simHost, within } from './testing/sim.ts'
 
 const OPTIONS = { compaction: { strategy: 'tiered', minMergeWidth: 8 } } as const
 
-/** So many listings from now on fail. */
-function failListings(host: SimHost, count: number): () => number {
-  const { files } = host
-  const list = files.list.bind(files)
-  let left = count
-  files.list = path => {
-    if (left-- > 0) throw fileError('EMFILE', 'scandir', path)
-    return list(path)
+/** So many listings fail, however the directory is reached. */
+let failing = 0
+const { list } = SimFiles.prototype
+SimFiles.prototype.list = function (path) {
+  if (failing > 0) {
+    failing--
+    throw fileError('EMFILE', 'scandir', path)
   }
-  return () => Math.max(0, left)
+  return list.call(this, path)
 }
 
 for (const failures of [1, 2, 3, 4]) {
@@ -29,7 +28,7 @@ for (const failures of [1, 2, 3, 4]) {
           await within(host, db.put(`k${i}`, `v${i}`))
           if (what === 'compact') await within(host, db.flush())
         }
-        const left = failListings(host, failures)
+        failing = failures
         const run = (): Promise<unknown> => what === 'flush' ? db.flush() : what === 'compact' ? db.compact() : db.transaction(async tx => {
           for (let i = 0; i < 1500; i++) await tx.put(`t${String(i).padStart(5, '0')}`, 'x'.repeat(400))
         })
@@ -39,8 +38,10 @@ for (const failures of [1, 2, 3, 4]) {
             assert.match(error.message, /listing its directory failed: .*Nothing was lost/)
             return false
           }))
-          if (crashes && left() < failures) break
+          if (crashes && failing < failures) break
         }
+        assert.ok(failing < failures, 'no listing failed')
+        failing = 0
         if (crashes) {
           host = host.crash({ lossless: true })
           db = await openSim(host, OPTIONS)
