@@ -388,8 +388,8 @@ test('another process that took over while the manifest was on its way fences th
   const other = new TextEncoder().encode('of another process')
   host.files.publish(`${DIRECTORY}/${manifestName(next)}`, other)
   runner.release('publish')
-  await assert.rejects(within(host, flushed), { code: 'SPILLWAY_READ_ONLY', message: /another process has written .*epoch 1/ })
-  assert.throws(() => db.putSync('third', 'value'), { code: 'SPILLWAY_READ_ONLY' })
+  await assert.rejects(within(host, flushed), { code: 'SPILLWAY_FENCED', message: /another process has written .*epoch 1/ })
+  assert.throws(() => db.putSync('third', 'value'), { code: 'SPILLWAY_FENCED' })
   assert.deepEqual(host.files.readAll(`${DIRECTORY}/${manifestName(next)}`), other)
   // What it would have named may be named by the other one.
   assert.equal(host.files.list(DIRECTORY).filter(name => parseName(name).kind === 'table').length, 2)
@@ -422,7 +422,7 @@ test('tables that another process has taken over with the manifest are left to i
   }
   const tables = files.list(DIRECTORY).filter(name => parseName(name)?.kind === 'table')
   assert.equal(tables.length, 2)
-  await assert.rejects(within(host, db.put('third', 'c')), { code: 'SPILLWAY_READ_ONLY' })
+  await assert.rejects(within(host, db.put('third', 'c')), { code: 'SPILLWAY_FENCED' })
   await within(host, db.close())
 })
 
