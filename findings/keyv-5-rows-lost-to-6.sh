@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A guess: after an upgrade of Keyv from 5 to 6 the rows that are stored are still found, as the adapter and its file stay the same.
 # What happens: Keyv 5 puts namespace and ":" before each key ("keyv:" when no namespace was asked for), Keyv 6 does not do it in this
-#   way. Every row written before is a miss, and stays in the file for ever, for nothing deletes what is never looked up.
+#   way. Every row written before is a miss, and stays in the file.
 # Seen with: keyv 5.6.0, 6.1.0 and keyv-file 5.3.5, node 20.20.2, Linux x64.
 # Who meets it: who keeps more than a cache in Keyv: sessions, rate limits, idempotency keys.
 set -euo pipefail

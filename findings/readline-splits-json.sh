@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A guess: node:readline ends a line at \n, \r\n or \r, as its documentation says, so it can read a file of one JSON value a line.
-# What happens: since Node 24 (and on Bun and Deno) it ends a line at U+2028 and U+2029 too. JSON allows both inside strings and
-#   JSON.stringify does not escape them, so one row arrives as two pieces that are no JSON. Node 20 and 22 read the row whole.
+# What happens: since Node 24 (and on Bun and Deno) it ends a line at U+2028, the line separator, too. JSON allows it inside strings
+#   and JSON.stringify does not escape it, so one row arrives as two pieces that are no JSON. Node 20 and 22 read the row whole.
 # Seen with: node 22.23.3, 24.21.0 and 26.10.0, bun 1.4.5, deno 2.9.6, Linux x64.
 # Who meets it: importers of JSON lines with text written by people, after an upgrade of Node.
 set -euo pipefail

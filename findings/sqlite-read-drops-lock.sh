@@ -4,7 +4,7 @@
 #   itself. One fs.readFileSync of the database (a checksum, a backup) ends the lock of the running transaction. Another process then
 #   writes in the middle of it, and the first one's commit fails with an error that names the disk.
 # Seen with: node:sqlite of node 24.21.0, Linux x64, rollback journal (the default). better-sqlite3 12 does the same.
-# Who meets it: programs that hash, copy or stat-and-read the live database file.
+# Who meets it: programs that hash or copy the live database file from inside.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 npm install --loglevel=error --no-audit --no-fund node@24.21.0 >/dev/null || exit 2
