@@ -5,7 +5,7 @@
 # Seen with: node 20.20.2 and 22.23.3, Linux x64.
 # Who meets it: who takes a lock on a directory by a socket name, and upgrades Node one process at a time.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 for version in 20.20.2 22.23.3; do
   npm install --loglevel=error --no-audit --no-fund --prefix "n${version%%.*}" "node@$version" >/dev/null || exit 2
 done

@@ -6,8 +6,9 @@
 # Who meets it: a log or journal that is appended to with `flush` and moved to Bun: acknowledged rows are not durable.
 set -euo pipefail
 command -v strace >/dev/null || { echo 'needs strace'; exit 2; }
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
-npm install --loglevel=error --no-audit --no-fund bun@1.4.5 deno@2.9.6 node@24.21.0 >/dev/null || exit 2
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
+npm install --loglevel=error --no-audit --no-fund --prefix n24 node@24.21.0 >/dev/null || exit 2
+npm install --loglevel=error --no-audit --no-fund bun@1.4.5 deno@2.9.6 >/dev/null || exit 2
 bin=node_modules/.bin
 cat > append.cjs <<'JS'
 require('node:fs').appendFileSync('target.log', 'row\n', { flush: true })
@@ -25,7 +26,7 @@ syncs() {
 }
 changed=0
 for job in write append; do
-  node=$(syncs "$bin/node" $job.cjs); bun=$(syncs "$bin/bun" $job.cjs); deno=$(syncs "$bin/deno" run -A $job.cjs)
+  node=$(syncs n24/node_modules/.bin/node $job.cjs); bun=$(syncs "$bin/bun" $job.cjs); deno=$(syncs "$bin/deno" run -A $job.cjs)
   echo "${job}FileSync with flush, fsync calls: Node $node, Deno $deno, Bun $bun"
   want=1; [ $job = append ] && want=0
   [ "$node" = 1 ] && [ "$bun" = $want ] || changed=1

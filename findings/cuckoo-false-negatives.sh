@@ -4,7 +4,7 @@
 # Seen with: bloom-filters 3.0.4, node 20.20.2, Linux x64. The BloomFilter of the same package holds all.
 # Who meets it: who asks a filter before the disk: rows that are there are not found.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund bloom-filters@3.0.4 >/dev/null || exit 2
 cat > see.cjs <<'JS'
 const { BloomFilter, CuckooFilter } = require('bloom-filters')

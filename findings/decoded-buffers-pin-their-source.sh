@@ -5,7 +5,7 @@
 # Seen with: msgpackr 2.1.4 and cbor-x 1.6.9 (option copyBuffers of msgpackr copies), node 20.20.2, Linux x64.
 # Who meets it: indexes and caches built from ids and hashes that stand in larger records.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund msgpackr@2.1.4 cbor-x@1.6.9 >/dev/null || exit 2
 cat > see.cjs <<'JS'
 const name = process.argv[2]

@@ -4,7 +4,7 @@
 # Seen with: external-sorting 1.3.1, node 20.20.2, Linux x64.
 # Who meets it: bulk loads that sort an export first: tools that join lines with "\n" write no last newline.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund external-sorting@1.3.1 >/dev/null || exit 2
 cat > see.cjs <<'JS'
 const fs = require('node:fs')

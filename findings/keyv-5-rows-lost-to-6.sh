@@ -5,7 +5,7 @@
 # Seen with: keyv 5.6.0, 6.1.0 and keyv-file 5.3.5, node 20.20.2, Linux x64.
 # Who meets it: who keeps more than a cache in Keyv: sessions, rate limits, idempotency keys.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund keyv@5.6.0 keyv-six@npm:keyv@6.1.0 keyv-file@5.3.5 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import fs from 'node:fs'

@@ -6,7 +6,7 @@
 # Seen with: keyv 5.6.0 and 6.1.0 (cache-manager 7.2.9 brings Keyv 5), node 20.20.2, Linux x64.
 # Who meets it: programs that give each tenant a namespace of one store.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund keyv@5.6.0 keyv-six@npm:keyv@6.1.0 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { Keyv as Keyv5 } from 'keyv'

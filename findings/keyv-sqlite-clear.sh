@@ -6,7 +6,7 @@
 #   the adapter's SQL run on the SQLite inside node 24.21.0; with sqlite3 5.1.7 the answers were the same.
 # Who meets it: who names namespaces by tenants, users or environments.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund --prefix n24 node@24.21.0 >/dev/null || exit 2
 npm install --loglevel=error --no-audit --no-fund --ignore-scripts keyv@5.6.0 @keyv/sqlite@4.0.8 >/dev/null || exit 2
 rm -r node_modules/sqlite3; mkdir node_modules/sqlite3

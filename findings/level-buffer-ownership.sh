@@ -7,7 +7,7 @@
 # Seen with: memory-level 3.1.0 and classic-level 3.0.0, node 20.20.2, Linux x64.
 # Who meets it: tests on memory-level of code that runs on classic-level, and the first writes of a program after its start.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund memory-level@3.1.0 classic-level@3.0.0 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { MemoryLevel } from 'memory-level'

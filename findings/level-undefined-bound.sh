@@ -6,7 +6,7 @@
 # Seen with: classic-level 3.0.0 and memory-level 3.1.0 (abstract-level 3.1.1), node 20.20.2, Linux x64.
 # Who meets it: pagination ({ gt: lastKey } on the first page) and retention (clear({ lt: cutoff }) with no cutoff yet).
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund memory-level@3.1.0 classic-level@3.0.0 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { MemoryLevel } from 'memory-level'

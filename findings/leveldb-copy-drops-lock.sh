@@ -6,7 +6,7 @@
 # Seen with: classic-level 3.0.0, node 20.20.2, Linux x64.
 # Who meets it: a server that copies its own data directory by fs.cp while it runs, with a second process that tries to open it.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund classic-level@3.0.0 >/dev/null || exit 2
 cat > other.mjs <<'JS'
 import { ClassicLevel } from 'classic-level'

@@ -5,7 +5,7 @@
 # Seen with: lexicographic-integer 1.1.0, node 20.20.2, Linux x64.
 # Who meets it: time series keyed by microseconds or nanoseconds, and ids of 48 bits and more.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund lexicographic-integer@1.1.0 >/dev/null || exit 2
 cat > see.cjs <<'JS'
 const { pack, unpack } = require('lexicographic-integer')

@@ -7,7 +7,7 @@
 # Who meets it: who opens a store with the `dictionary` option after it was filled without, changes the dictionary, or reads the files
 #   by another tool. Backups of the database alone are not enough.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund lmdb@3.5.6 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { open } from 'lmdb'

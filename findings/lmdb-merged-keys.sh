@@ -6,7 +6,7 @@
 # Who meets it: compound keys of variable length, such as paths ([tenant], [tenant, user]) beside plain keys, and computed keys:
 #   Math.round(-0.2) is -0.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund lmdb@3.5.6 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { open } from 'lmdb'

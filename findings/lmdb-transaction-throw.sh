@@ -5,7 +5,7 @@
 # Seen with: lmdb 3.5.6, node 20.20.2, Linux x64.
 # Who meets it: transfers and counters whose second step can throw: half of them stays, and a retry does that half twice.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund lmdb@3.5.6 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { open } from 'lmdb'

@@ -5,7 +5,7 @@
 # Seen with: node 20.20.2, 24.21.0 and 26.10.0, bun 1.4.5, deno 2.9.6, Linux x64.
 # Who meets it: caches that bound themselves by these figures, and dashboards that look for what grows.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 for version in 20.20.2 24.21.0 26.10.0; do
   npm install --loglevel=error --no-audit --no-fund --prefix "n${version%%.*}" "node@$version" >/dev/null || exit 2
 done

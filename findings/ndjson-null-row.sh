@@ -5,7 +5,7 @@
 # Seen with: ndjson 2.0.0 and split2 4.2.0 with JSON.parse; stream-json 3.8.0 gives all rows. node 20.20.2, Linux x64.
 # Who meets it: importers of JSON lines from exports that write null for an empty row.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund ndjson@2.0.0 split2@4.2.0 >/dev/null || exit 2
 cat > see.cjs <<'JS'
 const { Readable } = require('node:stream')

@@ -6,7 +6,7 @@
 # Seen with: node 20.20.2, 22.23.3, 24.21.0 and 26.10.0, Linux x64.
 # Who meets it: every store that syncs its log, in a program that is run with --permission.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 for version in 20.20.2 22.23.3 24.21.0 26.10.0; do
   npm install --loglevel=error --no-audit --no-fund --prefix "n${version%%.*}" "node@$version" >/dev/null || exit 2
 done

@@ -5,8 +5,9 @@
 # Seen with: node 24.21.0, deno 2.9.6, bun 1.4.5, ext4 and Linux x64.
 # Who meets it: logs, segments and migrations that are numbered and read in the order of the directory.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
-npm install --loglevel=error --no-audit --no-fund node@24.21.0 bun@1.4.5 deno@2.9.6 >/dev/null || exit 2
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
+npm install --loglevel=error --no-audit --no-fund --prefix n24 node@24.21.0 >/dev/null || exit 2
+npm install --loglevel=error --no-audit --no-fund bun@1.4.5 deno@2.9.6 >/dev/null || exit 2
 cat > see.cjs <<'JS'
 const fs = require('node:fs')
 const sorted = (names) => names.every((name, i) => i === 0 || names[i - 1] < name) ? 'sorted' : 'not sorted'
@@ -20,7 +21,7 @@ mkdir segments
 for i in $(seq 1000 1199); do : > "segments/$i.log"; done
 changed=0
 look() { local want=$1 label=$2 saw; shift 2; saw=$("$@"); echo "$label: $saw"; case $saw in "$want"*) ;; *) changed=1 ;; esac; }
-look 'readdirSync sorted' Node node_modules/.bin/node see.cjs
+look 'readdirSync sorted' Node n24/node_modules/.bin/node see.cjs
 look 'readdirSync sorted' Deno node_modules/.bin/deno run -A see.cjs
 look 'readdirSync not sorted' Bun node_modules/.bin/bun see.cjs
 exit $changed

@@ -5,7 +5,7 @@
 # Seen with: node 22.23.3, 24.21.0 and 26.10.0, bun 1.4.5, deno 2.9.6, Linux x64.
 # Who meets it: importers of JSON lines with text written by people, after an upgrade of Node.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 for version in 22.23.3 24.21.0 26.10.0; do
   npm install --loglevel=error --no-audit --no-fund --prefix "n${version%%.*}" "node@$version" >/dev/null || exit 2
 done

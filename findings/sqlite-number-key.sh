@@ -5,8 +5,9 @@
 # Seen with: node:sqlite of node 24.21.0, bun:sqlite of bun 1.4.5, Linux x64. better-sqlite3 12 does as node:sqlite.
 # Who meets it: key-value tables (key TEXT PRIMARY KEY) whose keys are now and then numbers, and moves from one runtime to the other.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
-npm install --loglevel=error --no-audit --no-fund node@24.21.0 bun@1.4.5 >/dev/null || exit 2
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
+npm install --loglevel=error --no-audit --no-fund --prefix n24 node@24.21.0 >/dev/null || exit 2
+npm install --loglevel=error --no-audit --no-fund bun@1.4.5 >/dev/null || exit 2
 cat > put.cjs <<'JS'
 const bun = process.versions.bun !== undefined
 const Database = bun ? require('bun:sqlite').Database : require('node:sqlite').DatabaseSync
@@ -17,7 +18,7 @@ const found = db.prepare('select count(*) as n from kv where key = ? and writer 
 const keys = db.prepare('select key from kv order by key').all().map((row) => row.key)
 console.log(`put(123); get('123') finds ${found}; keys in the file: ${keys.join(' and ')}`)
 JS
-node_saw=$(node_modules/.bin/node --no-warnings put.cjs); echo "Node: $node_saw"
+node_saw=$(n24/node_modules/.bin/node --no-warnings put.cjs); echo "Node: $node_saw"
 bun_saw=$(node_modules/.bin/bun put.cjs); echo "Bun, then: $bun_saw"
 [ "$node_saw" = "put(123); get('123') finds 0; keys in the file: 123.0" ] || exit 1
 [ "$bun_saw" = "put(123); get('123') finds 1; keys in the file: 123 and 123.0" ] || exit 1

@@ -6,8 +6,8 @@
 # Seen with: node:sqlite of node 24.21.0, Linux x64, rollback journal (the default). better-sqlite3 12 does the same.
 # Who meets it: programs that hash or copy the live database file from inside.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
-npm install --loglevel=error --no-audit --no-fund node@24.21.0 >/dev/null || exit 2
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
+npm install --loglevel=error --no-audit --no-fund --prefix n24 node@24.21.0 >/dev/null || exit 2
 cat > other.cjs <<'JS'
 const { DatabaseSync } = require('node:sqlite')
 const db = new DatabaseSync(process.argv[2])
@@ -35,4 +35,4 @@ const saw = Object.entries(meanwhile).map(([label, work], i) => {
 })
 process.exit(saw.join() === 'database is locked,database is locked,wrote' ? 0 : 1)
 JS
-node_modules/.bin/node --no-warnings see.cjs
+n24/node_modules/.bin/node --no-warnings see.cjs

@@ -6,7 +6,7 @@
 #   node 20.20.2, Linux x64.
 # Who meets it: who caches something that is dear to compute "for a month", and computes it every time.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund memory-cache@0.2.0 expiry-map@2.0.0 node-cache@5.1.2 quick-lru@7.3.0 lru-cache@11.5.3 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import memoryCache from 'memory-cache'

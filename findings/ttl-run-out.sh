@@ -5,7 +5,7 @@
 # Seen with: keyv 5.6.0 and 6.1.0, cacheable 2.5.0, cache-manager 7.2.9, node-cache 5.1.2, quick-lru 7.3.0, node 20.20.2, Linux x64.
 # Who meets it: who stores tokens and sessions with the time that is left of them: one that is late once is valid for ever.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund keyv@5.6.0 keyv-six@npm:keyv@6.1.0 cacheable@2.5.0 cache-manager@7.2.9 node-cache@5.1.2 quick-lru@7.3.0 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { Keyv } from 'keyv'

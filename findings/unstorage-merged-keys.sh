@@ -6,7 +6,7 @@
 # Seen with: unstorage 1.17.6, node 20.20.2, Linux x64.
 # Who meets it: caches with URLs as keys: one visitor's answer is served for another's question.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund unstorage@1.17.6 >/dev/null || exit 2
 cat > see.mjs <<'JS'
 import { createStorage } from 'unstorage'

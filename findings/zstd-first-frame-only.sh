@@ -6,9 +6,10 @@
 # Seen with: node 24.21.0 and 26.10.0, bun 1.4.5, fzstd 0.1.1, lz4js 0.2.0, lz4-napi 2.10.0, Linux x64.
 # Who meets it: logs that are appended frame by frame, and exports that several writers compressed in parts.
 set -euo pipefail
-dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
+dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
 npm install --loglevel=error --no-audit --no-fund --prefix n26 node@26.10.0 >/dev/null || exit 2
-npm install --loglevel=error --no-audit --no-fund node@24.21.0 bun@1.4.5 fzstd@0.1.1 lz4js@0.2.0 lz4-napi@2.10.0 >/dev/null || exit 2
+npm install --loglevel=error --no-audit --no-fund --prefix n24 node@24.21.0 >/dev/null || exit 2
+npm install --loglevel=error --no-audit --no-fund bun@1.4.5 fzstd@0.1.1 lz4js@0.2.0 lz4-napi@2.10.0 >/dev/null || exit 2
 cat > see.cjs <<'JS'
 const zlib = require('node:zlib')
 const { Readable } = require('node:stream')
@@ -31,7 +32,7 @@ main()
 JS
 changed=0
 look() { local want=$1 label=$2 saw; shift 2; saw=$("$@"); echo "$label, frames read of 2: $saw"; [ "$saw" = "$want" ] || changed=1; }
-look 'gzip 2, zstd 1, zstd stream 1, fzstd 2, lz4js 1, lz4-napi 1' 'Node 24' node_modules/.bin/node --no-warnings see.cjs packages
+look 'gzip 2, zstd 1, zstd stream 1, fzstd 2, lz4js 1, lz4-napi 1' 'Node 24' n24/node_modules/.bin/node --no-warnings see.cjs packages
 look 'gzip 2, zstd 2, zstd stream 2' 'Node 26' n26/node_modules/.bin/node --no-warnings see.cjs
 look 'gzip 2, zstd 2, zstd stream 2' 'Bun' node_modules/.bin/bun see.cjs
 exit $changed
