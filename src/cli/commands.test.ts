@@ -229,6 +229,12 @@ test('count, compact, stats and verify report', async () => {
   const damaged = await runWith(store, ['verify', directory])
   assert.equal(damaged.code, 1)
   assert.match(damaged.out, /^00000007\.table at offset 4096: wrong checksum\nDAMAGED: 1 file\. /)
+  // Two places of one file; and no more notes than can be read.
+  store.verifyReport.errors.push({ file: '00000007.table', offset: 8192, message: 'wrong checksum' })
+  for (let i = 0; i < 25; i++) store.verifyReport.notes.push({ file: `0000010${i}.table`, message: 'left over' })
+  const noted = await runWith(store, ['verify', directory])
+  assert.match(noted.out, /Note: 0000010\d+\.table: left over\nNote: and 5 more, see --json\nDAMAGED: 1 file\. /)
+  assert.equal((JSON.parse((await runWith(store, ['verify', directory, '--json'])).out) as { notes: unknown[] }).notes.length, 25)
 })
 
 test('wrong usage ends with 2 and opens nothing', async () => {

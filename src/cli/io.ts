@@ -12,7 +12,6 @@ export interface Store {
   approximateSize(range: RangeOptions<Uint8Array>): Promise<number>
   flush(): Promise<void>
   compact(range?: RangeOptions<Uint8Array>): Promise<void>
-  verify(): Promise<VerifyReport>
   memory(): MemoryReport
   stats(): StoreStats
   close(): Promise<void>
@@ -24,7 +23,7 @@ export interface StoreIterator {
   close(): Promise<void>
 }
 
-export type StoreOptions = Pick<OpenOptions, 'budget' | 'durability' | 'compaction' | 'createIfMissing'>
+export type StoreOptions = Pick<OpenOptions, 'budget' | 'durability' | 'compaction' | 'createIfMissing' | 'readOnly'>
 
 export interface InputStream extends AsyncIterable<Uint8Array> {
   /** Stop reading; the iteration ends or throws. */
@@ -49,6 +48,8 @@ export interface Io {
   env: Record<string, string | undefined>
   /** Open the store in a directory; keys and values as bytes. */
   open(directory: string, options: StoreOptions): Promise<Store>
+  /** Check every file of the store in a directory, which need not be fit to be opened. */
+  verify(directory: string, budgetBytes: number): Promise<VerifyReport>
   /** Aborted by Ctrl-C or a request to terminate; the reason is the exit code. */
   signal: AbortSignal
   /** End the process at once, for a command that cannot stop by itself. The store recovers from that as from any crash. */

@@ -1,7 +1,7 @@
 /** Every command in a process of its own, on a real store. */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -68,6 +68,79 @@ test('verify finds a changed byte and names the file', () => {
   const { code, out } = spillway(['verify', store, ...BUDGET])
   assert.equal(code, 1)
   assert.match(out, new RegExp(`${table}.*\n.*DAMAGED`))
+})
+
+test('verify names each damaged file of a store that cannot be opened', () => {
+  const store = join(root, 'unopenable')
+  ok(['import', store, ...BUDGET], Array.from({ length: 5000 }, (_, i) => `key ${i}\n`).join(''))
+  ok(['put', store, 'logged', '1', ...BUDGET])
+  const [table, manifest, log] = ['.table', 'manifest-', '.log'].map(part => readdirSync(store).filter(name => name.includes(part)).at(-1)!) as [string, string, string]
+  for (const name of [table, manifest]) {
+    const bytes = readFileSync(join(store, name))
+    bytes[bytes.length >> 1]! ^= 1
+    writeFileSync(join(store, name), bytes)
+  }
+  assert.equal(spillway(['count', store, ...BUDGET]).code, 1)
+  const { code, out } = spillway(['verify', store])
+  assert.equal(code, 1)
+  for (const name of [table, manifest]) assert.match(out, new RegExp(`${name} at offset \\d+: `))
+  assert.doesNotMatch(out, new RegExp(`${log} at offset`))
+  assert.match(out, /DAMAGED: 2 files\. Checked 1 manifest, 1 log segment, 1 table, /)
+  rmSync(join(store, manifest))
+  assert.match(spillway(['verify', store]).out, /its manifest is missing/)
+})
+
+/** Another user, where this one can be any; this one keeps its own directories from itself otherwise. */
+const stranger = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
+const canBeStranger = process.platform !== 'win32' && (() => {
+  chmodSync(root, 0o755)
+  const { status } = spawnSync(process.execPath, ['-e', 'const fs = require("fs"); process.argv.slice(1).forEach(path => fs.accessSync(path))', program, root], stranger)
+  return status === 0
+})()
+
+test('commands that read need no right to write, on a closed store and on one whose process died', { skip: !canBeStranger }, async () => {
+  const closed = join(root, 'foreign')
+  const crashed = join(root, 'foreign crashed')
+  for (const store of [closed, crashed]) {
+    ok(['import', store, ...BUDGET], Array.from({ length: 3000 }, (_, i) => `key ${i}\n`).join(''))
+    ok(['put', store, 'logged', 'in the log', ...BUDGET])
+  }
+  const child = spawn(process.execPath, [program, 'import', crashed, ...BUDGET], { stdio: ['pipe', 'ignore', 'inherit'] })
+  child.stdin.on('error', () => {})
+  child.stdin.write('killed\n')
+  const deadline = performance.now() + 30_000
+  while (!readdirSync(crashed).some(name => name.endsWith('.log') && readFileSync(join(crashed, name)).includes('killed')) && performance.now() < deadline) {
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+  const ended = new Promise(resolve => child.on('close', resolve))
+  child.kill('SIGKILL')
+  await ended
+
+  for (const store of [closed, crashed]) {
+    for (const name of readdirSync(store)) chmodSync(join(store, name), 0o444)
+    chmodSync(store, 0o555)
+    const stateOf = (): unknown => [statSync(store).mtimeMs, readdirSync(store).map(name => [name, statSync(join(store, name)).mtimeMs, statSync(join(store, name)).size])]
+    const before = stateOf()
+    const count = store === closed ? 3001 : 3002
+    const read = (argv: string[]): { status: number | null, out: string } => {
+      const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...argv, ...BUDGET], { ...stranger, timeout: 60_000 })
+      assert.equal(stderr.toString(), '', argv.join(' '))
+      return { status, out: stdout.toString() }
+    }
+    assert.deepEqual(read(['get', store, 'logged']), { status: 0, out: 'in the log\n' })
+    assert.deepEqual(read(['count', store]), { status: 0, out: `${count}\n` })
+    assert.match(read(['verify', store]).out, /^All is well/m)
+    assert.deepEqual(stateOf(), before)
+    if (store === crashed) {
+      chmodSync(store, 0o755)
+      continue
+    }
+    assert.match(read(['scan', store, '--limit', '1']).out, /^key 0/)
+    assert.equal(read(['export', store, '--no-progress']).out.split('\n').length, count + 1)
+    assert.match(read(['stats', store]).out, /1 operation from/)
+    assert.deepEqual(stateOf(), before)
+    chmodSync(store, 0o755)
+  }
 })
 
 test('a store open elsewhere is exit code 3, with the holder named', async () => {

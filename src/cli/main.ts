@@ -48,6 +48,10 @@ const io: Io = {
     const { Spillway } = await import('../store/spillway.ts')
     return Spillway.open<Uint8Array, Uint8Array>(directory, { ...options, keyEncoding: 'buffer', valueEncoding: 'buffer' })
   },
+  async verify(directory, budgetBytes) {
+    const { verifyClosed } = await import('../store/verify/verify-closed.ts')
+    return verifyClosed(directory, { budget: budgetBytes })
+  },
   signal: stop.signal,
   exit(code) { process.exit(code) },
 }

@@ -9,6 +9,7 @@ const TEXT: Record<string, string> = {
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on device',
   ENOTDIR: 'not a directory',
+  EROFS: 'read-only file system',
 }
 
 /** An error such as `ENOENT: no such file or directory, open '/a/b'`, with `code`, `syscall` and `path`. */

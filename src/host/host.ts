@@ -96,6 +96,8 @@ export interface HostDirectory {
    * Throws SpillwayError LOCKED that names the holder.
    */
   lock(): Promise<HostLock>
+  /** Throws LOCKED as `lock` would where somebody is seen to hold it; takes nothing, changes nothing, and waits for nobody for long. For who only reads. */
+  checkUnlocked(): Promise<void>
   /** Its files are used no more. */
   close(): void
 }

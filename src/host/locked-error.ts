@@ -2,6 +2,13 @@
 import { SpillwayError } from '../base/errors.ts'
 import type { LockHolder } from './host.ts'
 
+/** Of a directory that was read without a lock, which keeps nobody from opening it for writing: what is gone now is no damage. */
+export function changedError(directory: string, cause?: unknown): SpillwayError {
+  return new SpillwayError(
+    'SPILLWAY_LOCKED', `${directory} was opened for writing while it was read. Close the store there and try again`, { cause, details: { directory } },
+  )
+}
+
 /**
  * @param holder who holds the lock, undefined when nobody could be named
  * @param isSelf whether the holder is this very process

@@ -24,6 +24,7 @@ import type { Plan } from './plan.ts'
 import { Removals } from './removals.ts'
 import { SnapshotList } from './snapshots.ts'
 import { NoManifests } from './scratch-parts.ts'
+import { ReadOnlyManifests, Spill, SpillRemovals } from './spill.ts'
 import { TableSet } from './table-set.ts'
 import type { Tree } from './tree.ts'
 import { ValueFiles } from './value-files.ts'
@@ -82,11 +83,13 @@ export class Core {
   readonly blocks: CachedBlocks
   readonly windows: WindowPool
   readonly snapshots: SnapshotList
-  readonly manifests: Pick<ManifestStore, keyof ManifestStore>
+  readonly manifests: Pick<ManifestStore, keyof ManifestStore> & { readonly stored?: Version | undefined }
   readonly tables: TableSet
   readonly valueFiles: ValueFiles
   readonly counters = new Counters()
   readonly removals: Removals
+  /** Of a store that was opened for reading only: what it keeps elsewhere. */
+  readonly spill: Spill | undefined
   /** The next free file number, shared with the worker. */
   readonly nextFile = new Int32Array(new SharedArrayBuffer(4))
   /** Not 0: the store's jobs are to stop. Shared with the worker. */
@@ -141,15 +144,16 @@ export class Core {
     this.windows = engine.windows
     this.#leases = leases
     this.snapshots = new SnapshotList(host.clock)
-    this.manifests = settings.isScratch ? new NoManifests() : new ManifestStore({ files, join: host.join }, directory, this.kernels)
-    this.removals = new Removals(files, directory)
+    this.spill = settings.isReadOnly ? new Spill(host, directory) : undefined
+    this.manifests = settings.isScratch ? new NoManifests() : new (settings.isReadOnly ? ReadOnlyManifests : ManifestStore)({ files, join: host.join }, directory, this.kernels)
+    this.removals = this.spill === undefined ? new Removals(files, directory) : new SpillRemovals(host.files, directory, this.spill)
     this.tables = new TableSet(engine, files, number => this.tablePath(number), () => this.ownership.check())
     this.valueFiles = new ValueFiles(number => this.discardSoon(this.valuePath(number)), engine.metadata)
   }
 
   get plan(): Plan { return this.engine.plan }
 
-  tablePath(number: number): string { return this.host.join(this.directory, tableName(number)) }
+  tablePath(number: number): string { return this.host.join(this.spill?.directoryOf(number) ?? this.directory, tableName(number)) }
   logPath(number: number): string { return this.host.join(this.directory, logName(number)) }
   valuePath(number: number): string { return this.host.join(this.directory, valueName(number)) }
   takeFileNumber(): number { return Atomics.add(this.nextFile, 0, 1) }
@@ -173,6 +177,7 @@ export class Core {
     this.checkOpen()
     if (this.ownership.lost !== undefined) throw this.ownership.lost
     if (this.readOnlyReason !== undefined) {
+      if (this.settings.isReadOnly) throw this.readOnlyReason
       throw new SpillwayError(
         'SPILLWAY_READ_ONLY',
         `the store takes no more writes: ${this.readOnlyReason.message}. Reads go on; close it, mend the cause and open it again`,
@@ -194,5 +199,6 @@ export class Core {
     this.tables.close()
     this.valueFiles.close()
     for (const lease of this.#leases) lease.release()
+    this.spill?.close()
   }
 }

@@ -23,6 +23,7 @@ import { tellError } from './events.ts'
 import { ioError } from './io-error.ts'
 import { checkedSettings } from './options.ts'
 import type { Settings } from './options.ts'
+import { ReadOnlyBackground, holdForReading, recoverForReading } from './read-only.ts'
 import { inspect, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { leasesInTurn } from './room.ts'
@@ -75,7 +76,10 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
       // Simulated hosts are to do the same in every process.
       if (options?.host === undefined) warmUp(store.core)
       return store
-    } catch (error) {
+    } catch (thrown) {
+      let error = thrown
+      // What a writer did meanwhile is no damage.
+      if (settings.isReadOnly) await owned.directory.checkUnlocked().catch((locked: unknown) => { error = locked })
       await disown(owned).catch((further: Error) => tellError({ directory, error: further, readOnly: false }))
       throw error
     }
@@ -85,13 +89,13 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
   }
 }
 
-/** Make the directory if need be, and take its lock. */
+/** Make the directory if need be, and take its lock; who only reads does neither. */
 async function own(host: Host, path: string, settings: Settings): Promise<Owned> {
   inspect(host.files, path, settings, false)
-  host.files.makeDirectory(path)
+  if (!settings.isReadOnly) host.files.makeDirectory(path)
   const directory = host.openDirectory(path)
   try {
-    return { directory, lock: await directory.lock() }
+    return { directory, lock: settings.isReadOnly ? await holdForReading(directory) : await directory.lock() }
   } catch (error) {
     directory.close()
     throw error
@@ -131,9 +135,11 @@ function hasNewerManifest({ directory }: Owned, core: Core | undefined): boolean
 function openParts(engine: Engine, owned: Owned, settings: Settings, opened: Opened, leases: Lease[]): OpenStore {
   const core = opened.core = new Core(engine, owned.directory, settings, leases)
   core.ownership.hold(owned.lock)
-  const recovered = recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
+  const recovered = settings.isReadOnly
+    ? recoverForReading(core, () => opened.background = new ReadOnlyBackground(core))
+    : recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
   const committer = opened.committer = new Committer(core, recovered.background)
-  committer.start()
+  if (!settings.isReadOnly) committer.start()
   const writer = new Writer(core, recovered.background, committer)
   const tenant = opened.tenant = tenantOf(core, recovered.background, committer, writer)
   engine.admit(tenant)
@@ -170,7 +176,8 @@ export async function closeStore({ core, background, committer, writer, tenant, 
   try {
     // What ends from now on is not installed any more: the manifest that says how the store was closed is the last one.
     await background.installed()
-    await committer.close()
+    if (core.settings.isReadOnly) committer.abandon()
+    else await committer.close()
   } catch (error) {
     throw ioError(error, 'closing the log')
   } finally {

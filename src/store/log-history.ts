@@ -20,6 +20,12 @@ import { firstSeqOf, scanLog } from '../wal/log-reader.ts'
 import type { LogContents, ScanOptions } from '../wal/log-reader.ts'
 import type { Core } from './core.ts'
 
+/** What of a store is looked at. */
+export interface HistorySource extends Pick<Core, 'host' | 'files' | 'directory' | 'kernels' | 'logPath' | 'valuePath'> {
+  readonly settings: Pick<Core['settings'], 'isReadOnly'>
+  readonly manifests: Pick<Core['manifests'], 'newestPath'>
+}
+
 /** A segment of the history. */
 export interface LogPart {
   readonly number: number
@@ -29,6 +35,8 @@ export interface LogPart {
   /** The sequence number behind its last operation. */
   readonly nextSeq: number | undefined
   readonly operations: number
+  /** Bytes at its end that were given up as never finished. */
+  readonly droppedBytes: number
 }
 
 export interface LogHistory {
@@ -48,22 +56,24 @@ const MOST_RETRIES = 10
  * @param numbers of all log segments in the directory, ascending
  * @param isShared an owner before this one may live and write still
  */
-export function scanHistory(core: Core, base: Version, numbers: readonly number[], buffer: Uint8Array, isShared: boolean): LogHistory {
+export function scanHistory(core: HistorySource, base: Version, numbers: readonly number[], buffer: Uint8Array, isShared: boolean): LogHistory {
   return new HistoryScan(core, base, buffer, isShared).run(numbers)
 }
 
 class HistoryScan {
-  readonly #core: Core
+  readonly #core: HistorySource
   readonly #base: Version
   readonly #buffer: Uint8Array
   readonly #isShared: boolean
+  /** Nobody relies on what is found: it is not made durable. */
+  get #isReadOnly(): boolean { return this.#core.settings.isReadOnly }
   #parts: LogPart[] = []
   #expected: number | undefined
   #droppedBytes = 0
   /** Where segments of owners that were cut off go on. */
   readonly #fencedNext = new Set<number>()
 
-  constructor(core: Core, base: Version, buffer: Uint8Array, isShared: boolean) {
+  constructor(core: HistorySource, base: Version, buffer: Uint8Array, isShared: boolean) {
     this.#core = core
     this.#base = base
     this.#buffer = buffer
@@ -79,7 +89,7 @@ class HistoryScan {
         this.#core.logPath(closed.logs.at(-1)![0]), 0, `the log ends at sequence number ${loggedSeq}, the store was closed at ${closed.lastSeq}`)
     }
     // The names of the segments; a store that was closed has seen to that.
-    if (closed === undefined && this.#parts.length > 0) this.#core.files.syncDirectory(this.#core.directory)
+    if (closed === undefined && this.#parts.length > 0 && !this.#isReadOnly) this.#core.files.syncDirectory(this.#core.directory)
     const lastSeq = nextLogged(this.#base, Math.max(flushedSeq, loggedSeq)) - 1
     const lost = ahead?.find(([first]) => first > lastSeq)
     if (lost !== undefined) {
@@ -167,7 +177,7 @@ class HistoryScan {
     const { lastSeq } = this.#base
     const path = core.logPath(number)
     const { endBytes = 0 } = options
-    const file = core.files.openWrite(path)
+    const file = this.#isReadOnly ? core.files.openRead(path) : core.files.openWrite(path)
     let isValueLost = false
     try {
       const contents = scanLog(file, number, this.#buffer, core.kernels, core.host.bootId(), {
@@ -181,7 +191,7 @@ class HistoryScan {
       // All that the manifest knows of was durable before it. Only large values become so later.
       if (contents.endOffset < endBytes && !isValueLost) throw cutShort(path, contents.endOffset, endBytes)
       // The process that wrote it may have died before it was synced. Only now: one that lives may have written what was just read.
-      file.syncSync()
+      if (!this.#isReadOnly) file.syncSync()
       return contents
     } finally {
       file.close()

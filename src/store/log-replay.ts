@@ -38,7 +38,7 @@ export function replay(core: Core, background: Background, parts: readonly LogPa
         }
         makeRoom(core, background, patience, number, kind, keyEnd - keyStart, valueEnd - valueStart)
         while (kind === KIND_VALUE_FILE && !core.valueFiles.reserve(1) && core.engine.flushInside());
-        if (kind === KIND_VALUE_FILE) core.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
+        if (kind === KIND_VALUE_FILE && !core.settings.isReadOnly) core.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
         applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
         operations++
       })
@@ -67,8 +67,10 @@ function makeRoom(
     background.flush(active)
     while (core.sealed.length > 0) waitForJob(background)
   }
-  let buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)
-  for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES)) {
+  // Who only reads has nothing to gain by small ones: what stays in memory needs no scratch files.
+  const wish = { isScratch: core.settings.isReadOnly }
+  let buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES, wish)
+  for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES, wish)) {
     // Stores that share the budget hold the arenas. Their timers do not run while this call waits.
     if (!waitForJob(background)) patience.check()
   }

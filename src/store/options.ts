@@ -29,11 +29,13 @@ export interface Settings {
   coldReads: boolean
   /** Nothing outlives the process: no log, no manifests, no syncs (`scratch-store.ts`). */
   isScratch: boolean
+  /** Nothing of the store is changed (`read-only.ts`). */
+  isReadOnly: boolean
 }
 
 const OPEN_OPTIONS = [
   'budget', 'durability', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists',
-  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'rowCache', 'coldReads', 'host',
+  'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'rowCache', 'coldReads', 'readOnly', 'host',
 ]
 
 export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
@@ -55,6 +57,8 @@ export function checkedDurability(durability: Durability | undefined, fallback: 
 export function checkedSettings(options: OpenOptions<any, any>, host: Host): Settings {
   checkOptions(options, OPEN_OPTIONS, 'Spillway.open')
   const { budget, compression = 'lz4' } = options
+  const isReadOnly = flag(options.readOnly, false, 'readOnly')
+  if (isReadOnly && options.errorIfExists === true) throw invalidArgument('readOnly reads a store that is there, and errorIfExists refuses it: give one of them')
   const codecs = Array.isArray(compression) ? compression as string[] : [compression as string]
   if (codecs.length === 0 || codecs.some(codec => codec !== 'none' && codec !== 'lz4')) {
     throw invalidArgument(`compression must be 'lz4', 'none' or a list of them by level, not ${JSON.stringify(compression)}`)
@@ -65,9 +69,10 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     durability: checkedDurability(options.durability, 'os'),
     key: transcoder(options.keyEncoding ?? 'utf8', 'keyEncoding'),
     value: transcoder(options.valueEncoding ?? 'utf8', 'valueEncoding'),
-    createIfMissing: flag(options.createIfMissing, true, 'createIfMissing'),
+    createIfMissing: flag(options.createIfMissing, true, 'createIfMissing') && !isReadOnly,
     errorIfExists: flag(options.errorIfExists, false, 'errorIfExists'),
-    compaction: options.compaction,
+    // Nothing is compacted: what was recorded holds.
+    compaction: isReadOnly ? undefined : options.compaction,
     compression: codecs as ('none' | 'lz4')[],
     blockBytes: between(options.blockBytes, 4096, 1024, 65536, 'blockBytes'),
     filterBitsPerKey: between(options.filterBitsPerKey, 10, 0, 64, 'filterBitsPerKey'),
@@ -76,6 +81,7 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
     rowCache: flag(options.rowCache, true, 'rowCache'),
     coldReads: flag(options.coldReads, false, 'coldReads'),
     isScratch: false,
+    isReadOnly,
   }
 }
 

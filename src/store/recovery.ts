@@ -77,7 +77,8 @@ export function recover(core: Core, isTakeover: boolean, makeBackground: () => B
   core.strategy = chooseStrategy(core.settings.compaction, found?.strategy, core.plan.maxRuns)
   const strategy = { name: core.strategy.name, parameters: core.strategy.parameters }
   const base: Version = { ...(found ?? { number: 0, epoch: 0, lastSeq: 0, logFloor: 1, nextFile: 1, nextRun: 1, runs: [] }), strategy }
-  Atomics.store(core.nextFile, 0, Math.max(base.nextFile, largest + 1) + (isTakeover ? TAKEOVER_GAP : 0))
+  const next = Math.max(base.nextFile, largest + 1) + (isTakeover ? TAKEOVER_GAP : 0)
+  Atomics.store(core.nextFile, 0, core.spill?.begin(next) ?? next)
   core.lastSeq = base.lastSeq
 
   for (const run of base.runs) {

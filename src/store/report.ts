@@ -1,14 +1,17 @@
 /** `db.stats()` and `db.verify()`. */
-import { CorruptionError, SpillwayError } from '../base/errors.ts'
+import { CorruptionError } from '../base/errors.ts'
 import type { HostFile } from '../host/host.ts'
 import { nextLogged } from '../manifest/version.ts'
-import { verifyValueFile } from '../table/value-file-reader.ts'
+import { tableDamage } from '../table/table-damage.ts'
+import { valueFileDamage, verifyValueFile } from '../table/value-file.ts'
 import { LOG_READ_BUFFER_BYTES, scanLog } from '../wal/log-reader.ts'
+import type { LogContents } from '../wal/log-reader.ts'
 import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
-import { readError } from './io-error.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { StoreStats, TransactionReport, VerifyReport } from './types.ts'
+import { Findings, MOST_PLACES } from './verify/findings.ts'
+import { verifyDirectory } from './verify/verify-directory.ts'
 import type { Writer } from './writer.ts'
 
 export function statsOf(core: Core, committer: Committer, writer: Writer, recovery: RecoveryReport, transactions: TransactionReport): StoreStats {
@@ -62,21 +65,16 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
  * is not written out yet is none. The event loop gets a turn between files. Files that are removed meanwhile are left out.
  */
 export async function verifyStore(core: Core, committer: Committer): Promise<VerifyReport> {
-  const report: VerifyReport = { manifests: 0, logs: 0, tables: 0, entries: 0, valueFiles: 0, bytes: 0, errors: [] }
+  if (core.settings.isReadOnly) return verifyRead(core)
+  const findings = new Findings()
+  const { report } = findings
   // A file is checked without a pause, so the kernels of reading can be used: only a frame of the log needs memory of its own.
   const { kernels } = core
-  const check = async (pathOf: () => string, work: (path: string) => void): Promise<void> => {
+  const check = async (pathOf: () => string, work: (path: string) => void, listAll?: (path: string) => readonly CorruptionError[]): Promise<void> => {
     await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
     core.checkOpen()
     const path = pathOf()
-    try {
-      work(path)
-    } catch (thrown) {
-      const error = readError(thrown)
-      if (!(error instanceof SpillwayError)) throw error
-      const offset = error.details['offset']
-      report.errors.push({ file: path, message: error.message, ...(typeof offset === 'number' ? { offset } : {}) })
-    }
+    findings.check(path, () => work(path), listAll === undefined ? undefined : () => listAll(path))
   }
   await check(() => core.manifests.newestPath, () => {
     report.manifests++
@@ -93,12 +91,20 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
     await check(() => core.tablePath(number), path => {
       const reader = core.tables.readers.get(number)
       if (reader === undefined) return
+      const { entries, blocks, fileBytes } = reader.properties
       report.tables++
-      report.entries += reader.properties.entries
-      report.bytes += reader.properties.fileBytes
+      report.bytes += fileBytes
       // What is open can be read even if it is gone, but only until the store is closed.
       if (!core.files.exists(path)) throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it')
       reader.verify(kernels)
+      report.entries += entries
+      report.blocks += blocks
+    }, () => {
+      const reader = core.tables.readers.get(number)
+      if (reader === undefined) return []
+      const { errors, soundBlocks } = tableDamage(reader.file, number, kernels, MOST_PLACES)
+      report.blocks += soundBlocks
+      return errors
     })
   }
   for (const number of core.valueFiles.numbers()) {
@@ -106,7 +112,7 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
       if (!core.valueFiles.has(number)) return
       report.valueFiles++
       report.bytes += verifyValueFile(core.files, path, number, undefined, kernels)
-    })
+    }, path => valueFileDamage(core.files, path, number, kernels, MOST_PLACES))
   }
   return report
 
@@ -120,10 +126,22 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
         if (bytes === undefined) return
         report.logs++
         report.bytes += bytes
-        const nextSeq = verifyLog(core, path, number, bytes, expected, buffer)
+        const { nextSeq, operations } = verifyLog(core, path, number, bytes, expected, buffer)
+        report.operations += operations
         expectedSeq = nextSeq === undefined ? undefined : nextLogged(core.version, nextSeq - 1)
       })
     }
+  }
+}
+
+/** Of a store that was opened for reading: its directory, as it is. What replay has put elsewhere is nobody's but its own. */
+async function verifyRead(core: Core): Promise<VerifyReport> {
+  const release = await leaseReading(core)
+  const { host, files, directory, kernels } = core
+  try {
+    return await verifyDirectory({ host, files, directory, kernels, buffer: new Uint8Array(LOG_READ_BUFFER_BYTES), account: core.engine.metadata })
+  } finally {
+    release()
   }
 }
 
@@ -139,8 +157,8 @@ async function leaseReading(core: Core): Promise<() => void> {
   }
 }
 
-/** Check the first `bytes` of a log segment, all that was written to it; returns the sequence number that comes next. */
-function verifyLog(core: Core, path: string, number: number, bytes: number, expectedSeq: number | undefined, buffer: Uint8Array): number | undefined {
+/** Check the first `bytes` of a log segment, all that was written to it. */
+function verifyLog(core: Core, path: string, number: number, bytes: number, expectedSeq: number | undefined, buffer: Uint8Array): LogContents {
   const { kernels } = core
   let file: HostFile
   try {
@@ -150,9 +168,10 @@ function verifyLog(core: Core, path: string, number: number, bytes: number, expe
     throw new CorruptionError(path, 0, 'the log segment is missing', { cause })
   }
   try {
-    const { endOffset, nextSeq } = scanLog(file, number, buffer, kernels, core.host.bootId(), { expectedSeq, endBytes: bytes })
+    const contents = scanLog(file, number, buffer, kernels, core.host.bootId(), { expectedSeq, endBytes: bytes })
+    const { endOffset } = contents
     if (endOffset < bytes) throw new CorruptionError(path, endOffset, `${bytes} bytes were written to this log segment, of which ${endOffset} are whole`)
-    return nextSeq
+    return contents
   } finally {
     file.close()
   }

@@ -1,5 +1,6 @@
 /** What takes the place of manifests and log in a store that does not outlive its process. */
 import type { ManifestStore } from '../manifest/manifest-store.ts'
+import type { Version } from '../manifest/version.ts'
 import type { ScratchDirectory } from '../pages/scratch-directory.ts'
 import { Background } from './background.ts'
 import type { Core } from './core.ts'
@@ -9,7 +10,9 @@ import type { MemtableSlot } from './memtables.ts'
 /** The version in memory is the only one. */
 export class NoManifests implements Pick<ManifestStore, keyof ManifestStore> {
   bytesWritten = 0
-  load(): undefined { return undefined }
+  /** The manifest that was loaded last, of a store that goes on from it in memory. */
+  get stored(): Version | undefined { return undefined }
+  load(_names: readonly string[]): Version | undefined { return undefined }
   verify(): number { return 0 }
   exists(): boolean { return false }
   get newestNumber(): number { return 0 }

@@ -53,6 +53,8 @@ export interface StoreOptions {
   rowCache?: boolean | undefined
   /** @internal For tests: true = blocks are read beside the thread, however fast reads are. */
   coldReads?: boolean | undefined
+  /** @internal Nothing of the store is changed, no lock is taken, and every write is READ_ONLY; for commands that only read. Default false. */
+  readOnly?: boolean | undefined
   /** @internal The outside world; for tests. Default: this machine. */
   host?: Host | undefined
 }
@@ -212,14 +214,23 @@ export interface StoreStats {
 }
 
 export interface VerifyReport {
+  /** Files that were checked, damaged ones included. */
   manifests: number
   logs: number
   tables: number
-  entries: number
   valueFiles: number
+  /** Of all these files, those in which nothing is wrong. */
+  sound: number
+  /** What was found whole: entries of sound tables, data blocks of all tables, operations of sound log segments. */
+  entries: number
+  blocks: number
+  operations: number
+  /** Bytes of the files that were checked. */
   bytes: number
-  /** One per damaged file; empty = all is well. */
+  /** Each damaged place, up to 100 of one file; empty = all is well. A file that is missing, or cannot be read, is in it too. */
   errors: { file: string, offset?: number, message: string }[]
+  /** What is no damage: leftovers of a crash, files of somebody else, an unfinished write at the end of the log. */
+  notes: { file: string, message: string }[]
 }
 
 export type { MemoryReport, RemovalReport }

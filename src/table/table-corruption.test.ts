@@ -10,6 +10,7 @@ import { readU32, writeU32 } from './little-endian.ts'
 import { bytesOf, entryAt, openTable, put, sortEntries, testKernels, textOf, writeTable, type Entry } from './testing/model.ts'
 import type { MemoryFile } from './testing/memory-file.ts'
 import { seedOf } from './format.ts'
+import { tableDamage } from './table-damage.ts'
 
 const entries = sortEntries([
   ...Array.from({ length: 30 }, (_, i) => put(`key${i % 19}`, i + 1, 'value '.repeat(i % 5), i % 6 === 0 ? 0 : 1)),
@@ -181,6 +182,9 @@ test('an index that leads back to blocks already seen ends in a CorruptionError'
   copy.bytes.set(file.bytes.subarray(from, from + nodeCount(file.bytes, first!) * 8), handleAt(file.bytes, second!, 0))
   reseal(copy, second!, stored)
   assert.throws(() => readAll(copy, undefined, false), (error) => isCorruption(error, copy) && /leads from/.test((error as Error).message))
+  const { errors, soundBlocks } = tableDamage(copy, 7, testKernels(), 1000)
+  assert.ok(errors.length > 0 && errors.every((error) => /leads from/.test(error.message)))
+  assert.equal(soundBlocks + nodeCount(file.bytes, second!), reader.properties.blocks)
 })
 
 /** Makes the checksum of a changed block right again. */
@@ -204,10 +208,43 @@ test('a block that is wrong under a right checksum never crashes, hangs or reads
         reseal(copy, offset, bytes)
         if (!readsRight(copy, () => readAll(copy, undefined, at % 2 === 0))) refused++
         readsRight(copy, () => openTable(copy).reader.verify(kernels))
+        readsRight(copy, () => { for (const error of tableDamage(copy, 7, kernels, 100).errors) isCorruption(error, copy) })
       }
     }
   }
   assert.ok(refused > 500, `${refused}`)
+})
+
+test('every damaged block is listed, and the others are counted', () => {
+  const list = Array.from({ length: 3000 }, (_, i) => put(`key${String(i).padStart(5, '0')}`, 5, 'some value'))
+  const { file } = writeTable(list, { compression: 'none', blockBytes: 256 }, ranges)
+  const kernels = testKernels()
+  const blocks = openTable(file).reader.properties.blocks
+  const damageOf = (copy: MemoryFile, most = 100) => tableDamage(copy, 7, kernels, most)
+  const offsetsOf = (copy: MemoryFile) => damageOf(copy).errors.map((error) => error.details['offset'] as number)
+  assert.deepEqual(damageOf(file), { errors: [], soundBlocks: blocks })
+  const { reader } = openTable(file)
+  const root = handleAt(reader.root, 0, 0)
+  const footer = decodeFooter(file.bytes, reader.blockEnd)
+  const partition = readU32(reader.root, root)
+  const data = (i: number) => readU32(file.bytes, handleAt(file.bytes, partition, i))
+  const one = (at: number) => {
+    const copy = file.copy()
+    copy.bytes[at]! ^= 4
+    return copy
+  }
+  // Of any one block that place alone.
+  for (const offset of [data(0), partition, readU32(reader.root, root + 8), footer.rangesOffset, footer.propertiesOffset, footer.rootOffset, reader.blockEnd]) {
+    assert.deepEqual(offsetsOf(one(offset + 3)), [offset])
+  }
+  const copy = file.copy()
+  const wrong = [data(1), data(3), footer.rangesOffset, footer.propertiesOffset]
+  for (const offset of wrong) copy.bytes[offset + 5]! ^= 1
+  assert.deepEqual(offsetsOf(copy).toSorted((a, b) => a - b), wrong)
+  assert.equal(damageOf(copy).soundBlocks, blocks - 2)
+  assert.equal(damageOf(copy, 2).errors.length, 2)
+  // A partition of the index hides its blocks, and no others.
+  assert.equal(damageOf(one(partition + 9)).soundBlocks, blocks - nodeCount(file.bytes, partition))
 })
 
 test('verify finds what only a full check can: order, counts, filters, slots', () => {

@@ -335,7 +335,7 @@ function fillHit(hit: Hit, block: DataBlock, i: number, seq: number): void {
   hit.valueEnd = block.valueEnd(i)
 }
 
-function readFooter(file: HostFile, fileNumber: number, kernels: Kernels): Footer {
+export function readFooter(file: HostFile, fileNumber: number, kernels: Kernels): Footer {
   const size = file.size()
   const offset = size - FOOTER_BYTES
   if (offset < 0) {

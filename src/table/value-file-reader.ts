@@ -83,14 +83,58 @@ export function verifyValueFile(
   }
 }
 
+/** Every place of a damaged value file, in its order; at most so many. Throws what the file system throws. */
+export function valueFileDamage(files: HostFiles, path: string, fileNumber: number, kernels: Kernels, most: number): CorruptionError[] {
+  checkKernels(kernels)
+  const errors: CorruptionError[] = []
+  const attempt = (work: () => void): void => {
+    try {
+      if (errors.length < most) work()
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      errors.push(error)
+    }
+  }
+  attempt(() => {
+    const file = openExisting(files, path)
+    try {
+      let lengthBytes: number | undefined
+      attempt(() => { lengthBytes = checkHeader(file, fileNumber, undefined, kernels) })
+      if (lengthBytes !== undefined) attempt(() => checkSize(file, lengthBytes!))
+      // Without a header its size tells how long it was.
+      lengthBytes ??= lengthOf(file.size())
+      for (let piece = 0; piece * VALUE_FILE_PIECE_BYTES < lengthBytes && errors.length < most; piece++) {
+        const position = VALUE_FILE_HEADER_BYTES + piece * (VALUE_FILE_PIECE_BYTES + VALUE_FILE_HASH_BYTES)
+        const length = Math.min(VALUE_FILE_PIECE_BYTES, lengthBytes - piece * VALUE_FILE_PIECE_BYTES)
+        // That the rest is missing is what its size has told.
+        if (position + length + VALUE_FILE_HASH_BYTES > file.size()) break
+        attempt(() => readChecked(file, position, kernels.a + PIECE_AT, length, kernels, seedOf(fileNumber), piece, 'a piece of the value'))
+      }
+    } finally {
+      file.close()
+    }
+  })
+  return errors
+}
+
 /** Size and header. */
 function checkFile(file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels): void {
+  checkSize(file, lengthBytes)
+  checkHeader(file, fileNumber, lengthBytes, kernels)
+}
+
+function checkSize(file: HostFile, lengthBytes: number): void {
   const expected = valueFileBytes(lengthBytes)
   const size = file.size()
   if (size !== expected) {
     throw new CorruptionError(file.path, Math.min(size, expected), `the file has ${size} bytes, its value needs ${expected}`)
   }
-  checkHeader(file, fileNumber, lengthBytes, kernels)
+}
+
+/** Bytes of the value in a file of that size. */
+function lengthOf(fileBytes: number): number {
+  const pieces = Math.ceil((fileBytes - VALUE_FILE_HEADER_BYTES) / (VALUE_FILE_PIECE_BYTES + VALUE_FILE_HASH_BYTES))
+  return Math.max(0, fileBytes - VALUE_FILE_HEADER_BYTES - pieces * VALUE_FILE_HASH_BYTES)
 }
 
 function openExisting(files: HostFiles, path: string): HostFile {

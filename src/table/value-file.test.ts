@@ -7,7 +7,7 @@ import { fileError } from '../host/file-error.ts'
 import type { HostFile, HostFiles } from '../host/host.ts'
 import { VALUE_FILE_HEADER_BYTES, VALUE_FILE_PIECE_BYTES } from './value-file-format.ts'
 import {
-  VALUE_REFERENCE_BYTES, decodeValueReference, encodeValueReference, readValueFile, readValueText, valueFileBytes, verifyValueFile,
+  VALUE_REFERENCE_BYTES, decodeValueReference, encodeValueReference, readValueFile, readValueText, valueFileBytes, valueFileDamage, verifyValueFile,
   writeValueFile, writeValueText,
 } from './value-file.ts'
 
@@ -179,6 +179,27 @@ test('a flipped bit anywhere in the header, in a hash or in the value is corrupt
   }
   verifyValueFile(memory.asFiles(), 'v', 7, value.length, kernels)
   assert.equal(memory.open, 0)
+})
+
+test('every damaged piece is listed, whatever else is', () => {
+  const value = valueOf(3 * PIECE + 300, 5)
+  const places = [0, 1, 2, 3].map(piece => VALUE_FILE_HEADER_BYTES + piece * (PIECE + 8))
+  for (const damaged of [[], [0], [2], [1, 3], [0, 1, 2, 3]]) {
+    for (const header of [false, true]) {
+      const memory = write(value)
+      const bytes = memory.content.get('v')!
+      if (header) bytes[9]! ^= 1
+      for (const piece of damaged) bytes[places[piece]! + 7]! ^= 1
+      const found = valueFileDamage(memory.asFiles(), 'v', 7, kernels, 100)
+      assert.deepEqual(found.map(error => error.details['offset']), [...header ? [0] : [], ...damaged.map(piece => places[piece])])
+      assert.equal(valueFileDamage(memory.asFiles(), 'v', 7, kernels, 1).length, Math.min(1, found.length))
+      assert.equal(memory.open, 0)
+    }
+  }
+  const memory = write(value)
+  memory.content.set('v', memory.content.get('v')!.slice(0, PIECE + 100))
+  assert.deepEqual(valueFileDamage(memory.asFiles(), 'v', 7, kernels, 100).map(error => error.details['offset']), [PIECE + 100])
+  assert.match(valueFileDamage(memory.asFiles(), 'gone', 7, kernels, 100)[0]!.message, /missing/)
 })
 
 test('every byte of a small file matters, in each of its bits', () => {

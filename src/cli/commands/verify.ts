@@ -1,35 +1,50 @@
 /** spillway verify: read every file of the store and check it. */
 import { formatSize } from '../../base/sizes.ts'
+import type { VerifyReport } from '../../store/types.ts'
 import type { Command } from '../command.ts'
 import { escapeText } from '../escape.ts'
 import { EXIT } from '../exit.ts'
 import { print, printJson } from '../output.ts'
 import { countOf } from '../table.ts'
-import { readStore } from '../with-store.ts'
+import { readingBudgetBytes, requireStore } from '../with-store.ts'
+
+/** More notes are counted, not shown; --json has them. */
+const MOST_NOTES = 20
 
 export const verifyCommand: Command = {
   name: 'verify',
   summary: 'check every file of the store',
   usage: '<dir>',
-  details: ['Reads the manifest, the log, all tables and value files and checks every checksum. Exit code 1 if anything is damaged; each damaged file is named with the offset.'],
+  details: [
+    'Reads the manifests, the log, all tables and value files and checks every checksum, whatever of them is damaged: the store is not opened, and nothing is changed. '
+    + 'Exit code 1 if anything is damaged or missing; each damaged place is named by its file and offset. Leftovers of a crash are no damage; they are noted.',
+  ],
   options: {},
   positionals: { min: 1, max: 1 },
 
   async run(args, io) {
-    const report = await readStore(args, io, store => store.verify())
+    requireStore(args.directory, ['manifest', 'table', 'log', 'value'])
+    const report = await io.verify(args.directory, args.size('budget') ?? readingBudgetBytes())
     const damaged = report.errors.length > 0
     if (args.flag('json')) await printJson(io.stdout, { ok: !damaged, ...report })
-    else {
-      const lines = report.errors.map(({ file, offset, message }) => {
-        const where = offset === undefined ? file : `${file} at offset ${offset}`
-        // The store's own messages begin with the place already.
-        return escapeText(message.startsWith(file) ? message : `${where}: ${message}`)
-      })
-      lines.push(`${damaged ? `DAMAGED: ${countOf(report.errors.length, 'file')}` : 'All is well'}. Checked ${countOf(report.manifests, 'manifest')}, `
-        + `${countOf(report.logs, 'log segment')}, ${countOf(report.tables, 'table')}, `
-        + `${countOf(report.entries, 'entry', 'entries')}, ${countOf(report.valueFiles, 'value file')}, ${formatSize(report.bytes)}.`)
-      await print(io.stdout, `${lines.join('\n')}\n`)
-    }
+    else await print(io.stdout, `${linesOf(report).join('\n')}\n`)
     return damaged ? EXIT.failed : EXIT.ok
   },
+}
+
+function linesOf(report: VerifyReport): string[] {
+  const { errors, notes } = report
+  const lines = errors.map(({ file, offset, message }) => {
+    const where = offset === undefined ? file : `${file} at offset ${offset}`
+    // The store's own messages begin with the place already.
+    return escapeText(message.startsWith(file) ? message : `${where}: ${message}`)
+  })
+  for (const { file, message } of notes.slice(0, MOST_NOTES)) lines.push(escapeText(`Note: ${file}: ${message}`))
+  if (notes.length > MOST_NOTES) lines.push(`Note: and ${notes.length - MOST_NOTES} more, see --json`)
+  const files = new Set(errors.map(({ file }) => file)).size
+  lines.push(`${files > 0 ? `DAMAGED: ${countOf(files, 'file')}` : 'All is well'}. Checked ${countOf(report.manifests, 'manifest')}, `
+    + `${countOf(report.logs, 'log segment')}, ${countOf(report.tables, 'table')}, ${countOf(report.valueFiles, 'value file')}, `
+    + `${formatSize(report.bytes)}: ${countOf(report.sound, 'file')} whole, with ${countOf(report.entries, 'entry', 'entries')} in tables, `
+    + `${countOf(report.blocks, 'block')}, ${countOf(report.operations, 'operation')} in the log.`)
+  return lines
 }

@@ -14,7 +14,7 @@ export class FakeStore implements Store {
   closed = 0
   flushed = 0
   compacted: unknown[] = []
-  verifyReport: VerifyReport = { manifests: 1, logs: 2, tables: 1, entries: 2, valueFiles: 0, bytes: 300, errors: [] }
+  verifyReport: VerifyReport = { manifests: 1, logs: 2, tables: 1, valueFiles: 0, sound: 4, entries: 2, blocks: 1, operations: 3, bytes: 300, errors: [], notes: [] }
   /** Called in each batch; may throw. */
   onBatch: () => void = () => {}
 
@@ -65,7 +65,6 @@ export class FakeStore implements Store {
   async approximateSize(range: Range): Promise<number> { return this.#within(range).length * 10 }
   async flush(): Promise<void> { this.flushed++ }
   async compact(range?: unknown): Promise<void> { this.compacted.push(range) }
-  async verify(): Promise<VerifyReport> { return this.verifyReport }
   async close(): Promise<void> { this.closed++ }
 
   memory(): MemoryReport {
@@ -157,6 +156,10 @@ export function fakeIo(store: FakeStore, stdin: string | Uint8Array[] = ''): Fak
     async open(_directory, options) {
       store.options = options
       return store
+    },
+    async verify(_directory, budget) {
+      store.options = { budget }
+      return store.verifyReport
     },
     signal: stop.signal,
     exit() {},

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import fs, { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -270,4 +271,11 @@ test('a file or directory whose second descriptor cannot be closed well does not
     syncBuiltinESMExports()
     close()
   }
+})
+
+test('a directory that cannot be made says why, also where the answer is ENOENT though its parent is there', { skip: process.platform !== 'linux' }, () => {
+  const code = `import { NodeFiles } from ${JSON.stringify(new URL('./files.js', import.meta.url).href)}
+    try { new NodeFiles().makeDirectory('/proc/spillway/x') } catch (error) { console.log(error.code) }`
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { timeout: 20_000 })
+  assert.equal(stdout.toString(), 'ENOENT\n')
 })

@@ -117,14 +117,8 @@ export class NodeFiles implements HostFiles {
   }
 
   makeDirectory(path: string): void {
-    const first = mkdirSync(path, { recursive: true })
-    if (first === undefined) return
     // Each directory made here is an entry of its parent, durable only when that is synced.
-    const top = dirname(resolve(first))
-    for (let parent = dirname(resolve(path)); parent.length >= top.length; parent = dirname(parent)) {
-      this.syncDirectory(parent)
-      if (parent === top) break
-    }
+    for (const made of makeWithParents(resolve(path))) this.syncDirectory(dirname(made))
   }
 
   remove(path: string): void {
@@ -417,5 +411,31 @@ function unlinkQuietly(path: string): void {
     unlinkSync(path)
   } catch {
     // Only a leftover with a name nobody reads; whoever opens the directory next removes it.
+  }
+}
+
+/**
+ * The directories that were not there, the deepest first. Not by mkdir's own recursion, which tells of a read-only file system that
+ * something is missing, and never ends where ENOENT is the answer although the parent is there.
+ */
+function makeWithParents(path: string): string[] {
+  try {
+    mkdirSync(path)
+    return [path]
+  } catch (error) {
+    if (isDirectory(path)) return []
+    const parent = dirname(path)
+    if (errorCode(error) !== 'ENOENT' || isDirectory(parent)) throw error
+    const made = makeWithParents(parent)
+    // Somebody else may make it too.
+    return [...makeWithParents(path), ...made]
+  }
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  } catch {
+    return false
   }
 }

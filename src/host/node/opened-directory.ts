@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
 import type { DirectoryReference, HostDirectory, HostFiles, HostLock } from '../host.ts'
 import type { NodeFiles } from './files.ts'
+import { checkUnlocked } from './lock-look.ts'
 import { lockDirectory } from './lock.ts'
 import { isSame } from './place.ts'
 
@@ -18,6 +19,10 @@ export class OpenedDirectory implements HostDirectory {
 
   lock(): Promise<HostLock> {
     return lockDirectory(this.reference)
+  }
+
+  checkUnlocked(): Promise<void> {
+    return checkUnlocked(this.reference)
   }
 
   close(): void {

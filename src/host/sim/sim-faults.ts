@@ -1,11 +1,17 @@
 /** What goes wrong on a simulated disk, and when. Operations are counted from 1 over the disk's whole life. */
 import { fileError } from '../file-error.ts'
 
+const READING: ReadonlySet<string> = new Set(['openRead', 'readAll', 'read', 'list'])
+
 export class SimFaults {
   /** Operations so far: reads, writes, syncs, truncates, and every call on the directory tree but `exists`. */
   operations = 0
   /** Bytes the disk holds; a write beyond it writes what fits and fails with ENOSPC. */
   capacityBytes = Infinity
+  /** What is in this directory is only read: whatever would change it fails with EROFS. */
+  readOnlyDirectory: string | undefined
+  /** What was refused for that. */
+  readonly refusals: string[] = []
   #failAt = Infinity
   #failCode = 'EIO'
   #sticky = false
@@ -29,6 +35,7 @@ export class SimFaults {
   clear(): void {
     this.clearFailAt()
     this.#unreadable.clear()
+    this.readOnlyDirectory = undefined
     this.capacityBytes = Infinity
   }
 
@@ -40,8 +47,19 @@ export class SimFaults {
   /** Count an operation; the error it must fail with, if any. */
   next(syscall: string, path: string): Error | undefined {
     this.operations++
+    const refusal = this.refusal(syscall, path)
+    if (refusal !== undefined) return refusal
     const hit = this.isGone || this.operations === this.#failAt
     return hit ? fileError(this.#failCode, syscall, path) : undefined
+  }
+
+  /** The error of a call that would change what is only read. */
+  refusal(syscall: string, path: string): Error | undefined {
+    const directory = this.readOnlyDirectory
+    if (directory === undefined || READING.has(syscall)) return undefined
+    if (path !== directory && !path.startsWith(directory === '/' ? '/' : `${directory}/`)) return undefined
+    this.refusals.push(`${syscall} ${path}`)
+    return fileError('EROFS', syscall, path)
   }
 
   /** The error of reading this file, if it cannot be read. */

@@ -295,6 +295,30 @@ test('the generator gives the same numbers for a seed, others for the next, with
   assert(counts.every(count => count > 800 && count < 1200), counts.join())
 })
 
+test('in a directory that is only read everything that would change it is refused, and told', async () => {
+  const host = newHost()
+  const { files, disk: { faults } } = host
+  const open = files.create('/db/a')
+  writeText(open, 'text')
+  files.makeDirectory('/other')
+  faults.readOnlyDirectory = '/db'
+  const calls = [
+    () => files.create('/db/b'), () => files.openWrite('/db/a'), () => files.publish('/db/b', new Uint8Array(1)), () => files.remove('/db/a'),
+    () => files.makeDirectory('/db'), () => files.makeDirectory('/db/b'), () => files.syncDirectory('/db'), () => host.removeTree('/db'),
+    () => open.writeSync(new Uint8Array(1), 0, 1, 0), () => open.truncate(0), () => open.syncSync(),
+  ]
+  for (const call of calls) assert.throws(call, { code: 'EROFS' })
+  await assert.rejects(host.openDirectory('/db').lock(), { code: 'EROFS' })
+  assert.equal(faults.refusals.length, calls.length + 1)
+  assert.deepEqual(files.list('/db'), ['a'])
+  assert.equal(textOf(files.readAll('/db/a')), 'text')
+  files.create('/other/a').close()
+  faults.readOnlyDirectory = '/'
+  assert.throws(() => files.create('/other/b'), { code: 'EROFS' })
+  faults.clear()
+  files.create('/db/b').close()
+})
+
 test('paths are one whatever their spelling', () => {
   assert.equal(SimDisk.normalize('db//x/../a/'), '/db/a')
   const host = newHost()

@@ -7,7 +7,7 @@
  */
 import { posix } from 'node:path'
 import { hashKey } from '../../base/hash.ts'
-import { fileError } from '../file-error.ts'
+import { errorCode, fileError } from '../file-error.ts'
 import { directoryLost } from '../fenced-error.ts'
 import type { DirectoryReference, HostFile, HostFiles, JobWait } from '../host.ts'
 import type { Random } from './random.ts'
@@ -213,6 +213,7 @@ class SimFile implements HostFile {
     if (fault === undefined) {
       disk.write(this.#inode, bytes, position, this.path)
     } else {
+      if (errorCode(fault) === 'EROFS') throw fault
       disk.write(this.#inode, bytes.subarray(0, this.#files.random.below(length + 1)), position, this.path)
       throw fault
     }

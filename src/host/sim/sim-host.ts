@@ -111,13 +111,22 @@ export class SimHost implements Host {
     return {
       path: normal, reference, files: this.files.within(reference),
       lock: async () => this.#lock(reference),
+      checkUnlocked: async () => this.#checkUnlocked(reference),
       close: () => {},
     }
+  }
+
+  #checkUnlocked({ path, descriptor }: DirectoryReference): void {
+    this.files.check('lock', path)
+    const held = this.disk.locks.get(descriptor)
+    if (held !== undefined && !this.disk.holdersAreUnseen) throw lockedError(path, held.holder, held.holder.pid === this.pid)
   }
 
   #lock({ path, descriptor }: DirectoryReference): HostLock {
     this.files.check('lock', path)
     const { disk } = this
+    const refusal = disk.faults.refusal('lock', path)
+    if (refusal !== undefined) throw refusal
     const before = disk.locks.get(descriptor)
     if (before !== undefined && !disk.holdersAreUnseen) throw lockedError(path, before.holder, before.holder.pid === this.pid)
     const holder: LockHolder = { pid: this.pid, host: 'sim', since: new Date(this.clock.wallMs()).toISOString() }
