@@ -232,6 +232,26 @@ test('after a restart of the machine the end of the log that was not durable is 
   assert.deepEqual(report.errors, [])
 })
 
+test('what an owner that was fenced left behind is noted, and no damage; the present owner’s files are checked', async () => {
+  const first = simHost()
+  const second = simHost({ disk: first.disk })
+  first.disk.holdersAreUnseen = true
+  const before = await openSim(first, OPTIONS)
+  for (let i = 0; i < 4; i++) before.putSync(`before ${i}`, 'value')
+  const after = await openSim(second, OPTIONS)
+  before.put('fenced', 'value').catch(() => {})
+  for (let i = 0; i < 4; i++) after.putSync(`after ${i}`, 'value')
+  await within(first, before.close().catch(() => {}))
+  await within(second, after.close())
+  const files = filesOf(second)
+  assert.deepEqual((await verify(files)).errors, [])
+  for (const name of namesOfKind(files, 'log')) {
+    const bytes = files.get(name)!
+    const { errors, notes } = await verify(withFile(files, name, flipped(bytes, 60, 1)))
+    assert.ok(errors.length === 0 ? named(notes).includes(pathOf(name)) : named(errors).join() === pathOf(name), name)
+  }
+})
+
 test('a store that somebody has open, or opens meanwhile, is refused; where there is none that is said', async () => {
   const host = hostWith(closed)
   const options = { host, budget: '4 MiB' }
