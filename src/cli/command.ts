@@ -1,6 +1,7 @@
 /** What a command is, and its arguments once parsed. */
 import { parseArgs } from 'node:util'
 import { SpillwayError } from '../base/errors.ts'
+import { nearName } from '../base/option-names.ts'
 import { parseSize } from '../base/sizes.ts'
 import { decodeBase64, unescapeBytes } from './escape.ts'
 import { UsageError } from './errors.ts'
@@ -128,7 +129,7 @@ export function parseCommand(command: Command, argv: readonly string[]): Args {
   try {
     parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new UsageError((error as Error).message)
+    throw new UsageError(withNearOption((error as Error).message, Object.keys(options)))
   }
   const args = new Args(parsed.positionals, parsed.values)
   if (args.flag('help')) return args
@@ -144,6 +145,14 @@ export function parseCommand(command: Command, argv: readonly string[]): Args {
 
 export function orList(choices: readonly string[]): string {
   return choices.length < 2 ? choices.join('') : `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`
+}
+
+/** Node's message about an option that there is not, with the one that was most likely meant. */
+function withNearOption(message: string, known: readonly string[]): string {
+  const given = /^Unknown option '--([\w-]+)'/.exec(message)?.[1]
+  if (given === undefined) return message
+  const near = nearName(given, known)
+  return `there is no option --${given}${near === undefined ? '' : `. Did you mean --${near}?`}`
 }
 
 function refuse(message: string): never {

@@ -3,11 +3,12 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { compareKeys } from '../base/bytes.ts'
 import { Args } from './command.ts'
+import { UsageError } from './errors.ts'
 import { rangeOf } from './range.ts'
 
 const seed = 4711
 const key = fc.uint8Array({ maxLength: 3 }).map(bytes => Uint8Array.from(bytes, byte => [0, 1, 0xfe, 0xff][byte & 3]!))
-const bound = fc.option(key, { nil: undefined })
+const bound = fc.option(key.filter(bytes => bytes.length > 0), { nil: undefined })
 
 test(`the half-open range holds exactly the keys that satisfy every bound (seed ${seed})`, () => {
   fc.assert(fc.property(fc.record({ gte: bound, gt: bound, lte: bound, lt: bound, prefix: bound }), key, (bounds, candidate) => {
@@ -23,4 +24,17 @@ test(`the half-open range holds exactly the keys that satisfy every bound (seed 
     const actual = (range.gte === undefined || compareKeys(candidate, range.gte) >= 0) && (range.lt === undefined || compareKeys(candidate, range.lt) < 0)
     assert.equal(actual, expected)
   }), { seed, numRuns: 5000 })
+})
+
+test('a bound that is empty is refused: it comes from a variable that is not set, and would mean every key', () => {
+  for (const name of ['gte', 'gt', 'lte', 'lt', 'prefix']) {
+    for (const form of [{}, { hex: true }, { base64: true }, { escaped: true }]) {
+      assert.throws(() => rangeOf(new Args(['dir'], { ...form, [name]: '' })), error => {
+        assert.ok(error instanceof UsageError)
+        assert.match(error.message, new RegExp(`--${name} is empty. Leave it out`))
+        return true
+      })
+    }
+  }
+  assert.deepEqual(rangeOf(new Args(['dir'], {})), {})
 })

@@ -1,19 +1,23 @@
 /** Range options of the command line as half-open bounds in bytes: { gte, lt }. */
 import { compareKeys } from '../base/bytes.ts'
 import type { Args } from './command.ts'
+import { UsageError } from './errors.ts'
 
 export interface ByteRange {
   gte?: Uint8Array
   lt?: Uint8Array
 }
 
-/** The keys that satisfy all given bounds. No bound at all: every key. */
+/** The keys that satisfy all given bounds. No bound at all: every key. Throws UsageError for a bound that is empty. */
 export function rangeOf(args: Args): ByteRange {
   const lower: Uint8Array[] = []
   const upper: Uint8Array[] = []
   const bound = (name: string): Buffer | undefined => {
     const text = args.text(name)
-    return text === undefined ? undefined : args.bytes(text)
+    if (text === undefined) return undefined
+    // A variable of the shell that is not set: it would make everything of what was meant as a part.
+    if (text === '') throw new UsageError(`--${name} is empty. Leave it out for a range without this bound`)
+    return args.bytes(text)
   }
   const gte = bound('gte')
   const gt = bound('gt')

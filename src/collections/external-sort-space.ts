@@ -9,8 +9,8 @@
  */
 import type { SpillOptions } from './spill-space.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { checkOptions } from '../base/option-names.ts'
 import { describe } from '../store/encoding.ts'
-import { checkOptions } from '../store/options.ts'
 import { SPACE_OPTIONS, SpillSpace } from './spill-space.ts'
 import { Turns } from './spill-turns.ts'
 import { SpillPages } from './spill-pages.ts'

@@ -1,12 +1,12 @@
 /** Options of maps and sets, checked, and the entries that they ask for. */
 import { invalidArgument } from '../base/errors.ts'
+import { checkOptions } from '../base/option-names.ts'
 import type { Host } from '../host/host.ts'
 import { Budget } from '../memory/budget.ts'
 import { describe, transcoder } from '../store/encoding.ts'
 import type { Transcoder } from '../store/encoding.ts'
 import type { ItemEncodingOf } from '../store/encoding-types.ts'
-import { checkOptions } from '../store/options.ts'
-import { RANGE_OPTIONS } from '../store/range.ts'
+import { RANGE_OPTIONS, hasBounds } from '../store/range.ts'
 import type { RangeOptions } from '../store/types.ts'
 import type { Entries, EntriesOptions } from './spill-map-entries.ts'
 import { InsertionOrderEntries } from './spill-map-insertion-order.ts'
@@ -69,8 +69,7 @@ export function boundsOf(entries: Entries, options: SpillRangeOptions<any> | und
   checkOptions(options, [...RANGE_OPTIONS, 'reverse'], 'entries')
   const { reverse = false } = options
   if (typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
-  const hasRange = RANGE_OPTIONS.some(name => options[name as keyof typeof options] !== undefined)
-  if (!hasRange) return { start: undefined, end: undefined, reverse }
+  if (!hasBounds(options)) return { start: undefined, end: undefined, reverse }
   if (entries.order !== 'key') throw invalidArgument("a range of keys needs order: 'key'; this collection is in insertion order")
   return { ...entries.rangeOf(options), reverse }
 }

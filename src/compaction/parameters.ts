@@ -1,5 +1,6 @@
 /** Checking strategy parameters: shared by every strategy, so that each says the same about the same mistake. */
 import { invalidArgument } from '../base/errors.ts'
+import { unknownOption } from '../base/option-names.ts'
 
 /** "No limit" and "off": finite, so that it survives JSON. Infinity is taken for it. */
 export const UNLIMITED: number = Number.MAX_SAFE_INTEGER
@@ -7,9 +8,7 @@ export const UNLIMITED: number = Number.MAX_SAFE_INTEGER
 /** Throws INVALID_ARGUMENT when `options` holds a name that `defaults` does not. */
 export function checkNames(strategy: string, options: object, defaults: object): void {
   for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(defaults, name)) {
-      throw invalidArgument(`${strategy} compaction has no parameter ${name}; it has ${Object.keys(defaults).join(', ')}`, { name })
-    }
+    if (!Object.hasOwn(defaults, name)) throw unknownOption(name, Object.keys(defaults), `${strategy} compaction has no parameter`, options)
   }
 }
 

@@ -75,7 +75,7 @@ test('tiered rejects what it cannot take, with numbers', () => {
     [{ targetTableBytes: 0 }, /targetTableBytes must be a whole number >= 1, not 0/],
     [{ maxRuns: 0 }, /maxRuns/],
     [{ tombstonePercent: 101 }, /from 0 to 100, not 101/],
-    [{ maxMergeWidht: 4 } as TieredOptions, /no parameter maxMergeWidht/],
+    [{ maxMergeWidht: 4 } as TieredOptions, /no parameter "maxMergeWidht"/],
   ]
   for (const [options, message] of bad) {
     assert.throws(() => tiered(options), { code: 'SPILLWAY_INVALID_ARGUMENT', message })

@@ -66,7 +66,7 @@ test('keys and values that are no keys and values are refused', async () => {
     }
     await invalid('getMany', () => db.getMany(['kept', nothing]), /a key cannot be/)
   }
-  await invalid('bound of a range', () => db.iterator({ gte: null }), /a key cannot be null/)
+  await invalid('bound of a range', () => db.iterator({ gte: null }), /gte is null; a bound must be a key/)
   const wrong = [
     ['utf8', {}], ['utf8', []], ['utf8', Symbol('s')], ['buffer', 5], ['view', { length: 1 }], ['json', () => 1], ['json', undefined],
   ] as const
@@ -160,7 +160,7 @@ test('option values that make no sense are refused', async () => {
   }
   await invalid('compaction', open({ compaction: 'fifo' }), /fifo/)
   await invalid('compaction', open({ compaction: { strategy: 'leveled', levels: 3 } }),
-    /leveled compaction has no parameter levels; it has level0Runs/)
+    /leveled compaction has no parameter "levels"; it has level0Runs/)
   await invalid('compaction', open({ compaction: { strategy: 'tiered', minMergeWidth: 8, maxMergeWidth: 4 } }),
     /maxMergeWidth 4 is below minMergeWidth 8/)
   await invalid('compaction', open({ compaction: 7 }), /compaction must be/)

@@ -146,9 +146,12 @@ export class BatchOperations implements Operations {
 
   load(i: number): void {
     // All of it before anything is encoded: getters may call the store.
-    const { type, key, value } = (this.#operations[i] ?? {}) as { type?: unknown, key?: unknown, value?: unknown }
+    const { type, key, value, keyEncoding, valueEncoding } = (this.#operations[i] ?? {}) as Record<string, unknown>
     if (type !== 'put' && type !== 'del') {
       throw invalidArgument(`operation ${i} of the batch must have the type 'put' or 'del', not ${describe(type)}. Nothing of the batch was written`)
+    }
+    if (keyEncoding !== undefined || valueEncoding !== undefined) {
+      throw invalidArgument(`operation ${i} of the batch has an encoding of its own. Give it as an option of the batch, for all its operations. Nothing of the batch was written`)
     }
     encodeKey(key, this.#keys, this.#keyScratch)
     this.key = this.#keyScratch.bytes

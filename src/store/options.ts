@@ -1,5 +1,6 @@
 /** Options as given, checked and completed. Unknown names, wrong types and impossible values are INVALID_ARGUMENT. */
 import { invalidArgument } from '../base/errors.ts'
+import { checkOptions } from '../base/option-names.ts'
 import { createStrategy } from '../compaction/strategy.ts'
 import type { Strategy, StrategyOptions } from '../compaction/strategy.ts'
 import type { Host } from '../host/host.ts'
@@ -37,14 +38,6 @@ const OPEN_OPTIONS = [
   'budget', 'durability', 'keyEncoding', 'valueEncoding', 'createIfMissing', 'errorIfExists',
   'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'rowCache', 'coldReads', 'readOnly', 'host',
 ]
-
-export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
-  if (options === undefined) return
-  if (typeof options !== 'object' || options === null) throw invalidArgument(`${where}: options must be an object, not ${describe(options)}`)
-  for (const name in options) {
-    if (!known.includes(name)) throw invalidArgument(`${where} has no option "${name}"; it has ${known.join(', ')}`, { option: name, known })
-  }
-}
 
 export function checkedDurability(durability: Durability | undefined, fallback: Durability): Durability {
   if (durability === undefined) return fallback

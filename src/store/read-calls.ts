@@ -10,6 +10,7 @@
 import { EMPTY } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { checkOptions } from '../base/option-names.ts'
 import type { CallScratch } from './call-scratch.ts'
 import { findBeside } from './cold-reads.ts'
 import type { Committer } from './commit.ts'
@@ -20,7 +21,6 @@ import { readError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { checkedOrder } from './iterator-plan.ts'
 import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
-import { checkOptions } from './options.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
 import { decodeValue } from './reader.ts'
 import type { Reader } from './reader.ts'
@@ -86,6 +86,7 @@ export class ReadCalls {
   }
 
   async getMany(keys: readonly unknown[], options: ReadCallOptions | undefined): Promise<any[]> {
+    if (options !== undefined) checkOptions(options, READ_OPTIONS, 'getMany')
     if (this.#core.engine.readsBeside && Array.isArray(keys)) return Promise.all(keys.map(key => this.get(key, options)))
     const values = this.getManySync(keys, options)
     const left = GETS_PER_TURN - this.#gets % GETS_PER_TURN
@@ -95,6 +96,8 @@ export class ReadCalls {
   }
 
   getManySync(keys: readonly unknown[], options: ReadCallOptions | undefined): any[] {
+    // Also when there is no key to be looked up with them.
+    if (options !== undefined) checkOptions(options, READ_OPTIONS, 'getMany')
     if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
     return keys.map(key => this.getSync(key, options))
   }

@@ -7,6 +7,7 @@ import type { InspectOptions } from 'node:util'
 import { Uncloneable } from '../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
 import type { Inspect } from '../base/inspect.ts'
+import { checkOptions } from '../base/option-names.ts'
 import { parseSize } from '../base/sizes.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import { approximateBytes } from './approximate-size.ts'
@@ -15,7 +16,6 @@ import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, K
 import type { SpillwayIterator } from './iterator.ts'
 import { closeStore, openStore } from './lifecycle.ts'
 import type { OpenStore } from './lifecycle.ts'
-import { checkOptions } from './options.ts'
 import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
 import type { ByteRange } from './range.ts'
 import { ReadCalls } from './read-calls.ts'
@@ -108,7 +108,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     this.#writes.delSync(key, options)
   }
 
-  /** Remove every key of a range at the cost of one small write, whatever the number of keys. `{}` removes all. */
+  /** Remove every key of a range at the cost of one small write, whatever the number of keys. `{}` removes all; a bound that is undefined is INVALID_ARGUMENT. */
   deleteRange<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>,
   ): Promise<void> {

@@ -6,8 +6,8 @@
  */
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { checkOptions } from '../base/option-names.ts'
 import { checkLengths, encodeKey, encodeValue } from './operations.ts'
-import { checkOptions } from './options.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
 import { removeRange } from './range-removal.ts'
 import { WRITE_OPTIONS, keyTranscoder, valueTranscoder } from './transaction-settings.ts'

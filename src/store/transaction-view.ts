@@ -6,8 +6,8 @@
  * 2. A key that it has written or deleted is never looked up in the store.
  * 3. A scan sees what was written before it was opened.
  */
+import { checkOptions } from '../base/option-names.ts'
 import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
-import { checkOptions } from './options.ts'
 import { readError } from './io-error.ts'
 import type { ScanOverlay } from './iterator-plan.ts'
 import { behindLastKey } from './range-removal.ts'

@@ -13,6 +13,7 @@ import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { IDENTITY, nextIdentity } from '../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
 import type { Inspect } from '../base/inspect.ts'
+import { checkOptions } from '../base/option-names.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { OpenTransaction } from './core.ts'
 import { describe } from './encoding.ts'
@@ -20,7 +21,6 @@ import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, N
 import { ioError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { checkedOrder } from './iterator-plan.ts'
-import { checkOptions } from './options.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
 import type { Snapshot } from './snapshots.ts'
 import { commitSmall, commitTables } from './transaction-commit.ts'
@@ -175,6 +175,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   getMany<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(keys: readonly Encodable<KE, K>[], options: EncodingsGiven<KE, VE>): Promise<(Decoded<VE, V> | undefined)[]>
   async getMany(keys: readonly unknown[], options?: AnyEncodings): Promise<any[]> {
     this.#check()
+    if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'getMany')
     if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
     return keys.map(key => this.#get(key, options, true))
   }

@@ -1,8 +1,8 @@
 /** Running a function in a transaction, again when somebody else was faster; and what the store's report says of transactions. */
 import { invalidArgument } from '../base/errors.ts'
+import { checkOptions } from '../base/option-names.ts'
 import type { Core } from './core.ts'
 import { describe } from './encoding.ts'
-import { checkOptions } from './options.ts'
 import { Transaction } from './transaction.ts'
 import { transactionSettings } from './transaction-settings.ts'
 import type { TransactionParts } from './transaction-settings.ts'

@@ -9,12 +9,13 @@
  */
 import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { checkOptions } from '../base/option-names.ts'
 import type { CallScratch } from './call-scratch.ts'
 import type { Core } from './core.ts'
 import { describe } from './encoding.ts'
 import { BatchOperations, SingleOperation, checkLengths, encodeKey, encodeValue } from './operations.ts'
 import type { OperationList } from './operations.ts'
-import { checkOptions, checkedDurability } from './options.ts'
+import { checkedDurability } from './options.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
 import { rangeRemoval } from './range-removal.ts'
 import type { AnyEncodings } from './encoding-types.ts'
@@ -75,19 +76,21 @@ export class WriteCalls {
   }
 
   async deleteRange(range: RangeOptions<unknown>, options: WriteCallOptions | undefined): Promise<void> {
+    const durability = this.#durability(options)
     const removal = this.#loadRange(range, options)
-    if (removal !== undefined) await this.#writer.write(removal, this.#durability(options), options?.signal)
+    if (removal !== undefined) await this.#writer.write(removal, durability, options?.signal)
   }
 
   deleteRangeSync(range: RangeOptions<unknown>, options: WriteCallOptions | undefined): void {
+    const durability = this.#durability(options)
     const removal = this.#loadRange(range, options)
-    if (removal !== undefined) this.#writer.writeSync(removal, this.#durability(options), options?.signal)
+    if (removal !== undefined) this.#writer.writeSync(removal, durability, options?.signal)
   }
 
   async batch(operations: readonly BatchOperation<unknown, unknown>[], options: WriteCallOptions | undefined): Promise<void> {
     const loaded = this.#loadBatch(operations, options)
-    if (loaded.count === 0) return
     const durability = this.#durability(options)
+    if (loaded.count === 0) return
     let written: Promise<void>
     try {
       written = this.#writer.write(loaded, durability, options?.signal)
@@ -99,9 +102,10 @@ export class WriteCalls {
 
   batchSync(operations: readonly BatchOperation<unknown, unknown>[], options: WriteCallOptions | undefined): void {
     const loaded = this.#loadBatch(operations, options)
+    const durability = this.#durability(options)
     if (loaded.count === 0) return
     try {
-      this.#writer.writeSync(loaded, this.#durability(options), options?.signal)
+      this.#writer.writeSync(loaded, durability, options?.signal)
     } finally {
       this.letGo()
     }
