@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { SpillwayError } from '../base/errors.ts'
 import { nearName } from '../base/option-names.ts'
 import { parseSize } from '../base/sizes.ts'
-import { decodeBase64, unescapeBytes } from './escape.ts'
+import { decodeBase64, isDamaged, unescapeBytes } from './escape.ts'
 import { UsageError } from './errors.ts'
 import type { Io } from './io.ts'
 import { compactionNames } from './names.ts'
@@ -115,6 +115,10 @@ export class Args {
       return Buffer.from(text, 'hex')
     }
     if (this.flag('base64')) return decodeBase64(text) ?? refuse(`--base64: ${JSON.stringify(text)} is not base64`)
+    if (isDamaged(text)) {
+      throw new UsageError(`${JSON.stringify(text)} has bytes that are no UTF-8, or the character U+FFFD that stands for them, `
+        + 'and different bytes would be the same key. Write them as \\xNN with --escaped, or give --hex')
+    }
     return Buffer.from(text, 'utf8')
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { Args } from './command.ts'
 import { UsageError } from './errors.ts'
 import { decodeBase64, escapeBytes, shorten, textWidth, unescapeBytes } from './escape.ts'
 
@@ -52,4 +53,15 @@ test('base64 is read with or without padding, in both alphabets, and nothing els
   assert.deepEqual(decodeBase64('-_8'), Buffer.from([0xfb, 0xff]))
   assert.equal(decodeBase64('a'), undefined)
   assert.equal(decodeBase64('ab c'), undefined)
+})
+
+test('an argument that may stand for other bytes is refused, and what is printed of U+FFFD can be given back', () => {
+  const args = (options: Record<string, boolean>): Args => new Args(['dir'], options)
+  for (const text of ['\ufffd', 'key \ufffd', '\ud800', 'a\udfff']) {
+    for (const options of [{}, { escaped: true }]) assert.throws(() => args(options).bytes(text), UsageError, text)
+    assert.throws(() => args({}).bytes(text), /bytes that are no UTF-8.* --escaped/)
+  }
+  assert.equal(escapeBytes(Buffer.from('a\ufffdb')), 'a\\xef\\xbf\\xbdb')
+  assert.deepEqual(args({ escaped: true }).bytes('a\\xef\\xbf\\xbdb\\xff'), Buffer.from([0x61, 0xef, 0xbf, 0xbd, 0x62, 0xff]))
+  assert.deepEqual(args({ hex: true }).bytes('efbfbd'), Buffer.from('\ufffd'))
 })

@@ -3,14 +3,15 @@
  *
  * Invariants
  * 1. unescapeBytes(escapeBytes(b)) equals b, for any bytes.
- * 2. What is escaped holds no control, format or unassigned character, so stored data cannot steer a terminal.
+ * 2. What is escaped holds no control, format or unassigned character, so stored data cannot steer a terminal; and no U+FFFD, which an
+ *    argument has wherever its bytes are no UTF-8.
  */
 import { isUtf8 } from 'node:buffer'
 import { UsageError } from './errors.ts'
 
-/** Control and format characters, private and unassigned ones, line and paragraph separators, the escape character itself. */
-const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\\]/gu
-const UNSAFE_BUT_LINES = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}\\]/gu
+/** Control and format characters, private and unassigned ones, line and paragraph separators, U+FFFD, the escape character itself. */
+const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\ufffd\\]/gu
+const UNSAFE_BUT_LINES = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}\ufffd\\]/gu
 const SAFE_ASCII = /^[\x20-\x5b\x5d-\x7e]*$/
 
 export interface EscapeOptions {
@@ -43,8 +44,14 @@ export function escapeText(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeCharacter)
 }
 
-/** The bytes that `escapeBytes` was given. Throws UsageError for a backslash that is neither \\ nor \xNN. */
+/** Whether an argument may stand for other bytes than it shows: the system decodes what is no UTF-8 as U+FFFD, whatever it was. */
+export function isDamaged(text: string): boolean {
+  return text.includes('\ufffd') || !text.isWellFormed()
+}
+
+/** The bytes that `escapeBytes` was given. Throws UsageError for a backslash that is neither \\ nor \xNN, and for bytes that are no UTF-8. */
 export function unescapeBytes(text: string): Buffer {
+  if (isDamaged(text)) throw new UsageError(`${JSON.stringify(text)} has bytes that are no UTF-8: write them as \\xNN, U+FFFD itself as \\xef\\xbf\\xbd`)
   const parts: Buffer[] = []
   let from = 0
   for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', from)) {

@@ -9,14 +9,16 @@
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
+import { isBytes } from '../base/realms.ts'
 import { EMPTY } from '../base/cursor.ts'
 import type { CompareRanges, KeyOrder } from '../pages/paged-merge.ts'
-import { Scratch, transcoder } from '../store/encoding.ts'
+import { Scratch, textOf, transcoder } from '../store/encoding.ts'
 import type { Encoding, Transcoder } from '../store/encoding.ts'
 import type { SortEngine } from './external-sort-engine.ts'
 import { KeyEncoder, compareDecoded, decodeKey } from './key-order.ts'
 import { anyValue } from './spill-map-values.ts'
 import type { SpillSpace } from './spill-space.ts'
+import { mostTextBytes, readText, writeText } from './wide-text.ts'
 
 export interface ItemOptions<T> {
   by?: ((item: T) => unknown) | undefined
@@ -26,6 +28,27 @@ export interface ItemOptions<T> {
 }
 
 const SCRATCH_BYTES = 16 * 1024
+
+const utf8 = transcoder('utf8', 'encoding')
+
+/** 'utf8' where nobody asked for it: text that UTF-8 cannot hold comes back as it was too. */
+const wideText: Transcoder = {
+  name: 'utf8',
+  encode(value, scratch) {
+    try {
+      utf8.encode(value, scratch)
+    } catch (error) {
+      if (typeof value !== 'string' || value.isWellFormed()) throw error
+      const bytes = Buffer.allocUnsafe(mostTextBytes(value))
+      scratch.use(bytes.subarray(0, writeText(value, bytes, 0)))
+    }
+  },
+  decode(bytes, start, end) { return readText(bytes, start, end, textOf(bytes, start, end)) },
+  decodeLarge(value) {
+    const bytes = value.bytes()
+    return this.decode(bytes, 0, bytes.length)
+  },
+}
 
 export class ItemCodec<T> {
   readonly #options: ItemOptions<T>
@@ -126,7 +149,7 @@ export class ItemCodec<T> {
 }
 
 function transcoderFor(first: unknown): Transcoder {
-  if (typeof first === 'string') return transcoder('utf8', 'encoding')
-  if (first instanceof Uint8Array) return transcoder('buffer', 'encoding')
+  if (typeof first === 'string') return wideText
+  if (isBytes(first)) return transcoder('buffer', 'encoding')
   return typeof first === 'object' && first !== null && !types.isDate(first) ? transcoder('json', 'encoding') : anyValue
 }

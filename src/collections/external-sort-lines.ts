@@ -4,6 +4,7 @@
  * Cost: see `external-sort-engine.ts`; a chunk that is given out is the caller's own.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { isBytes } from '../base/realms.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { SortEngine } from './external-sort-engine.ts'
@@ -48,7 +49,7 @@ export async function* sortLines(
     turns.check()
     const rest = new RestOfLine(engine, space.hold('sort output', SortSpace.outputBound, 0), space.bytes)
     for await (const chunk of chunks) {
-      if (!(chunk instanceof Uint8Array)) throw invalidArgument(`sortLines takes chunks of bytes, not ${typeof chunk}. Encode text first`)
+      if (!isBytes(chunk)) throw invalidArgument(`sortLines takes chunks of bytes, not ${typeof chunk}. Encode text first`)
       turns.rested()
       let from = rest.complete(chunk, delimiter)
       while (rest.ready && !rest.add()) await turns.run(engine.spill())

@@ -9,6 +9,7 @@
  */
 import type { SpillOptions } from './spill-space.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { isAbortSignal } from '../base/realms.ts'
 import { checkOptions } from '../base/option-names.ts'
 import { describe } from '../store/encoding.ts'
 import { SPACE_OPTIONS, SpillSpace } from './spill-space.ts'
@@ -29,7 +30,7 @@ export function checkSort(source: unknown, options: object, more: readonly strin
   checkOptions(options, [...more, ...SORT_OPTIONS], what)
   const { reverse, signal } = options as { reverse?: unknown, signal?: unknown }
   if (reverse !== undefined && typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
+  if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
   const iterable = source as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
   if (typeof iterable?.[Symbol.asyncIterator] === 'function' || typeof iterable?.[Symbol.iterator] === 'function') return
   throw invalidArgument(`${what} takes something that can be iterated, not ${describe(source)}`)

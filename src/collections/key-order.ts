@@ -5,7 +5,7 @@
  *   undefined 01, null 02, false 03, true 04, number 05, bigint 06, Date 07, text 08, bytes 09, array 0a
  * number, Date   eight bytes big-endian; negative ones inverted, others with the sign bit set; -0 is 0, NaN comes last
  * bigint         00-7f or 80-ff by sign and length of the length, the length, the magnitude; inverted when negative
- * text           UTF-8, so text sorts by code points; bytes as they are
+ * text           UTF-8, with half of a surrogate pair as `wide-text.ts` has it, so text sorts by code points; bytes as they are
  * array          its parts, then 00. A text or bytes inside ends with 00 01, and a 00 of its own is written 00 ff;
  *                so a part sorts before what it is a beginning of, and a shorter array before a longer one
  *
@@ -14,7 +14,9 @@
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
+import { isBytes } from '../base/realms.ts'
 import type { CompareRanges } from '../pages/paged-merge.ts'
+import { mostTextBytes, readText, writeText } from './wide-text.ts'
 
 /** What can be a key to sort or group by. */
 export type SortKey = string | number | bigint | boolean | null | undefined | Date | Uint8Array | readonly SortKey[]
@@ -48,7 +50,7 @@ export class KeyEncoder {
       case 'object':
         if (key === null) return this.#byte(KIND.null)
         if (types.isDate(key)) return this.#number(KIND.date, key.getTime())
-        if (key instanceof Uint8Array) return this.#bytes(key, depth)
+        if (isBytes(key)) return this.#bytes(key, depth)
         if (Array.isArray(key)) return this.#array(key, depth)
     }
     throw invalidArgument(
@@ -96,11 +98,10 @@ export class KeyEncoder {
   }
 
   #text(text: string, depth: number): void {
-    this.#reserve(1 + text.length * 3)
+    this.#reserve(1 + mostTextBytes(text))
     this.bytes[this.length++] = KIND.text
     const start = this.length
-    // As 'utf8', a lone surrogate is U+FFFD.
-    this.length += this.bytes.write(text, start, 'utf8')
+    this.length = writeText(text, this.bytes, start)
     if (depth > 0) this.#terminate(start)
   }
 
@@ -174,7 +175,10 @@ class KeyDecoder {
       // oxlint-disable-next-line no-restricted-globals -- a key that is a date, not the time of day.
       case KIND.date: return new Date(this.#number())
       case KIND.bigint: return this.#bigint()
-      case KIND.text: return this.#part(inside).toString('utf8')
+      case KIND.text: {
+        const part = this.#part(inside)
+        return readText(part, 0, part.length, part.toString('utf8'))
+      }
       case KIND.bytes: return Buffer.from(this.#part(inside))
       case KIND.array: {
         const parts: SortKey[] = []

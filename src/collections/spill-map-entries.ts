@@ -12,6 +12,7 @@ import { invalidArgument } from '../base/errors.ts'
 import { hashKey } from '../base/hash.ts'
 import { Scratch } from '../store/encoding.ts'
 import type { Transcoder } from '../store/encoding.ts'
+import { EncodingError, ofKey } from '../store/encoding-error.ts'
 import { MAX_KEY_BYTES, checkLengths } from '../store/operations.ts'
 import { byteRange } from '../store/range.ts'
 import type { ByteRange } from '../store/range.ts'
@@ -64,14 +65,32 @@ export abstract class Entries {
   abstract delete(key: unknown): boolean
   abstract clear(): void
   abstract close(): void
-  /** What an iterator is to yield for an entry of its tree; undefined: the entry is no longer there. */
-  abstract decode(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown
+  protected abstract read(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown
+  /** The key of the entry at a place. */
+  protected abstract keyAt(place: Uint8Array): unknown
   /** Whether what the tree has at a place of this length is an entry. */
   abstract isEntry(placeLength: number): boolean
   /** Where an iterator may begin; undefined: at the first place. */
   get low(): Uint8Array | undefined { return undefined }
   /** All before this place was found empty. */
   set low(_: Uint8Array | undefined) { /* see the insertion order */ }
+
+  /** What an iterator is to yield for an entry of its tree; undefined: the entry is no longer there. */
+  decode(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
+    try {
+      return this.read(want, place, placeStart, placeEnd, kind, value, start, end)
+    } catch (error) {
+      throw error instanceof EncodingError ? this.#withKey(error, place.slice(placeStart, placeEnd)) : error
+    }
+  }
+
+  #withKey(error: EncodingError, place: Uint8Array): EncodingError {
+    try {
+      return error.of('value', this.keyAt(place))
+    } catch {
+      return error.of('key', place)
+    }
+  }
 
   /** The places of a range of keys; in key order a place is a key. */
   rangeOf(range: RangeOptions<unknown>): ByteRange {
@@ -92,7 +111,11 @@ export abstract class Entries {
   protected load(key: unknown): boolean {
     this.#checkUsable()
     const scratch = this.key
-    this.keys.encode(key, scratch)
+    try {
+      this.keys.encode(key, scratch)
+    } catch (error) {
+      throw ofKey(error, 'key', key)
+    }
     const { bytes, start, end } = scratch
     if (end - start > MAX_KEY_BYTES) return false
     this.hash = hashKey(bytes, start, end)
@@ -119,8 +142,12 @@ export abstract class Entries {
     }
   }
 
-  protected loadValue(value: unknown): void {
-    this.values.encode(value, this.value)
+  protected loadValue(key: unknown, value: unknown): void {
+    try {
+      this.values.encode(value, this.value)
+    } catch (error) {
+      throw ofKey(error, 'value', key)
+    }
     checkLengths(this.key.end - this.key.start, this.value.end - this.value.start)
   }
 

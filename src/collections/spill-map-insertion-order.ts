@@ -12,6 +12,7 @@ import { copyBytes } from '../base/bytes.ts'
 import { KIND_VALUE_FILE } from '../base/cursor.ts'
 import { transcoder } from '../store/encoding.ts'
 import type { Transcoder } from '../store/encoding.ts'
+import { ofKey } from '../store/encoding-error.ts'
 import { MAX_KEY_BYTES } from '../store/operations.ts'
 import { ScratchStore } from '../store/scratch-store.ts'
 import { Entries } from './spill-map-entries.ts'
@@ -58,7 +59,12 @@ export class InsertionOrderEntries extends Entries {
   get(key: unknown): unknown {
     if (!this.load(key) || !this.#lookUp()) return undefined
     const hit = this.tree.find(this.#ordinal, 0, ORDINAL_BYTES)
-    return hit === undefined ? undefined : this.decode('value', this.#ordinal, 0, ORDINAL_BYTES, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+    if (hit === undefined) return undefined
+    try {
+      return this.read('value', this.#ordinal, 0, ORDINAL_BYTES, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+    } catch (error) {
+      throw ofKey(error, 'value', key)
+    }
   }
 
   set(key: unknown, value: unknown, keeps: boolean): void {
@@ -66,7 +72,7 @@ export class InsertionOrderEntries extends Entries {
     try {
       const mayBeThere = this.load(key)
       const { hash } = this
-      this.loadValue(value)
+      this.loadValue(key, value)
       if (mayBeThere && this.#lookUp()) {
         if (keeps) return
         this.#replace()
@@ -130,7 +136,12 @@ export class InsertionOrderEntries extends Entries {
 
   isEntry(placeLength: number): boolean { return placeLength === ORDINAL_BYTES }
 
-  decode(want: Want, place: Uint8Array, placeStart: number, _: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
+  protected keyAt(place: Uint8Array): unknown {
+    const hit = this.tree.find(place, 0, place.length)
+    return hit === undefined ? undefined : this.read('key', place, 0, place.length, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+  }
+
+  protected read(want: Want, place: Uint8Array, placeStart: number, _: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
     if (kind === KIND_VALUE_FILE) {
       // The key alone is too large to be inline.
       value = this.tree.decode(view, kind, value, start, end) as Uint8Array

@@ -4,6 +4,7 @@
  * Cost: a set of a new key is one write and no look-up.
  */
 import type { Hit } from '../base/cursor.ts'
+import { ofKey } from '../store/encoding-error.ts'
 import { ScratchStore } from '../store/scratch-store.ts'
 import { Entries } from './spill-map-entries.ts'
 import type { EntriesOptions, Want } from './spill-map-entries.ts'
@@ -22,7 +23,12 @@ export class KeyOrderEntries extends Entries {
 
   get(key: unknown): unknown {
     const hit = this.#find(key)
-    return hit === undefined ? undefined : this.tree.decode(this.values, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+    if (hit === undefined) return undefined
+    try {
+      return this.tree.decode(this.values, hit.kind, hit.value, hit.valueStart, hit.valueEnd)
+    } catch (error) {
+      throw ofKey(error, 'value', key)
+    }
   }
 
   set(key: unknown, value: unknown, keeps: boolean): void {
@@ -30,7 +36,7 @@ export class KeyOrderEntries extends Entries {
     try {
       const mayBeThere = this.load(key)
       const { hash } = this
-      this.loadValue(value)
+      this.loadValue(key, value)
       const isNew = !mayBeThere || this.tree.find(k.bytes, k.start, k.end) === undefined
       if (keeps && !isNew) return
       this.tree.put(k.bytes, k.start, k.end, v.bytes, v.start, v.end, v.longText)
@@ -69,7 +75,9 @@ export class KeyOrderEntries extends Entries {
 
   isEntry(): boolean { return true }
 
-  decode(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
+  protected keyAt(place: Uint8Array): unknown { return this.keys.decode(place, 0, place.length) }
+
+  protected read(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
     if (want === 'key') return this.keys.decode(place, placeStart, placeEnd)
     const decoded = this.tree.decode(this.values, kind, value, start, end)
     return want === 'value' ? decoded : [this.keys.decode(place, placeStart, placeEnd), decoded]

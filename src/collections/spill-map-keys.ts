@@ -12,7 +12,7 @@
  *   10       number: 8 bytes, big-endian, sign flipped (negative ones: all bits)
  *   18       bigint: 80 + length (negative: 7f - length, and the rest inverted), 4 bytes of length from 7f bytes on, magnitude
  *   20       date: as a number, of its milliseconds
- *   30       string as UTF-8; 31 one with lone surrogates, its code units big-endian
+ *   30       string as UTF-8, with half of a surrogate pair as `wide-text.ts` has it
  *   40       bytes
  *   50       array: its elements, then 00; 60 plain object: names and values in turn, then 00
  *
@@ -21,8 +21,10 @@
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
+import { isBytes, isPlainObject } from '../base/realms.ts'
 import { describe, textOf } from '../store/encoding.ts'
 import type { LargeValue, Scratch, Transcoder } from '../store/encoding.ts'
+import { mostTextBytes, readText, writeText as writeWide } from './wide-text.ts'
 
 const UNDEFINED = 0x01
 const NULL = 0x02
@@ -32,7 +34,6 @@ const NUMBER = 0x10
 const BIGINT = 0x18
 const DATE = 0x20
 const STRING = 0x30
-const UNITS = 0x31
 const BYTES = 0x40
 const ARRAY = 0x50
 const OBJECT = 0x60
@@ -88,19 +89,10 @@ function writeText(text: string, scratch: Scratch, at: number, depth: number): n
       return at
     }
   }
-  const isWellFormed = text.isWellFormed()
-  const size = isWellFormed ? Buffer.byteLength(text) : 2 * length
-  if (at + size + 1 > bytes.length) throw tooLong()
-  bytes[start - 1] = isWellFormed ? STRING : UNITS
-  if (isWellFormed) {
-    at += (bytes as Buffer).write(text, at, 'utf8')
-  } else {
-    for (let i = 0; i < length; i++) {
-      const unit = text.charCodeAt(i)
-      bytes[at++] = unit >>> 8
-      bytes[at++] = unit
-    }
-  }
+  // Text that may not fit is measured first: half of a pair takes the three bytes of the U+FFFD that would stand for it.
+  if (at + mostTextBytes(text) + 1 > bytes.length && at + Buffer.byteLength(text) + 1 > bytes.length) throw tooLong()
+  bytes[start - 1] = STRING
+  at = writeWide(text, bytes as Buffer, at)
   return depth === 0 ? at : escape(bytes, start, at)
 }
 
@@ -148,7 +140,7 @@ function writeObject(value: object | null, scratch: Scratch, at: number, depth: 
     return at + 1
   }
   if (types.isDate(value)) return writeNumber(bytes, at, DATE, value.getTime())
-  if (value instanceof Uint8Array) {
+  if (isBytes(value)) {
     const start = at + 1
     const end = start + value.length
     if (end + 1 > bytes.length) throw tooLong()
@@ -161,8 +153,7 @@ function writeObject(value: object | null, scratch: Scratch, at: number, depth: 
     bytes[at++] = ARRAY
     for (const element of value) at = write(element, scratch, at, depth + 1)
   } else {
-    const prototype = Object.getPrototypeOf(value) as unknown
-    if (prototype !== Object.prototype && prototype !== null) throw unfit(value)
+    if (!isPlainObject(value)) throw unfit(value)
     bytes[at++] = OBJECT
     for (const name of Object.keys(value).sort()) {
       at = write(name, scratch, at, depth + 1)
@@ -198,7 +189,6 @@ class Decoder {
       case DATE: return new Date(this.#number())
       case BIGINT: return this.#bigint()
       case STRING: return this.#text(depth)
-      case UNITS: return this.#units(depth)
       case BYTES: return this.#content(depth)
       case ARRAY: return this.#array(depth)
       default: return this.#object(depth)
@@ -229,18 +219,14 @@ class Decoder {
   }
 
   #text(depth: number): string {
+    if (depth > 0) {
+      const content = this.#content(depth)
+      return readText(content, 0, content.length, content.toString('utf8'))
+    }
     const bytes = this.#bytes
-    if (depth > 0) return this.#content(depth).toString('utf8')
     const start = this.#at
     this.#at = this.#end
-    return textOf(bytes, start, this.#end)
-  }
-
-  #units(depth: number): string {
-    const content = this.#content(depth)
-    let text = ''
-    for (let i = 0; i < content.length; i += 2) text += String.fromCharCode(content.readUInt16BE(i))
-    return text
+    return readText(bytes, start, this.#end, textOf(bytes, start, this.#end))
   }
 
   /** The bytes up to the end, or to the mark that ends them; a copy. */

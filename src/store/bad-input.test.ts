@@ -78,7 +78,7 @@ test('keys and values that are no keys and values are refused', async () => {
   await invalid(
     'a codec that makes no bytes',
     () => db.put('k', 'v', { valueEncoding: { name: 'odd', encode: () => 7 as never, decode: () => 7 } }),
-    /encoding 'odd' takes bytes/
+    /encode of the codec 'odd' must return bytes/
   )
 })
 

@@ -2,11 +2,15 @@
  * Keys and values as bytes. Encodings are named as in Level: 'utf8' (default), 'buffer', 'view', 'json', or a codec of the
  * user's own. Keys sort by their bytes.
  *
+ * Invariant: different text has different bytes. Text that is not well-formed Unicode has none in UTF-8 and is refused.
+ *
  * Cost: text goes through one scratch buffer per store, so that a put or get of short text allocates nothing for it. Long text is
  * not encoded here at all: it goes to a file, and is encoded on the way.
  */
 import { invalidArgument } from '../base/errors.ts'
-import type { Encoding } from './encoding-types.ts'
+import { isArrayBuffer, isBytes } from '../base/realms.ts'
+import { cannotTake, decodeFailed, encodeFailed, illFormed } from './encoding-error.ts'
+import type { Codec, Encoding } from './encoding-types.ts'
 
 export type { Codec, Encoding, EncodingName } from './encoding-types.ts'
 
@@ -65,6 +69,11 @@ export class Scratch {
     } else {
       this.use(Buffer.from(text, 'utf8'))
     }
+    // As many bytes as units: all of it is ASCII.
+    if (this.end !== length && !text.isWellFormed()) {
+      this.release()
+      throw illFormed(text)
+    }
   }
 
   /** What was encoded last is the caller's memory. */
@@ -120,9 +129,9 @@ const utf8: Transcoder = {
   packed: 'text',
   encode(value, scratch) {
     if (typeof value === 'string') scratch.text(value)
-    else if (value instanceof Uint8Array) scratch.use(value)
+    else if (isBytes(value)) scratch.use(value)
     else if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') scratch.text(String(value))
-    else throw invalidArgument(`encoding 'utf8' takes a string, not ${describe(value)}. Use the encoding 'json' for objects, 'view' for bytes`)
+    else throw cannotTake('utf8', `encoding 'utf8' takes a string, not ${describe(value)}. Use the encoding 'json' for objects, 'view' for bytes`)
   },
   decode(bytes, start, end) { return textOf(bytes, start, end) },
   decodeLarge(value) { return value.text() },
@@ -152,14 +161,24 @@ const json: Transcoder = {
     let text: string | undefined
     try {
       text = JSON.stringify(value)
+    } catch (cause) {
+      throw encodeFailed('json', cause, 'Give what JSON can hold, or another encoding')
     } finally {
       scratch.busy = false
     }
-    if (text === undefined) throw invalidArgument(`encoding 'json' takes what JSON can hold, not ${describe(value)}`)
+    if (text === undefined) throw cannotTake('json', `encoding 'json' takes what JSON can hold, not ${describe(value)}. Give null for nothing`)
     scratch.text(text)
   },
-  decode(bytes, start, end) { return JSON.parse(textOf(bytes, start, end)) },
-  decodeLarge(value) { return JSON.parse(value.text()) },
+  decode(bytes, start, end) { return parsed(textOf(bytes, start, end)) },
+  decodeLarge(value) { return parsed(value.text()) },
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw decodeFailed('json', cause)
+  }
 }
 
 const named: Record<string, Transcoder> = { utf8, view, buffer, json }
@@ -170,32 +189,51 @@ export function transcoder(encoding: Encoding<any>, option: string): Transcoder 
     const found = Object.hasOwn(named, encoding) ? named[encoding] : undefined
     if (found !== undefined) return found
   } else if (typeof encoding?.encode === 'function' && typeof encoding.decode === 'function') {
-    return {
-      name: encoding.name ?? 'custom',
-      encode(value, scratch) {
-        scratch.busy = true
-        let encoded: unknown
-        try {
-          encoded = encoding.encode(value)
-        } finally {
-          scratch.busy = false
-        }
-        if (typeof encoded === 'string') scratch.text(encoded)
-        else bytesOnly(encoded, scratch, encoding.name ?? 'custom')
-      },
-      decode(bytes, start, end) { return encoding.decode(copied(bytes, start, end)) },
-      decodeLarge(value) { return encoding.decode(bufferOf(value)) },
-    }
+    return transcoderOf(encoding)
   }
   throw invalidArgument(`${option} must be 'utf8', 'buffer', 'view', 'json' or an object with encode and decode, not ${describe(encoding)}`)
 }
 
-function bytesOnly(value: unknown, scratch: Scratch, name: string): void {
+function transcoderOf(codec: Codec<any>): Transcoder {
+  const name = typeof codec.name === 'string' ? codec.name : 'custom'
+  const decode = (bytes: Buffer): unknown => {
+    try {
+      return codec.decode(bytes)
+    } catch (cause) {
+      throw decodeFailed(name, cause)
+    }
+  }
+  return {
+    name,
+    encode(value, scratch) {
+      scratch.busy = true
+      let encoded: unknown
+      try {
+        encoded = codec.encode(value)
+      } catch (cause) {
+        throw encodeFailed(name, cause, 'Give what the codec takes')
+      } finally {
+        scratch.busy = false
+      }
+      if (typeof encoded === 'string') scratch.text(encoded)
+      else bytesOnly(encoded, scratch, name, true)
+    },
+    decode(bytes, start, end) { return decode(copied(bytes, start, end)) },
+    decodeLarge(value) { return decode(bufferOf(value)) },
+  }
+}
+
+function bytesOnly(value: unknown, scratch: Scratch, name: string, isCodec = false): void {
   if (value instanceof Uint8Array) scratch.use(value)
   else if (typeof value === 'string') scratch.text(value)
   else if (ArrayBuffer.isView(value)) scratch.use(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-  else if (value instanceof ArrayBuffer) scratch.use(new Uint8Array(value))
-  else throw invalidArgument(`encoding '${name}' takes bytes (a Uint8Array or Buffer) or a string, not ${describe(value)}`)
+  else if (isArrayBuffer(value)) scratch.use(new Uint8Array(value))
+  else {
+    const bytes = `bytes (a Uint8Array or Buffer) or a string, not ${describe(value)}`
+    throw cannotTake(name, isCodec
+      ? `encode of the codec '${name}' must return ${bytes}. What takes a promise has to be done before`
+      : `encoding '${name}' takes ${bytes}. Use the encoding 'json' for objects`)
+  }
 }
 
 /** A Buffer of the caller's own with these bytes; small ones share one pooled allocation of Node's. */

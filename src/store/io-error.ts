@@ -1,8 +1,9 @@
 /** Errors of the file system as the store's own: a full disk is NO_SPACE, the rest UNAVAILABLE, both with a remedy. */
 import { SpillwayError } from '../base/errors.ts'
 
-/** The same for what a read threw, where the error may also be that of a user's codec: that one is left as it is. */
+/** The same for what a read threw. */
 export function readError(error: unknown): unknown {
+  if (error instanceof SpillwayError) return error
   return typeof (error as { syscall?: unknown } | null | undefined)?.syscall === 'string' ? ioError(error, 'reading') : error
 }
 

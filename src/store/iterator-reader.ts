@@ -3,12 +3,13 @@
  *
  * Invariants
  * 1. What it returns shares no memory with the store.
- * 2. After an error the iterator stands where it stood before.
+ * 2. After an error the iterator stands where it stood before; before an entry that cannot be decoded, once those before it were read.
  *
  * Account: none; whoever asks has leased what the entries take, and says how much that is. Cost: an array for each entry with key and
  * value, and what the decoders allocate.
  */
 import type { Core } from './core.ts'
+import { EncodingError, ofKey } from './encoding-error.ts'
 import { entryBytes, noteHandedOut, rowShape } from './decoded-bytes.ts'
 import type { IteratorPlace } from './iterator-place.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
@@ -18,6 +19,7 @@ import type { RangeWalk } from './iterator-walk.ts'
 import type { RowShape } from './packed-scan.ts'
 import { decodeValue, valueLength } from './reader.ts'
 import { takeRows } from './rows.ts'
+import type { EntryScan } from './scan.ts'
 
 export class EntryReader {
   /** What the entries of the last call take. */
@@ -59,7 +61,7 @@ export class EntryReader {
         if (typeof some === 'number') {
           // As long as it may do better soon.
           const few = this.#row === undefined || roomBytes !== Infinity ? Infinity : walk.patientRows
-          this.#readEntries(chunk, Math.min(entries, chunk.length + few), bytes, roomBytes)
+          if (!this.#readEntries(chunk, Math.min(entries, chunk.length + few), bytes, roomBytes)) break
         } else if (chunk.length === 0) {
           chunk = some
         } else {
@@ -83,36 +85,62 @@ export class EntryReader {
     if (result < 0) return result
     const { kernel } = walk
     // At once: the rows lie where blocks are loaded.
-    const some = takeRows(kernel, plan.keys, plan.values, host)
+    let some: unknown[]
+    try {
+      some = takeRows(kernel, plan.keys, plan.values, host)
+    } catch (error) {
+      if (!(error instanceof EncodingError)) throw error
+      // Entry by entry, for those before the one that cannot be decoded.
+      return walk.giveUpRows()
+    }
     this.takenBytes += kernel.takenBytes
     noteHandedOut(plan, host, kernel.rows, kernel.keyBytes, kernel.valueBytes)
     walk.pass(result)
     return some
   }
 
-  /** Entry by entry, until `chunk` has so many. */
-  #readEntries(chunk: unknown[], entries: number, bytes: number, roomBytes: number): void {
+  /** Entry by entry, until `chunk` has so many. False: the next one cannot be decoded, which is an error once it is the first. */
+  #readEntries(chunk: unknown[], entries: number, bytes: number, roomBytes: number): boolean {
     const core = this.#core
     const { keys, values } = this.#plan
     const before = chunk.length
     let read = 0
     let keyBytes = 0
+    let isReadable = true
     this.#walk.each(scan => {
       const valueBytes = values === undefined ? 0 : valueLength(scan.kind, scan.value, scan.valueStart, scan.valueEnd)
       const decodedBytes = entryBytes(keys, scan.keyLength, values, valueBytes)
       if (chunk.length > 0 && this.takenBytes + decodedBytes > roomBytes) return REFUSE
+      let entry: unknown
+      try {
+        entry = this.#decode(scan)
+      } catch (error) {
+        if (chunk.length === 0 || !(error instanceof EncodingError)) throw error
+        isReadable = false
+        return REFUSE
+      }
+      chunk.push(entry)
       this.takenBytes += decodedBytes
       keyBytes += scan.keyLength
       read += scan.keyLength + valueBytes
-      if (values === undefined) {
-        chunk.push(keys!.decode(scan.key, 0, scan.keyLength))
-      } else {
-        // The value first: it may be a view that does not outlive what a user's codec does.
-        const value = decodeValue(core, values, scan.kind, scan.value, scan.valueStart, scan.valueEnd)
-        chunk.push(keys === undefined ? value : youngPair(keys.decode(scan.key, 0, scan.keyLength), value))
-      }
       return chunk.length < entries && read < bytes ? MORE : LAST
     })
     noteHandedOut(this.#plan, core.host, chunk.length - before, keyBytes, read - keyBytes)
+    return isReadable
+  }
+
+  #decode(scan: EntryScan): unknown {
+    const { keys, values } = this.#plan
+    let part: 'key' | 'value' = 'value'
+    try {
+      // The value first: it may be a view that does not outlive what a user's codec does.
+      const value = values === undefined ? undefined : decodeValue(this.#core, values, scan.kind, scan.value, scan.valueStart, scan.valueEnd)
+      if (keys === undefined) return value
+      part = 'key'
+      const key = keys.decode(scan.key, 0, scan.keyLength)
+      return values === undefined ? key : youngPair(key, value)
+    } catch (error) {
+      throw ofKey(error, part, error instanceof EncodingError ? scan.key.slice(0, scan.keyLength) : undefined)
+    }
   }
 }

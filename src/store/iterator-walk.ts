@@ -158,6 +158,11 @@ export class RangeWalk {
     else this.#closeScan()
   }
 
+  /** What was filled is not `pass`ed: go entry by entry from where it began. */
+  giveUpRows(): number {
+    return this.#standBack(false)
+  }
+
   #passSeen(kernel: ScanKernel): void {
     const seen = kernel.seenKey()
     if (seen !== undefined) this.#place.passKey(seen)

@@ -5,6 +5,7 @@
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { describe } from './encoding.ts'
+import { ofKey } from './encoding-error.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
 import { PackedOperations, WAITER_BYTES, packedBytes } from './packed-operations.ts'
 import type { BatchOperation } from './types.ts'
@@ -159,7 +160,7 @@ export class BatchOperations implements Operations {
     this.keyEnd = this.#keyScratch.end
     if (type === 'put') {
       this.kind = KIND_PUT
-      encodeValue(value, this.#values, this.#valueScratch)
+      encodeValue(key, value, this.#values, this.#valueScratch)
       this.value = this.#valueScratch.bytes
       this.valueStart = this.#valueScratch.start
       this.valueEnd = this.#valueScratch.end
@@ -191,10 +192,18 @@ export class BatchOperations implements Operations {
 
 export function encodeKey(key: unknown, transcoder: Transcoder, scratch: Scratch): void {
   if (key === undefined || key === null) throw invalidArgument(`a key cannot be ${key}. Give what the key encoding takes, text by default`)
-  transcoder.encode(key, scratch)
+  try {
+    transcoder.encode(key, scratch)
+  } catch (error) {
+    throw ofKey(error, 'key', key)
+  }
 }
 
-export function encodeValue(value: unknown, transcoder: Transcoder, scratch: Scratch): void {
+export function encodeValue(key: unknown, value: unknown, transcoder: Transcoder, scratch: Scratch): void {
   if (value === undefined || value === null && transcoder.name !== 'json') throw invalidArgument(`a value cannot be ${value}. Use del to remove a key`)
-  transcoder.encode(value, scratch)
+  try {
+    transcoder.encode(value, scratch)
+  } catch (error) {
+    throw ofKey(error, 'value', key)
+  }
 }

@@ -64,7 +64,7 @@ test('a codec whose encodings grow from call to call does no harm', () => {
 })
 
 test('text left as it is, because it is long, is kept as its bytes', () => {
-  const text = 'é'.repeat(500) + '\ud83d'
+  const text = 'é'.repeat(500) + '€'
   const batch = new BatchOperations(
     [{ type: 'put', key: 'a', value: text }, { type: 'del', key: 'b' }, { type: 'put', key: 'c', value: 'short' }],
     transcoder('utf8', 'keyEncoding'), transcoder('utf8', 'valueEncoding'), new Scratch(64), new Scratch(64, true),
@@ -74,7 +74,7 @@ test('text left as it is, because it is long, is kept as its bytes', () => {
   batch.load(1)
   assert.equal(batch.longText, '')
   assert.equal(batch.bytes, WAITER_BYTES + 3 * 9 + 3 + 1003 + 5)
-  assert.deepEqual(listed(batch.keep()), [[KIND_PUT, 'a', text.slice(0, -1) + '\ufffd'], [KIND_DELETE, 'b', ''], [KIND_PUT, 'c', 'short']])
+  assert.deepEqual(listed(batch.keep()), [[KIND_PUT, 'a', text], [KIND_DELETE, 'b', ''], [KIND_PUT, 'c', 'short']])
 })
 
 test('loading again undoes what a large value\'s reference replaced', () => {

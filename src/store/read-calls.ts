@@ -17,6 +17,7 @@ import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
 import { describe } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
+import { ofKey } from './encoding-error.ts'
 import { readError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { checkedOrder } from './iterator-plan.ts'
@@ -65,7 +66,7 @@ export class ReadCalls {
       const isLast = ++this.#gets % GETS_PER_TURN === 0
       if (this.#core.engine.readsBeside && !isLast) {
         const values = this.#scratch.values(options)
-        return this.#findBeside(key, options, hit => this.#valueOf(hit, values))
+        return this.#findBeside(key, options, hit => this.#valueOf(key, hit, values))
       }
       const value = this.getSync(key, options)
       return isLast ? this.#turn(value) : value === undefined ? NOTHING : Promise.resolve(value)
@@ -79,7 +80,7 @@ export class ReadCalls {
     if (hit === undefined) return undefined
     const values = this.#scratch.values(options)
     try {
-      return this.#valueOf(hit, values)
+      return this.#valueOf(key, hit, values)
     } catch (error) {
       throw readError(error)
     }
@@ -193,12 +194,16 @@ export class ReadCalls {
     return snapshotSeq
   }
 
-  #valueOf(hit: Hit | undefined, values: Transcoder): unknown {
+  #valueOf(key: unknown, hit: Hit | undefined, values: Transcoder): unknown {
     if (hit === undefined) return undefined
     const { value } = hit
     // The memtable's arena may be given back before the next read.
     hit.value = EMPTY
-    return decodeValue(this.#core, values, hit.kind, value, hit.valueStart, hit.valueEnd)
+    try {
+      return decodeValue(this.#core, values, hit.kind, value, hit.valueStart, hit.valueEnd)
+    } catch (error) {
+      throw ofKey(error, 'value', key)
+    }
   }
 
   /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */

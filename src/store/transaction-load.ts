@@ -35,7 +35,7 @@ export function loadPut(parts: TransactionParts, key: unknown, value: unknown, o
   const { core, committer, keyScratch, valueScratch } = parts
   if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
   encodeKey(key, keyTranscoder(core, options), keyScratch)
-  encodeValue(value, valueTranscoder(core, options), valueScratch)
+  encodeValue(key, value, valueTranscoder(core, options), valueScratch)
   const { start, end, longText } = valueScratch
   checkLengths(keyScratch.end - keyScratch.start, end - start)
   if (longText !== '' || end - start > core.plan.inlineValueBytes) {

@@ -1,5 +1,6 @@
 /** What a transaction is begun with: the parts of its store, its options, and the encodings of a call. */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import { isAbortSignal } from '../base/realms.ts'
 import type { Core } from './core.ts'
 import { describe, transcoder } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
@@ -33,7 +34,7 @@ export interface TransactionSettings {
 /** Options of `begin` and `transaction`, checked. */
 export function transactionSettings(options: BeginOptions | undefined, fallback: Durability): TransactionSettings {
   const signal = options?.signal
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
+  if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
   return { durability: checkedDurability(options?.durability, fallback), signal }
 }
 

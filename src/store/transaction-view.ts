@@ -8,6 +8,7 @@
  */
 import { checkOptions } from '../base/option-names.ts'
 import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
+import { ofKey } from './encoding-error.ts'
 import { readError } from './io-error.ts'
 import type { ScanOverlay } from './iterator-plan.ts'
 import { behindLastKey } from './range-removal.ts'
@@ -46,7 +47,7 @@ export class TransactionView {
       if (hit === undefined || !decodes) return hit === undefined ? undefined : true
       return decodeValue(core, valueTranscoder(core, options), hit.kind, hit.value, hit.valueStart, hit.valueEnd)
     } catch (error) {
-      throw readError(error)
+      throw ofKey(readError(error), 'value', key)
     } finally {
       if (keyScratch.holdsForeign) keyScratch.release()
     }

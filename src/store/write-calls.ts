@@ -9,6 +9,7 @@
  */
 import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { isAbortSignal } from '../base/realms.ts'
 import { checkOptions } from '../base/option-names.ts'
 import type { CallScratch } from './call-scratch.ts'
 import type { Core } from './core.ts'
@@ -128,7 +129,7 @@ export class WriteCalls {
     scratch.checkReentry()
     if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
     encodeKey(key, scratch.keys(options), scratch.key)
-    encodeValue(value, scratch.values(options), scratch.value)
+    encodeValue(key, value, scratch.values(options), scratch.value)
     single.kind = KIND_PUT
     single.key = scratch.key.bytes
     single.keyStart = scratch.key.start
@@ -178,7 +179,7 @@ export class WriteCalls {
 
   #durability(options: DurableOptions | undefined): Durability {
     const signal = options?.signal
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
+    if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
     return checkedDurability(options?.durability, this.#core.settings.durability)
   }
 }

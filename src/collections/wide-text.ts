@@ -1,0 +1,52 @@
+/**
+ * Text that is not well-formed Unicode, as bytes: UTF-8 with three bytes for half of a surrogate pair (ed a0 80 to ed bf bf), which UTF-8
+ * leaves free. Text that is well-formed has its UTF-8. Different texts have different bytes, and bytes sort by code points.
+ *
+ * Cost: for well-formed text nothing, but for a look whether it is.
+ */
+
+const REPLACEMENT = '\ufffd'
+
+/** Most bytes that a text takes. */
+export function mostTextBytes(text: string): number { return 3 * text.length }
+
+/** Write a text at `at`, where there are `mostTextBytes`; returns where it ends. */
+export function writeText(text: string, bytes: Buffer, at: number): number {
+  const end = at + bytes.write(text, at, 'utf8')
+  if (end - at === text.length || text.isWellFormed()) return end
+  for (let i = 0; i < text.length; i++) {
+    const code = text.codePointAt(i)!
+    if (code < 0x80) bytes[at++] = code
+    else if (code < 0x800) {
+      bytes[at++] = 0xc0 | code >>> 6
+      bytes[at++] = 0x80 | code & 0x3f
+    } else if (code < 0x10000) {
+      bytes[at++] = 0xe0 | code >>> 12
+      bytes[at++] = 0x80 | code >>> 6 & 0x3f
+      bytes[at++] = 0x80 | code & 0x3f
+    } else {
+      bytes[at++] = 0xf0 | code >>> 18
+      bytes[at++] = 0x80 | code >>> 12 & 0x3f
+      bytes[at++] = 0x80 | code >>> 6 & 0x3f
+      bytes[at++] = 0x80 | code & 0x3f
+      i++
+    }
+  }
+  return at
+}
+
+/** What `writeText` wrote at bytes[start, end). `decoded`: the same bytes decoded as UTF-8. */
+export function readText(bytes: Uint8Array, start: number, end: number, decoded: string): string {
+  if (!decoded.includes(REPLACEMENT)) return decoded
+  let text = ''
+  let from = start
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  for (let i = start; i + 2 < end; i++) {
+    // An 'ed' is always the first byte of a character.
+    if (bytes[i] !== 0xed || bytes[i + 1]! < 0xa0) continue
+    text += buffer.toString('utf8', from, i) + String.fromCharCode(0xd000 | (bytes[i + 1]! & 0x3f) << 6 | bytes[i + 2]! & 0x3f)
+    i += 2
+    from = i + 1
+  }
+  return from === start ? decoded : text + buffer.toString('utf8', from, end)
+}
