@@ -32,6 +32,8 @@ export class Members<T> {
   get size(): number { return this.#size }
   /** Who came first of those who are here. */
   get first(): Member<T> | undefined { return this.#first }
+  /** Who came last of those who are here. */
+  get last(): Member<T> | undefined { return this.#last }
 
   /** As the youngest; one who is here already keeps its place. */
   add(member: Member<T>): void {

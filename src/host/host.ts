@@ -228,6 +228,13 @@ export interface HostProcess {
   onExit(task: () => void): Disposer
 }
 
+/** Objects that the program may lose. None of them is kept. */
+export interface LossRegistry {
+  /** Once `object` was collected, what the registry was made with is called with `held`, from the event loop. */
+  register(object: object, held: object, token: object): void
+  unregister(token: object): void
+}
+
 export interface Host {
   readonly files: HostFiles
   readonly clock: HostClock
@@ -250,6 +257,10 @@ export interface Host {
   handedOut(bufferBytes: number, objectBytes: number): void
   /** Values of several callers share this memory: transferring it to another thread shall fail, not take it from all of them. */
   forbidTransfer(buffer: ArrayBuffer): void
+  /** A registry that calls `lost` for what was collected. Absent where that is not to depend on when the garbage collector runs. */
+  lossRegistry?(lost: (held: object) => void): LossRegistry
+  /** Warn the person who runs the process, once for each code. */
+  warnOnce(code: string, message: string): void
   /** How near the machine, or the group this process is in, is to having no memory left. Cheap to ask. */
   pressure(): PressureReading
   /** A number from 0 up to 1, evenly spread. */

@@ -17,6 +17,8 @@ import type { CachedBlocks } from '../table/block/block-source.ts'
 import type { TableReader } from '../table/table-reader.ts'
 import { DeadRange } from './dead-range.ts'
 import type { Engine } from './engine.ts'
+import { LostHandles } from './lost-handles.ts'
+import type { YoungHolding } from './lost-handles.ts'
 import type { MemtableSlot } from './memtables.ts'
 import { Ownership } from './ownership.ts'
 import type { Settings } from './options.ts'
@@ -51,7 +53,8 @@ export interface OpenTransaction {
   readonly bytes: number
   /** Of those, in tables. */
   readonly tableBytes: number
-  abandon(): void
+  /** Abort it. */
+  close(): void
 }
 
 /** What was written to the store, right after it was. */
@@ -109,7 +112,8 @@ export class Core {
   readonly unsyncedValues = new Set<number>()
   /** Changes when memtables or tables are exchanged: iterators look for their place again. */
   shape = 0
-  readonly iterators = new Members<{ closeSync(): void }>()
+  readonly iterators = new Members<YoungHolding>()
+  readonly lostHandles: LostHandles
   /** Open transactions, and how many jobs run for them. */
   readonly transactions = new Set<OpenTransaction>()
   transactionJobs = 0
@@ -144,6 +148,7 @@ export class Core {
     this.windows = engine.windows
     this.#leases = leases
     this.snapshots = new SnapshotList(host.clock)
+    this.lostHandles = new LostHandles(host, directory, this.iterators)
     this.spill = settings.isReadOnly ? new Spill(host, directory) : undefined
     this.manifests = settings.isScratch ? new NoManifests() : new (settings.isReadOnly ? ReadOnlyManifests : ManifestStore)({ files, join: host.join }, directory, this.kernels)
     this.removals = this.spill === undefined ? new Removals(files, directory) : new SpillRemovals(host.files, directory, this.spill)

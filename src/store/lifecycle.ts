@@ -169,8 +169,8 @@ export async function closeStore({ core, background, committer, writer, tenant, 
   // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
   if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await writer.flush().catch(() => {})
   core.closing = true
-  for (const transaction of [...core.transactions]) transaction.abandon()
-  for (const iterator of core.iterators.list()) iterator.closeSync()
+  for (const transaction of [...core.transactions]) transaction.close()
+  for (const iterator of core.iterators.list()) iterator.close()
   core.snapshots.closeAll()
   writer.close()
   try {

@@ -25,7 +25,7 @@ import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
 import { decodeValue } from './reader.ts'
 import type { Reader } from './reader.ts'
-import type { Snapshot } from './snapshots.ts'
+import { Snapshot } from './snapshots.ts'
 import { dueTurn, nextTurn } from './turns.ts'
 import type { AnyEncodings } from './encoding-types.ts'
 import type { OrderOptions, RangeOptions, SnapshotOptions } from './types.ts'
@@ -152,7 +152,8 @@ export class ReadCalls {
 
   snapshot(): Snapshot {
     this.settle()
-    return this.#core.snapshots.add(this.#core.lastSeq)
+    const { snapshots, lastSeq, lostHandles } = this.#core
+    return new Snapshot(snapshots.add(lastSeq), lostHandles)
   }
 
   // ---- before each

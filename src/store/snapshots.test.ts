@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { HostClock } from '../host/host.ts'
 import { SnapshotList } from './snapshots.ts'
-import type { Snapshot } from './snapshots.ts'
+import type { SnapshotPin } from './snapshots.ts'
 
 const SEED = 20250811
 const clock = { nowMs: () => 0 } as HostClock
@@ -12,7 +12,7 @@ test(`the list is that of a sorted array, whatever is opened and closed in whate
   const step = fc.oneof(fc.record({ add: fc.nat(8) }), fc.record({ close: fc.nat(30) }))
   fc.assert(fc.property(fc.array(step, { maxLength: 80 }), steps => {
     const list = new SnapshotList(clock)
-    const open: Snapshot[] = []
+    const open: SnapshotPin[] = []
     for (const step of steps) {
       if ('add' in step) {
         open.push(list.add(step.add + 1))
@@ -29,13 +29,13 @@ test(`the list is that of a sorted array, whatever is opened and closed in whate
     }
     list.closeAll()
     assert.deepEqual([list.size, list.oldest, list.newestSeq, list.seqs()], [0, undefined, 0, []])
-    assert.ok(open.every(snapshot => snapshot.closed))
+    assert.ok(open.every(snapshot => snapshot.isClosed))
   }), { seed: SEED, numRuns: 300 })
 })
 
 test('200 000 snapshots at two sequence numbers each open and close in turn, and the jobs are told each number once', () => {
   const list = new SnapshotList(clock)
-  const open: Snapshot[] = []
+  const open: SnapshotPin[] = []
   for (let i = 0; i < 200_000; i++) open.push(list.add(1 + i % 1000), list.add(5000))
   assert.equal(list.seqs().length, 1001)
   // Every second from the front, then the rest from the back: neither end of a plain list would be near.

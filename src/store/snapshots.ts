@@ -15,32 +15,32 @@ import { IDENTITY, nextIdentity } from '../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
 import type { Inspect } from '../base/inspect.ts'
 import type { HostClock } from '../host/host.ts'
+import type { Holding, LostHandles } from './lost-handles.ts'
 
+/** The state of a store at one moment, for reading: pass it as `snapshot`. */
 export class Snapshot implements Disposable {
-  /** Reads at this snapshot see writes up to and including this sequence number. */
-  readonly seq: number
   /** @internal */
   readonly [IDENTITY]: number = nextIdentity()
-  readonly #openedMs: number
-  /** Its neighbours in its group: opened before and after it. */
-  #before: Snapshot | undefined
-  #after: Snapshot | undefined
-  #list: SnapshotList | undefined
+  readonly #pin: SnapshotPin
+  readonly #lostHandles: LostHandles
 
   /** @internal Made by `db.snapshot()`. */
-  constructor(list: SnapshotList, seq: number, openedMs: number) {
-    this.#list = list
-    this.seq = seq
-    this.#openedMs = openedMs
+  constructor(pin: SnapshotPin, lostHandles: LostHandles) {
+    this.#pin = pin
+    this.#lostHandles = lostHandles
+    lostHandles.watch(this, pin)
   }
 
-  get closed(): boolean { return this.#list === undefined }
+  /** Reads at this snapshot see writes up to and including this sequence number. */
+  get seq(): number { return this.#pin.seq }
+
+  get closed(): boolean { return this.#pin.isClosed }
 
   /** Let go; reading at it afterwards is an error. Closing twice is fine. */
   close(): void {
-    const list = this.#list
-    this.#list = undefined
-    list?.remove(this)
+    if (this.#pin.isClosed) return
+    this.#pin.close()
+    this.#lostHandles.forget(this.#pin)
   }
 
   [Symbol.dispose](): void {
@@ -51,40 +51,59 @@ export class Snapshot implements Disposable {
 
   /** @internal */
   [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
-    if (!(#list in this)) return inspectPrototype('Snapshot')
+    if (!(#pin in this)) return inspectPrototype('Snapshot')
     return inspectFields(this, 'Snapshot', { seq: this.seq, state: this.closed ? 'closed' : 'open' }, { depth, options, inspect })
   }
 
   /** @internal */
-  belongsTo(list: SnapshotList): boolean { return this.#list === list }
-  /** @internal */
-  get openedMs(): number { return this.#openedMs }
-  /** @internal */
-  get before(): Snapshot | undefined { return this.#before }
-  /** @internal */
-  get after(): Snapshot | undefined { return this.#after }
+  belongsTo(list: SnapshotList): boolean { return this.#pin.belongsTo(list) }
+}
 
-  /** @internal Come behind the last one of a group. */
-  follow(last: Snapshot): void {
-    this.#before = last
-    last.#after = this
+/** @internal A sequence number that stays readable until it is closed. */
+export class SnapshotPin implements Holding {
+  readonly seq: number
+  readonly openedMs: number
+  /** Its neighbours in its group: opened before and after it. */
+  before: SnapshotPin | undefined
+  after: SnapshotPin | undefined
+  #list: SnapshotList | undefined
+
+  constructor(list: SnapshotList, seq: number, openedMs: number) {
+    this.#list = list
+    this.seq = seq
+    this.openedMs = openedMs
   }
 
-  /** @internal Its neighbours become each other's. */
+  get isClosed(): boolean { return this.#list === undefined }
+
+  close(): void {
+    const list = this.#list
+    this.#list = undefined
+    list?.remove(this)
+  }
+
+  belongsTo(list: SnapshotList): boolean { return this.#list === list }
+
+  /** Come behind the last one of a group. */
+  follow(last: SnapshotPin): void {
+    this.before = last
+    last.after = this
+  }
+
+  /** Its neighbours become each other's. */
   leave(): void {
-    const before = this.#before
-    const after = this.#after
-    if (before !== undefined) before.#after = after
-    if (after !== undefined) after.#before = before
-    this.#before = this.#after = undefined
+    const { before, after } = this
+    if (before !== undefined) before.after = after
+    if (after !== undefined) after.before = before
+    this.before = this.after = undefined
   }
 }
 
 interface Group {
   readonly seq: number
   isMapped: boolean
-  first: Snapshot
-  last: Snapshot
+  first: SnapshotPin
+  last: SnapshotPin
   lower: Group | undefined
   higher: Group | undefined
 }
@@ -103,12 +122,12 @@ export class SnapshotList {
   }
 
   get size(): number { return this.#size }
-  get oldest(): Snapshot | undefined { return this.#lowest?.first }
+  get oldest(): SnapshotPin | undefined { return this.#lowest?.first }
   /** Newest sequence number a snapshot reads at; 0 = none. */
   get newestSeq(): number { return this.#highest?.seq ?? 0 }
 
-  add(seq: number): Snapshot {
-    const snapshot = new Snapshot(this, seq, this.#clock.nowMs())
+  add(seq: number): SnapshotPin {
+    const snapshot = new SnapshotPin(this, seq, this.#clock.nowMs())
     const group = this.#find(seq)
     if (group === undefined) {
       this.#link(seq, snapshot)
@@ -120,8 +139,8 @@ export class SnapshotList {
     return snapshot
   }
 
-  /** For `Snapshot.close` only, which calls it once. */
-  remove(snapshot: Snapshot): void {
+  /** For `SnapshotPin.close` only, which calls it once. */
+  remove(snapshot: SnapshotPin): void {
     const { before, after } = snapshot
     const group = this.#find(snapshot.seq)!
     if (before === undefined && after === undefined) {
@@ -154,7 +173,7 @@ export class SnapshotList {
     while (this.#lowest !== undefined) this.#lowest.first.close()
   }
 
-  #link(seq: number, snapshot: Snapshot): void {
+  #link(seq: number, snapshot: SnapshotPin): void {
     let lower = this.#highest
     while (lower !== undefined && lower.seq > seq) lower = lower.lower
     const higher = lower === undefined ? this.#lowest : lower.higher

@@ -14,66 +14,46 @@ import { IDENTITY, nextIdentity } from '../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
 import type { Inspect } from '../base/inspect.ts'
 import { checkOptions } from '../base/option-names.ts'
-import type { Lease } from '../memory/budget.ts'
-import type { OpenTransaction } from './core.ts'
 import { describe } from './encoding.ts'
 import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, NoEncodings } from './encoding-types.ts'
 import { ioError } from './io-error.ts'
 import { SpillwayIterator } from './iterator.ts'
 import { checkedOrder } from './iterator-plan.ts'
 import { RANGE_OPTIONS, byteRange } from './range.ts'
-import type { Snapshot } from './snapshots.ts'
 import { commitSmall, commitTables } from './transaction-commit.ts'
 import type { Step } from './transaction-commit.ts'
+import { TransactionHolding } from './transaction-holding.ts'
+import type { TransactionState } from './transaction-holding.ts'
 import { loadDel, loadPut, loadRange, loadRead } from './transaction-load.ts'
 import type { LoadedWrite } from './transaction-load.ts'
 import { WRITE_OPTIONS, checkSignal, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
 import type { TransactionParts, TransactionSettings } from './transaction-settings.ts'
 import { TransactionView } from './transaction-view.ts'
-import { TransactionWrites } from './transaction-writes.ts'
+import type { TransactionWrites } from './transaction-writes.ts'
 import type { OrderOptions, RangeOptions } from './types.ts'
 
 const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...WRITE_OPTIONS, 'reverse', 'limit']
-/** Objects of an open transaction and its memtable's placeholder. */
-const OBJECT_BYTES = 4096
-
-export type TransactionState = 'open' | 'committing' | 'committed' | 'aborted'
-
 export class Transaction<K = string, V = string> implements AsyncDisposable, Disposable {
   readonly #parts: TransactionParts
   readonly #settings: TransactionSettings
-  readonly #snapshot: Snapshot
-  readonly #readLease: Lease
+  readonly #holding: TransactionHolding
   readonly #writes: TransactionWrites
   readonly #view: TransactionView
-  readonly #iterators = new Set<SpillwayIterator<unknown>>()
-  readonly #entry: OpenTransaction
-  #state: TransactionState = 'open'
   /** @internal */
   readonly [IDENTITY]: number = nextIdentity()
 
   /** @internal Made by `db.begin()` and `db.transaction()`. */
   constructor(parts: TransactionParts, settings: TransactionSettings) {
-    const { core } = parts
     this.#parts = parts
     this.#settings = settings
-    this.#readLease = core.engine.transactions.lease(0)
-    core.engine.transactionObjects.change(OBJECT_BYTES)
-    const writes = this.#writes = new TransactionWrites(parts, settings.signal, this.#readLease)
-    this.#snapshot = core.snapshots.add(core.lastSeq)
-    this.#view = new TransactionView(parts, writes, this.#snapshot.seq)
-    this.#entry = {
-      openedMs: core.host.clock.nowMs(),
-      get bytes() { return writes.bytes },
-      get tableBytes() { return writes.tableBytes },
-      abandon: () => { this.#end('aborted') },
-    }
-    core.transactions.add(this.#entry)
+    this.#holding = new TransactionHolding(parts, settings.signal)
+    this.#writes = this.#holding.writes
+    this.#view = new TransactionView(parts, this.#writes, this.#holding.pin.seq)
+    parts.core.lostHandles.watch(this, this.#holding)
   }
 
   /** 'open' until it is committed or aborted. */
-  get state(): TransactionState { return this.#state }
-  get #isOver(): boolean { return this.#state === 'committed' || this.#state === 'aborted' }
+  get state(): TransactionState { return this.#holding.state }
 
   // ---- writing
 
@@ -200,12 +180,14 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     const { reverse, limit } = checkedOrder(options)
     const keys = keyTranscoder(core, options)
     const range = byteRange(options, keys, keyScratch)
-    const overlay = this.#view.overlay(() => { this.#iterators.delete(iterator) })
-    const iterator: SpillwayIterator<unknown> = new SpillwayIterator(core, {
-      range, reverse, limit, keys, values: valueTranscoder(core, options), targets: keys, targetScratch,
-      snapshotSeq: this.#snapshot.seq, overlay,
+    // Not the iterator itself, and not this transaction: neither may lead to the other once the program has lost it.
+    const { iterators, pin } = this.#holding
+    const overlay = this.#view.overlay(() => { iterators.delete(holding) })
+    const iterator = new SpillwayIterator<unknown>(core, {
+      range, reverse, limit, keys, values: valueTranscoder(core, options), targets: keys, targetScratch, snapshotSeq: pin.seq, overlay,
     })
-    this.#iterators.add(iterator)
+    const { holding } = iterator
+    iterators.add(holding)
     return iterator
   }
 
@@ -230,15 +212,15 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     try {
       this.#check()
       // From here on nobody else writes to it or ends it, also while a write waits.
-      this.#state = 'committing'
+      this.#holding.state = 'committing'
       const finished = this.#writes.finish()
       if (finished !== undefined) await finished
       this.#writes.check()
-      this.#closeIterators()
+      this.#holding.closeIterators()
       core.checkOpen()
       checkSignal(signal)
       const { own, reads } = this.#writes
-      const since = this.#snapshot.seq
+      const since = this.#holding.pin.seq
       if (own === undefined || own.isEmpty) {
         // It has changed nothing: what it has read was so at its snapshot.
       } else if (!await commitSmall(this.#parts, own, reads, since, durability, signal)) {
@@ -256,51 +238,51 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
           }
           check()
         }
-        await commitTables(this.#parts, own, reads, since, { check, wait, done: () => { this.#end('committed') } })
+        await commitTables(this.#parts, own, reads, since, { check, wait, done: () => { this.#holding.end('committed') } })
         background.schedule()
       }
       counters.committed++
-      this.#end('committed')
+      this.#holding.end('committed')
     } catch (error) {
       if ((error as { code?: unknown }).code === 'SPILLWAY_CONFLICT') counters.conflicts++
-      this.#end('aborted')
+      this.#holding.end('aborted')
       throw ioError(error, 'committing a transaction')
     }
   }
 
   /** Forget all of it. Fine if it is over already. Resolves when what it held is given back. */
   async abort(): Promise<void> {
-    if (this.#state === 'committing') throw invalidArgument('a transaction that is being committed cannot be aborted any more. Give db.begin a signal for that')
+    if (this.state === 'committing') throw invalidArgument('a transaction that is being committed cannot be aborted any more. Give db.begin a signal for that')
     this.#parts.checkReentry()
-    this.#end('aborted')
+    this.#holding.end('aborted')
     const { core, background } = this.#parts
     while (!core.closed && this.#writes.isBusy) await background.changed()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state === 'open') await this.abort()
+    if (this.state === 'open') await this.abort()
   }
 
   [Symbol.dispose](): void {
-    if (this.#state !== 'open') return
+    if (this.state !== 'open') return
     this.#parts.checkReentry()
-    this.#end('aborted')
+    this.#holding.end('aborted')
   }
 
   get [Symbol.toStringTag](): string { return 'Transaction' }
 
   /** @internal Nothing of what was written. */
   [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
-    if (!(#state in this)) return inspectPrototype('Transaction')
-    return inspectFields(this, 'Transaction', { state: this.#state }, { depth, options, inspect })
+    if (!(#holding in this)) return inspectPrototype('Transaction')
+    return inspectFields(this, 'Transaction', { state: this.state }, { depth, options, inspect })
   }
 
   // ---- between the two
 
   #checkState(): void {
     this.#parts.core.checkOpen()
-    if (this.#state !== 'open') {
-      throw new SpillwayError('SPILLWAY_CLOSED', `the transaction is ${this.#state === 'committing' ? 'being committed' : this.#state}. Begin a new one with db.begin or db.transaction`)
+    if (this.state !== 'open') {
+      throw new SpillwayError('SPILLWAY_CLOSED', `the transaction is ${this.state === 'committing' ? 'being committed' : this.state}. Begin a new one with db.begin or db.transaction`)
     }
     this.#parts.settle()
   }
@@ -310,21 +292,6 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     const { signal } = this.#settings
     checkSignal(signal)
     this.#writes.check()
-  }
-
-  #end(state: 'committed' | 'aborted'): void {
-    if (this.#isOver) return
-    this.#state = state
-    this.#closeIterators()
-    this.#writes.end()
-    this.#snapshot.close()
-    this.#readLease.release()
-    this.#parts.core.engine.transactionObjects.change(-OBJECT_BYTES)
-    this.#parts.core.transactions.delete(this.#entry)
-  }
-
-  #closeIterators(): void {
-    for (const iterator of [...this.#iterators]) iterator.closeSync()
   }
 
   #write(load: () => LoadedWrite): Promise<void> {

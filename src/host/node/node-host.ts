@@ -11,6 +11,7 @@ import { OpenedDirectory } from './opened-directory.ts'
 import { nodeProcess } from './process.ts'
 import { nodeRunner } from './runner.ts'
 import { nodeScheduler } from './scheduler.ts'
+import { warnOnce } from './warnings.ts'
 import { youngGarbage } from './young-garbage.ts'
 
 /** A host over Node's own modules. It holds no state of its own; call it as often as you like. */
@@ -28,6 +29,8 @@ export function nodeHost(): Host {
     collectGarbage,
     handedOut: (bufferBytes, objectBytes) => youngGarbage.add(bufferBytes, objectBytes),
     forbidTransfer: markAsUntransferable,
+    lossRegistry: lost => new FinalizationRegistry<object>(lost),
+    warnOnce,
     pressure: () => nodePressure.read(),
     random: Math.random,
     memoryLimitBytes,

@@ -97,6 +97,9 @@ export class SimHost implements Host {
 
   forbidTransfer(buffer: ArrayBuffer): void { markAsUntransferable(buffer) }
 
+  /** Tests may look at what is told. */
+  warnOnce(_code: string, _message: string): void {}
+
   random(): number { return this.#dice.next32() / 2 ** 32 }
 
   memoryLimitBytes(): number {

@@ -1,0 +1,10 @@
+/** Warnings as Node has them: on stderr, or wherever the program listens (`process.on('warning')`). */
+
+/** Of this thread. */
+const told = new Set<string>()
+
+export function warnOnce(code: string, message: string): void {
+  if (told.has(code)) return
+  told.add(code)
+  process.emitWarning(message, { type: 'SpillwayWarning', code })
+}
