@@ -103,7 +103,8 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
         yield ahead.take()
       }
     } finally {
-      this.closeSync()
+      // Refused in the middle of a read, it has not begun.
+      if (!this.#isReading) this.closeSync()
     }
   }
 
