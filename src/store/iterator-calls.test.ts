@@ -174,7 +174,7 @@ for (const source of ['store', 'transaction'] as const) {
         // The event loop has had no turn for a while: calls that take time are to leave it one.
         if (random.below(2) === 0) host.advance(10)
         const calls = Array.from({ length: 1 + random.below(12) }, () => callOf(random, iterator, loop))
-        for (const [i, { what, outcome, expected }] of calls.entries()) {
+        for (const [i, { outcome, expected }] of calls.entries()) {
           expected(oracle, await within(host, outcome), `seed ${seed}, burst ${burst}, call ${i} of ${calls.map(call => call.what).join(', ')}`)
         }
       }
