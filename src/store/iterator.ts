@@ -97,7 +97,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     const ahead = this.#ahead
     try {
       for (;;) {
-        this.#settle()
+        if (this.#isReading || this.#calls !== undefined) this.#settle()
         if (ahead.isEmpty) this.#refill(false)
         if (ahead.isEmpty) return
         yield ahead.take()
