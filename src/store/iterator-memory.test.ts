@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { HostFile } from '../host/host.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import { Budget } from '../memory/budget.ts'
 import type { SpillwayIterator } from './iterator.ts'
@@ -221,13 +220,10 @@ test('a cold block is read from the file once, however many gets and iterators a
   const { db: first } = await filled(host, new Budget('16 MiB'), 1, 400, row => `value ${row} ${'x'.repeat(40)}`)
   await within(host, first.close())
   const reads = new Map<string, number>()
-  const { files } = host
-  const openRead = files.openRead.bind(files)
-  files.openRead = path => {
-    const file: HostFile = openRead(path)
+  host.disk.wrapFile = file => {
     const readSync = file.readSync.bind(file)
     file.readSync = (target, offset, length, position) => {
-      const place = `${path}@${position}`
+      const place = `${file.path}@${position}`
       reads.set(place, (reads.get(place) ?? 0) + 1)
       return readSync(target, offset, length, position)
     }
@@ -253,10 +249,7 @@ test('a long scan through more runs than there are stretches reads its blocks on
   const { db: first, wanted } = await filled(host, new Budget('16 MiB'), 12, 36_000, row => `value ${row} ${'x'.repeat(40)}`)
   await within(host, first.close())
   let reads = 0
-  const { files } = host
-  const openRead = files.openRead.bind(files)
-  files.openRead = path => {
-    const file: HostFile = openRead(path)
+  host.disk.wrapFile = file => {
     const readSync = file.readSync.bind(file)
     file.readSync = (target, offset, length, position) => {
       reads++

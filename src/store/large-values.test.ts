@@ -203,9 +203,7 @@ test('a value is written and read in pieces of at most 256 KiB, whatever it is m
       },
     })
   }
-  const { create, openRead } = host.files
-  host.files.create = path => watched(create.call(host.files, path))
-  host.files.openRead = path => watched(openRead.call(host.files, path))
+  host.disk.wrapFile = watched
   for (const valueEncoding of ['view', 'utf8', 'json'] as const) {
     const db = await openSim<string, unknown>(host, { valueEncoding })
     const value = sample(valueEncoding, MIB)
@@ -357,16 +355,9 @@ test('the books of large values take 64 bytes a file, no more after any number o
 test('a flush that cannot make a large value durable is not tried again: the store takes no more writes, and reads go on', async () => {
   const host = simHost()
   const db = await openSim(host)
-  const { openWrite } = host.files
   let syncs = 0
-  host.files.openWrite = path => {
-    const file = openWrite.call(host.files, path)
-    if (parseName(path.slice(DIRECTORY.length + 1)).kind !== 'value') return file
-    return Object.assign(file, {
-      syncSync: () => {
-        if (++syncs === 2) throw fileError('EIO', 'fdatasync', path)
-      },
-    })
+  host.disk.beforeOperation = (what, path) => {
+    if (what === 'sync' && parseName(path.slice(DIRECTORY.length + 1)).kind === 'value' && ++syncs === 2) throw fileError('EIO', 'fdatasync', path)
   }
   const values = [1, 2, 3].map(i => `${i}`.repeat(LARGE))
   for (const [i, value] of values.entries()) await within(host, db.put(`key ${i}`, value))

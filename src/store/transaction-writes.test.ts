@@ -37,10 +37,8 @@ async function starved(): Promise<{ db: Spillway, close: () => Promise<void> }> 
   const open = (directory: string): Promise<Spillway> => within(host, Spillway.open(directory, { host, budget, blockBytes: 1024 }))
   const holder = await open('/a')
   const db = await open('/b')
-  const create = host.files.create.bind(host.files)
-  host.files.create = path => {
-    if (path.startsWith('/a/') && path.endsWith('.table')) throw fileError('EIO', 'open', path)
-    return create(path)
+  host.disk.beforeOperation = (what, path) => {
+    if (what === 'create' && path.startsWith('/a/') && path.endsWith('.table')) throw fileError('EIO', 'open', path)
   }
   const others = budget.account('others', 'a test').lease(budget.totalBytes - budget.usedBytes - LEFT_BYTES)
   assert.throws(() => {

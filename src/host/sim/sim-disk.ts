@@ -12,7 +12,7 @@
  */
 import { posix } from 'node:path'
 import { fileError } from '../file-error.ts'
-import type { LockHolder } from '../host.ts'
+import type { HostFile, LockHolder } from '../host.ts'
 import type { Random } from './random.ts'
 import { SimFaults } from './sim-faults.ts'
 import type { SimInode } from './sim-inode.ts'
@@ -62,6 +62,8 @@ export class SimDisk {
   holdersAreUnseen = false
   /** Called before each operation: another process may do something just then. */
   beforeOperation: ((what: string, path: string) => void) | undefined
+  /** What is handed out in place of each file that is opened or made: for tests that look on. */
+  wrapFile: (file: HostFile) => HostFile = file => file
   /** Counts crashes. */
   epoch = 0
   /** Counts power losses. */

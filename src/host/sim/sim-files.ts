@@ -50,7 +50,7 @@ export class SimFiles implements HostFiles {
     this.#checkDirectory()
     const inode = new SimInode()
     this.disk.enter(this.at(normal), inode, 'open')
-    return new SimFile(this, normal, inode, true)
+    return this.disk.wrapFile(new SimFile(this, normal, inode, true))
   }
 
   publish(path: string, bytes: Uint8Array): void {
@@ -150,7 +150,7 @@ export class SimFiles implements HostFiles {
 
   #open(path: string, isWritable: boolean): HostFile {
     const normal = this.begin(isWritable ? 'openWrite' : 'openRead', path)
-    return new SimFile(this, normal, this.disk.open(this.at(normal)), isWritable)
+    return this.disk.wrapFile(new SimFile(this, normal, this.disk.open(this.at(normal)), isWritable))
   }
 
   /** Where the disk finds a path. */
