@@ -1,4 +1,4 @@
-// Builds the wasm kernels when their source changed, then compiles src/ to dist/.
+// Builds the wasm kernels when their source changed, compiles src/ to dist/, and puts the worker's code into dist/.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -13,3 +13,4 @@ function run(args) {
 
 if (existsSync(`${root}/scripts/build-kernels.mjs`)) run(['scripts/build-kernels.mjs'])
 run(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
+run(['scripts/build-worker.mjs'])

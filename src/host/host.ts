@@ -194,8 +194,8 @@ export interface JobRunner {
 }
 
 export interface RunnerOptions {
-  /** URL of the JobModule. */
-  moduleUrl: URL
+  /** What the worker runs, and serves `module`'s jobs: its code, which needs nothing else of this package, or the file of it. */
+  worker: (() => string) | URL
   /** The module itself, for running inline. */
   module: JobModule
   /** 'auto' = a worker, unless the host has none. */
@@ -270,4 +270,8 @@ export interface Host {
   /** Open a directory that is there. */
   openDirectory(path: string): HostDirectory
   runner(options: RunnerOptions): JobRunner
+  /** Why this host can start no worker; undefined, or absent: it can. */
+  whyNoWorker?(): string | undefined
+  /** Tell the program's user, once for each `code`, what nobody would find out otherwise. Absent: nobody is told. */
+  warn?(code: string, message: string): void
 }

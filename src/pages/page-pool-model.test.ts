@@ -34,7 +34,7 @@ for (const [name, { withRunner = false, ...options }] of Object.entries(VARIANTS
   test(`whatever is done, with ${name}, every page reads as it was inserted and memory stays in its bounds`, async () => {
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), async steps => {
       const host = testPool({}).host
-      const runner = withRunner ? host.runner({ moduleUrl: new URL(import.meta.url), module: pageJobs, mode: 'worker', heapBytes: 0 }) : undefined
+      const runner = withRunner ? host.runner({ worker: () => '', module: pageJobs, mode: 'worker', heapBytes: 0 }) : undefined
       const made = testPool({ limitBytes: 1 * MIB, ...options, ...(runner === undefined ? {} : { runner }) })
       const { pool, budget, account, tierAccount } = made
       const removal = budget.addReclaimer(bytes => pool.shrink(bytes))

@@ -27,7 +27,7 @@ const kernels = new Kernels(65536)
 const sources = Array.from({ length: 16 }, (_, i) => pageBytes(i + 1, PAGE_BYTES))
 const target = new Uint8Array(PAGE_BYTES)
 const runner = host.runner({
-  moduleUrl: new URL(import.meta.url.endsWith('.ts') ? './page-jobs.ts' : './page-jobs.js', import.meta.url),
+  worker: new URL(import.meta.url.endsWith('.ts') ? './testing/page-worker.ts' : './testing/page-worker.js', import.meta.url),
   module: pageJobs, mode: 'worker', heapBytes: 16 * 2 ** 20,
 })
 let files = 0

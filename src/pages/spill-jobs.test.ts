@@ -12,10 +12,10 @@ import { KIB, MIB, pageBytes, testPool } from './testing/pools.ts'
 import type { TestOptions, TestPool } from './testing/pools.ts'
 
 const SIZE = 4 * KIB
-const jobsUrl = new URL(import.meta.url.endsWith('.ts') ? './page-jobs.ts' : './page-jobs.js', import.meta.url)
+const worker = new URL(import.meta.url.endsWith('.ts') ? './testing/page-worker.ts' : './testing/page-worker.js', import.meta.url)
 
 function runnerOf(host: SimHost): JobRunner {
-  return host.runner({ moduleUrl: jobsUrl, module: pageJobs, mode: 'worker', heapBytes: 0 })
+  return host.runner({ worker, module: pageJobs, mode: 'worker', heapBytes: 0 })
 }
 
 function poolWithJobs(options: TestOptions = {}): TestPool & { jobs: SimHost } {
@@ -186,7 +186,7 @@ test('when everything in memory is in flight, a page is taken from its job', () 
 })
 
 test('a real worker compresses pages that are read back right', async () => {
-  const runner = nodeHost().runner({ moduleUrl: jobsUrl, module: pageJobs, mode: 'worker', heapBytes: 16 * MIB })
+  const runner = nodeHost().runner({ worker, module: pageJobs, mode: 'worker', heapBytes: 16 * MIB })
   const made = testPool({ runner, limitBytes: 1000 * SIZE })
   const pages = insert(made, 930)
   assert.equal(made.pool.stats().spillsScheduled, 55)

@@ -17,6 +17,7 @@ import { ReadCache } from '../cache/read-cache.ts'
 import { TwoLevelCache } from '../cache/two-level-cache.ts'
 import { KERNEL_REGION_BYTES, jobs, mergeWorkingBytes } from '../compaction/jobs.ts'
 import type { FlushArgs, JobOutput } from '../compaction/jobs.ts'
+import { hasWorkerCode, workerCode } from '../compaction/worker-code.ts'
 import { Ghosts } from '../cache/ghosts.ts'
 import type { Host, JobRunner } from '../host/host.ts'
 import { Allowance } from '../memory/allowance.ts'
@@ -300,7 +301,7 @@ export class Engine {
       this.coldReads = new ColdReads(budget, this.blocks, levels, host.scheduler)
       this.#closers.push(() => this.coldReads.close())
       this.runner = host.runner({
-        moduleUrl: new URL(import.meta.url.endsWith('.ts') ? '../compaction/jobs.ts' : '../compaction/jobs.js', import.meta.url),
+        worker: workerCode,
         module: { jobs },
         mode: plan.mode,
         heapBytes: plan.workerHeapBytes,

@@ -279,3 +279,39 @@ test('a directory that cannot be made says why, also where the answer is ENOENT 
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { timeout: 20_000 })
   assert.equal(stdout.toString(), 'ENOENT\n')
 })
+
+test('calls that succeed may call back with null, with undefined or with nothing', async () => {
+  const { files, directory, close } = environment(new NodeFiles())
+  const real = { unlink: fs.unlink, fsync: fs.fsync, fdatasync: fs.fdatasync, read: fs.read }
+  const calls = fs as unknown as Record<string, unknown>
+  const path = join(directory, 'a')
+  try {
+    for (const success of [[null], [undefined], []]) {
+      calls['unlink'] = (path: string, done: (...error: unknown[]) => void) => { real.unlink(path, error => { done(...(error ? [error] : success)) }) }
+      for (const name of ['fsync', 'fdatasync'] as const) {
+        calls[name] = (fd: number, done: (...error: unknown[]) => void) => { real[name](fd, error => { done(...(error ? [error] : success)) }) }
+      }
+      calls['read'] = (fd: number, buffer: Uint8Array, offset: number, length: number, position: number, done: (error: unknown, count: number) => void) => {
+        real.read(fd, buffer, offset, length, position, (error, count) => { done(error ? error : success[0], count) })
+      }
+      syncBuiltinESMExports()
+      const file = files.create(path)
+      file.writeSync(bytesOf('abc'), 0, 3, 0)
+      await file.sync()
+      const target = new Uint8Array(3)
+      assert.equal(await file.read(target, 0, 3, 0), 3)
+      assert.equal(textOf(target), 'abc')
+      file.close()
+      for (const wait of files.syncDirectoryInSteps(directory, beginSync)) await new Promise<void>(resolve => { (wait as JobWait).onOver = resolve })
+      const failures: Error[] = []
+      files.removeSoon(path, error => { failures.push(error) })
+      await files.removed()
+      assert.deepEqual(failures, [])
+      assert(!files.exists(path))
+    }
+  } finally {
+    Object.assign(calls, real)
+    syncBuiltinESMExports()
+    close()
+  }
+})

@@ -10,6 +10,8 @@
  *    already: the system tells it once to each descriptor that is open. So a file to be written has a second one, a witness.
  * 5. Of `within`: a path in the directory means the one that was opened. Nothing is made or removed in another one.
  *
+ * An error of an asynchronous call is what is truthy: where it succeeds Node calls back with null, Deno with nothing.
+ *
  * Cost: a synchronous call is one system call (1-4 us when cached); an asynchronous one goes through the thread pool (20-40 us).
  */
 import {
@@ -141,7 +143,6 @@ export class NodeFiles implements HostFiles {
     this.#removing++
     unlink(this.#at(path), error => {
       try {
-        // Deno calls it without an argument when all went well.
         if (error && error.code !== 'ENOENT') failed(this.#told(error) as Error)
       } finally {
         if (--this.#removing === 0) for (const resolve of this.#waiting.splice(0)) resolve()
@@ -249,7 +250,7 @@ class NodeFile implements HostFile {
       this.#inFlight++
       const more = (): void => {
         read(this.#fd, target, offset + done, Math.min(length - done, MAX_CALL_BYTES), position + done, (error, count) => {
-          if (error !== null) {
+          if (error) {
             this.#landed()
             reject(error)
             return
@@ -289,7 +290,7 @@ class NodeFile implements HostFile {
       this.#inFlight++
       fdatasync(this.#fd, error => {
         this.#landed()
-        if (error !== null) reject(error)
+        if (error) reject(error)
         else resolve()
       })
     })
@@ -379,7 +380,7 @@ class NodeDirectory implements Syncable {
       this.#inFlight++
       fsync(this.#fd, error => {
         if (--this.#inFlight === 0 && this.#closed) closeSync(this.#fd)
-        if (error !== null && !NO_DIRECTORY_SYNC.has(errorCode(error))) reject(error)
+        if (error && !NO_DIRECTORY_SYNC.has(errorCode(error))) reject(error)
         else resolve()
       })
     })

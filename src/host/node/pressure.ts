@@ -125,7 +125,7 @@ const nodeSources: PressureSources = {
   totalBytes: totalmem,
   vmStat(done) {
     try {
-      const child = execFile('/usr/bin/vm_stat', { timeout: 2000 }, (error, stdout) => done(error === null ? stdout : undefined))
+      const child = execFile('/usr/bin/vm_stat', { timeout: 2000 }, (error, stdout) => done(error ? undefined : stdout))
       child.unref()
       for (const stream of [child.stdout, child.stderr]) (stream as Socket | null)?.unref()
     } catch {

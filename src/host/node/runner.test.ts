@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ import { WorkerRunner } from './worker-runner.ts'
 
 const MIB = 2 ** 20
 const make = (mode: 'worker' | 'inline', heapBytes = 32 * MIB): JobRunner => {
-  return nodeRunner({ moduleUrl: module.jobsUrl, module, mode, heapBytes })
+  return nodeRunner({ worker: module.workerUrl, module, mode, heapBytes })
 }
 
 runnerContract('worker', () => make('worker'), { isThreaded: true, isCopying: true })
@@ -170,7 +170,7 @@ test('a worker does not wait for a thread pool that the program keeps busy', { s
 })
 
 test('a worker that makes no step for too long is given up, and what it says later is ignored', async () => {
-  const runner = new WorkerRunner({ moduleUrl: module.jobsUrl, heapBytes: 32 * MIB, silenceMs: 500 })
+  const runner = new WorkerRunner({ worker: module.workerUrl, heapBytes: 32 * MIB, silenceMs: 500 })
   const words = sharedWords(1)
   const errors: Error[] = []
   runner.submit({ name: 'hang', args: { words }, priority: 1 }, error => { errors.push(error!) })
@@ -191,14 +191,39 @@ test('close stops a worker that never yields', async () => {
   assert.equal(((await hanging).error as SpillwayError).code, 'SPILLWAY_ABORTED')
 })
 
-test('a module that cannot be loaded fails each job with the reason', async () => {
-  const moduleUrl = new URL('./no-such-module.js', import.meta.url)
-  const runner = nodeRunner({ moduleUrl, module, mode: 'worker', heapBytes: 32 * MIB })
-  for (let i = 0; i < 2; i++) {
-    const { error } = await run(runner, 'add', { a: 1, b: 1 })
-    assert.equal((error as NodeJS.ErrnoException).code, 'ERR_MODULE_NOT_FOUND')
-  }
+for (const wait of ['the event loop', 'pump'] as const) {
+  test(`a worker whose file is missing fails each job at once (${wait})`, async () => {
+    const worker = new URL('./no-such-module.js', import.meta.url)
+    const runner = new WorkerRunner({ worker, heapBytes: 32 * MIB })
+    for (let i = 0; i < 2; i++) {
+      const outcome = run(runner, 'add', { a: 1, b: 1 })
+      if (wait === 'pump') assert.equal(runner.pump(true), true)
+      const error = (await outcome).error as SpillwayError
+      assert.equal(error.code, 'SPILLWAY_UNAVAILABLE')
+      assert.match(error.message, /no worker could be started: there is no file .*no-such-module/)
+    }
+    await runner.close()
+  })
+}
+
+test('a worker can be a text of code', async () => {
+  const worker = (): string => `require('node:worker_threads'); import(${JSON.stringify(module.workerUrl.href)})`
+  const runner = nodeRunner({ worker, module, mode: 'worker', heapBytes: 32 * MIB })
+  assert.deepEqual((await run(runner, 'add', { a: 1, b: 1 })).result, { sum: 2 })
   await runner.close()
+})
+
+test('what the program loads first is not loaded by the worker', { timeout: 60_000 }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'spillway-runner-'))
+  try {
+    const first = join(directory, 'first.cjs')
+    writeFileSync(first, "if (!require('node:worker_threads').isMainThread) throw new Error('not for workers')")
+    const script = fileURLToPath(new URL('../testing/runner-child.js', import.meta.url))
+    const env = { ...process.env, NODE_OPTIONS: `--require ${JSON.stringify(first)}` }
+    assert.equal(execFileSync(process.execPath, [script, 'idle'], { env, encoding: 'utf8' }), 'end of script\n{"sum":3}\n')
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
 })
 
 test('shared memory is shared with the worker, not copied', async () => {

@@ -11,7 +11,7 @@ import { WorkerRunner } from './worker-runner.ts'
 const SLICE_MS = 2
 
 export function nodeRunner(options: RunnerOptions): JobRunner {
-  if (options.mode === 'worker') return new WorkerRunner({ moduleUrl: options.moduleUrl, heapBytes: options.heapBytes })
+  if (options.mode === 'worker') return new WorkerRunner({ worker: options.worker, heapBytes: options.heapBytes })
   return new InlineRunner({
     module: options.module,
     context: { files: new NodeFiles(), clock: nodeClock, beginSync, lateSyncError },

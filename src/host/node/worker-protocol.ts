@@ -23,7 +23,6 @@ export const WORDS = 5
 export interface WorkerData {
   port: MessagePort
   words: Int32Array
-  moduleUrl: string
 }
 
 /** Without a request: collect garbage. */

@@ -34,7 +34,8 @@ const SILENCE_SEEN_ALIVE_MS = 60_000
 const SILENCE_MS = 10_000
 
 export interface WorkerThreadOptions {
-  moduleUrl: URL
+  /** Its code, or the file of it. */
+  worker: (() => string) | URL
   heapBytes: number
   /** How long the worker may make no step before it is given up; for tests. */
   silenceMs?: number
@@ -57,17 +58,21 @@ export class WorkerThread {
   #stopError: Error | undefined
 
   constructor(options: WorkerThreadOptions) {
+    const { worker } = options
     this.#silenceMs = options.silenceMs
+    // It would be told to the event loop only, of which a thread that is parked hears nothing.
+    if (worker instanceof URL && !existsSync(worker)) throw new Error(`there is no file ${worker.href}`)
     const channel = new MessageChannel()
     this.#port = channel.port1
-    const entry = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
-    const workerData: WorkerData = { port: channel.port2, words: this.#words, moduleUrl: options.moduleUrl.href }
-    this.#worker = new Worker(entry, {
+    const workerData: WorkerData = { port: channel.port2, words: this.#words }
+    this.#worker = new Worker(worker instanceof URL ? worker : worker(), {
       name: 'spillway',
+      eval: !(worker instanceof URL),
       workerData,
       transferList: [channel.port2],
-      // The program's own flags (loaders, inspectors) are not for this thread, unless they are what runs TypeScript.
-      ...(entry.href.endsWith('.ts') ? {} : { execArgv: [] }),
+      // The program's own flags (loaders, inspectors, what it loads first) are not for this thread.
+      execArgv: [],
+      env: { ...process.env, NODE_OPTIONS: '' },
       resourceLimits: {
         maxOldGenerationSizeMb: Math.max(Math.floor(options.heapBytes / 2 ** 20) - YOUNG_SPACE_MIB, MIN_OLD_SPACE_MIB),
         maxYoungGenerationSizeMb: YOUNG_SPACE_MIB,

@@ -1,5 +1,5 @@
 /**
- * The worker thread's entry: loads the job module and steps its jobs, the most urgent first.
+ * What runs in the worker thread: it steps jobs, the most urgent first.
  *
  * Invariants
  * 1. Nothing here needs a turn of the main thread's event loop, neither to start nor to hand over a result.
@@ -8,8 +8,8 @@
  * 4. What a job makes durable goes on beside the thread while there are other jobs, for a while. A thread that has nothing else to
  *    do makes it durable itself, so nothing here depends on the thread pool, which the program may keep busy.
  */
-import { readlinkSync } from 'node:fs'
-import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { port, wakeMain, words } from './worker-start.ts'
+import { receiveMessageOnPort } from 'node:worker_threads'
 import { plainError } from '../../base/errors.ts'
 import type { JobModule } from '../host.ts'
 import { JobList } from '../job-list.ts'
@@ -17,50 +17,36 @@ import { nodeClock } from './clock.ts'
 import { collectGarbage } from './garbage.ts'
 import { NodeFiles } from './files.ts'
 import { beginSync, lateSyncError } from './sync-wait.ts'
-import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORK } from './worker-protocol.ts'
-import type { RequestMessage, ResultMessage, WorkerData } from './worker-protocol.ts'
+import { HEARTBEAT, WORK } from './worker-protocol.ts'
+import type { RequestMessage, ResultMessage } from './worker-protocol.ts'
 
 /** While a job waits, its end is heard of after so many steps of others. */
 const TURN_STEPS = 4
 /** After so long its wait is ended by force. */
 const MOST_WAIT_MS = 25
 
-const { port, words, moduleUrl } = workerData as WorkerData
-
-process.on('exit', () => {
-  Atomics.store(words, ENDED, 1)
-  wakeMain()
-})
-Atomics.store(words, KERNEL_THREAD, kernelThread())
-
-// Requests wait in the port until the listener is there.
-let list: JobList | undefined
 /** The work goes on after a turn of the event loop. */
 let isScheduled = false
 /** Since when some job waits; 0: none does. */
 let waitingSinceMs = 0
-let loadError: Error | undefined
-try {
-  const module = (await import(moduleUrl)) as JobModule
-  const jobs: JobList = new JobList(module, {
+
+/** Make this thread the worker of those jobs. */
+export function serveJobs(module: JobModule): void {
+  const list: JobList = new JobList(module, {
     files: new NodeFiles(), clock: nodeClock, lateSyncError,
-    beginSync: file => jobs.size > 1 ? beginSync(file) : undefined,
+    beginSync: file => list.size > 1 ? beginSync(file) : undefined,
   }, report)
-  list = jobs
-} catch (error) {
-  loadError = error instanceof Error ? error : new Error(String(error))
+  Atomics.add(words, HEARTBEAT, 1)
+  // Until now requests have waited in the port.
+  port.on('message', ({ id, request }: RequestMessage) => {
+    if (request === undefined) {
+      collectGarbage()
+    } else {
+      list.add(id, request)
+      if (!isScheduled) work(list)
+    }
+  })
 }
-Atomics.add(words, HEARTBEAT, 1)
-port.on('message', ({ id, request }: RequestMessage) => {
-  if (request === undefined) {
-    collectGarbage()
-  } else if (list === undefined) {
-    report(id, loadError, undefined)
-  } else {
-    list.add(id, request)
-    if (!isScheduled) work(list)
-  }
-})
 
 function work(list: JobList): void {
   let taken = Atomics.load(words, WORK) - 1
@@ -115,18 +101,4 @@ function report(id: number, error: Error | undefined, result: unknown): void {
     port.postMessage({ id, error: { name, message }, result: undefined } satisfies ResultMessage)
   }
   wakeMain()
-}
-
-function wakeMain(): void {
-  Atomics.add(words, DONE, 1)
-  Atomics.notify(words, DONE)
-}
-
-function kernelThread(): number {
-  if (process.platform !== 'linux') return 0
-  try {
-    return Number(/(\d+)$/.exec(readlinkSync('/proc/thread-self'))?.[1] ?? 0)
-  } catch {
-    return 0
-  }
 }

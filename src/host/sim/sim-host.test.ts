@@ -6,7 +6,7 @@ import { run, runnerContract, sharedWords } from '../testing/runner-contract.ts'
 import { Random } from './random.ts'
 import { SimHost } from './sim-host.ts'
 
-const runnerOptions = { moduleUrl: module.jobsUrl, module, mode: 'worker', heapBytes: 0 } as const
+const runnerOptions = { worker: module.workerUrl, module, mode: 'worker', heapBytes: 0 } as const
 
 runnerContract('simulated', () => new SimHost().runner(runnerOptions), { isThreaded: false, isCopying: true })
 

@@ -2,7 +2,7 @@
 import { CorruptionError, SpillwayError } from '../../base/errors.ts'
 import type { Job, JobContext, JobWait } from '../host.ts'
 
-export const jobsUrl = new URL(import.meta.url)
+export const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './jobs-worker.ts' : './jobs-worker.js', import.meta.url)
 
 function* add(_context: JobContext, { a, b }: { a: number; b: number }) {
   yield
