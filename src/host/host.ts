@@ -235,6 +235,16 @@ export interface LossRegistry {
   unregister(token: object): void
 }
 
+/** Why something cannot be had, and what helps, in words that go on after "because": undefined, it can. */
+export interface HostShortcomings {
+  /** Threads that run jobs. */
+  worker: string | undefined
+  /** Durability 'disk'. */
+  disk?: string | undefined
+  /** Stores at all. */
+  store?: string | undefined
+}
+
 export interface Host {
   readonly files: HostFiles
   readonly clock: HostClock
@@ -270,8 +280,6 @@ export interface Host {
   /** Open a directory that is there. */
   openDirectory(path: string): HostDirectory
   runner(options: RunnerOptions): JobRunner
-  /** Why this host can start no worker; undefined, or absent: it can. */
-  whyNoWorker?(): string | undefined
-  /** Tell the program's user, once for each `code`, what nobody would find out otherwise. Absent: nobody is told. */
-  warn?(code: string, message: string): void
+  /** What cannot be had on this host. Absent: nothing is missing. */
+  shortcomings?(): HostShortcomings
 }

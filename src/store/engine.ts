@@ -12,6 +12,7 @@ import { invalidArgument } from '../base/errors.ts'
 import type { SpillwayError } from '../base/errors.ts'
 import { Kernels } from '../base/kernels/kernels.ts'
 import { Members } from '../base/members.ts'
+import { formatSize } from '../base/sizes.ts'
 import { BlockCache } from '../cache/block-cache.ts'
 import { ReadCache } from '../cache/read-cache.ts'
 import { TwoLevelCache } from '../cache/two-level-cache.ts'
@@ -33,7 +34,7 @@ import { tellBudget, tellError } from './events.ts'
 import { Governor } from './governor.ts'
 import { IdleMemory } from './idle-memory.ts'
 import { LogBuffer } from './log-buffer.ts'
-import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, checkFloor, makePlan } from './plan.ts'
+import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, WORKER_FROM_BYTES, checkFloor, makePlan } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Warming } from './warming.ts'
 import type { Warmed } from './warming.ts'
@@ -115,6 +116,8 @@ export class Engine {
   readonly admission: Admission
   readonly logBuffer: LogBuffer
   readonly runner: JobRunner
+  /** Why jobs run on the main thread; undefined: they do not. */
+  readonly whyInline: string | undefined
   readonly metadata: Account
   /** Of `metadata`, what open tables take; its spare lets a flush or merge install its tables. */
   readonly tableMemory: SpareLease
@@ -191,7 +194,8 @@ export class Engine {
   }
 
   private constructor(budget: Budget, host: Host, blockBytes: number, { isShared = true, writeShare, compressedCache = true, rowCache = true, coldReads = false }: EngineOptions) {
-    const plan = makePlan(budget.totalBytes, blockBytes, undefined, writeShare, isShared)
+    const whyNoWorker = hasWorkerCode ? host.shortcomings?.().worker : 'its code is missing: this copy of the package was not built'
+    const plan = makePlan(budget.totalBytes, blockBytes, whyNoWorker === undefined ? undefined : 'inline', writeShare, isShared)
     this.#writeShare = writeShare
     this.#isShared = isShared
     this.#keepsRows = rowCache
@@ -300,6 +304,9 @@ export class Engine {
       this.#closers.push(() => this.warming.close())
       this.coldReads = new ColdReads(budget, this.blocks, levels, host.scheduler)
       this.#closers.push(() => this.coldReads.close())
+      const isSmall = budget.totalBytes < WORKER_FROM_BYTES
+      if (plan.mode === 'inline') this.whyInline = isSmall ? `the budget is below ${formatSize(WORKER_FROM_BYTES)}` : whyNoWorker
+      if (!isSmall && whyNoWorker !== undefined) host.warnOnce('SPILLWAY_INLINE', `flushes and merges run on the main thread: ${whyNoWorker}`)
       this.runner = host.runner({
         worker: workerCode,
         module: { jobs },

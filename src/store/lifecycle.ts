@@ -8,7 +8,7 @@
  *
  * Accounts: all of a store's, see `engine.ts`.
  */
-import { invalidArgument } from '../base/errors.ts'
+import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { newestManifest } from '../base/file-names.ts'
 import type { Host, HostDirectory, HostLock } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
@@ -64,6 +64,8 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
   if (typeof path !== 'string' || path === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(path)}`)
   const host: Host = options?.host ?? nodeHost()
   const settings = checkedSettings(options, host)
+  const whyNoStore = host.shortcomings?.().store
+  if (whyNoStore !== undefined) throw new SpillwayError('SPILLWAY_UNAVAILABLE', `no store can be kept here, because ${whyNoStore}`)
   await Engine.settled(settings.budget)
   const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
     isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache, coldReads: settings.coldReads,

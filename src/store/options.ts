@@ -1,5 +1,5 @@
 /** Options as given, checked and completed. Unknown names, wrong types and impossible values are INVALID_ARGUMENT. */
-import { invalidArgument } from '../base/errors.ts'
+import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { checkOptions } from '../base/option-names.ts'
 import { createStrategy } from '../compaction/strategy.ts'
 import type { Strategy, StrategyOptions } from '../compaction/strategy.ts'
@@ -15,6 +15,8 @@ export interface Settings {
   sharesBudget: boolean
   budget: Budget
   durability: Durability
+  /** Why durability 'disk' cannot be had on this host. */
+  whyNoDisk: string | undefined
   key: Transcoder
   value: Transcoder
   createIfMissing: boolean
@@ -39,11 +41,13 @@ const OPEN_OPTIONS = [
   'compaction', 'compression', 'blockBytes', 'filterBitsPerKey', 'writeShare', 'compressedCache', 'rowCache', 'coldReads', 'readOnly', 'host',
 ]
 
-export function checkedDurability(durability: Durability | undefined, fallback: Durability): Durability {
+/** Throws UNAVAILABLE for 'disk' where it cannot be had: `whyNoDisk` says why. */
+export function checkedDurability(durability: Durability | undefined, fallback: Durability, whyNoDisk: string | undefined): Durability {
   if (durability === undefined) return fallback
   if (durability !== 'none' && durability !== 'os' && durability !== 'disk') {
     throw invalidArgument(`durability must be 'none', 'os' or 'disk', not ${describe(durability)}`)
   }
+  if (durability === 'disk' && whyNoDisk !== undefined) throw new SpillwayError('SPILLWAY_UNAVAILABLE', `durability 'disk' cannot be had, because ${whyNoDisk}`)
   return durability
 }
 
@@ -56,10 +60,12 @@ export function checkedSettings(options: OpenOptions<any, any>, host: Host): Set
   if (codecs.length === 0 || codecs.some(codec => codec !== 'none' && codec !== 'lz4')) {
     throw invalidArgument(`compression must be 'lz4', 'none' or a list of them by level, not ${JSON.stringify(compression)}`)
   }
+  const whyNoDisk = host.shortcomings?.().disk
   return {
     sharesBudget: budget instanceof Budget,
     budget: budget instanceof Budget ? budget : new Budget(budget === undefined ? Math.floor(host.memoryLimitBytes() / 4) : budget),
-    durability: checkedDurability(options.durability, 'os'),
+    durability: checkedDurability(options.durability, 'os', whyNoDisk),
+    whyNoDisk,
     key: transcoder(options.keyEncoding ?? 'utf8', 'keyEncoding'),
     value: transcoder(options.valueEncoding ?? 'utf8', 'valueEncoding'),
     createIfMissing: flag(options.createIfMissing, true, 'createIfMissing') && !isReadOnly,

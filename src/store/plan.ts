@@ -76,7 +76,7 @@ const SMALL_BUDGET_BYTES = 32 * MIB
 const SMALL_WRITE_SHARE = 0.53
 const TUNES_FROM_BYTES = 12 * MIB
 /** Below this a worker thread costs more than it gives. */
-const WORKER_FROM_BYTES = 24 * MIB
+export const WORKER_FROM_BYTES: number = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
 /** From here on there is room for what an isolate grows to under load, and for garbage that waits for the collector. */
@@ -95,7 +95,7 @@ const LEAST_FLOOR_BYTES = 7 * MIB
 /** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
 export const METADATA_SPARE_BYTES: number = 64 * KIB
 
-/** `mode`: of a budget in use, whose worker runs or does not. `writeShare`: fixed, not tuned. `isShared`: further stores may come. */
+/** `mode`: of a budget in use, whose worker runs or does not, or of a host without threads. `writeShare`: fixed, not tuned. `isShared`: further stores may come. */
 export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number, isShared = true): Plan {
   const chosen = mode ?? (budgetBytes >= WORKER_FROM_BYTES ? 'worker' : 'inline')
   const readAheadBytes = 64 * KIB

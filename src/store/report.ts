@@ -57,6 +57,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
     iterators: core.iterators.size,
     recovery,
     background: core.engine.runner.mode,
+    ...(core.engine.whyInline === undefined ? {} : { backgroundReason: core.engine.whyInline }),
   }
 }
 

@@ -5,6 +5,7 @@ import type { Core } from './core.ts'
 import { describe, transcoder } from './encoding.ts'
 import type { Scratch, Transcoder } from './encoding.ts'
 import { checkedDurability } from './options.ts'
+import type { Settings } from './options.ts'
 import type { Reader } from './reader.ts'
 import type { StoreParts } from './transaction-commit.ts'
 import type { AnyEncodings } from './encoding-types.ts'
@@ -32,10 +33,10 @@ export interface TransactionSettings {
 }
 
 /** Options of `begin` and `transaction`, checked. */
-export function transactionSettings(options: BeginOptions | undefined, fallback: Durability): TransactionSettings {
+export function transactionSettings(options: BeginOptions | undefined, { durability: fallback, whyNoDisk }: Pick<Settings, 'durability' | 'whyNoDisk'>): TransactionSettings {
   const signal = options?.signal
   if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
-  return { durability: checkedDurability(options?.durability, fallback), signal }
+  return { durability: checkedDurability(options?.durability, fallback, whyNoDisk), signal }
 }
 
 /** Throws ABORTED when the signal was given. */

@@ -24,7 +24,7 @@ export class Transactions {
   begin<K, V>(options: BeginOptions | undefined): Transaction<K, V> {
     if (options !== undefined) checkOptions(options, BEGIN_OPTIONS, 'begin')
     const { core, settle } = this.#parts
-    const settings = transactionSettings(options, core.settings.durability)
+    const settings = transactionSettings(options, core.settings)
     settle()
     return new Transaction<K, V>(this.#parts, settings)
   }

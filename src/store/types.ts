@@ -210,7 +210,10 @@ export interface StoreStats {
   snapshots: { open: number, oldestSeq?: number, oldestAgeMs?: number }
   iterators: number
   recovery: { logSegments: number, operations: number, droppedBytes: number, orphansRemoved: number, elapsedMs: number }
+  /** Where flushes and merges run: a thread of their own, or slices of 2 ms on the main thread. */
   background: 'worker' | 'inline'
+  /** Why they run on the main thread. */
+  backgroundReason?: string
 }
 
 export interface VerifyReport {

@@ -180,6 +180,7 @@ export class WriteCalls {
   #durability(options: DurableOptions | undefined): Durability {
     const signal = options?.signal
     if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
-    return checkedDurability(options?.durability, this.#core.settings.durability)
+    const { durability, whyNoDisk } = this.#core.settings
+    return checkedDurability(options?.durability, durability, whyNoDisk)
   }
 }

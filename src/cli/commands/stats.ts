@@ -43,7 +43,7 @@ function storeLines(stats: StoreStats): string[] {
       + `${recovery.droppedBytes > 0 ? `, ${formatSize(recovery.droppedBytes)} of an unfinished write dropped` : ''}`],
     ['written', `${formatSize(written.userBytes)} by the user, log ${formatSize(written.logBytes)}, flushes ${formatSize(written.flushBytes)}, `
       + `merges ${formatSize(written.mergeBytes)}: amplification ${written.amplification.toFixed(2)}`],
-    ['work', `${countOf(stats.flushes, 'flush', 'flushes')}, ${countOf(stats.merges, 'merge')}, ${stats.background === 'worker' ? 'in a worker' : 'on the main thread'}`],
+    ['work', `${countOf(stats.flushes, 'flush', 'flushes')}, ${countOf(stats.merges, 'merge')}, ${stats.background === 'worker' ? 'in a worker' : `on the main thread${stats.backgroundReason === undefined ? '' : ` (${stats.backgroundReason})`}`}`],
     ['cache', `${countOf(cache.blocks, 'block')}, ${formatSize(cache.bytes)}, ${lookups === 0 ? 'no lookups' : `${(100 * cache.hits / lookups).toFixed(1)}% hits`}`],
     ['stalls', stallText(stalls)],
     ['write memory', `${formatSize(governor.credits.usedBytes)} of ${formatSize(governor.credits.limitBytes)} in use, ${formatSize(stats.unflushedBytes)} unflushed; `

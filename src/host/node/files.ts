@@ -22,7 +22,9 @@ import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { errorCode, fileError } from '../file-error.ts'
 import type { BeginSync, DirectoryReference, HostFile, HostFiles, JobWait, Syncable } from '../host.ts'
+import { syncsAreRefused } from './permission.ts'
 import { Place } from './place.ts'
+import { Rewriting } from './rewriting.ts'
 
 /** One system call moves at most this much; some platforms refuse 2 GiB and more. */
 const MAX_CALL_BYTES = 1024 ** 3
@@ -34,6 +36,9 @@ const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOS
 const NO_DIRECTORY_SYNC = new Set(
   process.platform === 'win32' ? ['EPERM', 'EACCES', 'EISDIR', 'EBADF', 'EINVAL'] : ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'],
 )
+
+/** Where files cannot be synced, directories cannot: see `permission.ts`. */
+const isWithoutSync = syncsAreRefused()
 
 type LinkFunction = (from: string, to: string) => void
 
@@ -85,6 +90,7 @@ export class NodeFiles implements HostFiles {
       } finally {
         unlinkQuietly(this.#at(temporary))
       }
+      if (isWithoutSync) rewrite(this.#at(path))
       yield* this.#syncEntries(directory, beginSync)
     } catch (error) {
       throw this.#told(error)
@@ -224,13 +230,17 @@ class NodeFile implements HostFile {
   #fd: number
   /** Opened together with it, before anything is written. */
   readonly #witnessFd: number | undefined
+  /** Of a file to be written, where it cannot be synced. */
+  readonly #rewriting: Rewriting | undefined
   #inFlight = 0
   #closed = false
 
-  constructor(path: string, fd: number, witnessFd?: number) {
+  /** `at`: how it is reached now. */
+  constructor(path: string, fd: number, witnessFd?: number, at = path) {
     this.path = path
     this.#fd = fd
     this.#witnessFd = witnessFd
+    if (isWithoutSync && witnessFd !== undefined) this.#rewriting = new Rewriting(at)
   }
 
   size(): number {
@@ -275,11 +285,16 @@ class NodeFile implements HostFile {
 
   writeSync(source: Uint8Array, offset: number, length: number, position: number): void {
     this.#check('write')
+    this.#rewriting?.wrote(position, length)
     writeFully(this.#fd, this.path, source, offset, length, position)
   }
 
   syncSync(): void {
     this.#check('fdatasync')
+    if (this.#rewriting !== undefined) {
+      this.#rewriting.sync()
+      return
+    }
     fdatasyncSync(this.#fd)
     if (this.#inFlight > 0 && this.#witnessFd !== undefined) fdatasyncSync(this.#witnessFd)
   }
@@ -287,6 +302,11 @@ class NodeFile implements HostFile {
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#check('fdatasync')
+      if (this.#rewriting !== undefined) {
+        this.#rewriting.sync()
+        resolve()
+        return
+      }
       this.#inFlight++
       fdatasync(this.#fd, error => {
         this.#landed()
@@ -299,12 +319,14 @@ class NodeFile implements HostFile {
   truncate(length: number): void {
     this.#check('ftruncate')
     ftruncateSync(this.#fd, length)
+    this.#rewriting?.truncated(length)
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
     try {
+      this.#rewriting?.close()
       if (this.#witnessFd !== undefined) closeSync(this.#witnessFd)
     } finally {
       if (this.#inFlight === 0) closeSync(this.#fd)
@@ -325,7 +347,7 @@ class NodeFile implements HostFile {
 function openTwice(path: string, at: string, flags: 'r+' | 'wx+'): NodeFile {
   const fd = openSync(at, flags)
   try {
-    return new NodeFile(path, fd, openSync(at, 'r+'))
+    return new NodeFile(path, fd, openSync(at, 'r+'), at)
   } catch (error) {
     closeSync(fd)
     if (flags === 'wx+') unlinkQuietly(at)
@@ -369,12 +391,17 @@ class NodeDirectory implements Syncable {
   }
 
   syncSync(): void {
+    if (isWithoutSync) return
     fsyncSync(this.#fd)
     if (this.#inFlight > 0 && this.#witnessFd !== undefined) fsyncSync(this.#witnessFd)
   }
 
   sync(): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (isWithoutSync) {
+        resolve()
+        return
+      }
       // What failed before is told to who opens now, as long as nobody was told.
       this.#witnessFd ??= openSync(this.#at, 'r')
       this.#inFlight++
@@ -393,6 +420,16 @@ class NodeDirectory implements Syncable {
     } finally {
       if (this.#inFlight === 0) closeSync(this.#fd)
     }
+  }
+}
+
+/** What was made of its name since it was made durable: the file systems with a journal write that with the file. */
+function rewrite(path: string): void {
+  const rewriting = new Rewriting(path)
+  try {
+    rewriting.sync()
+  } finally {
+    rewriting.close()
   }
 }
 

@@ -8,6 +8,7 @@ import { nodeClock } from './clock.ts'
 import { NodeFiles, removeTree } from './files.ts'
 import { bootId, memoryLimitBytes } from './limits.ts'
 import { OpenedDirectory } from './opened-directory.ts'
+import { nodeShortcomings } from './permission.ts'
 import { nodeProcess } from './process.ts'
 import { nodeRunner } from './runner.ts'
 import { nodeScheduler } from './scheduler.ts'
@@ -36,5 +37,6 @@ export function nodeHost(): Host {
     memoryLimitBytes,
     openDirectory: path => new OpenedDirectory(path, files),
     runner: nodeRunner,
+    shortcomings: nodeShortcomings,
   }
 }
