@@ -240,6 +240,8 @@ export class Engine {
       })
       this.admission.arenas.onDropped = bytes => this.#arenasDropped(bytes)
       this.kernels = new Kernels(KERNEL_REGION_BYTES)
+      // The jobs' own are made at the first flush, where it would be too late to say so.
+      Kernels.checkRoom()
       this.logBuffer = new LogBuffer(plan.logBufferBytes)
       this.transactions = budget.account('transactions', '4 KiB for each that is open, 640 bytes a run, keys read for update up to 16 KiB each')
       this.#ghostsAccount = budget.account('cache ghosts', 'fixed: names of blocks dropped lately, to measure what more cache would be worth')

@@ -9,6 +9,7 @@
  *
  * Cost: a call takes 3 to 5 ns plus its work. The module is compiled once per thread.
  */
+import { SpillwayError } from '../errors.ts'
 import { KERNELS_WASM } from './wasm.ts'
 
 /** The numbers of assembly/layout.ts: the cell of the last hash, and where the match table ends. */
@@ -35,6 +36,11 @@ export class Kernels {
     return Math.ceil((REGIONS + 2 * regionStride(regionBytes) + arenaBytes) / PAGE_BYTES) * PAGE_BYTES
   }
 
+  /** Throws UNAVAILABLE when one more could not be made now, for a thread that makes its own later. Keeps nothing. */
+  static checkRoom(): void {
+    newMemory(1)
+  }
+
   /** The whole wasm memory. */
   readonly memory: Uint8Array
   /** Where region a starts; like b it has room for `compressBound(regionBytes)` bytes. */
@@ -52,13 +58,16 @@ export class Kernels {
   /** @internal What merges call; whoever does vouches for the addresses. */
   readonly exports: KernelExports
 
-  /** `regionBytes`: 1 to 512 MiB; the largest input to compress at once. `arenaBytes`: what merges may hold, all together. */
+  /**
+   * `regionBytes`: 1 to 512 MiB; the largest input to compress at once. `arenaBytes`: what merges may hold, all together. Throws UNAVAILABLE where
+   * there is no WebAssembly, or no room among the process's addresses.
+   */
   constructor(regionBytes: number, arenaBytes = 0) {
     if (!(Number.isInteger(regionBytes) && regionBytes > 0 && regionBytes <= MAX_REGION_BYTES)) {
       throw new RangeError(`a kernel region of ${regionBytes} bytes: must be a whole number from 1 to ${MAX_REGION_BYTES}`)
     }
     const pages = Kernels.bytesFor(regionBytes, arenaBytes) / PAGE_BYTES
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
+    const memory = newMemory(pages)
     this.memory = new Uint8Array(memory.buffer)
     this.#result = new Uint32Array(memory.buffer, RESULT, 2)
     this.exports = new WebAssembly.Instance(compiledModule(), { env: { memory } }).exports
@@ -131,6 +140,18 @@ export class Kernels {
     if (from < to + capacity && to < from + length) {
       throw new RangeError(`the ranges at ${from} (${length} bytes) and ${to} (${capacity} bytes) overlap`)
     }
+  }
+}
+
+function newMemory(pages: number): { readonly buffer: ArrayBuffer } {
+  if (typeof WebAssembly === 'undefined') {
+    throw new SpillwayError('SPILLWAY_UNAVAILABLE', 'checksums and compression need WebAssembly, which this process does not have. Run it without --jitless')
+  }
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages })
+  } catch (cause) {
+    const message = `no WebAssembly memory of ${pages * PAGE_BYTES / 1024} KiB can be made (${(cause as Error).message}): V8 reserves 10 GiB of addresses for each. Raise the limit of addresses (ulimit -v), or run Node.js with --disable-wasm-trap-handler`
+    throw new SpillwayError('SPILLWAY_UNAVAILABLE', message, { cause })
   }
 }
 

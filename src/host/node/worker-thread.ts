@@ -169,7 +169,7 @@ export class WorkerThread {
 
   #vanished(): boolean {
     const id = Atomics.load(this.#words, KERNEL_THREAD)
-    return id !== 0 && !existsSync(`/proc/self/task/${id}`)
+    return id !== 0 && seesThreads() && !existsSync(`/proc/self/task/${id}`)
   }
 
   #silenceLimitMs(): number {
@@ -195,6 +195,18 @@ export class WorkerThread {
     if (this.#stopError === undefined) this.#worker.unref()
     failAll(waiting, this.#stopError ?? deathError(this.#cause, why, waiting.length))
   }
+}
+
+let threadsAreSeen: boolean | undefined
+
+/** Whether a thread that is not seen is gone: Node's permission model may hide all of them, or throw. */
+function seesThreads(): boolean {
+  try {
+    threadsAreSeen ??= existsSync(`/proc/self/task/${process.pid}`)
+  } catch {
+    threadsAreSeen = false
+  }
+  return threadsAreSeen
 }
 
 function deathError(cause: Error | undefined, why: string, jobs: number): SpillwayError {
