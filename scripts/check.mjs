@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { compileInstalled } from './consumer.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 process.chdir(root)
@@ -50,7 +51,14 @@ function packageShape() {
   if (missing !== undefined) return missing.problem
   // The prepack script would build again; only the list of files matters here.
   process.env.npm_config_ignore_scripts = 'true'
-  return run('node_modules/publint/src/cli.js', 'run', '.', '--strict')
+  return run('node_modules/publint/src/cli.js', 'run', '.', '--strict') ?? compiledByUsers()
+}
+
+/** What the declarations of the packed package have against a program that uses it. */
+function compiledByUsers() {
+  const problems = compileInstalled()
+  for (const problem of problems) console.log(problem)
+  return problems.length === 0 ? undefined : 'its declarations do not compile'
 }
 
 /** Compiles every fenced TypeScript block of README.md and docs/*.md that imports spillway, against the built declarations. */
@@ -133,7 +141,7 @@ function codeBlocks(text) {
 
 /** Undefined when the library is built; otherwise the problem, which is none while there is no library yet. */
 function missingBuild() {
-  if (existsSync('dist/index.js') && existsSync('dist/index.d.ts')) return undefined
+  if (existsSync('dist/index.js') && existsSync('dist/types/index.d.ts')) return undefined
   if (existsSync('src/index.ts')) return { problem: 'dist/index.js is missing. Run "npm run build"' }
   console.log('skipped: there is no src/index.ts')
   return { problem: undefined }
