@@ -2,9 +2,9 @@
 // processes with restrictions, versions of TypeScript. Not part of `npm test`: it installs a gigabyte and takes minutes.
 //   node scripts/environments.mjs                everything, in a temporary folder
 //   node scripts/environments.mjs --tools DIR    keep what is installed in DIR, for the next time
-//   node scripts/environments.mjs --only TEXT    the environments whose name has it
+//   node scripts/environments.mjs --only TEXT    the rows whose name or content has it
 //   node scripts/environments.mjs --write        put the results into the table of docs/environments.md
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -25,9 +25,12 @@ try {
   const consumer = consumerFolder({ '@types/node': join(tools, 'node_modules/@types/node'), 'undici-types': join(tools, 'node_modules/undici-types') })
   try {
     prepare(consumer)
-    const rows = []
-    for (const { name, what, run } of [...runtimes, ...coreTests, ...restrictions, ...bundles(root), ...types]) {
-      if (!name.includes(options.only)) continue
+    // What a recipe imports, with what that imports.
+    symlinkSync(join(tools, 'node_modules/@rollup'), join(consumer, 'node_modules/@rollup'), 'junction')
+    const rows = options.write ? knownRows() : new Map()
+    const cases = [...runtimes, ...coreTests, ...restrictions, ...bundles(root), ...types]
+    for (const { name, what, run } of cases) {
+      if (!`${name}, ${what}`.includes(options.only)) continue
       let result
       const startMs = performance.now()
       try {
@@ -37,9 +40,9 @@ try {
         result = `FAILED: ${error.message.trim().split('\n').slice(0, 12).join('\n')}`
       }
       console.log(`${name}: ${result} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`)
-      rows.push(`| ${name} | ${what} | ${result.split('\n')[0]} |`)
+      rows.set(keyOf(name, what), `${keyOf(name, what)}${result.split('\n')[0]} | ${new Date().toISOString().slice(0, 10)} |`)
+      if (options.write) writeTable(cases.map(({ name, what }) => rows.get(keyOf(name, what))).filter(row => row !== undefined))
     }
-    if (options.write && options.only === '') writeTable(rows)
   } finally {
     rmSync(consumer, { recursive: true, force: true })
   }
@@ -71,11 +74,20 @@ smoke(Spillway, directory, options).then(found => {
   writeFileSync(join(consumer, 'app.cjs'), `const { Spillway } = require('spillway')\nconst { SpillMap } = require('spillway/collections')\nconst { smoke } = require('./smoke.mjs')\n${tail}`)
 }
 
+function keyOf(name, what) {
+  return `| ${name} | ${what} | `
+}
+
+/** The rows of the page by what they begin with: what does not run this time stays as it is. */
+function knownRows() {
+  const rows = readFileSync(PAGE, 'utf8').split('\n').filter(line => /^\| .* \| .* \| .* \|/.test(line))
+  return new Map(rows.map(row => [/^(?:\| [^|]* ){2}\| /.exec(row)[0], row]))
+}
+
 function writeTable(rows) {
   const text = readFileSync(PAGE, 'utf8')
-  const table = `| environment | what runs | result |\n| --- | --- | --- |\n${rows.join('\n')}\n`
+  const table = `| environment | what runs | result | on |\n| --- | --- | --- | --- |\n${rows.join('\n')}\n`
   const place = /<!-- results -->\n[\s\S]*?<!-- end -->/
   if (!place.test(text)) throw new Error(`${PAGE} has no place for results`)
-  const day = new Date().toISOString().slice(0, 10)
-  writeFileSync(PAGE, text.replace(place, () => `<!-- results -->\n${day}, ${process.platform} ${process.arch}:\n\n${table}<!-- end -->`))
+  writeFileSync(PAGE, text.replace(place, () => `<!-- results -->\nOn ${process.platform} ${process.arch}:\n\n${table}<!-- end -->`))
 }
