@@ -58,8 +58,8 @@ export const runtimes = [
 
 /** Test files of each room that replace nothing in Node's own modules, and that do not take long. */
 const CORE = [
-  'memtable/memtable', 'table/table', 'wal/log', 'manifest/manifest-store', 'compaction/jobs', 'store/features', 'store/iterator', 'store/transaction-writes',
-  'store/recovery', 'collections/external-sort',
+  'memtable/memtable', 'table/table', 'wal/log', 'manifest/manifest-store', 'compaction/jobs', 'store/calls', 'store/features', 'store/iterator',
+  'store/snapshots', 'store/range-tombstones', 'collections/external-sort',
 ]
 
 export const coreTests = [
