@@ -4,6 +4,7 @@
  * Cost: see `external-sort-engine.ts`; a chunk that is given out is the caller's own.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
+import type { NodeBuffer } from '../base/node-buffer.ts'
 import { isBytes } from '../base/realms.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { Lease } from '../memory/budget.ts'
@@ -26,9 +27,6 @@ export interface SortLinesOptions extends SortSpaceOptions {
   monitor?: SortMonitor | undefined
 }
 
-/** A Buffer; where its type is not known, the Uint8Array that it is. */
-export type LineBytes = typeof globalThis extends { Buffer: { isBuffer(value: any): value is infer Bytes } } ? Bytes : Uint8Array
-
 /**
  * The lines of `chunks`, by unsigned bytes as `LC_ALL=C sort` has them, in chunks of up to 256 KiB (less under a small budget) that end with a line. Chunks
  * may be cut anywhere; a last line without delimiter gets one. Memory stays within `budget`, what does not fit goes to scratch
@@ -37,7 +35,7 @@ export type LineBytes = typeof globalThis extends { Buffer: { isBuffer(value: an
  */
 export async function* sortLines(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: SortLinesOptions = {},
-): AsyncGenerator<LineBytes, void, undefined> {
+): AsyncGenerator<NodeBuffer, void, undefined> {
   checkSort(chunks, options, ['delimiter', 'reuseChunks'], 'sortLines')
   const { delimiter = 10 } = options
   if (!(Number.isInteger(delimiter) && delimiter >= 0 && delimiter <= 255)) {

@@ -2,6 +2,7 @@
  * Which types an encoding gives and takes, and which encodings back a type: how the types of keys and values follow the encodings, of a
  * store when it is opened and of a call that has its own. Types only.
  */
+import type { NodeBuffer, OwnNodeBuffer } from '../base/node-buffer.ts'
 
 /** A codec of the user's own. `decode` is given bytes that are its to keep. */
 export interface Codec<T> {
@@ -21,7 +22,7 @@ export type GivenEncoding = Encoding | undefined
 export type Decoded<E, T = string> =
   E extends undefined ? T
   : E extends 'utf8' ? string
-  : E extends 'buffer' ? Buffer
+  : E extends 'buffer' ? NodeBuffer
   : E extends 'view' ? Uint8Array
   : E extends 'json' ? unknown
   : E extends { decode: (bytes: any) => infer D } ? D
@@ -43,7 +44,7 @@ export type Encodable<E, T = string> =
 export type EncodingOf<T> =
   | 'json' | Codec<T>
   | ([T] extends [string] ? 'utf8' : never)
-  | ([T] extends [Uint8Array] ? [ReturnType<typeof Buffer.alloc>] extends [T] ? 'buffer' : never : never)
+  | ([T] extends [Uint8Array] ? [OwnNodeBuffer] extends [T] ? 'buffer' : never : never)
   | ([T] extends [Uint8Array] ? [ReturnType<Uint8Array['slice']>] extends [T] ? 'view' : never : never)
 
 /** The encodings of what is put in where no call says what comes out: of a `T` that is not known also those of which nothing else is. */
