@@ -44,7 +44,7 @@ function historyOf(segments: Segment[], base: Partial<Version> = {}): { parts: S
   host.files.makeDirectory(DIRECTORY)
   const buffer = new Uint8Array(64 * 1024)
   const core = {
-    host, files: host.files, directory: DIRECTORY, kernels: KERNELS, logPath: (number: number) => join(DIRECTORY, logName(number)), manifests: { newestPath: 'manifest' },
+    host, settings: {}, files: host.files, directory: DIRECTORY, kernels: KERNELS, logPath: (number: number) => join(DIRECTORY, logName(number)), manifests: { newestPath: 'manifest' },
   } as unknown as Core
   const bytesAt = new Map<string, number>()
   for (const [number, firstSeq, operations] of segments) {

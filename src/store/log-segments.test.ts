@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileError } from '../host/file-error.ts'
+import type { HostFile } from '../host/host.ts'
 import type { SimHost } from '../host/sim/sim-host.ts'
 import type { Spillway } from './spillway.ts'
 import { closeEmpty, openSim, simHost, within } from './testing/sim.ts'
@@ -9,6 +10,13 @@ import { closeEmpty, openSim, simHost, within } from './testing/sim.ts'
 /** More than the largest inline value. */
 const LARGE = 'x'.repeat(20_000)
 const VALUE = 'v'.repeat(1000)
+
+/** Exchange the files that are opened for writing. */
+function watchOpenWrite(host: SimHost, exchange: (file: HostFile, path: string) => HostFile): void {
+  let what = ''
+  host.disk.beforeOperation = operation => { what = operation }
+  host.disk.wrapFile = file => what === 'openWrite' ? exchange(file, file.path) : file
+}
 
 /** A store with a large value that is not durable yet. */
 async function withLarge(): Promise<{ host: SimHost, db: Spillway }> {
@@ -25,11 +33,8 @@ test('a write whose own help to a flush found a large value not to be durable is
   await closeEmpty(calm.host, calm.db)
 
   const { host, db } = await withLarge()
-  const { files } = host
-  const openWrite = files.openWrite.bind(files)
   let syncs = 0
-  files.openWrite = path => {
-    const file = openWrite(path)
+  watchOpenWrite(host, (file, path) => {
     if (!path.endsWith('.value')) return file
     // Who opens it after the first was told of the failure is told that all is well.
     const isFirst = syncs++ === 0
@@ -39,7 +44,7 @@ test('a write whose own help to a flush found a large value not to be durable is
       syncSync()
     }
     return file
-  }
+  })
   for (let i = 0; i < count - 1; i++) {
     assert.equal(db.stats().flushes, 0)
     db.putSync(`key ${i}`, VALUE)
@@ -55,12 +60,9 @@ test('a write whose own help to a flush found a large value not to be durable is
 
 test('a large value that is being made durable beside the thread is not opened once more by who cannot wait', async () => {
   const { host, db } = await withLarge()
-  const { files } = host
-  const openWrite = files.openWrite.bind(files)
   let opened = 0
   let end = (): void => {}
-  files.openWrite = path => {
-    const file = openWrite(path)
+  watchOpenWrite(host, (file, path) => {
     if (!path.endsWith('.value')) return file
     opened++
     const isFirst = opened === 1
@@ -71,7 +73,7 @@ test('a large value that is being made durable beside the thread is not opened o
       if (isFirst) throw error
     }
     return file
-  }
+  })
   const beside = assert.rejects(db.put('beside', 'v', { durability: 'disk' }), { code: 'SPILLWAY_UNAVAILABLE' })
   for (let i = 0; i < 10 && opened === 0; i++) await Promise.resolve()
   assert.equal(opened, 1)
@@ -79,6 +81,6 @@ test('a large value that is being made durable beside the thread is not opened o
   assert.equal(opened, 1)
   end()
   await within(host, beside)
-  files.openWrite = openWrite
+  watchOpenWrite(host, file => file)
   await closeEmpty(host, db)
 })

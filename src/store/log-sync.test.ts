@@ -15,7 +15,9 @@ class FakeLog {
   readonly log: LogSync
 
   constructor() {
-    const core: { readOnlyReason?: Error, host: object, directory: string } = { host: { clock: { nowMs: () => this.nowMs } }, directory: '/db' }
+    const core: { readOnlyReason?: Error, host: object, directory: string, ownership: object } = {
+      ownership: { check: () => {}, lost: undefined }, host: { clock: { nowMs: () => this.nowMs } }, directory: '/db',
+    }
     this.core = core
     this.log = new LogSync(core as unknown as Core, this as unknown as LogSegments)
   }

@@ -50,12 +50,9 @@ async function makeLogged(host: SimHost, directory: string): Promise<void> {
 
 /** No table of this store can be made, until that is called off. */
 function failTables(host: SimHost, directory: string): { off: () => void } {
-  const { files } = host
-  const create = files.create.bind(files)
   let isOn = true
-  files.create = path => {
-    if (isOn && path.startsWith(`${directory}/`) && path.endsWith('.table')) throw fileError('EIO', 'open', path)
-    return create(path)
+  host.disk.beforeOperation = (what, path) => {
+    if (isOn && what === 'create' && path.startsWith(`${directory}/`) && path.endsWith('.table')) throw fileError('EIO', 'open', path)
   }
   return { off: () => { isOn = false } }
 }

@@ -87,14 +87,12 @@ test('one that was to go at once is counted and told, but its name is not tried 
 test('a store tells of the files it could not remove, and removes them with the next ones', async () => {
   const host = simHost()
   const db = await openSim(host)
-  const { files } = host
-  const removeSoon = files.removeSoon.bind(files)
   let isRefused = true
   let refused = 0
-  files.removeSoon = (path, failed) => {
-    if (!isRefused) return removeSoon(path, failed)
+  host.disk.beforeOperation = what => {
+    if (!isRefused || what !== 'remove') return
     refused++
-    failed(Object.assign(new Error('EACCES: permission denied, unlink'), { code: 'EACCES', syscall: 'unlink' }))
+    throw Object.assign(new Error('EACCES: permission denied, unlink'), { code: 'EACCES', syscall: 'unlink' })
   }
   const round = async (): Promise<void> => {
     await within(host, db.put('key', 'value'))
@@ -105,7 +103,7 @@ test('a store tells of the files it could not remove, and removes them with the 
   assert.ok(removals.failed > 0, 'the log of what was flushed')
   assert.equal(removals.failed, removals.left)
   assert.ok(refused >= removals.failed)
-  const logs = (): number => files.list(db.directory).filter(name => name.endsWith('.log')).length
+  const logs = (): number => host.files.list(db.directory).filter(name => name.endsWith('.log')).length
   const before = logs()
   isRefused = false
   await round()

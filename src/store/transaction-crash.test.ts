@@ -168,7 +168,7 @@ function keyOf(number: number): string {
 for (const lossless of [true, false]) {
   test(`right after its commit, with older writes in the log only, ${lossless ? 'the process' : 'the machine'} dies: what was before it is there, and is hidden by it`, async () => {
     const host = simHost({ seed: 5 })
-    const db = await openSim(host, { compaction: { strategy: 'tiered', minMergeWidth: 30 } })
+    const db = await openSim(host, { budget: '12 MiB', compaction: { strategy: 'tiered', minMergeWidth: 30 } })
     const large = 'v'.repeat(16_000)
     for (const key of ['deleted', 'in range', 'overwritten', 'kept']) await db.put(key, 'old')
     const transaction = await db.begin()
@@ -177,11 +177,15 @@ for (const lossless of [true, false]) {
     await transaction.put('overwritten', 'new')
     // Runs that overlap, so that they are merged.
     for (let i = 0; i < 120; i++) await transaction.put(keyOf(i % 60), large)
+    // The memtable that was before is not flushed yet when it commits, and its flush, which the next write helps along, fails.
+    let isCommitted = false
+    host.disk.beforeOperation = (what, path) => {
+      isCommitted ||= what === 'publish sync'
+      if (isCommitted && what === 'create' && path.endsWith('.table')) throw Object.assign(new Error('EIO: i/o error, open'), { code: 'EIO', syscall: 'open' })
+    }
     await transaction.commit()
-    // The memtable that was before is not flushed yet, and its flush, which the next write helps along, fails once.
-    const { faults } = host.disk
-    faults.failAt(faults.operations + 2, 'EIO')
     db.putSync('after', 'v')
+    host.disk.beforeOperation = undefined
     const restarted = host.crash({ lossless })
     const manifest = restarted.files.list('/store').findLast(name => name.startsWith('manifest'))!
     assert.match(new TextDecoder().decode(restarted.files.readAll(`/store/${manifest}`)), /"ahead":\[\[5,/)
