@@ -133,13 +133,10 @@ test('a store whose log finds no memory, because another one takes no more write
 /** Where an open fails, and what fails it: it returns how to call that off. */
 const FAILURES: Record<string, (host: SimHost, t: TestContext) => () => void> = {
   'before its log begins': host => {
-    const { files } = host
-    const create = files.create.bind(files)
-    files.create = path => {
-      if (path.startsWith('/b/') && path.endsWith('.log')) throw fileError('EIO', 'open', path)
-      return create(path)
+    host.disk.beforeOperation = (what, path) => {
+      if (what === 'create' && path.startsWith('/b/') && path.endsWith('.log')) throw fileError('EIO', 'open', path)
     }
-    return () => { files.create = create }
+    return () => { host.disk.beforeOperation = undefined }
   },
   'when all its parts are there': (_, t) => {
     const { mock } = t.mock.method(Background.prototype, 'schedule', () => { throw fileError('EIO', 'read', '/b') })
