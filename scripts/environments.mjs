@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { consumerFolder } from './consumer.mjs'
 import { bundles, coreTests, restrictions, runtimes, types } from './environments/cases.mjs'
+import { oneWriter } from './environments/one-writer.mjs'
 import { install } from './environments/tools.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -28,13 +29,13 @@ try {
     // What a recipe imports, with what that imports.
     symlinkSync(join(tools, 'node_modules/@rollup'), join(consumer, 'node_modules/@rollup'), 'junction')
     const rows = options.write ? knownRows() : new Map()
-    const cases = [...runtimes, ...coreTests, ...restrictions, ...bundles(root), ...types]
+    const cases = [...runtimes, ...oneWriter, ...coreTests, ...restrictions, ...bundles(root), ...types]
     for (const { name, what, run } of cases) {
       if (!`${name}, ${what}`.includes(options.only)) continue
       let result
       const startMs = performance.now()
       try {
-        result = run({ root, tools, consumer, folder })
+        result = await run({ root, tools, consumer, folder })
       } catch (error) {
         failed++
         result = `FAILED: ${error.message.trim().split('\n').slice(0, 12).join('\n')}`
