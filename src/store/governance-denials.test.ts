@@ -5,8 +5,8 @@ import { SCRIPTS, play } from './testing/denials.ts'
 import type { Denial, Script } from './testing/denials.ts'
 import { seedCount } from './testing/sim.ts'
 
-/** In the normal run several denials begin at every third lease only. */
-const STRIDE = seedCount(1) >= 100 ? 1 : 3
+/** In the normal run several denials begin at every fifth lease only. */
+const STRIDE = seedCount(1) >= 100 ? 1 : 5
 
 /** Until the script asks for fewer leases than are let through. */
 async function denyEach(script: Script, denial: Denial, stride: number): Promise<number> {
