@@ -6,9 +6,8 @@
 # Who meets it: who takes a lock on a directory by a socket name, and upgrades Node one process at a time.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"; echo '{}' > package.json
-for version in 20.20.2 22.23.3; do
-  npm install --loglevel=error --no-audit --no-fund --prefix "n${version%%.*}" "node@$version" >/dev/null || exit 2
-done
+npm install --loglevel=error --no-audit --no-fund --prefix n20 node@20.20.2 >/dev/null || exit 2
+npm install --loglevel=error --no-audit --no-fund --prefix n22 node@22.23.3 >/dev/null || exit 2
 cat > hold.cjs <<'JS'
 const net = require('node:net')
 const server = net.createServer()
