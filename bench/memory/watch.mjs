@@ -5,7 +5,7 @@ import { getHeapSpaceStatistics } from 'node:v8'
 const EVERY_OPERATIONS = 5000
 const TIMER_MS = 20
 const STEP_BYTES = 512 * 1024
-const MOST_VIOLATIONS = 5
+const MAX_VIOLATIONS = 5
 
 export class Watch {
   #db
@@ -84,7 +84,7 @@ export class Watch {
   }
 
   #violate(message) {
-    if (this.#violationCount++ < MOST_VIOLATIONS) this.#violations.push(message)
+    if (this.#violationCount++ < MAX_VIOLATIONS) this.#violations.push(message)
   }
 }
 

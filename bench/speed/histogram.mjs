@@ -4,7 +4,7 @@
 const SUB_BITS = 5
 const LINEAR = 2 << SUB_BITS
 const UNITS_PER_MS = 1e5
-const MOST_UNITS = 2 ** 32 - 1
+const MAX_UNITS = 2 ** 32 - 1
 
 export class Histogram {
   #counts = new Uint32Array(LINEAR + (32 - SUB_BITS - 1) * (1 << SUB_BITS))
@@ -12,7 +12,7 @@ export class Histogram {
   maxMs = 0
 
   record(ms) {
-    const units = Math.min(ms * UNITS_PER_MS, MOST_UNITS) >>> 0
+    const units = Math.min(ms * UNITS_PER_MS, MAX_UNITS) >>> 0
     this.#counts[bucketOf(units)]++
     this.count++
     if (ms > this.maxMs) this.maxMs = ms

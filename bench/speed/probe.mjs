@@ -2,7 +2,7 @@
 import { PEERS } from '../memory/peers.mjs'
 import { fromPeers } from '../memory/subjects/from-peers.mjs'
 
-const MOST_CHARACTERS = 300
+const MAX_CHARACTERS = 300
 const peers = []
 for (const name of PEERS) {
   try {
@@ -12,7 +12,7 @@ for (const name of PEERS) {
     if (ClassicLevel === undefined && open === undefined && Database === undefined) throw new Error(`${name} exports nothing known`)
     peers.push({ name })
   } catch (error) {
-    peers.push({ name, problem: error.message.replace(/\s+/g, ' ').slice(0, MOST_CHARACTERS) })
+    peers.push({ name, problem: error.message.replace(/\s+/g, ' ').slice(0, MAX_CHARACTERS) })
   }
 }
 console.log(JSON.stringify(peers))

@@ -4,7 +4,7 @@
 import { KEY_BYTES, mix, valueOf } from '../memory/rows.mjs'
 
 const RING_BYTES = 16 * 2 ** 20
-const MOST_SLOTS = 65536
+const MAX_SLOTS = 65536
 
 export class RowPool {
   keys
@@ -15,7 +15,7 @@ export class RowPool {
   #valueView
 
   constructor(valueBytes) {
-    const slots = Math.min(2 ** Math.floor(Math.log2(RING_BYTES / valueBytes)), MOST_SLOTS)
+    const slots = Math.min(2 ** Math.floor(Math.log2(RING_BYTES / valueBytes)), MAX_SLOTS)
     const keyMemory = new ArrayBuffer(slots * KEY_BYTES)
     const valueMemory = new ArrayBuffer(slots * valueBytes)
     this.#mask = slots - 1

@@ -6,7 +6,7 @@
 import { invalidArgument } from './errors.ts'
 
 /** A name that differs in more edits than this is another word, not a misspelling. */
-const MOST_EDITS = 2
+const MAX_EDITS = 2
 
 /** Objects that hold data of their own: without options they would pass for `{}`, which means "all" in a range. */
 const NOT_OPTIONS = /^\[object (?:Array|Map|Set|WeakMap|WeakSet|Date|RegExp|Promise|ArrayBuffer|SharedArrayBuffer|DataView|\w+Array|Error)\]$/
@@ -37,7 +37,7 @@ export function unknownOption(name: string, known: readonly string[], what: stri
 export function nearName(name: string, known: readonly string[]): string | undefined {
   const given = name.toLowerCase()
   // Of a short name a larger part must be right.
-  const limit = Math.min(MOST_EDITS, Math.floor((given.length - 1) / 2)) + 1
+  const limit = Math.min(MAX_EDITS, Math.floor((given.length - 1) / 2)) + 1
   let best: string | undefined
   let bestRank = Infinity
   for (const other of known) {

@@ -18,8 +18,8 @@ import type { RowCacheStats } from './row-cache.ts'
 import type { TwoLevelCache } from './two-level-cache.ts'
 
 const FIRST_SHARE = 1 / 4
-const LEAST_SHARE = 1 / 64
-const MOST_SHARE = 1 / 2
+const MIN_SHARE = 1 / 64
+const MAX_SHARE = 1 / 2
 const WINDOW = 4096
 /** A look-up in the runs of a tree, less one here; and a read of a block from the page cache, where none was timed. Microseconds. */
 const LOOKUP_US = 2
@@ -135,7 +135,7 @@ export class ReadCache {
     const readUs = blocks.secondStats().readUs || READ_US
     const saved = hits * (LOOKUP_US + Math.min(1, missed / others) * readUs)
     const lost = ghostHits * readUs * Math.min(1, held / Math.max(1, this.#ghosts?.bytes ?? 0))
-    if (lost > saved) this.#share = Math.max(LEAST_SHARE, this.#share / 2)
-    else if (saved > lost && held + this.#rowSlotBytes > 0.9 * this.#share * this.bytesHeld) this.#share = Math.min(MOST_SHARE, this.#share * 1.5)
+    if (lost > saved) this.#share = Math.max(MIN_SHARE, this.#share / 2)
+    else if (saved > lost && held + this.#rowSlotBytes > 0.9 * this.#share * this.bytesHeld) this.#share = Math.min(MAX_SHARE, this.#share * 1.5)
   }
 }

@@ -28,9 +28,9 @@ const SEQ = 4
 const KEY_LENGTH = 12
 const HEADER_BYTES = 14
 /** Larger rows are as well served by their block. */
-const MOST_ROW_BYTES = 4096
+const MAX_ROW_BYTES = 4096
 /** With more, the kernel would have to keep too many mappings. */
-const MOST_SLOTS = 8192
+const MAX_SLOTS = 8192
 const TAG_BYTES = 2
 /** Much is free: so many slots. */
 const FREE_SLOTS = 16
@@ -69,7 +69,7 @@ export class RowCache {
   constructor(account: Account, slotBytes: number, makeRoom: (bytes: number) => void) {
     this.#account = account
     this.#rows = new BlockCache(account, { slotBytes, makeRoom })
-    this.#mostBytes = slotBytes * MOST_SLOTS
+    this.#mostBytes = slotBytes * MAX_SLOTS
     this.#muchBytes = slotBytes * FREE_SLOTS
     this.#rows.setLimit(0)
   }
@@ -84,14 +84,14 @@ export class RowCache {
     if (tags === (this.#tags?.length ?? 0)) return
     this.#lease?.release()
     this.#tags = undefined
-    this.#lease = tags === 0 ? undefined : this.#account.tryLease(tags * TAG_BYTES + MOST_ROW_BYTES)
+    this.#lease = tags === 0 ? undefined : this.#account.tryLease(tags * TAG_BYTES + MAX_ROW_BYTES)
     if (this.#lease === undefined) {
       this.#rows.shrink(Infinity)
       this.#scratch = EMPTY as Uint8Array<ArrayBuffer>
       return
     }
     this.#tags = new Uint16Array(tags)
-    if (this.#scratch.length === 0) this.#scratch = new Uint8Array(MOST_ROW_BYTES)
+    if (this.#scratch.length === 0) this.#scratch = new Uint8Array(MAX_ROW_BYTES)
   }
 
   /** Hold at most so many bytes of rows from now on. */
@@ -138,7 +138,7 @@ export class RowCache {
     const tags = this.#tags
     const valueBytes = hit.valueEnd - hit.valueStart
     const bytes = HEADER_BYTES + end - start + valueBytes
-    if (tags === undefined || bytes > MOST_ROW_BYTES) return
+    if (tags === undefined || bytes > MAX_ROW_BYTES) return
     this.offers++
     const rows = this.#rows
     if (rows.find(space, hash)) {

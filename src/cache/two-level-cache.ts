@@ -29,25 +29,25 @@ const WINDOW_MISSES = 1024
 /** The other way must cost less than this share of the present one. */
 const CLEARLY = 0.9
 /** Blocks must be so many times as large as what is stored of them: with SHARE of the memory the second level then holds 1.5 times what the first would. */
-const LEAST_RATIO = 1.8
+const MIN_RATIO = 1.8
 /** Stored blocks that compress less are not kept. */
 const WORTH_KEEPING = 1.3
 /** What the latest window counts in the mean share of misses that found their ghost: index blocks that were dropped come back in bursts. */
 const FOUND_WEIGHT = 1 / 8
 /** Misses of the first level by lookups: fewer, and there is nothing to gain. */
-const LEAST_MISS_SHARE = 0.02
+const MIN_MISS_SHARE = 0.02
 /**
  * Reads that take less come from the page cache of the system. There a load without a read saves a microsecond or two, and scans that
  * touch each block once make more work for two levels than it is worth.
  */
-const LEAST_READ_MS = 0.02
+const MIN_READ_MS = 0.02
 /** Windows until the next trial after one that did not pay, at first and at most. */
 const FIRST_WAIT = 16
 const LONGEST_WAIT = 2048
 /** The same while there is a second level that paid: some 5 % of the time, where a read takes 60 us. */
 const WAIT_WITH = 1024
 /** A level that is not full after so many windows is measured as it is. */
-const MOST_FILLING = 64
+const MAX_FILLING = 64
 const SAMPLED = 16
 /** What the latest sample counts in a mean. */
 const WEIGHT = 1 / 16
@@ -186,7 +186,7 @@ export class TwoLevelCache {
   /** What a read takes, as far as they were timed. */
   get readMs(): number { return this.#readMs }
   /** Whether reads come from a device rather than from the page cache. */
-  get readsAreSlow(): boolean { return this.#readMs >= LEAST_READ_MS }
+  get readsAreSlow(): boolean { return this.#readMs >= MIN_READ_MS }
 
   /** A block that neither level had was read by somebody else, who does not tell how long that took. */
   readBeside(table: number, offset: number, memory: Uint8Array, start: number, end: number, blockBytes: number): void {
@@ -271,7 +271,7 @@ export class TwoLevelCache {
     this.#foundShare += FOUND_WEIGHT * ((ghosts.hits - this.#ghostHits) / Math.max(1, hits + reads) - this.#foundShare)
     this.#ghostHits = ghosts.hits
     this.#windows++
-    if (this.#windows < MOST_FILLING && this.#isFilling) return
+    if (this.#windows < MAX_FILLING && this.#isFilling) return
     if (this.#readsBefore >= 0) {
       this.#judge(hits / lookups, reads / lookups)
       return
@@ -280,7 +280,7 @@ export class TwoLevelCache {
     if (this.#share > 0) {
       this.#try(0, hits / lookups, reads / lookups)
     } else if (
-      this.#ratio >= LEAST_RATIO && this.#readMs >= LEAST_READ_MS && hits + reads >= LEAST_MISS_SHARE * lookups && this.#mayPay(ghosts.bytes)
+      this.#ratio >= MIN_RATIO && this.#readMs >= MIN_READ_MS && hits + reads >= MIN_MISS_SHARE * lookups && this.#mayPay(ghosts.bytes)
     ) {
       this.#try(SHARE, hits / lookups, reads / lookups)
     }

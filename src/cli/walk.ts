@@ -6,7 +6,7 @@ import type { IteratorOptions } from '../store/types.ts'
 import type { Store } from './io.ts'
 
 const CHUNK_BYTES = 256 * 1024
-const MOST_ENTRIES = 1000
+const MAX_ENTRIES = 1000
 
 /**
  * Calls `entry` for each in order; where it returns false the walk ends. Between chunks `pause` is awaited if given;
@@ -31,7 +31,7 @@ export async function walk(
       }
       if (pause !== undefined && !await pause()) return false
       const fitting = Math.floor(CHUNK_BYTES * chunk.length / Math.max(1, bytes))
-      count = Math.max(1, Math.min(MOST_ENTRIES, fitting, count * 4))
+      count = Math.max(1, Math.min(MAX_ENTRIES, fitting, count * 4))
     }
   } finally {
     await iterator.close()

@@ -12,7 +12,7 @@
  */
 import { readError } from '../store/io-error.ts'
 import type { Entries, Want } from './spill-map-entries.ts'
-import { ELSEWHERE, MOST_ENTRIES, isInside, seek } from './spill-map-read-ahead.ts'
+import { ELSEWHERE, MAX_ENTRIES, isInside, seek } from './spill-map-read-ahead.ts'
 import type { Bounds, ReadAhead } from './spill-map-read-ahead.ts'
 
 /** A chunk is so many times larger than the one before; the first is one entry, because many want no more. */
@@ -95,7 +95,7 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
         if (slot === undefined) return this.#single(bounds)
         if (isFirst) entries.low = slot.count === 0 ? undefined : slot.bytes.slice(slot.placeStart(0), slot.placeEnd(0))
         if (slot.count === 0) return NOTHING
-        this.#most = Math.min(MOST_ENTRIES, this.#most * GROWTH)
+        this.#most = Math.min(MAX_ENTRIES, this.#most * GROWTH)
       }
       const i = slot.at++
       const placeStart = slot.placeStart(i)

@@ -38,7 +38,7 @@ const BYTES = 0x40
 const ARRAY = 0x50
 const OBJECT = 0x60
 const LONG = 0x7f
-const MOST_DEPTH = 64
+const MAX_DEPTH = 64
 
 const float = new DataView(new ArrayBuffer(8))
 
@@ -148,7 +148,7 @@ function writeObject(value: object | null, scratch: Scratch, at: number, depth: 
     bytes.set(value, start)
     return depth === 0 ? end : escape(bytes, start, end)
   }
-  if (depth >= MOST_DEPTH) throw invalidArgument(`a key nested more than ${MOST_DEPTH} deep, or one that contains itself. Use a string that stands for it`)
+  if (depth >= MAX_DEPTH) throw invalidArgument(`a key nested more than ${MAX_DEPTH} deep, or one that contains itself. Use a string that stands for it`)
   if (Array.isArray(value)) {
     bytes[at++] = ARRAY
     for (const element of value) at = write(element, scratch, at, depth + 1)

@@ -14,14 +14,14 @@ import type { Lease } from '../memory/budget.ts'
 import type { Scan } from '../store/scan.ts'
 import type { Entries } from './spill-map-entries.ts'
 
-const MOST_SLOTS = 4
-export const MOST_ENTRIES = 256
+const MAX_SLOTS = 4
+export const MAX_ENTRIES = 256
 const FIELDS = 4
 /** Of a chunk; a key that is longer than what is left of it finds room behind. */
 const CHUNK_BYTES = 64 * 1024
 const BUFFER_BYTES = 2 * CHUNK_BYTES
 /** A larger value is looked up when it is its turn. */
-const MOST_COPIED_BYTES = 16 * 1024
+const MAX_COPIED_BYTES = 16 * 1024
 /** Kind of an entry whose value is not here. */
 export const ELSEWHERE = -1
 
@@ -58,7 +58,7 @@ export class Slot {
     this.scanHolders = scanHolders
     this.lease = lease
     this.bytes = new Uint8Array(BUFFER_BYTES)
-    this.fields = new Int32Array(MOST_ENTRIES * FIELDS)
+    this.fields = new Int32Array(MAX_ENTRIES * FIELDS)
   }
 
   placeStart(i: number): number { return this.fields[i * FIELDS]! }
@@ -75,11 +75,11 @@ export class Slot {
   add(scan: Scan): boolean {
     const { fields, bytes, count } = this
     const valueBytes = scan.valueEnd - scan.valueStart
-    const isCopied = valueBytes <= MOST_COPIED_BYTES
+    const isCopied = valueBytes <= MAX_COPIED_BYTES
     const start = count === 0 ? 0 : fields[(count - 1) * FIELDS + 2]!
     const valueStart = start + scan.keyLength
     const end = isCopied ? valueStart + valueBytes : valueStart
-    if (count >= MOST_ENTRIES || (count > 0 && end > CHUNK_BYTES)) return false
+    if (count >= MAX_ENTRIES || (count > 0 && end > CHUNK_BYTES)) return false
     copyBytes(scan.key, 0, scan.keyLength, bytes, start)
     if (isCopied) copyBytes(scan.value, scan.valueStart, scan.valueEnd, bytes, valueStart)
     fields[count * FIELDS] = start
@@ -174,8 +174,8 @@ export class ReadAhead {
       if (slot.owner === undefined) return slot
       if (oldest === undefined || slot.usedAt < oldest.usedAt) oldest = slot
     }
-    if (this.#slots.length < MOST_SLOTS) {
-      const lease = this.#entries.tree.leaseReading(BUFFER_BYTES + 4 * MOST_ENTRIES * FIELDS)
+    if (this.#slots.length < MAX_SLOTS) {
+      const lease = this.#entries.tree.leaseReading(BUFFER_BYTES + 4 * MAX_ENTRIES * FIELDS)
       if (lease !== undefined) {
         const slot = new Slot(lease, this.#entries.tree.scanHolders)
         this.#slots.push(slot)

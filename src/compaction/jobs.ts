@@ -101,7 +101,7 @@ export function threadKernels(): Kernels {
 
 /** Buffers of writers, free, one set for each job that the reserve is for: what the thread keeps stays within its lease. */
 const freeBuffers: WriterBuffers[] = []
-const MOST_FREE_BUFFERS = 2
+const MAX_FREE_BUFFERS = 2
 
 function takeBuffers(blockBytes: number, filterBitsPerKey: number): WriterBuffers {
   const at = freeBuffers.findIndex(buffers => buffers.blockBytes === blockBytes && buffers.filterBitsPerKey === filterBitsPerKey)
@@ -110,7 +110,7 @@ function takeBuffers(blockBytes: number, filterBitsPerKey: number): WriterBuffer
 
 function giveBuffers(buffers: WriterBuffers): void {
   freeBuffers.push(buffers)
-  if (freeBuffers.length > MOST_FREE_BUFFERS) freeBuffers.shift()
+  if (freeBuffers.length > MAX_FREE_BUFFERS) freeBuffers.shift()
 }
 
 export function flushWorkingBytes(options: { blockBytes: number }): number {

@@ -42,7 +42,7 @@ export interface KernelOutput {
 }
 
 /** Longest run of entries that go the slow way without another try, and how short a try is that was not worth it. */
-const MOST_PATIENCE = 64
+const MAX_PATIENCE = 64
 const SHORT_TRY = 64
 
 export class KernelMerge {
@@ -155,12 +155,12 @@ export class KernelMerge {
     }
     retention.takeBack(this.#kernel)
     merge.rebuild()
-    this.#patience = this.entriesIn - this.#entered < SHORT_TRY ? Math.min(2 * this.#patience, MOST_PATIENCE) : 1
+    this.#patience = this.entriesIn - this.#entered < SHORT_TRY ? Math.min(2 * this.#patience, MAX_PATIENCE) : 1
     this.#wait = this.#patience
   }
 
   #later(): false {
-    this.#patience = Math.min(2 * this.#patience, MOST_PATIENCE)
+    this.#patience = Math.min(2 * this.#patience, MAX_PATIENCE)
     this.#wait = this.#patience
     return false
   }

@@ -30,9 +30,9 @@ interface Workload {
 }
 
 const TOTAL = 64 * MIB
-const LEAST_WRITE = 2 * MIB
-const MOST_WRITE = 48 * MIB
-const LEAST_CACHE = 4 * MIB
+const MIN_WRITE = 2 * MIB
+const MAX_WRITE = 48 * MIB
+const MIN_CACHE = 4 * MIB
 const GHOSTS = 8 * MIB
 
 /** A store as the tuner sees it: a hit curve, and merges that fall with the logarithm of data / memtable. */
@@ -62,8 +62,8 @@ class Store {
 
   /** The cheapest split, by trying all. */
   best(load: Workload): number {
-    let best = LEAST_WRITE
-    for (let writeBytes = LEAST_WRITE; writeBytes <= MOST_WRITE; writeBytes += MIB / 8) {
+    let best = MIN_WRITE
+    for (let writeBytes = MIN_WRITE; writeBytes <= MAX_WRITE; writeBytes += MIB / 8) {
       if (this.cost(load, writeBytes) < this.cost(load, best)) best = writeBytes
     }
     return best
@@ -87,7 +87,7 @@ class Store {
       }
       this.ms += 1000
       const decision = this.tuner.decide({
-        nowMs: this.ms, writeBytes, cacheBytes, minWriteBytes: LEAST_WRITE, maxWriteBytes: MOST_WRITE, minCacheBytes: LEAST_CACHE,
+        nowMs: this.ms, writeBytes, cacheBytes, minWriteBytes: MIN_WRITE, maxWriteBytes: MAX_WRITE, minCacheBytes: MIN_CACHE,
         dataBytes: this.dataBytes, hits: reads - misses, misses, missBytes: misses * BLOCK,
         ghostHits, ghostHitBytes: ghostHits * BLOCK, ghostBytes: GHOSTS,
         demandBytes: writtenBytes, writtenBytes, flushedBytes: writtenBytes, mergeBytes,
@@ -102,7 +102,7 @@ class Store {
       const bytes = decision.toWriteBytes - writeBytes
       assert.equal(decision.to, bytes > 0 ? 'write' : 'cache')
       assert.ok(bytes !== 0 && Math.abs(bytes) <= TOTAL * 0.05, 'a few percent at a time')
-      assert.ok(decision.toWriteBytes >= LEAST_WRITE && decision.toWriteBytes <= MOST_WRITE && decision.toCacheBytes >= LEAST_CACHE)
+      assert.ok(decision.toWriteBytes >= MIN_WRITE && decision.toWriteBytes <= MAX_WRITE && decision.toCacheBytes >= MIN_CACHE)
       this.moved.push(bytes)
       this.writeBytes = decision.toWriteBytes
       this.cacheBytes = decision.toCacheBytes
@@ -121,7 +121,7 @@ const WRITING: Workload = { reads: 500, writes: 40 * MIB, hitShare: smooth(40 * 
 
 function sampleOf(changes: Partial<TunerSample> = {}): TunerSample {
   return {
-    nowMs: 1, writeBytes: 16 * MIB, cacheBytes: 48 * MIB, minWriteBytes: LEAST_WRITE, maxWriteBytes: MOST_WRITE, minCacheBytes: LEAST_CACHE,
+    nowMs: 1, writeBytes: 16 * MIB, cacheBytes: 48 * MIB, minWriteBytes: MIN_WRITE, maxWriteBytes: MAX_WRITE, minCacheBytes: MIN_CACHE,
     dataBytes: 1024 * MIB, hits: 0, misses: 0, missBytes: 0, ghostHits: 0, ghostHitBytes: 0, ghostBytes: 0,
     demandBytes: 0, writtenBytes: 0, flushedBytes: 0, mergeBytes: 0, ...changes,
   }
@@ -216,11 +216,11 @@ test('when only one side is in use, memory moves to it with every sample, up to 
   for (let phase = 0; phase < 3; phase++) {
     const before = store.writeBytes
     const writing = store.run(ONLY_WRITING, 24)
-    assert.equal(store.writeBytes, MOST_WRITE)
-    assert.ok(writing.length >= Math.ceil((MOST_WRITE - before) / (0.05 * TOTAL)) && writing.every(decision => decision.to === 'write'))
+    assert.equal(store.writeBytes, MAX_WRITE)
+    assert.ok(writing.length >= Math.ceil((MAX_WRITE - before) / (0.05 * TOTAL)) && writing.every(decision => decision.to === 'write'))
     assert.equal(store.tuner.only, 'write')
     const reading = store.run(ONLY_READING, 24)
-    assert.equal(store.writeBytes, LEAST_WRITE)
+    assert.equal(store.writeBytes, MIN_WRITE)
     assert.ok(reading.every(decision => decision.to === 'cache'))
     assert.equal(store.tuner.only, 'cache')
   }
@@ -229,7 +229,7 @@ test('when only one side is in use, memory moves to it with every sample, up to 
 test('a trickle is idle, a side that pauses for one sample is not', () => {
   const trickle = new Store()
   trickle.run({ ...ONLY_WRITING, reads: 1 }, 18)
-  assert.equal(trickle.writeBytes, MOST_WRITE)
+  assert.equal(trickle.writeBytes, MAX_WRITE)
   const paused = new Store()
   for (let i = 0; i < 20; i++) {
     paused.run(ONLY_WRITING, 1)
@@ -269,7 +269,7 @@ test('sides that take turns are not idle in between, so short turns do not swing
     const what = `${reading} and ${writing} samples: ${travel / MIB} MiB moved, write memory ${store.writeBytes / MIB} MiB`
     assert.ok(travel / store.moved.length <= 0.003 * TOTAL, what)
     // Both are in use: neither loses all to the other.
-    assert.ok(store.writeBytes > 2 * LEAST_WRITE && store.writeBytes < MOST_WRITE, what)
+    assert.ok(store.writeBytes > 2 * MIN_WRITE && store.writeBytes < MAX_WRITE, what)
   }
 })
 

@@ -18,7 +18,7 @@ import type { Account, Lease } from './budget.ts'
 
 export const SMALLEST_WINDOW_BYTES = 8 * 1024
 /** Mapped windows without memory that are kept to be used again. */
-const MOST_EMPTY = 256
+const MAX_EMPTY = 256
 
 export class WindowPool {
   readonly account: Account
@@ -146,7 +146,7 @@ export class WindowPool {
   #letGo(window: Uint8Array<ArrayBuffer>): void {
     if (!this.#isMapped) return
     window.buffer.resize(0)
-    if (!this.#closed && this.#empty.length < MOST_EMPTY) this.#empty.push(window)
+    if (!this.#closed && this.#empty.length < MAX_EMPTY) this.#empty.push(window)
   }
 
   /** Ask those that keep windows of the reserve, until it has room for `bytes`. */

@@ -16,7 +16,7 @@ const SLAB_BLOCKS = SLAB_BYTES / BLOCK_BYTES
 export const SLAB_LEASE_BYTES = SLAB_BYTES + SLAB_BLOCKS * 4
 /** The end of a chain, and no block. */
 export const NO_BLOCK = -1
-const MOST_SPARE = 8
+const MAX_SPARE = 8
 
 interface Slab {
   bytes: Uint8Array<ArrayBuffer>
@@ -193,7 +193,7 @@ export class CompressedTier {
     if (this.#freeBlocks === this.#slabCount * SLAB_BLOCKS) {
       this.#spares++
       this.releaseSpares(Infinity)
-    } else if (this.#spares < Math.min(MOST_SPARE, this.#slabCount >> 4)) {
+    } else if (this.#spares < Math.min(MAX_SPARE, this.#slabCount >> 4)) {
       this.#spares++
     } else {
       this.#dropSlab(number)

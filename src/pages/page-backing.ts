@@ -20,7 +20,7 @@ import type { SpillJob } from './spill-jobs.ts'
 const DEFAULT_STAGING_BYTES = 2 ** 20
 const JOB_PRIORITY = 3
 /** Inserts that fail on a full disk try it again at least every so many. */
-const MOST_BETWEEN_PROBES = 256
+const MAX_BETWEEN_PROBES = 256
 
 export class PageBacking {
   readonly #residency: PageResidency
@@ -49,7 +49,7 @@ export class PageBacking {
   storeNew(page: Page, source: Uint8Array, start: number): boolean {
     if (this.#store.isBlocked && ++this.#failedInserts >= this.#probeAfter) {
       this.#failedInserts = 0
-      this.#probeAfter = Math.min(this.#probeAfter * 2, MOST_BETWEEN_PROBES)
+      this.#probeAfter = Math.min(this.#probeAfter * 2, MAX_BETWEEN_PROBES)
       this.#store.allowProbe()
     }
     if (!this.#store.encode(page, source, start)) return false

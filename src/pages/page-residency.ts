@@ -17,7 +17,7 @@ import type { Page } from './page.ts'
 import { slotBytes } from './slot-pool.ts'
 import type { Slot, SlotPool } from './slot-pool.ts'
 
-const MOST_WARM_BYTES = 2 ** 30
+const MAX_WARM_BYTES = 2 ** 30
 
 export class PageResidency {
   /** Pages that can be evicted. */
@@ -177,6 +177,6 @@ export class PageResidency {
 
   #setWarmLimit(): void {
     const most = Math.min(this.#limitBytes, this.#account.budget.totalBytes)
-    this.#slots.setWarmLimit(Math.min(Math.floor(most / 8), MOST_WARM_BYTES))
+    this.#slots.setWarmLimit(Math.min(Math.floor(most / 8), MAX_WARM_BYTES))
   }
 }

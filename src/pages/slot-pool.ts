@@ -16,7 +16,7 @@ export const LARGEST_SLOT_BYTES = 2 * 2 ** 20
 const GRAIN_BYTES = 4096
 const CLASSES = 6
 /** Buffers without memory that are kept per class to be used again. */
-const MOST_EMPTY = 64
+const MAX_EMPTY = 64
 
 /** A view that follows its buffer's length. */
 export type Slot = Uint8Array<ArrayBuffer>
@@ -155,7 +155,7 @@ export class SlotPool {
     slot.buffer.resize(0)
     this.#account.shrink(bytes)
     const list = bytes > LARGEST_SLOT_BYTES ? undefined : this.#empty[classOf(bytes)]
-    if (list !== undefined && list.length < MOST_EMPTY) list.push(slot)
+    if (list !== undefined && list.length < MAX_EMPTY) list.push(slot)
   }
 }
 

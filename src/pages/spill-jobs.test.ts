@@ -7,7 +7,7 @@ import { SimHost } from '../host/sim/sim-host.ts'
 import * as pageJobs from './page-jobs.ts'
 import { IN_FLIGHT } from './page.ts'
 import type { Page } from './page.ts'
-import { MOST_QUEUED } from './spill-jobs.ts'
+import { MAX_QUEUED } from './spill-jobs.ts'
 import { KIB, MIB, pageBytes, testPool } from './testing/pools.ts'
 import type { TestOptions, TestPool } from './testing/pools.ts'
 
@@ -51,7 +51,7 @@ test('at most 64 spill jobs are queued; beyond that eviction runs inline', async
   const made = poolWithJobs()
   const pages = insert(made, 1100)
   const before = made.pool.stats()
-  assert.deepEqual([before.spillsScheduled, before.evictionsCompressing, before.residentPages], [MOST_QUEUED, 100, 1000])
+  assert.deepEqual([before.spillsScheduled, before.evictionsCompressing, before.residentPages], [MAX_QUEUED, 100, 1000])
   assertRight(made, pages)
   await made.jobs.idle()
   assert.equal(made.pool.stats().residentBytes + made.pool.stats().evictionsCompressing * SIZE, 1100 * SIZE)

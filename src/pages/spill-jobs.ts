@@ -16,9 +16,9 @@ import { COMPRESS_PAGE, JOB_KERNEL_BYTES } from './page-jobs.ts'
 import type { CompressPageArgs } from './page-jobs.ts'
 import { slotBytes } from './slot-pool.ts'
 
-export const MOST_QUEUED = 64
+export const MAX_QUEUED = 64
 /** After so many jobs that failed in a row nothing is queued any more. */
-const MOST_FAILURES = 3
+const MAX_FAILURES = 3
 
 export interface SpillJob {
   /** Undefined when it was cancelled. */
@@ -70,8 +70,8 @@ export class SpillJobs {
 
   /** False when the queue is full, the page too long or there is no memory for staging. */
   canSchedule(page: Page): boolean {
-    if (this.#closed || this.#failures >= MOST_FAILURES || extentBound(page.length, this.#pieceBytes) > this.#stagingBytes) return false
-    return this.#queue.length + this.#inFlight.length < MOST_QUEUED && this.#openStaging()
+    if (this.#closed || this.#failures >= MAX_FAILURES || extentBound(page.length, this.#pieceBytes) > this.#stagingBytes) return false
+    return this.#queue.length + this.#inFlight.length < MAX_QUEUED && this.#openStaging()
   }
 
   /** Queue a page that can be. */
@@ -154,7 +154,7 @@ export class SpillJobs {
         this.#runner.submit({ name: COMPRESS_PAGE, args, priority: this.#priority }, (error, result) => { this.#ended(submitted, error, result) })
       } catch {
         // The runner is closed: the page stays as it is, and the pool evicts by itself from now on.
-        this.#failures = MOST_FAILURES
+        this.#failures = MAX_FAILURES
         this.#ended(submitted, undefined, 0)
         return
       }

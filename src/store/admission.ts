@@ -21,7 +21,7 @@ import { Arenas, arenaSize, arenaSizeAbove } from './arenas.ts'
 /** An arena so many times smaller than the wanted one will do, if it is there. */
 const NEAR = 4
 /** So many smaller ones are taken before those that lie free are dropped for one of the size that was wanted. */
-const MOST_SMALLER = 8
+const MAX_SMALLER = 8
 /** With larger ones there is less to gain, and what is dropped for them is more than may lie about as garbage. */
 const LARGEST_GROWN_BYTES = 4 * 1024 * 1024
 
@@ -81,7 +81,7 @@ export class Admission {
     const near = Math.max(least, reach / NEAR)
     // But not for ever: when a small write memory has grown, so do the memtables.
     const isWhole = this.#prefersLarger && reach === Math.max(least, arenaSize(wantBytes))
-    if ((this.#smaller >= MOST_SMALLER || isWhole) && reach <= LARGEST_GROWN_BYTES) {
+    if ((this.#smaller >= MAX_SMALLER || isWhole) && reach <= LARGEST_GROWN_BYTES) {
       this.#smaller = 0
       const { bytes } = this.arenas
       const buffer = this.#takeSize(reach, grantedBytes, true)

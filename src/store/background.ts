@@ -36,30 +36,30 @@ const MERGE_PRIORITY = 1
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 10_000
 /** So many failures in a row that are not for want of space, and the store stops taking writes. */
-const MOST_FAILURES = 5
+const MAX_FAILURES = 5
 /** And for so long: writers that want room, and calls of \`flush\`, shorten the pauses. */
-const LEAST_FAILING_MS = 1500
+const MIN_FAILING_MS = 1500
 /** So many times in a row a job that found no room for its tables' metadata is tried again before anybody hears of it. */
-const MOST_DENIALS = 24
+const MAX_DENIALS = 24
 
 /**
  * What another run costs a read, and what a byte of a table costs a merge, in microseconds of one core; fewer reads of runs than
- * LEAST_RUN_READS are of no account. Of a merge that is due to what was written a reader pays only a part: nobody else needs the core.
+ * MIN_RUN_READS are of no account. Of a merge that is due to what was written a reader pays only a part: nobody else needs the core.
  */
 const RUN_READ_US = 0.3
 const MERGE_BYTE_US = 0.01
-const LEAST_RUN_READS = 50_000
+const MIN_RUN_READS = 50_000
 const DUE_SHARE = 1 / 32
-const LEAST_NEW = 0.9
+const MIN_NEW = 0.9
 /** While somebody writes: how long it takes to write what is in tables, and what share of it is new since the last time. */
-const LEAST_SECONDS = 30
-const LEAST_NEW_BESIDE = 1 / 16
+const MIN_SECONDS = 30
+const MIN_NEW_BESIDE = 1 / 16
 /** Readers who had in the cache, of what was merged, half as much as was made of it will want that. */
-const LEAST_CACHED = 0.5
+const MIN_CACHED = 0.5
 /** Memory of blocks by their bytes: the ends of slots, the directory, and blocks of the index. */
 const WARM_OVERHEAD = 1.05
 /** A longer merge would be in the way of writers who come back. */
-const MOST_BYTES_FOR_READERS = 512 * 1024 * 1024
+const MAX_BYTES_FOR_READERS = 512 * 1024 * 1024
 
 export class Background {
   readonly #core: Core
@@ -199,11 +199,11 @@ export class Background {
     const { runReads, tableBytes } = tree
     const { flushBytes } = core.counters
     // Without a worker it is the readers' own thread that merges.
-    const isDue = core.engine.plan.mode === 'worker' && flushBytes - this.#wholeAt >= tableBytes * LEAST_NEW
+    const isDue = core.engine.plan.mode === 'worker' && flushBytes - this.#wholeAt >= tableBytes * MIN_NEW
     // Beside writers only where they would need long to write as much, and each of their bytes is the reason for few others.
-    if (bytesPerSecond > 0 && (bytesPerSecond * LEAST_SECONDS > tableBytes || flushBytes - this.#wholeAt < tableBytes * LEAST_NEW_BESIDE)) return
+    if (bytesPerSecond > 0 && (bytesPerSecond * MIN_SECONDS > tableBytes || flushBytes - this.#wholeAt < tableBytes * MIN_NEW_BESIDE)) return
     const priceUs = tableBytes * MERGE_BYTE_US * (isDue ? DUE_SHARE : 1)
-    if (runReads < LEAST_RUN_READS || runReads * RUN_READ_US < priceUs || tableBytes > MOST_BYTES_FOR_READERS) return
+    if (runReads < MIN_RUN_READS || runReads * RUN_READ_US < priceUs || tableBytes > MAX_BYTES_FOR_READERS) return
     if (tree.runs.length < 2 || this.#paused > 0 || !this.isIdle || core.sealed.length > 0 || core.closing || core.readOnlyReason !== undefined) return
     if (core.host.clock.nowMs() < Math.max(this.#mergeRetryAt, this.#optionalRetryAt)) return
     // Whatever becomes of it, the next one is not before they have paid as much again.
@@ -255,7 +255,7 @@ export class Background {
         const { error, whole } = await merged
         if (error === undefined && whole) return
         // With wider windows it is tried again, and when there was no room for the new tables' metadata.
-        const isHopeful = this.#windowFactor !== factor || (isDenied(error) && ++denials <= MOST_DENIALS)
+        const isHopeful = this.#windowFactor !== factor || (isDenied(error) && ++denials <= MAX_DENIALS)
         if (error !== undefined && !isHopeful) throw error
       }
     } finally {
@@ -324,7 +324,7 @@ export class Background {
     const core = this.#core
     const error = this.#failed(cause, 'flushing a memtable')
     if (isDenied(cause)) this.#deniedAfterMerges = core.engine.mergesEnded
-    if (isDenied(cause) && (core.engine.mergesRunning > 0 || ++this.#denials <= MOST_DENIALS)) {
+    if (isDenied(cause) && (core.engine.mergesRunning > 0 || ++this.#denials <= MAX_DENIALS)) {
       // Room may be there the next moment: it begins again before the engine tells anybody that a job has ended, so that
       // whoever waits for this flush, in whatever store, waits on.
       this.#flushDenied = true
@@ -428,7 +428,7 @@ export class Background {
     const { blockBytes } = core.settings
     const tables = output.tables.map(({ fileNumber, blocks }) => ({ table: core.reader(fileNumber), bytes: WARM_OVERHEAD * blocks * blockBytes }))
     const bytes = tables.reduce((total, table) => total + table.bytes, 0)
-    if (pick.isOptional === true || droppedBytes >= LEAST_CACHED * bytes) core.engine.warm(tables)
+    if (pick.isOptional === true || droppedBytes >= MIN_CACHED * bytes) core.engine.warm(tables)
   }
 
   #mergeFailed(pick: Pick, cause: Error): Error {
@@ -467,7 +467,7 @@ export class Background {
     core.counters.backgroundErrors++
     const nowMs = core.host.clock.nowMs()
     if (this.#failures++ === 0) this.#failingSinceMs = nowMs
-    const lasts = isNeeded && this.#failures >= MOST_FAILURES && nowMs - this.#failingSinceMs >= LEAST_FAILING_MS
+    const lasts = isNeeded && this.#failures >= MAX_FAILURES && nowMs - this.#failingSinceMs >= MIN_FAILING_MS
     const { code } = error as { code?: unknown }
     if (code === 'SPILLWAY_FENCED') core.ownership.lose(error)
     else if (isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error

@@ -35,7 +35,7 @@ const TIMED = 256
 /** After so many reads that were made at once the event loop has its turn. */
 const AT_ONCE = 32
 /** And only for so long together, as far as reads were timed: a slow device is always read beside the thread. */
-const MOST_MS = 4
+const MAX_MS = 4
 /** Who was found alone so many times in a row is taken to be so until somebody else comes. */
 const LONE = 16
 
@@ -100,7 +100,7 @@ export class ColdReads {
   /** Without keeping the event loop from its turn for too long. */
   get #mayReadNow(): boolean {
     const { reads, readMs } = this.#levels
-    return readMs <= MOST_MS && reads - this.#readsAtTurn < Math.min(AT_ONCE, MOST_MS / readMs)
+    return readMs <= MAX_MS && reads - this.#readsAtTurn < Math.min(AT_ONCE, MAX_MS / readMs)
   }
 
   /** Read the block that was missed last into the cache. Resolves to false when it is not there to stay: read it yourself. */
@@ -150,7 +150,7 @@ export class ColdReads {
     const queue = this.#queue
     while (queue.length > 0) {
       const wanted = queue[0]!
-      const isAlone = this.#underWay === 0 && queue.length === 1 && this.#levels.readMs <= MOST_MS
+      const isAlone = this.#underWay === 0 && queue.length === 1 && this.#levels.readMs <= MAX_MS
       this.#lone = isAlone ? this.#lone + 1 : 0
       if (isAlone || wanted.storedBytes > SLOT_BYTES || ++this.#count % TIMED === 0 || !this.#hasSlots()) {
         queue.shift()
@@ -239,7 +239,7 @@ interface Readable {
 }
 
 /** With so many blocks read for one look-up and not one of them kept, the cache is too small to wait for them. */
-const MOST_WAITS = 64
+const MAX_WAITS = 64
 
 /**
  * Look up a key without reading from the device in between: `answer` makes of what was found, at once, what the caller gets. Where a
@@ -272,7 +272,7 @@ async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, sna
       const isCached = await core.engine.coldReads.fetch()
       core.checkOpen()
       try {
-        const hit = findAgain(core.blocks, reader, missed, place, key, snapshotSeq, isCached && waits < MOST_WAITS)
+        const hit = findAgain(core.blocks, reader, missed, place, key, snapshotSeq, isCached && waits < MAX_WAITS)
         if (hit !== undefined || !reader.isGivenUp) return answer(hit)
       } catch (error) {
         if (error !== BLOCK_MISSED) throw error

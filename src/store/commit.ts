@@ -40,7 +40,7 @@ interface Group {
 type Problem = 'none' | 'memtable' | 'log' | 'memory'
 
 const DONE = Promise.resolve()
-const MOST_REPLAYED_LOGS = 8
+const MAX_REPLAYED_LOGS = 8
 export class Committer implements PendingGroup {
   readonly stalls: Stalls
   readonly exchange: MemtableExchange
@@ -78,7 +78,7 @@ export class Committer implements PendingGroup {
   start(): void {
     this.#core.engine.logBuffer.claim(this)
     this.#logs.begin()
-    if (this.#core.logs.length > MOST_REPLAYED_LOGS && this.exchange.canSeal) this.exchange.seal()
+    if (this.#core.logs.length > MAX_REPLAYED_LOGS && this.exchange.canSeal) this.exchange.seal()
   }
 
   /** Commit what was appended in this turn. Reads call it first, so that they see every write before them. */

@@ -16,7 +16,7 @@
  */
 import { compareBytes, compareKeys } from '../base/bytes.ts'
 import { KIND_DELETE } from '../base/cursor.ts'
-import { MOST_KEY_BYTES } from '../base/kernels/scan-kernel.ts'
+import { MAX_KERNEL_KEY_BYTES } from '../base/kernels/scan-kernel.ts'
 import type { Core, WriteWatcher } from './core.ts'
 import { copyOf } from './encoding.ts'
 import { PackedScan } from './packed-scan.ts'
@@ -27,7 +27,7 @@ const WALK_MS = 2
 const WALK_BLOCKS = 1024
 /** A walk through fewer was of no use: then the next one is made after twice as many deletions, at most so many times twice. */
 const USEFUL_BLOCKS = 8
-const MOST_DOUBLINGS = 6
+const MAX_DOUBLINGS = 6
 /** One that ran out of time goes on after so many. */
 const CUT_DELETIONS = 512
 
@@ -50,7 +50,7 @@ export class DeadRange implements WriteWatcher {
   /** A scan at the newest state has found nothing from `start` to before `end`. What is known and touches it is kept. */
   note(start: Uint8Array | undefined, end: Uint8Array): void {
     const core = this.#core
-    if (start !== undefined && start.length > MOST_KEY_BYTES) return
+    if (start !== undefined && start.length > MAX_KERNEL_KEY_BYTES) return
     const knownEnd = this.#end
     if (knownEnd !== undefined) {
       const known = this.#start
@@ -89,14 +89,14 @@ export class DeadRange implements WriteWatcher {
   get isDue(): boolean { return this.#deletions >= this.#dueDeletions }
 
   onDelete(key: Uint8Array, start: number, end: number): void {
-    if (this.#deletions++ === 0) this.#deleted = end - start > MOST_KEY_BYTES ? undefined : copyOf(key, start, end)
+    if (this.#deletions++ === 0) this.#deleted = end - start > MAX_KERNEL_KEY_BYTES ? undefined : copyOf(key, start, end)
   }
 
   onWrite(key: Uint8Array, start: number, end: number, kind: number): void {
     const behind = this.#end!
     if (kind === KIND_DELETE || !this.#holds(key, start, end, behind)) return
     const first = this.#start
-    if (end - start > MOST_KEY_BYTES || end === start || first !== undefined && compareBytes(key, start, end, first, 0, first.length) === 0) this.#forget()
+    if (end - start > MAX_KERNEL_KEY_BYTES || end === start || first !== undefined && compareBytes(key, start, end, first, 0, first.length) === 0) this.#forget()
     else this.#end = copyOf(key, start, end)
   }
 
@@ -114,7 +114,7 @@ export class DeadRange implements WriteWatcher {
     const end = this.#end
     let due = end === undefined ? 0 : this.#walk(end)
     if (due === 0 && deleted !== undefined && (end === undefined || !this.#holds(deleted, 0, deleted.length, end))) due = this.#walk(deleted)
-    this.#dueDeletions = due > 0 ? due : Math.min(2 * this.#dueDeletions, WALK_DELETIONS << MOST_DOUBLINGS)
+    this.#dueDeletions = due > 0 ? due : Math.min(2 * this.#dueDeletions, WALK_DELETIONS << MAX_DOUBLINGS)
   }
 
   /** After how many deletions to go on; 0: it led nowhere. */

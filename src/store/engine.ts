@@ -97,7 +97,7 @@ const QUIET_MS = 250
 /** And for so long, likely to stay so for the time of a merge. */
 const LONG_QUIET_MS = 1000
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
-const LEAST_DROPPED_BYTES = 4 * 1024 * 1024
+const MIN_DROPPED_BYTES = 4 * 1024 * 1024
 const engines = new WeakMap<Budget, Engine>()
 /** Of budgets whose last store is closing, when it has given everything back. */
 const closings = new WeakMap<Budget, Promise<void>>()
@@ -701,7 +701,7 @@ export class Engine {
     this.#droppedBytes += bytes
     // Both threads know the memory under objects of their own.
     this.runner.collectGarbage()
-    if (this.#droppedBytes < Math.max(LEAST_DROPPED_BYTES, this.budget.totalBytes / 16)) return
+    if (this.#droppedBytes < Math.max(MIN_DROPPED_BYTES, this.budget.totalBytes / 16)) return
     this.#droppedBytes = 0
     this.host.collectGarbage()
   }

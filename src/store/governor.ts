@@ -71,7 +71,7 @@ const LATEST_LENDING = 1024
 /** Ghosts to be found in a sample for the cache to profit. */
 const GHOSTS_TO_LEND = 16
 /** Less than this in arenas is not worth a flush. */
-const LEAST_LENT_BYTES = 1024 * 1024
+const MIN_LENT_BYTES = 1024 * 1024
 /** Host pressure from which the cache gives way. */
 const PRESSURE_THRESHOLD = 0.85
 
@@ -248,7 +248,7 @@ export class Governor {
     if (ghostHits < GHOSTS_TO_LEND || this.#readingSamples < this.#lendingSamples) return
     const { admission, makeRoom } = this.#governed
     admission.arenas.releaseFree(Infinity)
-    if (admission.usedBytes < LEAST_LENT_BYTES) return
+    if (admission.usedBytes < MIN_LENT_BYTES) return
     if (!this.#hasLent) {
       const { writtenBytes } = this.traffic
       // Less than a memtable since the last time: that flush came too early.

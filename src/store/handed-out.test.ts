@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SimHost } from '../host/sim/sim-host.ts'
-import { MOST_WAITING_BYTES, YoungGarbage } from '../host/node/young-garbage.ts'
+import { MAX_WAITING_BYTES, YoungGarbage } from '../host/node/young-garbage.ts'
 import { openSim, simHost, within } from './testing/sim.ts'
 import type { Spillway } from './spillway.ts'
 
@@ -79,8 +79,8 @@ test('scans that go on and on are collected again and again', async () => {
     garbage.add(bufferBytes, objectBytes)
   }
   for (let scan = 0; scan < 100; scan++) for (const _ of db.entriesSync()) continue
-  const expected = 100 * ROWS * (KEY_BYTES + VALUE_BYTES) / MOST_WAITING_BYTES
+  const expected = 100 * ROWS * (KEY_BYTES + VALUE_BYTES) / MAX_WAITING_BYTES
   assert.ok(collections > 0.9 * expected && collections <= expected, `${collections} collections, at most ${expected} expected`)
-  assert.ok(mostBytes < MOST_WAITING_BYTES + 256 * 1024, `${mostBytes} bytes waited`)
+  assert.ok(mostBytes < MAX_WAITING_BYTES + 256 * 1024, `${mostBytes} bytes waited`)
   await within(host, db.close())
 })

@@ -23,9 +23,9 @@ const HORIZON_SHARE = 1 / 4
 /** A store that has not written while so much of it was is idle, if its memtable is not larger. */
 const IDLE_SHARE = 1 / 32
 /** Most that a store which came back too soon costs, in flushes. */
-const MOST_PRICE = 16
+const MAX_PRICE = 16
 /** A full memtable is not quite free: its store may go on in it. */
-const LEAST_PRICE = 1 / 4
+const MIN_PRICE = 1 / 4
 
 interface Activity {
   /** As of the last look: bytes written in all, and those of late, which fade. */
@@ -81,7 +81,7 @@ export class IdleMemory<T extends Worker = Tenant> {
     activity.wroteAt = this.#clock
     if (gaveBack === undefined) return
     const wasEarly = this.#clock - gaveBack.at < gaveBack.after
-    activity.price = wasEarly ? Math.min(MOST_PRICE, 2 * price) : Math.max(1, price / 2)
+    activity.price = wasEarly ? Math.min(MAX_PRICE, 2 * price) : Math.max(1, price / 2)
     activity.gaveBack = undefined
   }
 
@@ -115,7 +115,7 @@ export class IdleMemory<T extends Worker = Tenant> {
   recordTaken(part: number): void {
     if (part >= 1) return
     // Where nobody is idle others are the reason.
-    this.#losses = this.#holders().length === 0 ? 0 : Math.min(MOST_PRICE, this.#losses + 1 - part)
+    this.#losses = this.#holders().length === 0 ? 0 : Math.min(MAX_PRICE, this.#losses + 1 - part)
   }
 
   /**
@@ -127,7 +127,7 @@ export class IdleMemory<T extends Worker = Tenant> {
     let most = 0
     for (const tenant of this.#holders()) {
       const price = this.#priceOf(tenant)
-      const worth = tenant.reclaimableBytes() / Math.max(LEAST_PRICE, price)
+      const worth = tenant.reclaimableBytes() / Math.max(MIN_PRICE, price)
       if (refused?.has(tenant) === true || price > this.#losses || worth <= most) continue
       most = worth
       victim = tenant
@@ -150,6 +150,6 @@ export class IdleMemory<T extends Worker = Tenant> {
   #priceOf(tenant: T): number {
     const bytes = tenant.unflushedBytes()
     if (bytes === 0) return 0
-    return Math.max(LEAST_PRICE, this.#activities.get(tenant)!.price * (1 - bytes / tenant.reclaimableBytes()))
+    return Math.max(MIN_PRICE, this.#activities.get(tenant)!.price * (1 - bytes / tenant.reclaimableBytes()))
   }
 }

@@ -36,7 +36,7 @@ export const MORE = 2
 /** Part of the budget for the scans that iterators keep between two calls. */
 const SCANS_SHARE = 1 / 2
 /** Packed scans that were of little use make the next try wait for so many chunks, at most. */
-const MOST_PATIENCE = 64
+const MAX_PATIENCE = 64
 const FEW_ROWS = 16
 const NO_COLUMNS: RowShape = { withKeys: false, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
@@ -171,7 +171,7 @@ export class RangeWalk {
   /** Go entry by entry for a while, the longer the more often it was in vain. */
   #standBack(wasOfUse: boolean): number {
     this.#closeScan()
-    this.#patience = wasOfUse ? 1 : Math.min(MOST_PATIENCE, 2 * this.#patience)
+    this.#patience = wasOfUse ? 1 : Math.min(MAX_PATIENCE, 2 * this.#patience)
     this.#wait = this.#patience
     return FILL_BY_ENTRY
   }

@@ -32,7 +32,7 @@ import { warmUp } from './warm-up.ts'
 import { Writer } from './writer.ts'
 
 /** With more log segments than this, closing waits for a flush. */
-const MOST_LOGS_LEFT = 8
+const MAX_LOGS_LEFT = 8
 
 /** The parts of an open store. */
 export interface OpenStore {
@@ -57,7 +57,7 @@ interface Owned {
 }
 
 /** An owner before may publish manifests until it hears that it was fenced. Each time the store is looked at anew. */
-const MOST_ATTEMPTS = 10
+const MAX_ATTEMPTS = 10
 
 /** See `Spillway.open` for what it throws. */
 export async function openStore(path: string, options: OpenOptions<any, any>): Promise<OpenStore> {
@@ -122,7 +122,7 @@ async function openOwned(engine: Engine, owned: Owned, settings: Settings): Prom
     try {
       return openParts(engine, owned, settings, opened, await leasesInTurn(engine, engine.storeNeeds))
     } catch (error) {
-      const isOvertaken = owned.lock.isTakeover && attempt < MOST_ATTEMPTS && hasNewerManifest(owned, opened.core)
+      const isOvertaken = owned.lock.isTakeover && attempt < MAX_ATTEMPTS && hasNewerManifest(owned, opened.core)
       // Whatever more goes wrong now: this is why it was not opened.
       await giveBack(engine, opened).catch((further: Error) => tellError({ directory: owned.directory.path, error: further, readOnly: false }))
       if (!isOvertaken) throw error
@@ -169,7 +169,7 @@ async function giveBack(engine: Engine, { core, background, committer, tenant }:
 /** Iterators and snapshots end, waiting writes fail. */
 export async function closeStore({ core, background, committer, writer, tenant, release }: OpenStore): Promise<void> {
   // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
-  if (core.logs.length > MOST_LOGS_LEFT && core.readOnlyReason === undefined) await writer.flush().catch(() => {})
+  if (core.logs.length > MAX_LOGS_LEFT && core.readOnlyReason === undefined) await writer.flush().catch(() => {})
   core.closing = true
   for (const transaction of [...core.transactions]) transaction.close()
   for (const iterator of core.iterators.list()) iterator.close()

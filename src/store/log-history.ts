@@ -50,7 +50,7 @@ export interface LogHistory {
 
 /** An owner that may live still is in the middle of a write for less than this, so many times. */
 const RETRY_MS = 20
-const MOST_RETRIES = 10
+const MAX_RETRIES = 10
 
 /**
  * @param numbers of all log segments in the directory, ascending
@@ -166,7 +166,7 @@ class HistoryScan {
         return this.#scanOnce(number, options)
       } catch (error) {
         // What looks like damage may be a frame that is just being written.
-        if (!this.#isShared || !(error instanceof CorruptionError) || retries === MOST_RETRIES) throw error
+        if (!this.#isShared || !(error instanceof CorruptionError) || retries === MAX_RETRIES) throw error
         this.#core.host.scheduler.sleepSync(RETRY_MS)
       }
     }

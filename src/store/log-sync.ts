@@ -23,7 +23,7 @@ const QUICK_MS = 0.4
 const LATEST_SHARE = 0.1
 /** After one that took longer, or at first, so many are made beside. */
 const SLOW_MS = 4
-const MOST_BESIDE = 32
+const MAX_BESIDE = 32
 
 /** Somebody who waits for durability. */
 export interface SyncWaiter {
@@ -38,7 +38,7 @@ export class LogSync {
   #isRunning = false
   #averageMs = 0
   /** So many syncs to come are made beside this thread, however quick. */
-  #beside = MOST_BESIDE
+  #beside = MAX_BESIDE
 
   #failure: Error | undefined
 
@@ -88,7 +88,7 @@ export class LogSync {
 
   #measured(durationMs: number): void {
     this.#averageMs += (durationMs - this.#averageMs) * LATEST_SHARE
-    if (durationMs > SLOW_MS) this.#beside = MOST_BESIDE
+    if (durationMs > SLOW_MS) this.#beside = MAX_BESIDE
     else if (this.#beside > 0) this.#beside--
   }
 

@@ -23,7 +23,7 @@ import type { Memtable } from '../memtable/memtable.ts'
  */
 export const MAX_RANGES = 1024
 /** So many are always looked at one by one. */
-const LEAST_TAIL = 32
+const MIN_TAIL = 32
 
 export class MemtableRanges implements RangeLookup {
   readonly #memtable: Memtable
@@ -46,7 +46,7 @@ export class MemtableRanges implements RangeLookup {
   coveringSeq(key: Uint8Array, start: number, end: number, snapshotSeq: number): number {
     const memtable = this.#memtable
     let tail = memtable.rangeCount - this.#resolvedCount
-    if (tail > LEAST_TAIL && tail > this.#resolvedCount >>> 2 && this.#resolve()) tail = 0
+    if (tail > MIN_TAIL && tail > this.#resolvedCount >>> 2 && this.#resolve()) tail = 0
     // Newer ones have larger numbers: what the tail has is newer than all that is resolved.
     const seq = tail === 0 ? 0 : memtable.coveringSeq(tail, key, start, end, snapshotSeq)
     return seq > 0 ? seq : this.#resolved.coveringSeq(key, start, end, snapshotSeq)

@@ -16,7 +16,7 @@ import { assertTyped, checkLedger, simHost, turns, within } from './testing/sim.
 
 const BUDGET = '8 MiB'
 const VALUE = 'x'.repeat(4000)
-const MOST_WAITS = 2000
+const MAX_WAITS = 2000
 /** More than a store takes, less than what is left free for readers beside an arena. */
 const LEFT_BYTES = 700 * 1024
 
@@ -29,7 +29,7 @@ function patientHost(): SimHost {
     const pump = runner.pump.bind(runner)
     let waits = 0
     runner.pump = block => {
-      if (++waits > MOST_WAITS) throw new Error('it waits without end')
+      if (++waits > MAX_WAITS) throw new Error('it waits without end')
       return pump(block)
     }
     return runner

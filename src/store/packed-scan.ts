@@ -12,7 +12,7 @@
  * Account: `iterators`, for the objects. Cost: that of showing the sources in each call (`packed-sources.ts`), and a copy of each row.
  */
 import { compareBytes } from '../base/bytes.ts'
-import { MOST_KEY_BYTES, SCAN_BOUND, SCAN_END, SCAN_FULL, SCAN_INPUT, ScanKernel } from '../base/kernels/scan-kernel.ts'
+import { MAX_KERNEL_KEY_BYTES, SCAN_BOUND, SCAN_END, SCAN_FULL, SCAN_INPUT, ScanKernel } from '../base/kernels/scan-kernel.ts'
 import type { Lease } from '../memory/budget.ts'
 import type { Core } from './core.ts'
 import { OVER, PackedSources, UNFIT } from './packed-sources.ts'
@@ -26,7 +26,7 @@ const MANY_BLOCKS = 16
 /** The same where something is known, so that it grows with what is deleted. */
 const FEW_BLOCKS = 2
 /** In vain in a row, of one call: a millisecond or two. */
-const MOST_BLOCKS = 256
+const MAX_BLOCKS = 256
 
 /** What it costs to seek in another run, and an entry to come from several, in runs that a get looks through: the latter a half. */
 const SOUGHT_READS = 20
@@ -137,7 +137,7 @@ export class PackedScan {
    */
   fill(
     from: KnowsStart, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
-    mostBlocks = MOST_BLOCKS, untilMs = Infinity,
+    mostBlocks = MAX_BLOCKS, untilMs = Infinity,
   ): number {
     let result: number
     do result = this.#fill(from, bound, row, rows, takenBytes, mostBlocks, untilMs)
@@ -151,7 +151,7 @@ export class PackedScan {
   ): number {
     const { kernel } = this
     const sources = this.#sources
-    if (bound !== undefined && bound.length > MOST_KEY_BYTES) return this.#stopped()
+    if (bound !== undefined && bound.length > MAX_KERNEL_KEY_BYTES) return this.#stopped()
     if (!kernel.layOut(sources.count, this.#core.settings.blockBytes)) return this.#stopped()
     kernel.begin(this.#snapshotSeq, bound, row.withKeys || sources.hasRanges, row.withValues)
     kernel.cost(row.costBytes, row.keyEighths, row.valueEighths)

@@ -12,7 +12,7 @@ import { copyBytes } from '../base/bytes.ts'
 import type { Cursor } from '../base/cursor.ts'
 import type { RangeLookup } from '../base/fragment-list.ts'
 import { SLOT_ROOM_BYTES } from '../base/kernels/merge-kernel.ts'
-import { LOWER_BYTES, MOST_KEY_BYTES } from '../base/kernels/scan-kernel.ts'
+import { LOWER_BYTES, MAX_KERNEL_KEY_BYTES } from '../base/kernels/scan-kernel.ts'
 import type { ScanKernel } from '../base/kernels/scan-kernel.ts'
 import type { CachedBlocks } from '../table/block/block-source.ts'
 import { DataBlock } from '../table/block/data-block.ts'
@@ -24,7 +24,7 @@ const RECORD_HEADER_BYTES = 24
 /** Of a memtable, entries beyond those asked for: what of them are other versions and deletions is not known. */
 const MORE_RECORDS = 8
 /** Most records of a memtable at a time: as long as nothing is found, each time twice as many. */
-const MOST_RECORDS = 256
+const MAX_RECORDS = 256
 
 /** In place of a number of sources: one does not fit its slot. */
 export const UNFIT = -1
@@ -86,7 +86,7 @@ export class PackedSources {
 
   /** Nothing is found: show more at a time. */
   wantMore(): void {
-    this.#wanted = Math.min(MOST_RECORDS, 2 * this.#wanted)
+    this.#wanted = Math.min(MAX_RECORDS, 2 * this.#wanted)
   }
 
   /** Show the blocks of the runs, at their places or, `isSought`, from this key on. Returns how many sources have anything, or UNFIT. */
@@ -159,7 +159,7 @@ export class PackedSources {
     const { bytes, start, end } = this.#blocks
     const longest = DataBlock.longestKey(bytes, start)
     const room = longest + SLOT_ROOM_BYTES
-    if (longest > MOST_KEY_BYTES || room + end - start + SLOT_ROOM_BYTES > kernel.slotBytes) return false
+    if (longest > MAX_KERNEL_KEY_BYTES || room + end - start + SLOT_ROOM_BYTES > kernel.slotBytes) return false
     const { memory } = kernel
     const slot = kernel.slotAt(i)
     memory.set(bytes.subarray(start, end), slot + room)
@@ -183,7 +183,7 @@ export class PackedSources {
       const keyAt = at + RECORD_HEADER_BYTES
       const valueAt = (keyAt + keyLength + 3) & ~3
       const next = (valueAt + valueLength + 7) & ~7
-      if (next > limit || keyLength > MOST_KEY_BYTES) break
+      if (next > limit || keyLength > MAX_KERNEL_KEY_BYTES) break
       numbers[at >>> 3] = cursor.seq
       words[(at >>> 2) + 2] = keyLength
       words[(at >>> 2) + 3] = valueLength

@@ -8,7 +8,7 @@
 import { SpillwayError } from '../base/errors.ts'
 import type { Core } from './core.ts'
 
-const MOST_FRUITLESS = 24
+const MAX_FRUITLESS = 24
 
 export class Patience {
   readonly #core: Core
@@ -42,7 +42,7 @@ export class Patience {
     // A flush that fails each time is no progress.
     if (flushBytes + mergeBytes !== this.#progressBytes) this.#fruitless = 0
     this.#progressBytes = flushBytes + mergeBytes
-    if (++this.#fruitless <= MOST_FRUITLESS) return
+    if (++this.#fruitless <= MAX_FRUITLESS) return
     this.#fruitless = 0
     throw readOnlyReason ?? engine.heldBy() ?? new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `${this.#what}. ${engine.budget.advice()}`)
   }

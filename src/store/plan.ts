@@ -89,9 +89,9 @@ const STORE_METADATA_BYTES = 128 * KIB
 export const MERGE_SPARE_BYTES: number = 32 * KIB
 /** Windows and cache that merges and memtables leave to readers. */
 export const READING_BYTES: number = 512 * KIB
-const LEAST_READING_BYTES = 64 * KIB
+const MIN_READING_BYTES = 64 * KIB
 /** The floor of a store, and room for the metadata of tables: what is not for memtables. */
-const LEAST_FLOOR_BYTES = 7 * MIB
+const MIN_FLOOR_BYTES = 7 * MIB
 /** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
 export const METADATA_SPARE_BYTES: number = 64 * KIB
 
@@ -107,7 +107,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   const tunes = writeShare === undefined && budgetBytes >= TUNES_FROM_BYTES
   return {
     budgetBytes, mode: chosen, kernelBytes, readAheadBytes, windowBytesPerRun, writeBytes,
-    batchArenaBytes: clamp(powerOfTwoBelow(Math.min(budgetBytes / 4, budgetBytes - LEAST_FLOOR_BYTES)), SMALLEST_ARENA_BYTES, 64 * MIB),
+    batchArenaBytes: clamp(powerOfTwoBelow(Math.min(budgetBytes / 4, budgetBytes - MIN_FLOOR_BYTES)), SMALLEST_ARENA_BYTES, 64 * MIB),
     minWriteBytes: Math.min(writeBytes, Math.max(4 * SMALLEST_ARENA_BYTES, Math.floor(budgetBytes / 16))),
     maxWriteBytes: Math.max(writeBytes, Math.floor(0.6 * budgetBytes)),
     minCacheBytes: Math.max(512 * KIB, Math.floor(budgetBytes / 16)),
@@ -138,7 +138,7 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
 /** Two arenas of a quarter of a small budget that one store has alone, as far as the floor leaves room for them. */
 function smallWriteBytes(budgetBytes: number, mode: 'worker' | 'inline'): number {
   if (budgetBytes > SMALL_BUDGET_BYTES) return 0
-  const floorBytes = LEAST_FLOOR_BYTES + (mode === 'worker' ? ISOLATE_BYTES : 0)
+  const floorBytes = MIN_FLOOR_BYTES + (mode === 'worker' ? ISOLATE_BYTES : 0)
   return Math.floor(Math.min(SMALL_WRITE_SHARE * budgetBytes, budgetBytes - floorBytes))
 }
 
@@ -155,7 +155,7 @@ export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): 
     [plan.mode === 'worker' ? 'worker' : 'background kernels']: plan.workerBytes,
     // Tables written with this budget may have taken some of it: the store must open again.
     ...(stores > 1 ? { 'metadata of further stores': (stores - 1) * STORE_METADATA_BYTES } : {}),
-    'reading': Math.max(LEAST_READING_BYTES, READING_BYTES - tableMetadataBytes),
+    'reading': Math.max(MIN_READING_BYTES, READING_BYTES - tableMetadataBytes),
   }
 }
 

@@ -10,7 +10,7 @@ import type { TransactionTables } from './transaction-tables.ts'
 import { copyOf } from './encoding.ts'
 import { Reader } from './reader.ts'
 
-const MOST_BYTES = 16 * 1024
+const MAX_BYTES = 16 * 1024
 /** The array, its place in the list. */
 const KEY_BYTES = 120
 
@@ -37,7 +37,7 @@ export class ReadSet {
     if (this.has(key, start, end)) return true
     if (this.tables === undefined) {
       const bytes = this.#bytes + KEY_BYTES + end - start
-      if (bytes <= MOST_BYTES && this.#lease.resize(bytes)) {
+      if (bytes <= MAX_BYTES && this.#lease.resize(bytes)) {
         this.#keys.push(copyOf(key, start, end))
         this.#bytes = bytes
         return true

@@ -11,7 +11,7 @@ import type { HostFiles } from '../host/host.ts'
 import { tellError } from './events.ts'
 import { ioError } from './io-error.ts'
 
-const MOST_LEFT = 256
+const MAX_LEFT = 256
 /** Tried again at each removal: more than one, so that their number comes down. */
 const RETRIES = 4
 
@@ -67,7 +67,7 @@ export class Removals {
   }
 
   #keep(path: string): void {
-    if (this.#left.size < MOST_LEFT) this.#left.add(path)
+    if (this.#left.size < MAX_LEFT) this.#left.add(path)
   }
 
   #tell(path: string, cause: unknown): void {

@@ -10,7 +10,7 @@ import type { Committer } from './commit.ts'
 import type { Core } from './core.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { StoreStats, TransactionReport, VerifyReport } from './types.ts'
-import { Findings, MOST_PLACES } from './verify/findings.ts'
+import { Findings, MAX_PLACES } from './verify/findings.ts'
 import { verifyDirectory } from './verify/verify-directory.ts'
 import type { Writer } from './writer.ts'
 
@@ -103,7 +103,7 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
     }, () => {
       const reader = core.tables.readers.get(number)
       if (reader === undefined) return []
-      const { errors, soundBlocks } = tableDamage(reader.file, number, kernels, MOST_PLACES)
+      const { errors, soundBlocks } = tableDamage(reader.file, number, kernels, MAX_PLACES)
       report.blocks += soundBlocks
       return errors
     })
@@ -113,7 +113,7 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
       if (!core.valueFiles.has(number)) return
       report.valueFiles++
       report.bytes += verifyValueFile(core.files, path, number, undefined, kernels)
-    }, path => valueFileDamage(core.files, path, number, kernels, MOST_PLACES))
+    }, path => valueFileDamage(core.files, path, number, kernels, MAX_PLACES))
   }
   return report
 

@@ -25,8 +25,8 @@ import type { Appender } from './writer.ts'
 
 const DONE = Promise.resolve()
 /** A memtable that refers to so many files of large values, or bytes in them, is sealed: overwritten ones go with it only. */
-const MOST_VALUE_FILES = 1024
-const MOST_VALUE_BYTES = 256 * 1024 * 1024
+const MAX_VALUE_FILES = 1024
+const MAX_BUFFERED_VALUE_BYTES = 256 * 1024 * 1024
 
 export class ScratchCommitter implements Appender, PendingGroup {
   /** It has no log to frame anything in. */
@@ -147,6 +147,6 @@ export class ScratchCommitter implements Appender, PendingGroup {
       this.#valueSlot = active
       this.#valueBytes = valueFileBytes
     }
-    return (files >= MOST_VALUE_FILES || valueFileBytes - this.#valueBytes >= MOST_VALUE_BYTES) && this.exchange.canSeal
+    return (files >= MAX_VALUE_FILES || valueFileBytes - this.#valueBytes >= MAX_BUFFERED_VALUE_BYTES) && this.exchange.canSeal
   }
 }

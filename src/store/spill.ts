@@ -13,7 +13,7 @@ import { Removals } from './removals.ts'
 import { NoManifests } from './scratch-parts.ts'
 
 /** Tables of its own have numbers that no writer of the store comes to. */
-const LEAST_NUMBER = 2 ** 30
+const MIN_NUMBER = 2 ** 30
 
 /** Tables of what the log holds and memory does not. No directory is made before the first of them. */
 export class Spill {
@@ -30,7 +30,7 @@ export class Spill {
 
   /** The first number of a table of its own, where the store's own end before `next`. */
   begin(next: number): number {
-    return this.#from = Math.max(LEAST_NUMBER, next)
+    return this.#from = Math.max(MIN_NUMBER, next)
   }
 
   /** Where the table of that number is. */

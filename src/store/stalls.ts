@@ -17,7 +17,7 @@ import type { StallCause, StallReport } from './types.ts'
 const QUANTUM_BYTES = 64 * 1024
 const REMEMBERED = 16
 /** Less work inside a call is no stall. */
-const LEAST_WORK_MS = 1
+const MIN_WORK_MS = 1
 
 class Tally {
   count = 0
@@ -117,7 +117,7 @@ export class Stalls {
   /** Jobs without a thread of their own were helped inside a write, since so many ms of the clock. */
   helped(sinceMs: number): void {
     const durationMs = this.#core.host.clock.nowMs() - sinceMs
-    if (durationMs < LEAST_WORK_MS) return
+    if (durationMs < MIN_WORK_MS) return
     const { directory } = this.#core
     this.#count('work', durationMs)
     tellStall({ directory, phase: 'begin', cause: 'work' })

@@ -14,8 +14,8 @@ import type { HostFile, HostFiles } from '../host/host.ts'
 import { fileError } from '../host/file-error.ts'
 
 /** Well below what systems commonly allow a process (1024), with room for several stores' logs and whatever the program opens. */
-export const MOST_OPEN_TABLES = 512
-const LEAST_OPEN = 8
+export const MAX_OPEN_TABLES = 512
+const MIN_OPEN = 8
 
 const shared = new WeakMap<HostFiles, TableFiles>()
 
@@ -30,7 +30,7 @@ export class TableFiles {
   static of(files: HostFiles): TableFiles {
     let found = shared.get(files)
     if (found === undefined) {
-      found = new TableFiles(files, MOST_OPEN_TABLES)
+      found = new TableFiles(files, MAX_OPEN_TABLES)
       shared.set(files, found)
     }
     return found
@@ -56,7 +56,7 @@ export class TableFiles {
         if (code === 'ENOENT') file.missing()
         if (code === 'ENOENT') throw new CorruptionError(file.path, 0, 'the table is missing, though the manifest names it', { cause })
         if ((code !== 'EMFILE' && code !== 'ENFILE') || this.#open.length === 0) throw cause
-        this.#limit = Math.max(LEAST_OPEN, this.#open.length)
+        this.#limit = Math.max(MIN_OPEN, this.#open.length)
         this.#closeOne()
       }
     }

@@ -30,11 +30,11 @@ const SMALL_BYTES = 1024 * 1024
 /** Up to this it waits for room as a copy, without an arena of its own. */
 const PACKED_BYTES = 64 * 1024
 /** How often it tries to find room in the log and memtable before it becomes a table. */
-const MOST_TRIES = 4
+const MAX_TRIES = 4
 /** So many checks of everything may be overtaken by writes that do not name their keys. The next one is made where nobody writes. */
-const MOST_CHECKS = 5
+const MAX_CHECKS = 5
 /** Ranges ahead of the log that a manifest may have; each goes with the flush that reaches it. */
-const MOST_AHEAD = 16
+const MAX_AHEAD = 16
 
 export interface StoreParts {
   readonly core: Core
@@ -62,7 +62,7 @@ export async function commitSmall(
   parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number, durability: Durability, signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const { core, background, writer, conflicts } = parts
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
+  for (let tries = 0; tries < MAX_TRIES; tries++) {
     if (!tables.isInMemory || tables.active.memtable.liveBytes > SMALL_BYTES || reads.tables !== undefined) return false
     const operations: Operations = new TransactionOperations(tables.active)
     const check = (checked: Operations): void => {
@@ -117,7 +117,7 @@ export async function commitTables(
     while (!part.sealAll() || part.isBusy) await commission.wait('job')
   }
   await commission.wait(committer.syncLog())
-  while ((core.version.ahead?.length ?? 0) >= MOST_AHEAD && core.engine.isBusy) await commission.wait('job')
+  while ((core.version.ahead?.length ?? 0) >= MAX_AHEAD && core.engine.isBusy) await commission.wait('job')
   const watch = new CommitWatch(tables, reads)
   core.watchers.add(watch)
   try {
@@ -128,7 +128,7 @@ export async function commitTables(
       yield* conflicts.checkTables(tables, checked)
     }
     for (let checks = 1; ; checks++) {
-      const isOvertaken = checks > MOST_CHECKS
+      const isOvertaken = checks > MAX_CHECKS
       if (!isOvertaken) {
         const upTo = core.lastSeq
         watch.missed = false

@@ -30,7 +30,7 @@ const MERGE_FROM_TABLES = 8
 const SMALL_TABLE_BYTES = 32 * 1024
 const MERGE_PRIORITY = 1
 /** Flushes and merges in a row that failed for want of memory. */
-const MOST_DENIALS = 24
+const MAX_DENIALS = 24
 
 /** Whose jobs they are. */
 export interface JobsOwner {
@@ -214,7 +214,7 @@ export class TransactionJobs {
   /** Its writer is told at the next write; for want of memory it is tried again first. */
   #failed(cause: Error, doing: string): void {
     const isDenied = (cause as { code?: unknown }).code === 'SPILLWAY_BUDGET_TOO_SMALL'
-    if (isDenied && ++this.#denials <= MOST_DENIALS) return
+    if (isDenied && ++this.#denials <= MAX_DENIALS) return
     this.#denials = 0
     this.#error = ioError(cause, doing)
     this.#pause.failed()

@@ -8,7 +8,7 @@ import { Spillway } from './spillway.ts'
 import { assertTyped, simHost, within } from './testing/sim.ts'
 import type { Transaction } from './transaction.ts'
 
-const MOST_WAITS = 2000
+const MAX_WAITS = 2000
 /** More than an open store asks for beside its memtable. */
 const LEFT_BYTES = 700 * 1024
 
@@ -22,7 +22,7 @@ function patientHost(): SimHost {
     let waits = 0
     return Object.assign(runner, {
       pump: (block: boolean): boolean => {
-        if (++waits > MOST_WAITS) throw new Error('it waits without end')
+        if (++waits > MAX_WAITS) throw new Error('it waits without end')
         return pump(block)
       },
     })

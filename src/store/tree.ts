@@ -23,7 +23,7 @@ import type { TableReader } from '../table/table-reader.ts'
 import { Run } from './run.ts'
 
 /** Most hulls that a job is told of: of more tables, neighbours are told of as one. */
-const MOST_OUTSIDE = 1024
+const MAX_OUTSIDE = 1024
 const NO_HIDDEN: ReadonlySet<number> = new Set()
 /** Trees made from nothing so far. */
 let spaces = 0
@@ -158,7 +158,7 @@ export class Tree {
   /** Tables that are not among `inputs` and may hold entries older than `maxSeq`, neighbours joined when they are many. */
   outside(inputs: ReadonlySet<number>, maxSeq: number): OutsideTables {
     const outside: OutsideTable[] = []
-    const atOnce = Math.ceil(this.tableCount / MOST_OUTSIDE)
+    const atOnce = Math.ceil(this.tableCount / MAX_OUTSIDE)
     for (const run of this.runs) {
       if (run.minSeq >= maxSeq) continue
       let joined = 0

@@ -25,7 +25,7 @@ import { WriteQueue, abortedError } from './write-queue.ts'
 import type { QueuedWrite } from './write-queue.ts'
 
 /** Waits in a row that nobody could end, before a write is told so. */
-const MOST_FRUITLESS = 24
+const MAX_FRUITLESS = 24
 
 /** What a writer needs of `commit.ts`, or of its twin without a log. */
 export type Appender = Pick<Committer,
@@ -305,7 +305,7 @@ export class Writer {
     if (engine.isBusy) return false
     // Others whose flushes failed hold what is missing: they need not wait for their next try.
     this.#retried = engine.retryFlushes()
-    return ++this.#fruitless > MOST_FRUITLESS
+    return ++this.#fruitless > MAX_FRUITLESS
   }
 
   /** Why the latest attempt to flush failed; undefined while another one runs. */

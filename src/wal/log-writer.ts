@@ -23,10 +23,10 @@ import {
 } from './frame.ts'
 
 /** So far ahead a segment is filled with zeros when it is synced repeatedly: as far as it is long, within these bounds. */
-const LEAST_AHEAD_BYTES = 256 * 1024
-const MOST_AHEAD_BYTES = 1024 * 1024
+const MIN_AHEAD_BYTES = 256 * 1024
+const MAX_AHEAD_BYTES = 1024 * 1024
 /** If more than this was written since the last sync, the sync itself costs more than allocating does. */
-const MOST_SYNCED_BYTES = 16 * 1024
+const MAX_SYNCED_BYTES = 16 * 1024
 /** Never written to, so the system backs it with its one page of zeros; counted with JavaScript's objects. */
 const ZEROS = new Uint8Array(16 * 1024)
 
@@ -253,8 +253,8 @@ export class LogWriter {
   #fillAhead(): void {
     const start = this.#writtenBytes
     if (!this.#fillsAhead || this.#syncedBytes === 0 || this.#filledBytes >= start || this.#hasTail) return
-    if (start - this.#syncedBytes > MOST_SYNCED_BYTES) return
-    const end = start + Math.min(MOST_AHEAD_BYTES, Math.max(LEAST_AHEAD_BYTES, start))
+    if (start - this.#syncedBytes > MAX_SYNCED_BYTES) return
+    const end = start + Math.min(MAX_AHEAD_BYTES, Math.max(MIN_AHEAD_BYTES, start))
     try {
       for (let at = start; at < end; at += ZEROS.length) {
         this.file.writeSync(ZEROS, 0, ZEROS.length, at)

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { mix } from '../rows.mjs'
 
 const MIB = 1024 * 1024
-const MOST_BYTES = 16 * MIB
+const MAX_BYTES = 16 * MIB
 const READS = 12
 
 export const peers = true
@@ -18,13 +18,13 @@ export function volume({ quick }) {
 export async function run({ open, volume: { totalBytes }, watch, holdsNothing }) {
   const db = await open()
   watch.follow(db)
-  const buffer = Buffer.alloc(MOST_BYTES)
-  for (let at = 0; at < MOST_BYTES; at += 8) buffer.writeUInt32LE(mix(at), at)
+  const buffer = Buffer.alloc(MAX_BYTES)
+  for (let at = 0; at < MAX_BYTES; at += 8) buffer.writeUInt32LE(mix(at), at)
   const written = []
   let worstMs = 0
   for (let bytes = 0; bytes < totalBytes;) {
     const n = written.length
-    const length = Math.min(MIB + mix(n + 1) % (MOST_BYTES - MIB + 1), Math.max(MIB, totalBytes - bytes))
+    const length = Math.min(MIB + mix(n + 1) % (MAX_BYTES - MIB + 1), Math.max(MIB, totalBytes - bytes))
     stamp(buffer, n, length)
     const value = buffer.subarray(0, length)
     const before = performance.now()

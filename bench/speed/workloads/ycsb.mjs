@@ -14,7 +14,7 @@ const MIXES = {
   e: { scan: 95, insert: 5 },
   f: { read: 50, modify: 50 },
 }
-const MOST_SCANNED = 100
+const MAX_SCANNED = 100
 const DRAWN = 2 ** 20
 
 /** `state.rows` grows by what D and E insert. */
@@ -48,7 +48,7 @@ export async function ycsb(state, workload, measure) {
       readRow(n, i)
       return write(n, i)
     } else if (percent < read + update + modify + insert) return write(n, state.rows++)
-    else return store.scan(keys[pool.fillKey(n, choose(n))], 1 + random.below(MOST_SCANNED), visit)
+    else return store.scan(keys[pool.fillKey(n, choose(n))], 1 + random.below(MAX_SCANNED), visit)
   }
   return measure(workload, () => runAwaited({ count, limitSeconds, perform }))
 }

@@ -20,7 +20,7 @@ const BOUND = 5
 const SEEN_LENGTH = 6
 const SEEN = 7
 const COUNT = 8
-const MOST_ROWS = 9
+const MAX_ROWS = 9
 const ROWS = 10
 const KEYS = 11
 const KEY_BYTES = 12
@@ -29,7 +29,7 @@ const VALUES = 14
 const VALUE_BYTES = 15
 const VALUE_ROOM = 16
 const TAKEN = 17
-const MOST_TAKEN = 18
+const MAX_TAKEN = 18
 const COST = 19
 const KEY_EIGHTHS = 20
 const VALUE_EIGHTHS = 21
@@ -52,10 +52,10 @@ export const SCAN_FULL = 5
 /** Of each region, what is left to whoever loads blocks. */
 export const LOWER_BYTES: number = 128 * 1024
 /** Most rows at a time. */
-export const MOST_SCAN_ROWS = 1024
+export const MAX_SCAN_ROWS = 1024
 /** Longest key, and longest bound, that go this way. */
-export const MOST_KEY_BYTES = 2000
-const MOST_INPUTS = 64
+export const MAX_KERNEL_KEY_BYTES = 2000
+const MAX_INPUTS = 64
 const KEY_AREA_BYTES = 36 * 1024
 const VALUE_AREA_BYTES = 76 * 1024
 const LIMIT = 0x7fff_ffff
@@ -113,14 +113,14 @@ export class ScanKernel {
     }
     this.#at = part(STATE_BYTES)
     this.#w = this.#at >>> 2
-    this.#bound = part(MOST_KEY_BYTES + SLOT_ROOM_BYTES)
-    this.#seen = part(MOST_KEY_BYTES + SLOT_ROOM_BYTES)
-    this.#heap = part(MOST_INPUTS * 4)
-    this.#records = part(MOST_INPUTS * INPUT_BYTES)
+    this.#bound = part(MAX_KERNEL_KEY_BYTES + SLOT_ROOM_BYTES)
+    this.#seen = part(MAX_KERNEL_KEY_BYTES + SLOT_ROOM_BYTES)
+    this.#heap = part(MAX_INPUTS * 4)
+    this.#records = part(MAX_INPUTS * INPUT_BYTES)
     this.#slots = end
     this.#slotsEnd = kernels.b
     end = roundUp(kernels.b + LOWER_BYTES)
-    this.#rows = part(MOST_SCAN_ROWS * ROW_WORDS * 4)
+    this.#rows = part(MAX_SCAN_ROWS * ROW_WORDS * 4)
     this.#keys = part(KEY_AREA_BYTES + SLOT_ROOM_BYTES)
     this.#values = part(VALUE_AREA_BYTES + SLOT_ROOM_BYTES)
     if (end > kernels.b + kernels.regionBytes) throw new RangeError('a scan beyond the kernel regions')
@@ -129,14 +129,14 @@ export class ScanKernel {
   /** Have so many slots for blocks of about that size; false when there is no room for them. */
   layOut(inputs: number, blockBytes: number): boolean {
     this.#slotBytes = roundUp(blockBytes + 1024)
-    return inputs <= MOST_INPUTS && this.#slotBytes <= VALUE_AREA_BYTES && this.#slots + inputs * this.#slotBytes <= this.#slotsEnd
+    return inputs <= MAX_INPUTS && this.#slotBytes <= VALUE_AREA_BYTES && this.#slots + inputs * this.#slotBytes <= this.#slotsEnd
   }
 
   get slotBytes(): number { return this.#slotBytes }
   /** Where input `i` may be, SLOT_ROOM_BYTES at the end left free. */
   slotAt(i: number): number { return this.#slots + i * this.#slotBytes }
 
-  /** A scan, or a part of one, begins: nothing was seen. `bound`: the first key behind the range, at most MOST_KEY_BYTES. */
+  /** A scan, or a part of one, begins: nothing was seen. `bound`: the first key behind the range, at most MAX_KERNEL_KEY_BYTES. */
   begin(snapshotSeq: number, bound: Uint8Array | undefined, withKeys: boolean, withValues: boolean): void {
     const words = this.words
     const w = this.#w
@@ -154,7 +154,7 @@ export class ScanKernel {
     words[w + KEY_ROOM] = withKeys ? KEY_AREA_BYTES : 0
     words[w + VALUE_ROOM] = withValues ? VALUE_AREA_BYTES : 0
     words[w + COST] = words[w + KEY_EIGHTHS] = words[w + VALUE_EIGHTHS] = 0
-    this.clear(MOST_SCAN_ROWS, LIMIT)
+    this.clear(MAX_SCAN_ROWS, LIMIT)
   }
 
   /** What a row takes when it is decoded: so much, and so many eighths of a byte for each byte of its key and value. */
@@ -170,8 +170,8 @@ export class ScanKernel {
   clear(rows: number, takenBytes: number): void {
     const words = this.words
     const w = this.#w
-    words[w + MOST_ROWS] = Math.min(rows, MOST_SCAN_ROWS)
-    words[w + MOST_TAKEN] = Math.min(takenBytes, LIMIT)
+    words[w + MAX_ROWS] = Math.min(rows, MAX_SCAN_ROWS)
+    words[w + MAX_TAKEN] = Math.min(takenBytes, LIMIT)
     words[w + COUNT] = words[w + KEY_BYTES] = words[w + VALUE_BYTES] = words[w + TAKEN] = words[w + KEY_BITS] = words[w + VALUE_BITS] = 0
   }
 

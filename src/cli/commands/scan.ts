@@ -12,7 +12,7 @@ import { walk } from '../walk.ts'
 import { readStore } from '../with-store.ts'
 
 const DEFAULT_LIMIT = 50
-const MOST_KEY_COLUMNS = 60
+const MAX_KEY_COLUMNS = 60
 /** More of an entry is not escaped: it would not be shown. */
 const SHOWN_BYTES = 4096
 
@@ -59,7 +59,7 @@ async function scanText(store: Store, io: Io, range: ScanRange, limit: number, k
   const complete = await walk(store, { ...range, limit: limit + 1 }, (key, value) => {
     if (shown >= limit) return false
     shown++
-    const keyText = cut(escapeShown(key, columns), Math.min(MOST_KEY_COLUMNS, keysOnly ? Infinity : Math.floor((columns ?? 0) / 2)))
+    const keyText = cut(escapeShown(key, columns), Math.min(MAX_KEY_COLUMNS, keysOnly ? Infinity : Math.floor((columns ?? 0) / 2)))
     if (keysOnly) {
       output.add(`${keyText}\n`)
       return true

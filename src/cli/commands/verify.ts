@@ -9,7 +9,7 @@ import { countOf } from '../table.ts'
 import { readingBudgetBytes, requireStore } from '../with-store.ts'
 
 /** More notes are counted, not shown; --json has them. */
-const MOST_NOTES = 20
+const MAX_NOTES = 20
 
 export const verifyCommand: Command = {
   name: 'verify',
@@ -39,8 +39,8 @@ function linesOf(report: VerifyReport): string[] {
     // The store's own messages begin with the place already.
     return escapeText(message.startsWith(file) ? message : `${where}: ${message}`)
   })
-  for (const { file, message } of notes.slice(0, MOST_NOTES)) lines.push(escapeText(`Note: ${file}: ${message}`))
-  if (notes.length > MOST_NOTES) lines.push(`Note: and ${notes.length - MOST_NOTES} more, see --json`)
+  for (const { file, message } of notes.slice(0, MAX_NOTES)) lines.push(escapeText(`Note: ${file}: ${message}`))
+  if (notes.length > MAX_NOTES) lines.push(`Note: and ${notes.length - MAX_NOTES} more, see --json`)
   const files = new Set(errors.map(({ file }) => file)).size
   lines.push(`${files > 0 ? `DAMAGED: ${countOf(files, 'file')}` : 'All is well'}. Checked ${countOf(report.manifests, 'manifest')}, `
     + `${countOf(report.logs, 'log segment')}, ${countOf(report.tables, 'table')}, ${countOf(report.valueFiles, 'value file')}, `

@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** The flag is one for the process: another thread that does the same at this moment may clear it between two lines here. */
-const MOST_ATTEMPTS = 16
+const MAX_ATTEMPTS = 16
 const YOUNG = { type: 'minor' }
 
 type Collect = (options?: typeof YOUNG) => void
@@ -26,7 +26,7 @@ export function collectYoungGarbage(): void {
 
 /** Where it cannot be had, the memory comes back at some later time. */
 function find(): void {
-  if (collect !== undefined || attempts >= MOST_ATTEMPTS) return
+  if (collect !== undefined || attempts >= MAX_ATTEMPTS) return
   // A program that has it is to keep it.
   const { gc } = globalThis as { gc?: unknown }
   if (typeof gc === 'function') {
@@ -34,7 +34,7 @@ function find(): void {
     return
   }
   try {
-    while (collect === undefined && attempts++ < MOST_ATTEMPTS) {
+    while (collect === undefined && attempts++ < MAX_ATTEMPTS) {
       // The function exists only in contexts made while the flag is set; it is cleared again at once.
       setFlagsFromString('--expose-gc')
       collect = runInNewContext('globalThis.gc') as Collect | undefined
@@ -42,6 +42,6 @@ function find(): void {
     }
   } catch {
     // No host of V8's flags or of contexts.
-    attempts = MOST_ATTEMPTS
+    attempts = MAX_ATTEMPTS
   }
 }

@@ -16,7 +16,7 @@ import { removeQuietly } from './lock-claims.ts'
 import type { Endpoint } from './lock-note.ts'
 
 /** What the kernel allows of a socket's path, without its last zero, in bytes: 103 on macOS, 107 on Linux. */
-const MOST_PATH_BYTES = 103
+const MAX_PATH_BYTES = 103
 
 export interface Listener {
   readonly endpoint: Endpoint
@@ -27,7 +27,7 @@ export interface Listener {
 export async function listen(root: string, token: string): Promise<Listener | undefined> {
   const name = process.platform === 'win32' ? `spillway-${token}` : `LOCK-${token}.sock`
   const path = pathOf(root, name)
-  if (process.platform !== 'win32' && Buffer.byteLength(path) > MOST_PATH_BYTES) return undefined
+  if (process.platform !== 'win32' && Buffer.byteLength(path) > MAX_PATH_BYTES) return undefined
   let server: Server
   try {
     server = await serve(path)

@@ -43,7 +43,7 @@ const PATIENCE_MS = 10_000
 const LOOK_MS = 200
 /** A socket without a claim this old is not about to get one. */
 const STRAY_MS = 60_000
-const MOST_ATTEMPTS = 25
+const MAX_ATTEMPTS = 25
 
 export interface LockOptions {
   /** For tests: how long a holder that nobody can judge may be silent. */
@@ -61,7 +61,7 @@ export async function lockDirectory(directory: DirectoryReference, { patienceMs 
   await claimant.judgeAll()
   const listener = await listen(root, token)
   try {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const note = newNote(token, listener?.endpoint, listener === undefined || isRemote ? BEAT_MS : 0)
       const number = Math.max(0, ...await claimant.judgeAll()) + 1
       const descriptor = makeClaim(root, number, note)

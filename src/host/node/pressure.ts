@@ -36,7 +36,7 @@ export interface PressureSources {
   vmStat(done: (text: string | undefined) => void): void
 }
 
-const LEAST_INTERVAL_MS = 1000
+const MIN_INTERVAL_MS = 1000
 /** Starting a program costs more than reading a file. */
 const VM_STAT_INTERVAL_MS = 5000
 
@@ -55,7 +55,7 @@ export class NodePressure implements PressureProbe {
 
   read(): PressureReading {
     const nowMs = this.#sources.nowMs()
-    if (this.#reading === undefined || nowMs - this.#readMs >= LEAST_INTERVAL_MS) {
+    if (this.#reading === undefined || nowMs - this.#readMs >= MIN_INTERVAL_MS) {
       this.#readMs = nowMs
       this.#reading = combinePressure(this.#look(nowMs))
     }

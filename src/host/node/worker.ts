@@ -23,7 +23,7 @@ import type { RequestMessage, ResultMessage } from './worker-protocol.ts'
 /** While a job waits, its end is heard of after so many steps of others. */
 const TURN_STEPS = 4
 /** After so long its wait is ended by force. */
-const MOST_WAIT_MS = 25
+const MAX_WAIT_MS = 25
 
 /** The work goes on after a turn of the event loop. */
 let isScheduled = false
@@ -66,7 +66,7 @@ function work(list: JobList): void {
       const nowMs = nodeClock.nowMs()
       if (waitingSinceMs === 0) {
         waitingSinceMs = nowMs
-      } else if (nowMs - waitingSinceMs > MOST_WAIT_MS) {
+      } else if (nowMs - waitingSinceMs > MAX_WAIT_MS) {
         waitingSinceMs = 0
         list.endWait()
       }

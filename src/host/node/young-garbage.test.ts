@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PerformanceObserver, constants } from 'node:perf_hooks'
 import { collectYoungGarbage } from './garbage.ts'
-import { MOST_WAITING_BYTES, YoungGarbage } from './young-garbage.ts'
+import { MAX_WAITING_BYTES, YoungGarbage } from './young-garbage.ts'
 
 const KIB = 1024
 const OBJECT_BYTES = 200
@@ -56,7 +56,7 @@ test('of buffers that were handed out no more wait than a few MiB, whatever the 
     for (const rowBytes of [16, 116, 300, KIB, 16 * KIB]) {
       const heap = new Heap(sizeBytes)
       handOut(heap, rowBytes, 256 * 1024 * KIB)
-      assert.ok(heap.mostWaitingBytes <= MOST_WAITING_BYTES + 100 * rowBytes, `rows of ${rowBytes}, ${sizeBytes}: ${heap.mostWaitingBytes} bytes`)
+      assert.ok(heap.mostWaitingBytes <= MAX_WAITING_BYTES + 100 * rowBytes, `rows of ${rowBytes}, ${sizeBytes}: ${heap.mostWaitingBytes} bytes`)
     }
   }
 })
@@ -88,7 +88,7 @@ test('nothing is collected where the collector is first by itself', () => {
 test('where rows are large it is collected no oftener than the bound asks for', () => {
   const heap = new Heap(16384 * KIB)
   handOut(heap, KIB, 256 * 1024 * KIB)
-  assert.ok(heap.collections > 0 && heap.collections <= 256 * 1024 * KIB / MOST_WAITING_BYTES, String(heap.collections))
+  assert.ok(heap.collections > 0 && heap.collections <= 256 * 1024 * KIB / MAX_WAITING_BYTES, String(heap.collections))
 })
 
 test('what is collected is the young generation only', async () => {

@@ -3,7 +3,7 @@
  * that is full of objects, or when buffers of twice its largest size wait: 32 MiB, whatever anybody's budget is. Buffers of some
  * hundred bytes and more reach that first. So they are counted here, and the young generation is collected sooner.
  *
- * Invariant: young buffers that were told of and may not have been collected come to less than MOST_WAITING_BYTES between two calls, as long as rows are
+ * Invariant: young buffers that were told of and may not have been collected come to less than MAX_WAITING_BYTES between two calls, as long as rows are
  * alike; twice that where large rows come after small ones. Who keeps what was handed out has it copied once more than without this.
  *
  * Cost: two additions a call; 4 us whenever so much was handed out, and a collection if V8 has made none meanwhile: 0.1 to 2 ms for 8
@@ -12,7 +12,7 @@
 import { getHeapSpaceStatistics } from 'node:v8'
 import { collectYoungGarbage } from './garbage.ts'
 
-export const MOST_WAITING_BYTES: number = 8 * 1024 * 1024
+export const MAX_WAITING_BYTES: number = 8 * 1024 * 1024
 
 /** The young generation of this thread. */
 export interface YoungHeap {
@@ -43,7 +43,7 @@ export class YoungGarbage {
   add(bufferBytes: number, objectBytes: number): void {
     this.#bufferBytes += bufferBytes
     this.#objectBytes += objectBytes
-    if (this.#bufferBytes < MOST_WAITING_BYTES || this.#isOff) return
+    if (this.#bufferBytes < MAX_WAITING_BYTES || this.#isOff) return
     try {
       this.#look()
     } catch {
@@ -58,7 +58,7 @@ export class YoungGarbage {
       // V8 has collected meanwhile: of what was handed out it is the last that waits, as much as its objects find room in.
       this.#bufferBytes *= usedBytes / this.#objectBytes
       this.#objectBytes = usedBytes
-      if (this.#bufferBytes < MOST_WAITING_BYTES) return
+      if (this.#bufferBytes < MAX_WAITING_BYTES) return
     }
     this.#bufferBytes = this.#objectBytes = 0
     this.#heap.collect()

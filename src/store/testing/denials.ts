@@ -19,9 +19,9 @@ import { checkFiles, within } from './sim.ts'
 
 /** How many leases are denied once it begins; 'job': all until a job has ended, or many were denied. */
 export type Denial = number | 'job'
-const MOST_UNTIL_JOB = 40
+const MAX_UNTIL_JOB = 40
 /** In no script does an opening take more leases. */
-const MOST_OPENINGS = 80
+const MAX_OPENINGS = 80
 
 const OPTIONS: OpenOptions = { blockBytes: 1024, compaction: { strategy: 'tiered', minMergeWidth: 2, targetTableBytes: 16 * 1024 } }
 
@@ -87,7 +87,7 @@ export class Stage {
         this.read(db)
         return db
       } catch (error) {
-        assert.ok(denies && tries < MOST_OPENINGS && this.denied > 0, (error as Error).message)
+        assert.ok(denies && tries < MAX_OPENINGS && this.denied > 0, (error as Error).message)
         if (!(error instanceof SpillwayError) || error.code !== 'SPILLWAY_BUDGET_TOO_SMALL') throw error
         if (isAlone) assert.equal(this.budget.usedBytes, 0, 'an opening that failed leaves nothing behind')
         else assert.ok(this.budget.usedBytes <= before, 'an opening that failed leaves nothing behind')
@@ -201,7 +201,7 @@ export class Stage {
 
   #denies(): boolean {
     if (this.asked++ < this.#from || this.#isOver) return false
-    if (this.denied >= (this.#denial === 'job' ? MOST_UNTIL_JOB : this.#denial)) return false
+    if (this.denied >= (this.#denial === 'job' ? MAX_UNTIL_JOB : this.#denial)) return false
     this.denied++
     return true
   }

@@ -21,7 +21,7 @@ import { simHost, turns } from './sim.ts'
 const MIB = 1024 * 1024
 /** What a store needs above the floor of an empty one, for the metadata of its tables. */
 const STORE_BYTES = 0.25 * MIB
-const MOST_BYTES = 12 * MIB
+const MAX_BYTES = 12 * MIB
 
 const COMPACTIONS: CompactionOption[] = [
   { strategy: 'tiered', minMergeWidth: 2, targetTableBytes: 32 * 1024 },
@@ -176,7 +176,7 @@ export class Governance implements World {
 
   #someBytes(): number {
     const { random } = this
-    const span = random.below(2) === 0 ? MIB / 2 : MOST_BYTES - this.#leastBytes
+    const span = random.below(2) === 0 ? MIB / 2 : MAX_BYTES - this.#leastBytes
     return Math.floor(this.#leastBytes + random.below(span))
   }
 

@@ -4,8 +4,8 @@ import { readError } from '../io-error.ts'
 import type { VerifyReport } from '../types.ts'
 
 /** Of one file so many damaged places are listed, and of all so many notes: a report stays small whatever there is. */
-export const MOST_PLACES = 100
-const MOST_NOTES = 1000
+export const MAX_PLACES = 100
+const MAX_NOTES = 1000
 
 export class Findings {
   readonly report: VerifyReport = {
@@ -36,7 +36,7 @@ export class Findings {
 
   note(file: string, message: string): void {
     const { notes } = this.report
-    if (notes.length < MOST_NOTES) notes.push({ file, message })
+    if (notes.length < MAX_NOTES) notes.push({ file, message })
   }
 
   #add(file: string, error: Error): void {

@@ -22,14 +22,14 @@ export interface VerifyParts {
 }
 
 /** More of a manifest than any store has, and than is read into memory. */
-const MOST_MANIFEST_BYTES = 256 * 1024 * 1024
+const MAX_MANIFEST_BYTES = 256 * 1024 * 1024
 /** A manifest in memory: its text, what JSON makes of it, and the version. */
 const MANIFEST_FACTOR = 6
 
 /** `lease`: what the version takes, for as long as it is kept. */
 export function checkManifest({ files, kernels, account }: VerifyParts, path: string, number: number): { version: Version, bytes: number, lease: Lease } {
   const bytes = withFile(files, path, file => file.size())
-  if (bytes > MOST_MANIFEST_BYTES) throw new CorruptionError(path, 0, `a manifest of ${bytes} bytes`)
+  if (bytes > MAX_MANIFEST_BYTES) throw new CorruptionError(path, 0, `a manifest of ${bytes} bytes`)
   const lease = account.lease(MANIFEST_FACTOR * bytes)
   try {
     return { version: decodeVersion(files.readAll(path), number, path, kernels), bytes, lease }

@@ -19,7 +19,7 @@ import type { Lease } from '../../memory/budget.ts'
 import { tableDamage } from '../../table/table-damage.ts'
 import { valueFileDamage, verifyValueFile } from '../../table/value-file.ts'
 import type { VerifyReport } from '../types.ts'
-import { Findings, MOST_PLACES, problemOf } from './findings.ts'
+import { Findings, MAX_PLACES, problemOf } from './findings.ts'
 import { checkManifest, checkTable, withFile } from './stored-file.ts'
 import type { VerifyParts } from './stored-file.ts'
 import { LogVerifier } from './verify-log.ts'
@@ -27,7 +27,7 @@ import { LogVerifier } from './verify-log.ts'
 /** A name, and its number in a list and in a set. */
 const BYTES_PER_FILE = 192
 /** Of the holder's note so much is read. */
-const MOST_NOTE_BYTES = 4096
+const MAX_NOTE_BYTES = 4096
 
 /** The whole directory. Throws what keeps it from being listed, and BUDGET_TOO_SMALL. */
 export async function verifyDirectory(parts: VerifyParts): Promise<VerifyReport> {
@@ -148,7 +148,7 @@ class DirectoryVerifier {
       report.entries += entries
       report.blocks += blocks
     }, () => withFile(files, path, file => {
-      const { errors, soundBlocks } = tableDamage(file, number, kernels, MOST_PLACES)
+      const { errors, soundBlocks } = tableDamage(file, number, kernels, MAX_PLACES)
       report.blocks += soundBlocks
       return errors
     }))
@@ -176,7 +176,7 @@ class DirectoryVerifier {
       findings.check(
         path,
         () => { findings.report.bytes += verifyValueFile(files, path, number, undefined, kernels) },
-        () => valueFileDamage(files, path, number, kernels, MOST_PLACES),
+        () => valueFileDamage(files, path, number, kernels, MAX_PLACES),
       )
     }
   }
@@ -192,7 +192,7 @@ class DirectoryVerifier {
   #checkNote(path: string): void {
     let text: string
     try {
-      const bytes = new Uint8Array(MOST_NOTE_BYTES)
+      const bytes = new Uint8Array(MAX_NOTE_BYTES)
       text = new TextDecoder().decode(bytes.subarray(0, withFile(this.#parts.files, path, file => file.readSync(bytes, 0, bytes.length, 0))))
     } catch {
       // What is no file that can be read is no note.

@@ -20,7 +20,7 @@ const SLOTS = 8
 const TAGS = 4096
 const TAG_BYTES = 2
 /** A stretch used to less than this was in vain. */
-const LEAST_USED = 0.25
+const MIN_USED = 0.25
 /** Loads without reading ahead: after a stretch in vain, and after a denied lease. */
 const PAUSE_LOADS = 64
 const DENIED_LOADS = 4096
@@ -82,7 +82,7 @@ export class ReadAhead {
     // A handle that leads out of the file is for the reader of the block to judge.
     if (length < 2 * storedBytes || end > table.blockEnd || !this.#hasRoom(slotBytes)) return false
     const slot = this.#oldest()
-    if (this.#used[slot]! < LEAST_USED * (this.#to[slot]! - this.#from[slot]!)) this.#pause = PAUSE_LOADS
+    if (this.#used[slot]! < MIN_USED * (this.#to[slot]! - this.#from[slot]!)) this.#pause = PAUSE_LOADS
     this.#tables[slot] = 0
     this.#from[slot] = this.#to[slot] = 0
     let read = 0

@@ -13,7 +13,7 @@ export const SEEN_LENGTH: usize = 24
 export const SEEN: usize = 28
 /** Rows: end of the key and of the value in their areas (u32 each), sequence number (f64). */
 export const COUNT: usize = 32
-export const MOST_ROWS: usize = 36
+export const MAX_ROWS: usize = 36
 export const ROWS: usize = 40
 /** Areas of keys and values: where they begin, how much is used, how much there is; room 0: none are wanted. */
 export const KEYS: usize = 44
@@ -24,7 +24,7 @@ export const VALUE_BYTES: usize = 60
 export const VALUE_ROOM: usize = 64
 /** What the rows take when decoded, and may: each COST, and so many eighths of a byte for each byte of key and value. */
 export const TAKEN: usize = 68
-export const MOST_TAKEN: usize = 72
+export const MAX_TAKEN: usize = 72
 export const COST: usize = 76
 export const KEY_EIGHTHS: usize = 80
 export const VALUE_EIGHTHS: usize = 84

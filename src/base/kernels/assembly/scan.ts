@@ -11,7 +11,7 @@ import {
   EVENT_END, EVENT_INPUT, HEAP, HEAP_SIZE, I_AT, I_COUNT, I_KEY, I_KEY_LENGTH, I_KIND, I_SEQ, I_VALUE, I_VALUE_LENGTH, I_WORD,
 } from './merge-layout'
 import {
-  BOUND, BOUND_LENGTH, COST, COUNT, EVENT_BOUND, EVENT_ENTRY, EVENT_FULL, KEYS, KEY_BITS, KEY_BYTES, KEY_EIGHTHS, KEY_ROOM, MOST_ROWS, MOST_TAKEN,
+  BOUND, BOUND_LENGTH, COST, COUNT, EVENT_BOUND, EVENT_ENTRY, EVENT_FULL, KEYS, KEY_BITS, KEY_BYTES, KEY_EIGHTHS, KEY_ROOM, MAX_ROWS, MAX_TAKEN,
   ROWS, ROW_BYTES, SEEN, SEEN_LENGTH, SNAPSHOT, TAKEN, VALUES, VALUE_BITS, VALUE_BYTES, VALUE_EIGHTHS, VALUE_ROOM,
 } from './scan-layout'
 
@@ -47,13 +47,13 @@ export function scan(state: usize): u32 {
   const boundLength = load<i32>(state, BOUND_LENGTH)
   const boundWord: u64 = boundLength < 0 ? u64.MAX_VALUE : wordAt(bound, boundLength)
   const seen = load<usize>(state, SEEN)
-  const mostRows = load<u32>(state, MOST_ROWS)
+  const mostRows = load<u32>(state, MAX_ROWS)
   const rows = load<usize>(state, ROWS)
   const keys = load<usize>(state, KEYS)
   const keyRoom = load<u32>(state, KEY_ROOM)
   const values = load<usize>(state, VALUES)
   const valueRoom = load<u32>(state, VALUE_ROOM)
-  const mostTaken = load<u32>(state, MOST_TAKEN)
+  const mostTaken = load<u32>(state, MAX_TAKEN)
   const cost = load<u32>(state, COST)
   const keyEighths = load<u32>(state, KEY_EIGHTHS)
   const valueEighths = load<u32>(state, VALUE_EIGHTHS)
