@@ -1,4 +1,4 @@
-// Compiles src/base/kernels/assembly to wasm and inlines it in src/base/kernels/wasm.ts.
+// Compiles src/kernels/assembly to wasm and inlines it in src/kernels/wasm.ts.
 // Does nothing while the hash noted there is that of the source. `--force` compiles anyway.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -8,8 +8,8 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const source = join(root, 'src/base/kernels/assembly')
-const target = join(root, 'src/base/kernels/wasm.ts')
+const source = join(root, 'src/kernels/assembly')
+const target = join(root, 'src/kernels/wasm.ts')
 const options = [
   '-O3', '--converge', '--noAssert', '--runtime', 'stub', '--use', 'abort=', '--importMemory', '--noExportMemory',
   '--memoryBase', '16', '--enable', 'simd', '--enable', 'bulk-memory',

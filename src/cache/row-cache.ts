@@ -8,7 +8,7 @@
  * there are tags, so that a pass over much data leaves nothing.
  *
  * A row is that of a tree as of an epoch, and says so. Whether it is still the newest in its tree is the reader's to know, see
- * `store/tree.ts`.
+ * `store/state/tree.ts`.
  *
  * Invariants
  * 1. What is found has exactly the key that was asked for, in the same space.

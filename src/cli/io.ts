@@ -1,5 +1,7 @@
 /** What a command touches: streams, the store, the signal that says stop. Tests give fakes. */
-import type { BatchOperation, IteratorOptions, MemoryReport, OpenOptions, RangeOptions, StoreStats, VerifyReport, WriteOptions } from '../store/types.ts'
+import type { BatchOperation, IteratorOptions, OpenOptions, RangeOptions, WriteOptions } from '../store/api/options.ts'
+import type { MemoryReport } from '../memory/budget.ts'
+import type { StoreStats, VerifyReport } from '../store/api/reports.ts'
 
 /** The part of the store that commands use, with bytes as keys and values. */
 export interface Store {

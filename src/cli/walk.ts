@@ -2,7 +2,7 @@
  * Walk through entries in chunks. A chunk is sized by the entries seen so far, so that memory stays bounded whatever their size
  * and small ones do not cost a promise each.
  */
-import type { IteratorOptions } from '../store/types.ts'
+import type { IteratorOptions } from '../store/api/options.ts'
 import type { Store } from './io.ts'
 
 const CHUNK_BYTES = 256 * 1024

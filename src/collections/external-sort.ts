@@ -10,7 +10,7 @@ import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 import type { SortEngine } from './external-sort-engine.ts'
 import { ItemCodec } from './external-sort-items.ts'
 import type { SortKey } from './key-order.ts'
-import type { ItemEncodingOf } from '../store/encoding-types.ts'
+import type { ItemEncodingOf } from '../encoding/encoding-types.ts'
 import type { Turns } from './spill-turns.ts'
 
 export interface ExternalSortOptions<T, K extends SortKey = SortKey> extends SortSpaceOptions {

@@ -5,8 +5,8 @@
  * everything else is as in `spill-map-values.ts`, whose first byte no JSON begins with.
  */
 import { isPlainObject } from '../base/realms.ts'
-import { transcoder } from '../store/encoding.ts'
-import type { LargeValue, Transcoder } from '../store/encoding.ts'
+import { transcoder } from '../encoding/encoding.ts'
+import type { LargeValue, Transcoder } from '../encoding/encoding.ts'
 import { anyValue } from './spill-map-values.ts'
 
 const json = transcoder('json', 'encoding')

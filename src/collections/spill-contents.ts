@@ -6,8 +6,8 @@
  */
 import { inspectEntries } from '../base/inspect.ts'
 import type { InspectContext } from '../base/inspect.ts'
-import { closedError } from '../store/scratch-store.ts'
-import type { Transcoder } from '../store/encoding.ts'
+import { closedError } from '../store/scratch/scratch-store.ts'
+import type { Transcoder } from '../encoding/encoding.ts'
 import type { Entries } from './spill-map-entries.ts'
 import { LiveIterator } from './spill-map-iterator.ts'
 import type { Yields } from './spill-map-iterator.ts'

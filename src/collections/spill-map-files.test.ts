@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { nodeHost } from '../host/node/node-host.ts'
-import { removeLeftovers } from '../pages/scratch-directory.ts'
+import { removeLeftovers } from '../host/scratch-directory.ts'
 import { SpillMap } from './index.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'spillway-map-files-'))

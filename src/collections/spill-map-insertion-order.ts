@@ -10,11 +10,11 @@
  */
 import { copyBytes } from '../base/bytes.ts'
 import { KIND_VALUE_FILE } from '../base/cursor.ts'
-import { transcoder } from '../store/encoding.ts'
-import type { Transcoder } from '../store/encoding.ts'
-import { ofKey } from '../store/encoding-error.ts'
-import { MAX_KEY_BYTES } from '../store/operations.ts'
-import { ScratchStore } from '../store/scratch-store.ts'
+import { transcoder } from '../encoding/encoding.ts'
+import type { Transcoder } from '../encoding/encoding.ts'
+import { ofKey } from '../encoding/encoding-error.ts'
+import { MAX_KEY_BYTES } from '../store/api/operations.ts'
+import { ScratchStore } from '../store/scratch/scratch-store.ts'
 import { Entries } from './spill-map-entries.ts'
 import type { EntriesOptions, Want } from './spill-map-entries.ts'
 

@@ -10,7 +10,7 @@
  *
  * Cost: nothing but decoding while nothing changes; a look-up an entry after a change.
  */
-import { readError } from '../store/io-error.ts'
+import { readError } from '../store/api/io-errors.ts'
 import type { Entries, Want } from './spill-map-entries.ts'
 import { ELSEWHERE, MAX_ENTRIES, isInside, seek } from './spill-map-read-ahead.ts'
 import type { Bounds, ReadAhead } from './spill-map-read-ahead.ts'

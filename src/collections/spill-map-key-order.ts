@@ -4,8 +4,8 @@
  * Cost: a set of a new key is one write and no look-up.
  */
 import type { Hit } from '../base/cursor.ts'
-import { ofKey } from '../store/encoding-error.ts'
-import { ScratchStore } from '../store/scratch-store.ts'
+import { ofKey } from '../encoding/encoding-error.ts'
+import { ScratchStore } from '../store/scratch/scratch-store.ts'
 import { Entries } from './spill-map-entries.ts'
 import type { EntriesOptions, Want } from './spill-map-entries.ts'
 

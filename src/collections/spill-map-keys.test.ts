@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Scratch } from '../store/encoding.ts'
+import { Scratch } from '../encoding/encoding.ts'
 import { anyKey } from './spill-map-keys.ts'
 
 const scratch = new Scratch(66 * 1024)

@@ -22,8 +22,8 @@
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
 import { isBytes, isPlainObject } from '../base/realms.ts'
-import { describe, textOf } from '../store/encoding.ts'
-import type { LargeValue, Scratch, Transcoder } from '../store/encoding.ts'
+import { describe, textOf } from '../encoding/encoding.ts'
+import type { LargeValue, Scratch, Transcoder } from '../encoding/encoding.ts'
 import { mostTextBytes, readText, writeText as writeWide } from './wide-text.ts'
 
 const UNDEFINED = 0x01

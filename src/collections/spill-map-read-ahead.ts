@@ -11,7 +11,7 @@
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import type { Lease } from '../memory/budget.ts'
-import type { Scan } from '../store/scan.ts'
+import type { Scan } from '../store/scan/entry-scan.ts'
 import type { Entries } from './spill-map-entries.ts'
 
 const MAX_SLOTS = 4

@@ -10,8 +10,8 @@
 import { deserialize, serialize } from 'node:v8'
 import { EMPTY } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
-import { describe, textOf } from '../store/encoding.ts'
-import type { LargeValue, Transcoder } from '../store/encoding.ts'
+import { describe, textOf } from '../encoding/encoding.ts'
+import type { LargeValue, Transcoder } from '../encoding/encoding.ts'
 
 const UNDEFINED = 0
 const NULL = 1

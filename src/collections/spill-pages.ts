@@ -6,12 +6,12 @@
  *
  * Accounts: `spill kernels`, fixed; `pages`, what the pool takes.
  */
-import { Kernels } from '../base/kernels/kernels.ts'
+import { Kernels } from '../kernels/kernels.ts'
 import type { Host } from '../host/host.ts'
 import type { Budget, Lease } from '../memory/budget.ts'
 import { PagePool } from '../pages/page-pool.ts'
 import type { PagePoolStats } from '../pages/page-pool.ts'
-import { ScratchDirectory } from '../pages/scratch-directory.ts'
+import { ScratchDirectory } from '../host/scratch-directory.ts'
 import { ScratchFile } from '../pages/scratch-file.ts'
 
 export type SpillPagesStats = PagePoolStats

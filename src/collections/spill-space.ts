@@ -13,7 +13,7 @@ import { nodeHost } from '../host/node/node-host.ts'
 import { temporaryDirectory } from '../host/node/temporary-directory.ts'
 import { Budget } from '../memory/budget.ts'
 import type { Account, Lease } from '../memory/budget.ts'
-import { Engine } from '../store/engine.ts'
+import { Engine } from '../store/engine/budget-engine.ts'
 import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
 

@@ -13,10 +13,10 @@ import { copyOf, bytesOf, put, textOf } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
 import { TableReader } from '../table/table-reader.ts'
 import { threadKernels } from './jobs.ts'
-import { isNotDurable } from './not-durable.ts'
+import { isNotDurable } from './sync-errors.ts'
 import type { FlushArgs, MergeArgs } from './jobs.ts'
 import { LAST_KEY, histories, keyOf, mustKeep, outsideOf, readersOf, visible, visibleIn } from './testing/entries.ts'
-import { packOutside } from './outside.ts'
+import { packOutside } from './tombstone-elision.ts'
 import {
   PREFIX, flushArgs, memtableOf, mergeArgs, newHost, outputOptions, readOutput, readTable, run, start, writeInput,
 } from './testing/job-runs.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { tableName } from '../base/file-names.ts'
-import { MergeKernel } from '../base/kernels/merge-kernel.ts'
+import { MergeKernel } from '../kernels/merge-kernel.ts'
 import { StreamedBlocks } from '../table/block/block-source.ts'
 import { IndexPath } from '../table/index/index-path.ts'
 import { seedOf } from '../table/format.ts'

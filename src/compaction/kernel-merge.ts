@@ -10,8 +10,8 @@
  * Account: the arena of the thread's kernels. Without room there every entry goes the slow way.
  */
 import type { Cursor } from '../base/cursor.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
-import { EVENT_ENTRY, EVENT_INPUT, KernelEntry, MergeKernel } from '../base/kernels/merge-kernel.ts'
+import type { Kernels } from '../kernels/kernels.ts'
+import { EVENT_ENTRY, EVENT_INPUT, KernelEntry, MergeKernel } from '../kernels/merge-kernel.ts'
 import { KernelBlockWriter } from '../table/block/kernel-block-writer.ts'
 import type { MergeCursor } from './merge-cursor.ts'
 import type { Retention } from './retention.ts'

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { compareKeys } from '../base/bytes.ts'
 import { LAST_LEVEL } from './leveled.ts'
 import type { LeveledOptions } from './leveled.ts'
-import { createStrategy } from './strategy.ts'
+import { createStrategy } from './strategies.ts'
 import type { Pick, RunView, Strategy, TreeView } from './strategy.ts'
 import { PROPERTY, applyPick, idsOf, run, table, tree } from './testing/trees.ts'
 

@@ -10,8 +10,8 @@
  * Cost: one copy of each entry, by words; leaves and versions of some keys are touched in advance, all at once.
  */
 import { EMPTY } from '../base/cursor.ts'
-import { SLOT_ROOM_BYTES } from '../base/kernels/merge-kernel.ts'
-import type { MergeKernel } from '../base/kernels/merge-kernel.ts'
+import { SLOT_ROOM_BYTES } from '../kernels/merge-kernel.ts'
+import type { MergeKernel } from '../kernels/merge-kernel.ts'
 import { Arena } from '../memtable/arena.ts'
 import { leafKeyLength, leafKeyStart } from '../memtable/art.ts'
 import { LeafWalk } from '../memtable/leaf-walk.ts'

@@ -10,7 +10,7 @@
  */
 import { newestManifest } from '../base/file-names.ts'
 import type { DirectoryReference, JobContext, JobWait } from '../host/host.ts'
-import { notDurable } from './not-durable.ts'
+import { notDurable } from './sync-errors.ts'
 
 export interface PublishArgs {
   place: DirectoryReference | undefined

@@ -13,9 +13,9 @@
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, MAX_SEQ } from '../base/cursor.ts'
 import type { Cursor, RangeTombstone } from '../base/cursor.ts'
-import type { MergeKernel } from '../base/kernels/merge-kernel.ts'
-import { OutsideIndex } from './outside.ts'
-import type { OutsideTables } from './outside.ts'
+import type { MergeKernel } from '../kernels/merge-kernel.ts'
+import { OutsideIndex } from './tombstone-elision.ts'
+import type { OutsideTables } from './tombstone-elision.ts'
 import { RangeSweep } from './range-sweep.ts'
 import type { FragmentSource } from './range-sweep.ts'
 

@@ -12,12 +12,6 @@
  *
  * Cost: linear in runs and tables (tiered sorts its runs). Ask once per version of the tree, not once per write.
  */
-import { invalidArgument } from '../base/errors.ts'
-import { createLeveled } from './leveled.ts'
-import type { LeveledOptions } from './leveled.ts'
-import { createTiered } from './tiered.ts'
-import type { TieredOptions } from './tiered.ts'
-
 export interface TableView {
   readonly id: number
   /** Whole bytes on disk. */
@@ -76,19 +70,4 @@ export interface Strategy {
   debtBytes(tree: TreeView): number
   /** Runs that a read of any key may have to ask, for the stall verdict; also those in flight. */
   runCount(tree: TreeView): number
-}
-
-export type StrategyOptions = ({ name: 'tiered' } & TieredOptions) | ({ name: 'leveled' } & LeveledOptions)
-
-/**
- * A strategy by name; parameters left out take their defaults.
- * Throws INVALID_ARGUMENT for a name, parameter or value it cannot take.
- */
-export function createStrategy(options: StrategyOptions): Strategy {
-  const { name, ...parameters } = options
-  switch (name) {
-    case 'tiered': return createTiered(parameters)
-    case 'leveled': return createLeveled(parameters)
-    default: throw invalidArgument(`compaction strategy must be 'tiered' or 'leveled', not ${JSON.stringify(name)}`)
-  }
 }

@@ -7,7 +7,7 @@
  *                                manifest's number, every other with the hash before it; the last one counts
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { ClosedRecord, EarlierLogs, RunRecord, SeqRange, TableRecord, Version } from './version.ts'
 
 /** Always written: who knows only earlier formats would read what a fenced owner has written to the log, and is refused. */

@@ -13,7 +13,7 @@
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import { manifestName, newestManifest } from '../base/file-names.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { Host } from '../host/host.ts'
 import { decodeVersion, encodeVersion } from './codec.ts'
 import { Unlisted } from './unlisted.ts'

@@ -8,7 +8,7 @@
  *
  * Cost: some additions a sample; a few numbers.
  */
-import type { TunerSample } from './tuner.ts'
+import type { TunerSample } from './tuner-sample.ts'
 
 /** A side is idle after so many samples in a row in which hardly anybody used it, or twice as many as it pauses as a rule... */
 export const IDLE_SAMPLES = 2

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { MemoryTuner } from './tuner.ts'
-import type { TunerDecision, TunerOptions, TunerSample } from './tuner.ts'
+import type { TunerSample } from './tuner-sample.ts'
+import type { TunerDecision, TunerOptions } from './tuner.ts'
 
 const SEED = 20250617
 const MIB = 1024 * 1024

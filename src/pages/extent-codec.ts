@@ -12,7 +12,7 @@
  *
  * Account: none of its own; a page of several pieces has its list of lengths (4 bytes a piece) made while it is read or written.
  */
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 
 export const MAX_PIECE_BYTES = 65536
 export const MIN_REGION_BYTES = 4096

@@ -10,7 +10,7 @@
  * Account: the tier's. Cost: `extent-codec.ts` and a copy, or a system call.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { Account } from '../memory/budget.ts'
 import { CompressedTier, NO_BLOCK } from './compressed-tier.ts'
 import { decodeExtent, encodeExtent, pieceBytesOf, serialsOf } from './extent-codec.ts'

@@ -4,7 +4,7 @@
  * The page lies at the end of its place and the extent is written from the beginning: it never catches up with what is still to read.
  * Account: kernels of `JOB_KERNEL_BYTES` once a thread, in the lease of the staging buffer.
  */
-import { Kernels } from '../base/kernels/kernels.ts'
+import { Kernels } from '../kernels/kernels.ts'
 import type { Job, JobContext } from '../host/host.ts'
 import { MAX_PIECE_BYTES, encodeExtent } from './extent-codec.ts'
 import type { ExtentSink } from './extent-codec.ts'

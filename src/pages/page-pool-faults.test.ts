@@ -1,7 +1,7 @@
 /** Disks that are full, fail, or give back other bytes than were written. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Kernels } from '../base/kernels/kernels.ts'
+import { Kernels } from '../kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import type { Page } from './page.ts'
 import { KIB, MIB, SCRATCH_PATH, noise, pageBytes, testPool } from './testing/pools.ts'

@@ -1,5 +1,5 @@
 /** What a page pool is given, and what it counts. */
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { JobRunner } from '../host/host.ts'
 import type { Account } from '../memory/budget.ts'
 import type { ScratchFile } from './scratch-file.ts'

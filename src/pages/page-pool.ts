@@ -20,7 +20,7 @@
  * it LZ4 and a copy or a write; reading it evicted the reverse.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { MIN_REGION_BYTES, maxPageBytes } from './extent-codec.ts'

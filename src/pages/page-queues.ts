@@ -6,7 +6,7 @@
  *
  * Cost: nothing is allocated; a sweep looks at the head of each queue and at what it spares.
  */
-import { BACKED, MAX_DEPTH } from './page.ts'
+import { BACKED, MAX_DEPTH, PageList } from './page.ts'
 import type { Page } from './page.ts'
 
 /** Pages looked at, of each depth, to admit another one. */
@@ -79,47 +79,6 @@ export class PageQueues {
     for (let depth = MAX_DEPTH; depth >= 0; depth--) {
       const page = this.#dirty[depth]!.head
       if (page !== undefined) return page
-    }
-    return undefined
-  }
-}
-
-/** A queue of pages, linked through themselves; a page stands in one at most. */
-export class PageList {
-  head: Page | undefined = undefined
-  tail: Page | undefined = undefined
-  size = 0
-
-  append(page: Page): void {
-    page.list = this
-    page.previous = this.tail
-    page.next = undefined
-    if (this.tail === undefined) this.head = page
-    else this.tail.next = page
-    this.tail = page
-    this.size++
-  }
-
-  remove(page: Page): void {
-    if (page.previous === undefined) this.head = page.next
-    else page.previous.next = page.next
-    if (page.next === undefined) this.tail = page.previous
-    else page.next.previous = page.previous
-    page.list = page.previous = page.next = undefined
-    this.size--
-  }
-
-  /**
-   * The first page that was not read since the last sweep; those read before it are spared once and go to the end. At most
-   * `most` are looked at.
-   */
-  sweep(most = this.size): Page | undefined {
-    for (let left = Math.min(most, this.size); left > 0; left--) {
-      const page = this.head!
-      if (!page.isTouched) return page
-      page.isTouched = false
-      this.remove(page)
-      this.append(page)
     }
     return undefined
   }

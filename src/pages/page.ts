@@ -1,5 +1,4 @@
 /** A page. Everything but `length` is the pool's. */
-import type { PageList } from './page-queues.ts'
 import type { Slot } from './slot-pool.ts'
 
 /** @internal Deeper pages count as this deep. */
@@ -78,5 +77,46 @@ export class Page {
     this.isShortLived = isShortLived
     this.isAsIs = isAsIs
     this.reload = reload
+  }
+}
+
+/** A queue of pages, linked through themselves; a page stands in one at most. */
+export class PageList {
+  head: Page | undefined = undefined
+  tail: Page | undefined = undefined
+  size = 0
+
+  append(page: Page): void {
+    page.list = this
+    page.previous = this.tail
+    page.next = undefined
+    if (this.tail === undefined) this.head = page
+    else this.tail.next = page
+    this.tail = page
+    this.size++
+  }
+
+  remove(page: Page): void {
+    if (page.previous === undefined) this.head = page.next
+    else page.previous.next = page.next
+    if (page.next === undefined) this.tail = page.previous
+    else page.next.previous = page.previous
+    page.list = page.previous = page.next = undefined
+    this.size--
+  }
+
+  /**
+   * The first page that was not read since the last sweep; those read before it are spared once and go to the end. At most
+   * `most` are looked at.
+   */
+  sweep(most = this.size): Page | undefined {
+    for (let left = Math.min(most, this.size); left > 0; left--) {
+      const page = this.head!
+      if (!page.isTouched) return page
+      page.isTouched = false
+      this.remove(page)
+      this.append(page)
+    }
+    return undefined
   }
 }

@@ -2,8 +2,8 @@
 import { compareKeys } from '../base/bytes.ts'
 import type { CachedBlocks } from '../table/block/block-source.ts'
 import type { TableReader } from '../table/table-reader.ts'
-import type { Core } from './core.ts'
-import type { ByteRange } from './range.ts'
+import type { Core } from './state/store-state.ts'
+import type { ByteRange } from './api/key-range.ts'
 
 export function approximateBytes({ blocks, tree }: Core, { start, end }: ByteRange): number {
   let bytes = 0

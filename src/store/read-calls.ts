@@ -1,5 +1,5 @@
 /**
- * Read calls as they come: arguments checked and encoded, then answered by `reader.ts` (keys) or an iterator (ranges).
+ * Read calls as they come: arguments checked and encoded, then answered by `point-reader.ts` (keys) or an iterator (ranges).
  *
  * Invariants
  * 1. A read sees every write called before it, but for those that wait for room: what waits for the end of this turn is committed first.
@@ -11,24 +11,24 @@ import { EMPTY } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { checkOptions } from '../base/option-names.ts'
-import type { CallScratch } from './call-scratch.ts'
-import { findBeside } from './cold-reads.ts'
-import type { Committer } from './commit.ts'
-import type { Core } from './core.ts'
-import { describe } from './encoding.ts'
-import type { Scratch, Transcoder } from './encoding.ts'
-import { ofKey } from './encoding-error.ts'
-import { readError } from './io-error.ts'
-import { SpillwayIterator } from './iterator.ts'
-import { checkedOrder } from './iterator-plan.ts'
-import { MAX_KEY_BYTES, encodeKey } from './operations.ts'
-import { RANGE_OPTIONS, byteRange } from './range.ts'
-import { decodeValue } from './reader.ts'
-import type { Reader } from './reader.ts'
-import { Snapshot } from './snapshots.ts'
-import { dueTurn, nextTurn } from './turns.ts'
-import type { AnyEncodings } from './encoding-types.ts'
-import type { OrderOptions, RangeOptions, SnapshotOptions } from './types.ts'
+import type { CallScratch } from './api/encode-buffers.ts'
+import { findBeside } from './read/async-get.ts'
+import type { Committer } from './write/group-commit.ts'
+import type { Core } from './state/store-state.ts'
+import { describe } from '../encoding/encoding.ts'
+import type { Scratch, Transcoder } from '../encoding/encoding.ts'
+import { ofKey } from '../encoding/encoding-error.ts'
+import { readError } from './api/io-errors.ts'
+import { SpillwayIterator } from './scan/iterator.ts'
+import { checkedOrder } from './scan/iterator-plan.ts'
+import { MAX_KEY_BYTES, encodeKey } from './api/operations.ts'
+import { RANGE_OPTIONS, byteRange } from './api/key-range.ts'
+import { decodeValue } from './read/point-reader.ts'
+import type { Reader } from './read/point-reader.ts'
+import { Snapshot } from './api/snapshots.ts'
+import { dueTurn, nextTurn } from './state/event-loop-yield.ts'
+import type { AnyEncodings } from '../encoding/encoding-types.ts'
+import type { OrderOptions, RangeOptions, SnapshotOptions } from './api/options.ts'
 
 export type ReadCallOptions = SnapshotOptions & AnyEncodings
 

@@ -1,6 +1,6 @@
 /**
  * The store as its users see it. What a call means is said here; what it does is in the part it is handed to: `write-calls.ts` and
- * `writer.ts` (writes), `read-calls.ts` and `reader.ts` (gets), `iterator.ts` (ranges), `transactions.ts`, `background.ts` (flush and
+ * `writer.ts` (writes), `read-calls.ts` and `point-reader.ts` (gets), `iterator.ts` (ranges), `retry.ts`, `background.ts` (flush and
  * merge), `lifecycle.ts` with `recovery.ts` (open, close).
  */
 import type { InspectOptions } from 'node:util'
@@ -11,25 +11,25 @@ import { checkOptions } from '../base/option-names.ts'
 import { parseSize } from '../base/sizes.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import { approximateBytes } from './approximate-size.ts'
-import { CallScratch, reentryError } from './call-scratch.ts'
-import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, KeyEncodingGiven } from './encoding-types.ts'
-import type { SpillwayIterator } from './iterator.ts'
-import { closeStore, openStore } from './lifecycle.ts'
-import type { OpenStore } from './lifecycle.ts'
-import { RANGE_OPTIONS, byteRange, isEmptyRange } from './range.ts'
-import type { ByteRange } from './range.ts'
+import { CallScratch, reentryError } from './api/encode-buffers.ts'
+import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, KeyEncodingGiven } from '../encoding/encoding-types.ts'
+import type { SpillwayIterator } from './scan/iterator.ts'
+import { closeStore, openStore } from './open/lifecycle.ts'
+import type { OpenStore } from './open/lifecycle.ts'
+import { RANGE_OPTIONS, byteRange, isEmptyRange } from './api/key-range.ts'
+import type { ByteRange } from './api/key-range.ts'
 import { ReadCalls } from './read-calls.ts'
 import type { ReadCallOptions } from './read-calls.ts'
-import { Reader } from './reader.ts'
-import { statsOf, verifyStore } from './report.ts'
-import type { Snapshot } from './snapshots.ts'
-import { Conflicts } from './transaction-conflicts.ts'
-import type { Transaction } from './transaction.ts'
-import { Transactions } from './transactions.ts'
+import { Reader } from './read/point-reader.ts'
+import { statsOf, verifyStore } from './stats.ts'
+import type { Snapshot } from './api/snapshots.ts'
+import { Conflicts } from './transaction/conflicts.ts'
+import type { Transaction } from './transaction/transaction.ts'
+import { Transactions } from './transaction/retry.ts'
 import type {
-  BatchOperation, BeginOptions, DurableOptions, IteratorOptions, OpenOptions, OrderOptions, RangeOptions, ReadOptions, SnapshotOptions,
-  StoreOptions, StoreStats, TransactionOptions, VerifyReport,
-} from './types.ts'
+  BatchOperation, BeginOptions, DurableOptions, IteratorOptions, OpenOptions, OrderOptions, RangeOptions, ReadOptions, SnapshotOptions, StoreOptions, TransactionOptions,
+} from './api/options.ts'
+import type { StoreStats, VerifyReport } from './api/reports.ts'
 import { WriteCalls } from './write-calls.ts'
 
 /**

@@ -11,7 +11,7 @@ import type { BlockSource } from './block/block-source.ts'
 import { DataBlock } from './block/data-block.ts'
 import { BLOCK_DATA } from './format.ts'
 import { IndexPath } from './index/index-path.ts'
-import type { TableReader } from './table-reader.ts'
+import type { IndexedTable } from './open-table.ts'
 
 export class KeyProbe {
   /** Of the key that was found. */
@@ -27,7 +27,7 @@ export class KeyProbe {
   }
 
   /** The first key >= the given one; false: the table has none. */
-  atOrAfter(table: TableReader, key: Uint8Array, start: number, end: number): boolean {
+  atOrAfter(table: IndexedTable, key: Uint8Array, start: number, end: number): boolean {
     const path = new IndexPath(table)
     if (!path.seek(this.#source, key, start, end)) return false
     this.#load(table, path)
@@ -39,7 +39,7 @@ export class KeyProbe {
   }
 
   /** The last key < the given one, or the last of all when `key` is undefined; false: the table has none. */
-  before(table: TableReader, key: Uint8Array | undefined, start: number, end: number): boolean {
+  before(table: IndexedTable, key: Uint8Array | undefined, start: number, end: number): boolean {
     const path = new IndexPath(table)
     let i = -1
     if (key !== undefined && path.seek(this.#source, key, start, end)) {
@@ -79,7 +79,7 @@ export class KeyProbe {
     return true
   }
 
-  #load(table: TableReader, path: IndexPath): void {
+  #load(table: IndexedTable, path: IndexPath): void {
     const source = this.#source
     source.load(table, path.blockOffset, path.blockBytes)
     if (source.bytes[source.start] !== BLOCK_DATA) {

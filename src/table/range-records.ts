@@ -5,7 +5,7 @@
  *
  * Account: its window comes from a pool (or, without one, belongs to the caller's working memory). Cost: one copy a block.
  */
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import { EMPTY } from '../base/cursor.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import { StoredBlockReader, type BlockFile } from './block/stored-block-reader.ts'

@@ -13,13 +13,13 @@
 import { copyBytes } from '../base/bytes.ts'
 import { EMPTY, type Cursor } from '../base/cursor.ts'
 import { CorruptionError } from '../base/errors.ts'
-import { SLOT_ROOM_BYTES } from '../base/kernels/merge-kernel.ts'
+import { SLOT_ROOM_BYTES } from '../kernels/merge-kernel.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import type { BlockSource } from './block/block-source.ts'
 import { DataBlock } from './block/data-block.ts'
 import { BLOCK_DATA } from './format.ts'
 import { IndexPath } from './index/index-path.ts'
-import type { TableReader } from './table-reader.ts'
+import type { IndexedTable } from './open-table.ts'
 
 export class TableCursor implements Cursor {
   valid = false
@@ -31,7 +31,7 @@ export class TableCursor implements Cursor {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
-  readonly #table: TableReader
+  readonly #table: IndexedTable
   readonly #seqOffset: number
   readonly #source: BlockSource
   readonly #windows: WindowPool
@@ -43,7 +43,7 @@ export class TableCursor implements Cursor {
   #windowOffset = -1
   #i = 0
 
-  constructor(table: TableReader, source: BlockSource, windows: WindowPool, slot: Uint8Array<ArrayBuffer> | undefined) {
+  constructor(table: IndexedTable, source: BlockSource, windows: WindowPool, slot: Uint8Array<ArrayBuffer> | undefined) {
     this.#slot = slot
     this.#table = table
     this.#seqOffset = table.seqOffset

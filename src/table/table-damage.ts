@@ -7,7 +7,7 @@
  * Cost: one pass over the blocks, a copy of each index node on the way down.
  */
 import { CorruptionError } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import { StoredBlockReader } from './block/stored-block-reader.ts'
 import type { BlockFile } from './block/stored-block-reader.ts'

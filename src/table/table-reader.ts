@@ -16,13 +16,13 @@
 import { CorruptionError, SpillwayError, invalidArgument } from '../base/errors.ts'
 import { EMPTY, type Hit, type RangeTombstone } from '../base/cursor.ts'
 import { FragmentList, type RangeLookup } from '../base/fragment-list.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import { RangeSet } from '../base/ranges.ts'
 import type { HostFile } from '../host/host.ts'
 import type { WindowPool } from '../memory/windows.ts'
 import { SEQ_MISSED, type BlockSource } from './block/block-source.ts'
 import { DataBlock } from './block/data-block.ts'
-import { StoredBlockReader, type BlockFile } from './block/stored-block-reader.ts'
+import { StoredBlockReader } from './block/stored-block-reader.ts'
 import { filterMayContain } from './filter/filter.ts'
 import { FOOTER_BODY_BYTES, FOOTER_BYTES, FORMAT_VERSION, decodeFooter, formatVersion, hasMagic, type Footer } from './footer.ts'
 import { BLOCK_DATA, BLOCK_FILTER, BLOCK_INDEX, KERNEL_REGION_BYTES, seedOf } from './format.ts'
@@ -30,6 +30,7 @@ import { handleAt, nodeCount, nodeLevel, searchIndexNode } from './index/index-n
 import { IndexPath } from './index/index-path.ts'
 import { packRanges, rangeBlocks, readRanges, readValueFiles, type ListBlocks } from './list-reader.ts'
 import { readU32 } from './little-endian.ts'
+import type { VerifiableTable } from './open-table.ts'
 import { ResidentProperties, decodeProperties } from './properties.ts'
 import { TableCursor } from './table-cursor.ts'
 import { verifyTable } from './table-verify.ts'
@@ -52,7 +53,7 @@ export interface TableReaderOptions {
   seqOffset?: number
 }
 
-export class TableReader implements BlockFile {
+export class TableReader implements VerifiableTable {
   /** False when its owner has dropped the table. */
   isOpen = true
   /** Small id under which the cache knows this table's blocks: set by the owner, unique while the table is open. */

@@ -13,7 +13,7 @@ import { compareBytes, compareKeys, copyBytes, describeBytes } from '../base/byt
 import { EMPTY, KIND_DELETE, KIND_VALUE_FILE } from '../base/cursor.ts'
 import { CorruptionError } from '../base/errors.ts'
 import { hashKey } from '../base/hash.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import { StreamedBlocks } from './block/block-source.ts'
 import { DataBlock } from './block/data-block.ts'
 import { StoredBlockReader } from './block/stored-block-reader.ts'
@@ -25,16 +25,16 @@ import { readU32, readU48 } from './little-endian.ts'
 import type { Footer } from './footer.ts'
 import { decodeProperties } from './properties.ts'
 import { RangeRecords } from './range-records.ts'
-import type { TableReader } from './table-reader.ts'
+import type { VerifiableTable } from './open-table.ts'
 
 const READ_AHEAD_BYTES = 64 * 1024
 
-export function verifyTable(table: TableReader, footer: Footer, kernels: Kernels): void {
+export function verifyTable(table: VerifiableTable, footer: Footer, kernels: Kernels): void {
   new TableVerifier(table, footer, kernels).run()
 }
 
 class TableVerifier {
-  readonly #table: TableReader
+  readonly #table: VerifiableTable
   readonly #footer: Footer
   readonly #kernels: Kernels
   readonly #source: StreamedBlocks
@@ -53,7 +53,7 @@ class TableVerifier {
   #storedBytes = 0
   readonly #valueFiles = new Set<number>()
 
-  constructor(table: TableReader, footer: Footer, kernels: Kernels) {
+  constructor(table: VerifiableTable, footer: Footer, kernels: Kernels) {
     this.#table = table
     this.#footer = footer
     this.#kernels = kernels

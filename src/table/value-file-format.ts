@@ -8,7 +8,7 @@
  * The header's index is one no piece can have. All numbers are little-endian.
  */
 import { invalidArgument } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import { MAX_FILE_NUMBER } from './format.ts'
 
 /** "SPVF" */

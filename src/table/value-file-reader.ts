@@ -8,7 +8,7 @@
  * Memory: the value itself, once; region a of the kernels holds one piece at a time. Cost: one read and one copy or decoding per piece.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import { errorCode } from '../host/file-error.ts'
 import type { HostFile, HostFiles } from '../host/host.ts'
 import { seedOf } from './format.ts'

@@ -6,7 +6,7 @@
  *
  * Memory: none of its own; region a of the kernels is used for one piece at a time. Cost: one copy or encoding and one write per piece.
  */
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { HostFile, HostFiles } from '../host/host.ts'
 import { seedOf } from './format.ts'
 import { writeU32, writeU64 } from './little-endian.ts'

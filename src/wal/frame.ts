@@ -18,7 +18,7 @@
  *    so that a hole below it is damage and not an unfinished write.
  * 4. A batch that needs several frames marks all but its last with FLAG_CONTINUES.
  */
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 
 export const LOG_FORMAT = 1
 export const SEGMENT_HEADER_BYTES = 40

@@ -15,7 +15,7 @@
  * 2. A batch is delivered whole or not at all.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import {
   FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, KIND_DELETE_RANGE, LOG_FORMAT, MAX_FRAME_BYTES, OPERATION_HEADER_BYTES,

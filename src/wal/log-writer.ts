@@ -15,7 +15,7 @@
  */
 import { copyBytes } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
-import type { Kernels } from '../base/kernels/kernels.ts'
+import type { Kernels } from '../kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import {
   FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, LOG_FORMAT, MAX_FRAME_BYTES, MAX_LOG_KEY_BYTES, OPERATION_HEADER_BYTES,

@@ -1,5 +1,5 @@
 /** spillway del: keys, or a range of them. */
-import type { BatchOperation } from '../../store/types.ts'
+import type { BatchOperation } from '../../store/api/options.ts'
 import { RANGE_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'
 import { UsageError } from '../errors.ts'

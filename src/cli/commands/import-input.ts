@@ -6,8 +6,8 @@
  * 2. When it stops early, every record before the one it stopped at is in the store.
  */
 import { SpillwayError } from '../../base/errors.ts'
-import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../store/operations.ts'
-import type { BatchOperation } from '../../store/types.ts'
+import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../store/api/operations.ts'
+import type { BatchOperation } from '../../store/api/options.ts'
 import { decoded } from '../decode.ts'
 import { CommandError } from '../errors.ts'
 import { formatOfName, makeReader } from '../formats/format.ts'

@@ -1,6 +1,7 @@
 /** spillway stats: what the store holds, wrote and keeps in memory. */
 import { formatSize } from '../../base/sizes.ts'
-import type { MemoryReport, StoreStats } from '../../store/types.ts'
+import type { MemoryReport } from '../../memory/budget.ts'
+import type { StoreStats } from '../../store/api/reports.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit.ts'
 import { print, printJson } from '../output.ts'

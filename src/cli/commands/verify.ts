@@ -1,6 +1,6 @@
 /** spillway verify: read every file of the store and check it. */
 import { formatSize } from '../../base/sizes.ts'
-import type { VerifyReport } from '../../store/types.ts'
+import type { VerifyReport } from '../../store/api/reports.ts'
 import type { Command } from '../command.ts'
 import { escapeText } from '../escape.ts'
 import { EXIT } from '../exit.ts'

@@ -1,6 +1,8 @@
 /** A store in a sorted array, and streams that keep what they are given: to test commands without files. */
 import { compareKeys } from '../../base/bytes.ts'
-import type { BatchOperation, MemoryReport, StoreStats, VerifyReport } from '../../store/types.ts'
+import type { BatchOperation } from '../../store/api/options.ts'
+import type { MemoryReport } from '../../memory/budget.ts'
+import type { StoreStats, VerifyReport } from '../../store/api/reports.ts'
 import type { Io, OutputStream, Store, StoreOptions } from '../io.ts'
 
 type Entry = [Uint8Array, Uint8Array]

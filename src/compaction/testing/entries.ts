@@ -5,7 +5,7 @@ import { EMPTY, KIND_DELETE, KIND_PUT, MAX_SEQ } from '../../base/cursor.ts'
 import type { Cursor, RangeTombstone } from '../../base/cursor.ts'
 import { sortEntries } from '../../table/testing/model.ts'
 import type { Entry } from '../../table/testing/model.ts'
-import type { OutsideTable } from '../outside.ts'
+import type { OutsideTable } from '../tombstone-elision.ts'
 
 export class ArrayCursor implements Cursor {
   valid = false

@@ -13,7 +13,7 @@ import { TableWriter } from '../../table/table-writer.ts'
 import { EntryCursor, entryAt } from '../../table/testing/model.ts'
 import type { Entry } from '../../table/testing/model.ts'
 import { jobs, threadKernels } from '../jobs.ts'
-import { packOutside } from '../outside.ts'
+import { packOutside } from '../tombstone-elision.ts'
 import type { FlushArgs, JobOutput, MergeArgs, OutputOptions } from '../jobs.ts'
 
 export const PREFIX = '/db/'

@@ -10,8 +10,8 @@ import type { Entry } from '../../table/testing/model.ts'
 import { encodeValueReference, writeValueFile } from '../../table/value-file.ts'
 import { threadKernels } from '../jobs.ts'
 import type { FlushArgs, JobOutput, MergeArgs } from '../jobs.ts'
-import { packOutside } from '../outside.ts'
-import type { OutsideTables } from '../outside.ts'
+import { packOutside } from '../tombstone-elision.ts'
+import type { OutsideTables } from '../tombstone-elision.ts'
 import { PREFIX, flushArgs, memtableOf, mergeArgs, newHost, outputOptions, run } from './job-runs.ts'
 
 /** Integers below a bound, choices and chances from one seed. */

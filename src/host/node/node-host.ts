@@ -13,7 +13,7 @@ import { nodeProcess } from './process.ts'
 import { nodeRunner } from './runner.ts'
 import { nodeScheduler } from './scheduler.ts'
 import { warnOnce } from './warnings.ts'
-import { youngGarbage } from './young-garbage.ts'
+import { youngGarbage } from './minor-gc-pacer.ts'
 
 /** A host over Node's own modules. It holds no state of its own; call it as often as you like. */
 export function nodeHost(): Host {

@@ -1,6 +1,6 @@
 /** Versions for tests: any that the rules of `version.ts` allow. */
 import fc from 'fast-check'
-import { Kernels } from '../../base/kernels/kernels.ts'
+import { Kernels } from '../../kernels/kernels.ts'
 import { CHECKSUM_PIECE_BYTES } from '../codec.ts'
 import type { RunRecord, TableRecord, Version } from '../version.ts'
 

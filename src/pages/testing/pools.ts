@@ -1,5 +1,5 @@
 /** Pools over a simulated disk, and pages with contents that tell them apart. */
-import { Kernels } from '../../base/kernels/kernels.ts'
+import { Kernels } from '../../kernels/kernels.ts'
 import { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
 import type { Account } from '../../memory/budget.ts'

@@ -1,6 +1,6 @@
 /** Random scripts for a store: few keys, so that overwrites, deletions and ranges of them meet; values of all sizes. */
 import fc from 'fast-check'
-import type { Durability } from '../types.ts'
+import type { Durability } from '../api/options.ts'
 import { compare } from './model.ts'
 import type { ModelRange } from './model.ts'
 

@@ -2,7 +2,7 @@
 import { writeSync } from 'node:fs'
 import type { SpillwayError } from '../../base/errors.ts'
 import { Spillway } from '../spillway.ts'
-import type { OpenOptions } from '../types.ts'
+import type { OpenOptions } from '../api/options.ts'
 import { smoke } from './smoke.ts'
 
 const [directory, options] = process.argv.slice(2)

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import type { SimHost } from '../../host/sim/sim-host.ts'
 import type { Spillway } from '../spillway.ts'
-import type { BatchOperation, Durability, OpenOptions } from '../types.ts'
+import type { BatchOperation, Durability, OpenOptions } from '../api/options.ts'
 import { valueOf } from './run-commands.ts'
 import { assertTyped, checkFiles, checkLedger, closeEmpty, openSim, within } from './sim.ts'
 

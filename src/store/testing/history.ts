@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import type { Random } from '../../host/sim/random.ts'
 import type { Spillway } from '../spillway.ts'
-import type { BatchOperation, WriteOptions } from '../types.ts'
+import type { BatchOperation, WriteOptions } from '../api/options.ts'
 import { Model } from './model.ts'
 import { valueOf } from './run-commands.ts'
 

@@ -1,5 +1,5 @@
 /** What a store should hold: a plain map, read in the order of the keys' bytes. */
-import type { OrderOptions } from '../types.ts'
+import type { OrderOptions } from '../api/options.ts'
 
 export type ModelRange = OrderOptions
 

@@ -5,10 +5,10 @@
  * script can be shortened freely.
  */
 import assert from 'node:assert/strict'
-import type { SpillwayIterator } from '../iterator.ts'
-import type { Snapshot } from '../snapshots.ts'
+import type { SpillwayIterator } from '../scan/iterator.ts'
+import type { Snapshot } from '../api/snapshots.ts'
 import type { Spillway } from '../spillway.ts'
-import type { BatchOperation, Durability } from '../types.ts'
+import type { BatchOperation, Durability } from '../api/options.ts'
 import { numberedKey } from './commands.ts'
 import type { Command, Write } from './commands.ts'
 import { Model, compare, isInside } from './model.ts'

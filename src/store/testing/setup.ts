@@ -6,7 +6,7 @@ import type { Host } from '../../host/host.ts'
 import { nodeHost } from '../../host/node/node-host.ts'
 import type { SimHost } from '../../host/sim/sim-host.ts'
 import { Spillway } from '../spillway.ts'
-import type { OpenOptions } from '../types.ts'
+import type { OpenOptions } from '../api/options.ts'
 import { openSim, within } from './sim.ts'
 
 export interface Setup {

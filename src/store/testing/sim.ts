@@ -6,8 +6,8 @@ import { SimHost } from '../../host/sim/sim-host.ts'
 import type { SimOptions } from '../../host/sim/sim-host.ts'
 import { manifestName, parseName, tableName } from '../../base/file-names.ts'
 import { Spillway } from '../spillway.ts'
-import type { AnyEncodings } from '../encoding-types.ts'
-import type { StoreOptions } from '../types.ts'
+import type { AnyEncodings } from '../../encoding/encoding-types.ts'
+import type { StoreOptions } from '../api/options.ts'
 
 export const DIRECTORY = '/store'
 /** Just above the floor: memtables of 512 KiB, values up to 16 KiB in them, hardly any cache. */

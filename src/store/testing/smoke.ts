@@ -3,7 +3,8 @@
  * a transaction, opening again. Returns what `stats()` says of the background jobs. Throws whatever does not hold.
  */
 import type { Spillway } from '../spillway.ts'
-import type { OpenOptions, StoreStats } from '../types.ts'
+import type { OpenOptions } from '../api/options.ts'
+import type { StoreStats } from '../api/reports.ts'
 
 export type Smoke = Pick<StoreStats, 'background' | 'backgroundReason' | 'flushes' | 'merges'>
 

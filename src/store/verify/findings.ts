@@ -1,7 +1,7 @@
 /** What verifying has found so far. One file that is damaged, or cannot be read, keeps no other from being checked. */
 import { CorruptionError, SpillwayError } from '../../base/errors.ts'
-import { readError } from '../io-error.ts'
-import type { VerifyReport } from '../types.ts'
+import { readError } from '../api/io-errors.ts'
+import type { VerifyReport } from '../api/reports.ts'
 
 /** Of one file so many damaged places are listed, and of all so many notes: a report stays small whatever there is. */
 export const MAX_PLACES = 100

@@ -1,6 +1,6 @@
 /** Checks of single files, each from its first byte to its last, trusting nothing but its own number. */
 import { CorruptionError } from '../../base/errors.ts'
-import type { Kernels } from '../../base/kernels/kernels.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
 import type { Host, HostFile, HostFiles } from '../../host/host.ts'
 import { decodeVersion } from '../../manifest/codec.ts'
 import type { TableRecord, Version } from '../../manifest/version.ts'

@@ -1,15 +1,15 @@
 /** Verifying a directory whose store is not open, and may be too damaged to be opened: `spillway verify`. */
 import { SpillwayError, invalidArgument } from '../../base/errors.ts'
 import { newestManifest, parseName } from '../../base/file-names.ts'
-import { Kernels } from '../../base/kernels/kernels.ts'
+import { Kernels } from '../../kernels/kernels.ts'
 import { KERNEL_REGION_BYTES } from '../../compaction/jobs.ts'
 import type { Host, HostDirectory } from '../../host/host.ts'
 import { changedError } from '../../host/locked-error.ts'
 import { nodeHost } from '../../host/node/node-host.ts'
 import { Budget } from '../../memory/budget.ts'
 import { LOG_READ_BUFFER_BYTES } from '../../wal/log-reader.ts'
-import { ioError } from '../io-error.ts'
-import type { VerifyReport } from '../types.ts'
+import { ioError } from '../api/io-errors.ts'
+import type { VerifyReport } from '../api/reports.ts'
 import { verifyDirectory } from './verify-directory.ts'
 
 /** Reading ahead in a table, and copies of its filters and index nodes. */

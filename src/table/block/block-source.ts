@@ -6,10 +6,10 @@
  */
 import { EMPTY } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
-import type { Kernels } from '../../base/kernels/kernels.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
 import type { BlockCache } from '../../cache/block-cache.ts'
 import type { TwoLevelCache } from '../../cache/two-level-cache.ts'
-import type { TableReader } from '../table-reader.ts'
+import type { OpenTable } from '../open-table.ts'
 import { BLOCK_DATA } from '../format.ts'
 import type { ReadAhead } from './read-ahead.ts'
 import { StoredBlockReader } from './stored-block-reader.ts'
@@ -25,14 +25,14 @@ export interface BlockSource {
   /** Called now and then when there were many. */
   onManyGets?: (() => void) | undefined
   /** Throws CorruptionError. */
-  load(table: TableReader, offset: number, storedBytes: number): void
+  load(table: OpenTable, offset: number, storedBytes: number): void
   /** As `load`; false: the source defers and the block is `missed`. A read that always throws was seen to stay uncompiled. */
-  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean
+  tryLoad(table: OpenTable, offset: number, storedBytes: number): boolean
 }
 
 /** What a source that defers leaves when it throws BLOCK_MISSED. */
 export interface MissedBlock {
-  table: TableReader
+  table: OpenTable
   offset: number
   storedBytes: number
 }
@@ -81,11 +81,11 @@ export class CachedBlocks implements BlockSource {
     this.#loader = new StoredBlockReader(kernels)
   }
 
-  load(table: TableReader, offset: number, storedBytes: number): void {
+  load(table: OpenTable, offset: number, storedBytes: number): void {
     if (!this.tryLoad(table, offset, storedBytes)) throw BLOCK_MISSED
   }
 
-  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
+  tryLoad(table: OpenTable, offset: number, storedBytes: number): boolean {
     const cache = this.cache
     if (this.retried !== undefined && this.#findRetried(this.retried, table, offset) || cache.find(table.id, offset)) {
       this.bytes = cache.bytes
@@ -101,13 +101,13 @@ export class CachedBlocks implements BlockSource {
     return true
   }
 
-  #findRetried(retried: MissedBlock, table: TableReader, offset: number): boolean {
+  #findRetried(retried: MissedBlock, table: OpenTable, offset: number): boolean {
     if (retried.table === table && retried.offset === offset) this.retried = undefined
     return this.cache.findAgain(table.id, offset)
   }
 
   /** What `find` has missed. */
-  #loadMissed(table: TableReader, offset: number, storedBytes: number): void {
+  #loadMissed(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     const loader = this.#loader
     if (this.#levels === undefined) this.#read(table, offset, storedBytes)
@@ -129,7 +129,7 @@ export class CachedBlocks implements BlockSource {
    * As `load`, for who will hardly come back: what is in neither level is not put there, unless it is read for the second time and much
    * memory is free.
    */
-  loadOnce(table: TableReader, offset: number, storedBytes: number): void {
+  loadOnce(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     if (cache.findAgain(table.id, offset)) {
       this.bytes = cache.bytes
@@ -150,7 +150,7 @@ export class CachedBlocks implements BlockSource {
   }
 
   /** Have a block in the cache before anybody asks for it, with what is behind it read ahead; false: it would cost others their place. */
-  warm(table: TableReader, offset: number, storedBytes: number, aheadBytes: number): boolean {
+  warm(table: OpenTable, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const cache = this.cache
     if (cache.has(table.id, offset)) return true
     const loader = this.#loader
@@ -165,14 +165,14 @@ export class CachedBlocks implements BlockSource {
   }
 
   /** As `load`, of a block that was `missed` before; false: the cache did not take it. */
-  loadIntoCache(table: TableReader, offset: number, storedBytes: number): boolean {
+  loadIntoCache(table: OpenTable, offset: number, storedBytes: number): boolean {
     if (this.cache.findAgain(table.id, offset)) return true
     this.#loadMissed(table, offset, storedBytes)
     return this.bytes === this.cache.bytes
   }
 
   /** A block as it was read from its table, `readBytes` of it: check it, and leave it in the cache. False: that has no room. */
-  keep(table: TableReader, offset: number, stored: Uint8Array, readBytes: number, storedBytes: number): boolean {
+  keep(table: OpenTable, offset: number, stored: Uint8Array, readBytes: number, storedBytes: number): boolean {
     const cache = this.cache
     const loader = this.#loader
     if (readBytes !== storedBytes) {
@@ -186,7 +186,7 @@ export class CachedBlocks implements BlockSource {
   }
 
   /** The same for a block that this reader had before: going on with it makes it no warmer. */
-  loadAgain(table: TableReader, offset: number, storedBytes: number): void {
+  loadAgain(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     if (!cache.findAgain(table.id, offset)) {
       this.load(table, offset, storedBytes)
@@ -198,7 +198,7 @@ export class CachedBlocks implements BlockSource {
   }
 
   /** From the file; true: it had been read ahead, or was with what is behind it. */
-  #read(table: TableReader, offset: number, storedBytes: number): boolean {
+  #read(table: OpenTable, offset: number, storedBytes: number): boolean {
     const ahead = this.#ahead
     if (this.aheadBytes === 0 || ahead === undefined || !ahead.load(table, offset, storedBytes, this.aheadBytes)) {
       this.#loader.load(table, offset, storedBytes)
@@ -217,7 +217,7 @@ export class CachedBlocks implements BlockSource {
   }
 
   /** From the second level if it is there, else from the file. */
-  #loadThrough(levels: TwoLevelCache, table: TableReader, offset: number, storedBytes: number): void {
+  #loadThrough(levels: TwoLevelCache, table: OpenTable, offset: number, storedBytes: number): void {
     const loader = this.#loader
     let isFound = levels.findStored(table.id, offset) && levels.end - levels.start === storedBytes
     if (isFound) {
@@ -251,7 +251,7 @@ export class StreamedBlocks implements BlockSource {
   gets = 0
   readonly #loader: StoredBlockReader
   readonly #ahead: Uint8Array<ArrayBuffer>
-  #table: TableReader | undefined
+  #table: OpenTable | undefined
   /** What `ahead` holds: [from, to) of the table's file. */
   #from = 0
   #to = 0
@@ -273,7 +273,7 @@ export class StreamedBlocks implements BlockSource {
     this.#ahead.buffer.resize(0)
   }
 
-  load(table: TableReader, offset: number, storedBytes: number): void {
+  load(table: OpenTable, offset: number, storedBytes: number): void {
     const loader = this.#loader
     if (table !== this.#table) {
       this.#table = table
@@ -292,12 +292,12 @@ export class StreamedBlocks implements BlockSource {
     this.end = loader.end
   }
 
-  tryLoad(table: TableReader, offset: number, storedBytes: number): boolean {
+  tryLoad(table: OpenTable, offset: number, storedBytes: number): boolean {
     this.load(table, offset, storedBytes)
     return true
   }
 
-  #fill(table: TableReader, offset: number, storedBytes: number): void {
+  #fill(table: OpenTable, offset: number, storedBytes: number): void {
     this.#loader.checkHandle(table, offset, storedBytes)
     const length = Math.min(this.#ahead.length, table.blockEnd - offset)
     this.#from = this.#to = 0

@@ -2,9 +2,9 @@
  * A data block that is filled in wasm memory, by a merge that runs there and, entry by entry, from here. It decides and encodes as
  * `data-block-writer.ts` does, byte for byte.
  *
- * Memory: columns of the merge's state (`base/kernels/merge-kernel.ts`).
+ * Memory: columns of the merge's state (`kernels/merge-kernel.ts`).
  */
-import type { MergeKernel } from '../../base/kernels/merge-kernel.ts'
+import type { MergeKernel } from '../../kernels/merge-kernel.ts'
 import { DATA_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from './data-block-writer.ts'
 import type { BlockWriter } from './data-block-writer.ts'
 

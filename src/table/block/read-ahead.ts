@@ -14,7 +14,7 @@
  * Account: `read ahead`. Cost: a comparison per slot and load; allocates nothing per load.
  */
 import type { Account, Lease } from '../../memory/budget.ts'
-import type { TableReader } from '../table-reader.ts'
+import type { OpenTable } from '../open-table.ts'
 
 const SLOTS = 8
 const TAGS = 4096
@@ -61,7 +61,7 @@ export class ReadAhead {
   /**
    * Have a block of a table that is read in order, with up to `aheadBytes` from its beginning on. False: read it by itself.
    */
-  load(table: TableReader, offset: number, storedBytes: number, aheadBytes: number): boolean {
+  load(table: OpenTable, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const end = offset + storedBytes
     const { id } = table
     const slotBytes = this.#stretchBytes()

@@ -9,7 +9,7 @@
  * Cost: one read (or one copy from a read-ahead buffer), one hash, at most one decompression; allocates nothing.
  */
 import { CorruptionError } from '../../base/errors.ts'
-import type { Kernels } from '../../base/kernels/kernels.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
 import type { HostFile } from '../../host/host.ts'
 import { filterProblem } from '../filter/filter.ts'
 import {

@@ -10,7 +10,7 @@
  * Cost: the write buffer, WRITE_BUFFER_BYTES, which the caller gives.
  */
 import { SpillwayError } from '../../base/errors.ts'
-import type { Kernels } from '../../base/kernels/kernels.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
 import { formatSize } from '../../base/sizes.ts'
 import type { HostFile } from '../../host/host.ts'
 import { CODEC_LZ4, CODEC_NONE, MAX_TABLE_BYTES, RAW_LENGTH_BYTES, seedOf } from '../format.ts'

@@ -4,7 +4,7 @@
  * Invariant: a partition is cut at a block, so only the hashes before the last `mark` belong to it; later ones stay for the next.
  * Cost: 4 bytes a key, at most maxKeys.
  */
-import type { Kernels } from '../../base/kernels/kernels.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
 import { encodeFilter } from './filter.ts'
 
 export class FilterWriter {

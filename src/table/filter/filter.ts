@@ -11,7 +11,7 @@
  *
  * Invariant: never says no to a key that was added. Cost: one multiplication per three bits; about 1 % false positives at 10 bits a key.
  */
-import type { Kernels } from '../../base/kernels/kernels.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
 import { BLOCK_FILTER } from '../format.ts'
 import { readU32, writeU32 } from '../little-endian.ts'
 

@@ -14,7 +14,7 @@ import { CorruptionError } from '../../base/errors.ts'
 import type { BlockSource } from '../block/block-source.ts'
 import { BLOCK_INDEX, MAX_PARTITION_BLOCKS } from '../format.ts'
 import { readU32 } from '../little-endian.ts'
-import type { TableReader } from '../table-reader.ts'
+import type { IndexedTable } from '../open-table.ts'
 import { handleAt, nodeCount, nodeLevel, searchIndexNode } from './index-node.ts'
 
 const FIRST = 0
@@ -32,7 +32,7 @@ export class IndexPath {
   /** And of the filter of its partition; 0 bytes: it has none. */
   filterOffset = 0
   filterBytes = 0
-  readonly #table: TableReader
+  readonly #table: IndexedTable
   /** Per level: the node's handle, the child taken, the children. Level 0 is the partition. */
   readonly #offsets: Uint32Array
   readonly #sizes: Uint32Array
@@ -47,7 +47,7 @@ export class IndexPath {
   #start = 0
 
   /** `handles`: how many of a partition are kept. So many steps load nothing of the index. */
-  constructor(table: TableReader, handles = MAX_PARTITION_BLOCKS) {
+  constructor(table: IndexedTable, handles = MAX_PARTITION_BLOCKS) {
     this.#held = new Uint8Array(HANDLE_BYTES * handles)
     const levels = table.rootLevel + 1
     this.#table = table

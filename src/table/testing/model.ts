@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer'
 import { compareKeys } from '../../base/bytes.ts'
 import { EMPTY, KIND_PUT, type Cursor, type RangeTombstone } from '../../base/cursor.ts'
-import { Kernels } from '../../base/kernels/kernels.ts'
+import { Kernels } from '../../kernels/kernels.ts'
 import { BlockCache } from '../../cache/block-cache.ts'
 import { Budget } from '../../memory/budget.ts'
 import { WindowPool } from '../../memory/windows.ts'

@@ -1,6 +1,6 @@
 /** Log segments for tests: written through a LogWriter to simulated files, read back as lists of texts. */
 import { Buffer } from 'node:buffer'
-import { Kernels } from '../../base/kernels/kernels.ts'
+import { Kernels } from '../../kernels/kernels.ts'
 import type { HostFile } from '../../host/host.ts'
 import { SimHost } from '../../host/sim/sim-host.ts'
 import { FRAME_HEADER_BYTES, MAX_FRAME_BYTES, SEGMENT_HEADER_BYTES, paddedLength, readU32, readU64 } from '../frame.ts'

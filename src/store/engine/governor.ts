@@ -1,0 +1,314 @@
+/**
+ * The slow loop over the memory of one budget: how large memtables should be (`memory/sizer.ts`), where the boundary between
+ * write memory and read cache belongs (`memory/tuner.ts`), and what the host's own need of memory takes from the cache.
+ *
+ * Invariants
+ * 1. It only moves limits: nothing waits for it, and no write or read fails because of it.
+ * 2. The host's pressure shrinks the cache and the memtables to come, down to nothing and to the smallest; writers always keep
+ *    the two smallest arenas.
+ * 3. What cannot be read is unknown: then the last known value stays in force.
+ * 4. Where nobody writes for a while and readers would profit, the cache gets what memtables hold: free arenas, and those in use
+ *    by a flush; ever later when writes go on soon after it. A flush of little is what the next merge pays for.
+ *
+ * Cost: a few additions for each write and each job; a look every quarter of a second while the stores are used, seldom when
+ * they are not, until the first miss of a block that was dropped lately.
+ */
+import type { BlockCache } from '../../cache/block-cache.ts'
+import type { Ghosts } from '../../cache/ghosts.ts'
+import type { Host } from '../../host/host.ts'
+import { combinePressure } from '../../host/pressure.ts'
+import type { Budget } from '../../memory/budget.ts'
+import { MemtableSizer, pressureFactor } from '../../memory/sizer.ts'
+import { MemoryTuner } from '../../memory/tuner.ts'
+import type { Admission } from './arena-admission.ts'
+import { tellMemory } from '../api/events.ts'
+import type { Plan } from './budget-plan.ts'
+import type { GovernorReport } from '../api/reports.ts'
+
+export interface Governed {
+  host: Host
+  budget: Budget
+  cache: Pick<BlockCache, 'stats' | 'bytesHeld' | 'setLimit'>
+  ghosts: Ghosts | undefined
+  admission: Admission
+  /** Bytes of all tables. */
+  tableBytes: () => number
+  /** Point reads so far that looked into tables. */
+  gets: () => number
+  /** Have the store with the largest memtable flush it, if a flush does not run already. */
+  makeRoom: () => void
+  /** Called after each sample. */
+  onSample?: () => void
+}
+
+/** Bytes since the engine began, of all its stores. */
+export class Traffic {
+  /** Asked for, before admission. */
+  demandBytes = 0
+  writtenBytes = 0
+  flushedBytes = 0
+  /** Read and written by merges. */
+  mergeBytes = 0
+}
+
+const TICK_MS = 250
+const SIZER_STEP_MS = 1000
+/** A store at rest is looked at this seldom. */
+const LONGEST_TICK_MS = 8000
+/**
+ * A byte of table that is merged is decompressed, compared, written and compressed again, and with smaller memtables there are
+ * more runs to look at in between; a byte of a block that is missed is decompressed. Roughly 11 and 2.4 ns: the difference in CPU
+ * seconds between 8 % and 60 % of write memory under the mixed load of `npm run bench:tuner`, and the cost of a miss.
+ */
+const MERGE_COST = 4
+/**
+ * One more run is another filter, and where its partition lies, for each get: some 0.3 us, where a byte of a missed block takes 2.4 ns.
+ */
+const RUN_COST_BYTES = 128
+/** Samples without writes after which arenas are given back for the sake of the cache: the first time, and at most. */
+const FIRST_LENDING = 8
+const LATEST_LENDING = 1024
+/** Ghosts to be found in a sample for the cache to profit. */
+const GHOSTS_TO_LEND = 16
+/** Less than this in arenas is not worth a flush. */
+const MIN_LENT_BYTES = 1024 * 1024
+/** Host pressure from which the cache gives way. */
+const PRESSURE_THRESHOLD = 0.85
+
+export class Governor {
+  readonly traffic = new Traffic()
+  readonly sizer: MemtableSizer
+  readonly #tuner = new MemoryTuner({ mergeCost: MERGE_COST, runCostBytes: RUN_COST_BYTES })
+  readonly #governed: Governed
+  #plan: Plan
+  #tunes: boolean
+  #pressed = false
+  #pressureBytes = Infinity
+  /** What the cache held when the host began to be short of memory. */
+  #pressedFromBytes = 0
+  /** Of each part of the host that was ever known, the last value. */
+  readonly #lastKnown = new Map<string, number>()
+  #isStale = false
+  #tickedMs: number
+  #sizedMs: number
+  #tickMs = TICK_MS
+  #cancel: (() => void) | undefined
+  // As of the last sample.
+  #hits = 0
+  #misses = 0
+  #missBytes = 0
+  #ghostHits = 0
+  #ghostHitBytes = 0
+  #gets = 0
+  readonly #sampled = new Traffic()
+  /** Samples in a row in which only readers were seen, and how many it takes to flush memtables for them. */
+  #readingSamples = 0
+  #lendingSamples = FIRST_LENDING
+  /** Bytes written in all when memtables were last flushed for readers, and whether that was since they are alone. */
+  #lentAtBytes = 0
+  #hasLent = false
+
+  constructor(governed: Governed, plan: Plan) {
+    const { host } = governed
+    this.#governed = governed
+    this.#plan = plan
+    this.#tunes = plan.tunes
+    this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(governed.admission.limitBytes))
+    this.#tickedMs = this.#sizedMs = host.clock.nowMs()
+    this.#arm()
+  }
+
+  /** A write of so many bytes is asked for. */
+  recordDemand(bytes: number): void {
+    this.sizer.recordWrite(bytes)
+    this.traffic.demandBytes += bytes
+  }
+
+  /** Other ghosts, or none. */
+  setGhosts(ghosts: Ghosts | undefined): void {
+    if (this.#governed.ghosts !== undefined) this.#governed.ghosts.onFound = undefined
+    this.#governed.ghosts = ghosts
+    this.#ghostHits = 0
+    this.#ghostHitBytes = 0
+  }
+
+  /** The plan has changed: the share of write memory stays what it was found to be, within the new bounds. */
+  configure(plan: Plan): void {
+    const { admission } = this.#governed
+    const share = admission.limitBytes / this.#plan.writeBytes
+    this.#plan = plan
+    this.#tunes = plan.tunes
+    this.#setWriteBytes(Math.floor(plan.writeBytes * (plan.tunes ? share : 1)))
+  }
+
+  /** Look now if it is time: for programs that give the event loop no turn. */
+  tick(): void {
+    const nowMs = this.#governed.host.clock.nowMs()
+    if (nowMs - this.#sizedMs >= SIZER_STEP_MS) {
+      this.#sizedMs = nowMs
+      this.sizer.update()
+      this.#yieldToHost()
+    }
+    const elapsedMs = nowMs - this.#tickedMs
+    if (elapsedMs < TICK_MS) return
+    this.#tickedMs = nowMs
+    this.#sample(nowMs, Math.round(elapsedMs / TICK_MS))
+  }
+
+  close(): void {
+    if (this.#governed.ghosts !== undefined) this.#governed.ghosts.onFound = undefined
+    this.#cancel?.()
+  }
+
+  report(): GovernorReport {
+    const { admission, host } = this.#governed
+    const { sizeBytes, rateBytesPerSecond, pressure, pressureKnown } = this.sizer.stats()
+    return {
+      memtable: { sizeBytes, rateBytesPerSecond, ...(pressure === undefined ? {} : { pressure }), pressureKnown: pressureKnown && !this.#isStale },
+      credits: { limitBytes: admission.limitBytes, usedBytes: admission.usedBytes, waiting: admission.waiting },
+      tuner: {
+        enabled: this.#tunes, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, standing: this.#tuner.standing,
+        decisions: this.#tuner.decisions.slice(),
+      },
+      host: {
+        parts: Object.fromEntries(host.pressure().parts.map(({ name, value }) => [name, value ?? null])),
+        ...(this.#pressureBytes === Infinity ? {} : { cacheLimitBytes: this.#pressureBytes }),
+      },
+    }
+  }
+
+  /** What the cache holds, or could if writers used all that is theirs. */
+  get #cacheRoom(): number {
+    const { cache, budget, admission } = this.#governed
+    return Math.max(0, cache.bytesHeld + budget.totalBytes - budget.usedBytes - Math.max(0, admission.limitBytes - admission.arenas.bytes))
+  }
+
+  #arm(): void {
+    this.#cancel = this.#governed.host.scheduler.later(this.#tickMs, () => {
+      const { traffic } = this
+      const { hits, misses } = this.#governed.cache.stats()
+      const isIdle = hits === this.#hits && misses === this.#misses && traffic.demandBytes === this.#sampled.demandBytes
+      this.#tickMs = isIdle ? Math.min(LONGEST_TICK_MS, 2 * this.#tickMs) : TICK_MS
+      this.tick()
+      this.#arm()
+    }, true)
+    // Writers look by themselves. Readers who miss nothing need nothing.
+    const { ghosts } = this.#governed
+    if (ghosts !== undefined && this.#tunes) ghosts.onFound = this.#tickMs > TICK_MS ? this.#wake : undefined
+  }
+
+  /** Somebody reads again. */
+  readonly #wake = (): void => {
+    this.#cancel?.()
+    this.#tickMs = TICK_MS
+    this.#arm()
+  }
+
+  #sample(nowMs: number, intervals: number): void {
+    const { cache, ghosts, admission, tableBytes } = this.#governed
+    const { hits, misses, missBytes } = cache.stats()
+    const ghostHits = ghosts?.hits ?? 0
+    const ghostHitBytes = ghosts?.hitBytes ?? 0
+    const gets = this.#governed.gets()
+    const newGhostHits = ghostHits - this.#ghostHits
+    const { traffic } = this
+    const last = this.#sampled
+    const { minWriteBytes, maxWriteBytes, minCacheBytes } = this.#plan
+    const decision = !this.#tunes || this.#pressed ? undefined : this.#tuner.decide({
+      nowMs, intervals, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, minWriteBytes, maxWriteBytes, minCacheBytes,
+      dataBytes: tableBytes(),
+      hits: hits - this.#hits, misses: misses - this.#misses, missBytes: missBytes - this.#missBytes,
+      ghostHits: newGhostHits, ghostHitBytes: ghostHitBytes - this.#ghostHitBytes, ghostBytes: ghosts?.bytes ?? 0,
+      demandBytes: traffic.demandBytes - last.demandBytes, writtenBytes: traffic.writtenBytes - last.writtenBytes,
+      flushedBytes: traffic.flushedBytes - last.flushedBytes, mergeBytes: traffic.mergeBytes - last.mergeBytes,
+      gets: gets - this.#gets,
+    })
+    this.#gets = gets
+    this.#hits = hits
+    this.#misses = misses
+    this.#missBytes = missBytes
+    this.#ghostHits = ghostHits
+    this.#ghostHitBytes = ghostHitBytes
+    Object.assign(last, traffic)
+    if (this.#tunes && !this.#pressed) this.#lend(newGhostHits)
+    this.#governed.onSample?.()
+    if (decision === undefined) return
+    this.#setWriteBytes(decision.toWriteBytes)
+    tellMemory({ cause: 'tuner', writeBytes: decision.toWriteBytes, cacheBytes: decision.toCacheBytes, why: decision.why })
+  }
+
+  /** Memory of writers who do not write, for readers who miss what was in the cache lately. */
+  #lend(ghostHits: number): void {
+    if (this.#tuner.only !== 'cache') {
+      this.#readingSamples = 0
+      this.#hasLent = false
+      return
+    }
+    this.#readingSamples++
+    if (ghostHits < GHOSTS_TO_LEND || this.#readingSamples < this.#lendingSamples) return
+    const { admission, makeRoom } = this.#governed
+    admission.arenas.releaseFree(Infinity)
+    if (admission.usedBytes < MIN_LENT_BYTES) return
+    if (!this.#hasLent) {
+      const { writtenBytes } = this.traffic
+      // Less than a memtable since the last time: that flush came too early.
+      const wasEarly = writtenBytes - this.#lentAtBytes < admission.limitBytes / 2
+      this.#lendingSamples = wasEarly ? Math.min(LATEST_LENDING, 2 * this.#lendingSamples) : FIRST_LENDING
+      this.#lentAtBytes = writtenBytes
+      this.#hasLent = true
+    }
+    makeRoom()
+  }
+
+  #setWriteBytes(wanted: number): void {
+    const { minWriteBytes, maxWriteBytes } = this.#plan
+    const bytes = Math.min(maxWriteBytes, Math.max(minWriteBytes, wanted))
+    this.#governed.admission.setLimit(bytes)
+    this.sizer.configure(sizerOptions(bytes))
+  }
+
+  /** When the machine or the container runs out of memory, the cache is what can be done without. */
+  #yieldToHost(): void {
+    const { host, cache, admission } = this.#governed
+    const { pressure } = host.pressure()
+    if (pressure === undefined) return
+    const factor = pressureFactor(pressure, PRESSURE_THRESHOLD)
+    if (factor < 1 && !this.#pressed) this.#pressedFromBytes = cache.bytesHeld
+    const limitBytes = factor === 1 ? Infinity : Math.floor(factor * this.#pressedFromBytes)
+    if (limitBytes === this.#pressureBytes) return
+    const before = cache.bytesHeld
+    this.#pressed = factor < 1
+    this.#pressureBytes = limitBytes
+    cache.setLimit(limitBytes)
+    if (!this.#pressed) return
+    admission.arenas.releaseFree(Infinity)
+    const given = before - cache.bytesHeld
+    if (given > 0) {
+      const cacheBytes = cache.bytesHeld
+      tellMemory({ cause: 'pressure', writeBytes: admission.limitBytes, cacheBytes, why: `host pressure ${pressure.toFixed(2)}: ${given} bytes of cache given back` })
+    }
+  }
+
+  /** Of the host, and of this budget without the block cache, which fills whatever is free. */
+  #pressure(): number | undefined {
+    const { host, budget, cache, admission } = this.#governed
+    const { totalBytes, usedBytes } = budget
+    const value = totalBytes === 0 ? undefined : (usedBytes - cache.bytesHeld - admission.arenas.bytes) / totalBytes
+    this.#isStale = false
+    const parts = host.pressure().parts.map(part => {
+      if (part.value === undefined) this.#isStale = true
+      else this.#lastKnown.set(part.name, part.value)
+      return { name: part.name, value: this.#lastKnown.get(part.name) }
+    })
+    return combinePressure([...parts, { name: 'budget', value }]).pressure
+  }
+}
+
+/**
+ * The largest memtable is half of the write memory: one is filled while the other is flushed. A slow writer takes less, as soon as it is known
+ * to be slow: a load begins at once, and small memtables are merged again and again.
+ */
+function sizerOptions(writeBytes: number): { baseBytes: number, maxBytes: number } {
+  const maxBytes = Math.floor(writeBytes / 2)
+  return { baseBytes: maxBytes, maxBytes }
+}

@@ -1,0 +1,218 @@
+/**
+ * A store from its opening to its end.
+ *
+ * Invariants
+ * 1. Opening holds the lock before anything is read that another process could change, and gives back all it took if it fails.
+ * 2. The directory that is opened stays the store's, whatever its path comes to mean.
+ * 3. When a store is closed everything acknowledged is on disk, nothing of it runs, and all its memory is given back; the lock goes last.
+ *
+ * Accounts: all of a store's, see `budget-engine.ts`.
+ */
+import { SpillwayError, invalidArgument } from '../../base/errors.ts'
+import { newestManifest } from '../../base/file-names.ts'
+import type { Host, HostDirectory, HostLock } from '../../host/host.ts'
+import { nodeHost } from '../../host/node/node-host.ts'
+import type { Lease } from '../../memory/budget.ts'
+import { Background } from '../background/background.ts'
+import { Committer } from '../write/group-commit.ts'
+import { Core } from '../state/store-state.ts'
+import { describe } from '../../encoding/encoding.ts'
+import { Engine } from '../engine/budget-engine.ts'
+import type { Tenant } from '../engine/tenant.ts'
+import { tellError } from '../api/events.ts'
+import { ioError } from '../api/io-errors.ts'
+import { checkedSettings } from '../api/settings.ts'
+import type { Settings } from '../api/settings.ts'
+import { ReadOnlyBackground, holdForReading, recoverForReading } from './read-only.ts'
+import { inspect, recover } from './recovery.ts'
+import type { RecoveryReport } from './recovery.ts'
+import { leasesInTurn } from '../engine/wait-for-lease.ts'
+import type { OpenOptions } from '../api/options.ts'
+import { warmUp } from './precompile.ts'
+import { Writer } from '../write/writer.ts'
+
+/** With more log segments than this, closing waits for a flush. */
+const MAX_LOGS_LEFT = 8
+
+/** The parts of an open store. */
+export interface OpenStore {
+  readonly core: Core
+  readonly background: Background
+  readonly committer: Committer
+  readonly writer: Writer
+  readonly recovery: RecoveryReport
+  /** What the store is to its engine. */
+  readonly tenant: Tenant
+  /** Let go of the directory and its lock. */
+  readonly release: () => Promise<void>
+}
+
+/** As far as opening has come. */
+type Opened = { [part in 'core' | 'background' | 'committer' | 'tenant']: OpenStore[part] | undefined }
+
+/** The directory of a store, locked. */
+interface Owned {
+  readonly directory: HostDirectory
+  readonly lock: HostLock
+}
+
+/** An owner before may publish manifests until it hears that it was fenced. Each time the store is looked at anew. */
+const MAX_ATTEMPTS = 10
+
+/** See `Spillway.open` for what it throws. */
+export async function openStore(path: string, options: OpenOptions<any, any>): Promise<OpenStore> {
+  if (typeof path !== 'string' || path === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(path)}`)
+  const host: Host = options?.host ?? nodeHost()
+  const settings = checkedSettings(options, host)
+  const whyNoStore = host.shortcomings?.().store
+  if (whyNoStore !== undefined) throw new SpillwayError('SPILLWAY_UNAVAILABLE', `no store can be kept here, because ${whyNoStore}`)
+  await Engine.settled(settings.budget)
+  const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
+    isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache, coldReads: settings.coldReads,
+  })
+  const directory = host.resolve(path)
+  try {
+    const owned = await own(host, directory, settings)
+    try {
+      const store = await openOwned(engine, owned, settings)
+      // Simulated hosts are to do the same in every process.
+      if (options?.host === undefined) warmUp(store.core)
+      return store
+    } catch (thrown) {
+      let error = thrown
+      // What a writer did meanwhile is no damage.
+      if (settings.isReadOnly) await owned.directory.checkUnlocked().catch((locked: unknown) => { error = locked })
+      await disown(owned).catch((further: Error) => tellError({ directory, error: further, readOnly: false }))
+      throw error
+    }
+  } catch (error) {
+    await engine.release()
+    throw ioError(error, `opening ${directory}`)
+  }
+}
+
+/** Make the directory if need be, and take its lock; who only reads does neither. */
+async function own(host: Host, path: string, settings: Settings): Promise<Owned> {
+  inspect(host.files, path, settings, false)
+  if (!settings.isReadOnly) host.files.makeDirectory(path)
+  const directory = host.openDirectory(path)
+  try {
+    return { directory, lock: settings.isReadOnly ? await holdForReading(directory) : await directory.lock() }
+  } catch (error) {
+    directory.close()
+    throw error
+  }
+}
+
+async function disown({ directory, lock }: Owned): Promise<void> {
+  try {
+    await directory.files.removed()
+  } finally {
+    try {
+      await lock.release()
+    } finally {
+      directory.close()
+    }
+  }
+}
+
+async function openOwned(engine: Engine, owned: Owned, settings: Settings): Promise<OpenStore> {
+  for (let attempt = 1; ; attempt++) {
+    const opened: Opened = { core: undefined, background: undefined, committer: undefined, tenant: undefined }
+    try {
+      return openParts(engine, owned, settings, opened, await leasesInTurn(engine, engine.storeNeeds))
+    } catch (error) {
+      const isOvertaken = owned.lock.isTakeover && attempt < MAX_ATTEMPTS && hasNewerManifest(owned, opened.core)
+      // Whatever more goes wrong now: this is why it was not opened.
+      await giveBack(engine, opened).catch((further: Error) => tellError({ directory: owned.directory.path, error: further, readOnly: false }))
+      if (!isOvertaken) throw error
+    }
+  }
+}
+
+function hasNewerManifest({ directory }: Owned, core: Core | undefined): boolean {
+  return core !== undefined && newestManifest(directory.files.list(directory.path)) > core.manifests.newestNumber
+}
+
+function openParts(engine: Engine, owned: Owned, settings: Settings, opened: Opened, leases: Lease[]): OpenStore {
+  const core = opened.core = new Core(engine, owned.directory, settings, leases)
+  core.ownership.hold(owned.lock)
+  const recovered = settings.isReadOnly
+    ? recoverForReading(core, () => opened.background = new ReadOnlyBackground(core))
+    : recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
+  const committer = opened.committer = new Committer(core, recovered.background)
+  if (!settings.isReadOnly) committer.start()
+  const writer = new Writer(core, recovered.background, committer)
+  const tenant = opened.tenant = tenantOf(core, recovered.background, committer, writer)
+  engine.admit(tenant)
+  recovered.background.schedule()
+  return { core, background: recovered.background, committer, writer, recovery: recovered.report, tenant, release: () => disown(owned) }
+}
+
+/** All that a store has taken which could not be opened. Each part of it, whether or not the others can be given back. */
+async function giveBack(engine: Engine, { core, background, committer, tenant }: Opened): Promise<void> {
+  if (core === undefined) return
+  core.closing = core.closed = true
+  core.ownership.close()
+  try {
+    committer?.abandon()
+  } finally {
+    try {
+      await background?.close()
+    } finally {
+      if (tenant !== undefined) engine.dismiss(tenant)
+      core.releaseMemory()
+    }
+  }
+}
+
+/** Iterators and snapshots end, waiting writes fail. */
+export async function closeStore({ core, background, committer, writer, tenant, release }: OpenStore): Promise<void> {
+  // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
+  if (core.logs.length > MAX_LOGS_LEFT && core.readOnlyReason === undefined) await writer.flush().catch(() => {})
+  core.closing = true
+  for (const transaction of [...core.transactions]) transaction.close()
+  for (const iterator of core.iterators.list()) iterator.close()
+  core.snapshots.closeAll()
+  writer.close()
+  try {
+    // What ends from now on is not installed any more: the manifest that says how the store was closed is the last one.
+    await background.installed()
+    if (core.settings.isReadOnly) committer.abandon()
+    else await committer.close()
+  } catch (error) {
+    throw ioError(error, 'closing the log')
+  } finally {
+    core.closed = true
+    core.ownership.close()
+    try {
+      await background.close()
+      core.engine.dismiss(tenant)
+      core.releaseMemory()
+      await core.engine.release()
+    } finally {
+      await release()
+    }
+  }
+}
+
+function tenantOf(core: Core, background: Background, committer: Committer, writer: Writer): Tenant {
+  const { exchange } = committer
+  return {
+    owner: exchange,
+    writtenBytes: () => core.counters.userBytes - core.counters.largeBytes,
+    reclaimableBytes: () => exchange.reclaimableBytes,
+    unflushedBytes: () => core.active.memtable.liveBytes,
+    yieldMemtable: () => exchange.yield(),
+    retryFlush: isAskedFor => background.retryNow(isAskedFor),
+    heldBy: () => exchange.heldBy,
+    tableBytes: () => core.tree.tableBytes,
+    waitingBytes: () => writer.waitingBytes,
+    schedule: () => background.schedule(),
+    mergeForReaders: bytesPerSecond => background.mergeForReaders(bytesPerSecond),
+    onProgress: () => {
+      background.wake()
+      writer.onProgress()
+    },
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * Which log segments are the history of a store, and how far: found out before anything is changed.
+ *
+ * Invariants
+ * 1. The history is a prefix, without holes: it ends for good at the first operation that the machine lost.
+ * 2. A store that was closed has all of its log, and nothing behind it counts.
+ * 3. What an owner wrote after another had taken over is no part of it. The manifest says where the log of earlier owners ends
+ *    (`Version.earlier`); what is found here becomes that of the next manifest.
+ * 4. All of it is durable when this returns, its names too: the next manifest relies on it.
+ *
+ * Stores written before the manifest said so are read too. There a segment that begins before the end of those before it is that of a
+ * later owner, and cuts them off; a segment that goes on where a cut one ended is its writer's.
+ */
+import { KIND_VALUE_FILE } from '../../base/cursor.ts'
+import { CorruptionError } from '../../base/errors.ts'
+import { nextLogged } from '../../manifest/version.ts'
+import type { Version } from '../../manifest/version.ts'
+import { VALUE_REFERENCE_BYTES, decodeValueReference, verifyValueFile } from '../../table/value-file.ts'
+import { firstSeqOf, scanLog } from '../../wal/log-reader.ts'
+import type { LogContents, ScanOptions } from '../../wal/log-reader.ts'
+import type { Core } from '../state/store-state.ts'
+
+/** What of a store is looked at. */
+export interface HistorySource extends Pick<Core, 'host' | 'files' | 'directory' | 'kernels' | 'logPath' | 'valuePath'> {
+  readonly settings: Pick<Core['settings'], 'isReadOnly'>
+  readonly manifests: Pick<Core['manifests'], 'newestPath'>
+}
+
+/** A segment of the history. */
+export interface LogPart {
+  readonly number: number
+  readonly firstSeq: number | undefined
+  /** It counts up to here. */
+  readonly endOffset: number
+  /** The sequence number behind its last operation. */
+  readonly nextSeq: number | undefined
+  readonly operations: number
+  /** Bytes at its end that were given up as never finished. */
+  readonly droppedBytes: number
+}
+
+export interface LogHistory {
+  /** Ascending. */
+  readonly parts: readonly LogPart[]
+  /** Of the last operation, in a table or in the log. */
+  readonly lastSeq: number
+  /** Bytes at the ends of segments that were given up as never finished. */
+  readonly droppedBytes: number
+}
+
+/** An owner that may live still is in the middle of a write for less than this, so many times. */
+const RETRY_MS = 20
+const MAX_RETRIES = 10
+
+/**
+ * @param numbers of all log segments in the directory, ascending
+ * @param isShared an owner before this one may live and write still
+ */
+export function scanHistory(core: HistorySource, base: Version, numbers: readonly number[], buffer: Uint8Array, isShared: boolean): LogHistory {
+  return new HistoryScan(core, base, buffer, isShared).run(numbers)
+}
+
+class HistoryScan {
+  readonly #core: HistorySource
+  readonly #base: Version
+  readonly #buffer: Uint8Array
+  readonly #isShared: boolean
+  /** Nobody relies on what is found: it is not made durable. */
+  get #isReadOnly(): boolean { return this.#core.settings.isReadOnly }
+  #parts: LogPart[] = []
+  #expected: number | undefined
+  #droppedBytes = 0
+  /** Where segments of owners that were cut off go on. */
+  readonly #fencedNext = new Set<number>()
+
+  constructor(core: HistorySource, base: Version, buffer: Uint8Array, isShared: boolean) {
+    this.#core = core
+    this.#base = base
+    this.#buffer = buffer
+    this.#isShared = isShared
+  }
+
+  run(numbers: readonly number[]): LogHistory {
+    const { closed, lastSeq: flushedSeq, ahead } = this.#base
+    for (const [number, endBytes] of this.#segments(numbers)) this.#add(number, endBytes)
+    const loggedSeq = (this.#expected ?? 1) - 1
+    if (closed !== undefined && loggedSeq !== closed.lastSeq) {
+      throw new CorruptionError(
+        this.#core.logPath(closed.logs.at(-1)![0]), 0, `the log ends at sequence number ${loggedSeq}, the store was closed at ${closed.lastSeq}`)
+    }
+    // The names of the segments; a store that was closed has seen to that.
+    if (closed === undefined && this.#parts.length > 0 && !this.#isReadOnly) this.#core.files.syncDirectory(this.#core.directory)
+    const lastSeq = nextLogged(this.#base, Math.max(flushedSeq, loggedSeq)) - 1
+    const lost = ahead?.find(([first]) => first > lastSeq)
+    if (lost !== undefined) {
+      throw new CorruptionError(
+        this.#core.manifests.newestPath, 0,
+        `the log ends at sequence number ${lastSeq}, but tables hold a transaction that began at ${lost[0]}, and what was written before it was durable then`,
+      )
+    }
+    return { parts: this.#parts, lastSeq, droppedBytes: this.#droppedBytes }
+  }
+
+  /** Number and, where that is known, bytes of the segments that may be part of it. Throws when one is missing. */
+  #segments(numbers: readonly number[]): (readonly [number, number | undefined])[] {
+    const { logFloor, closed, earlier } = this.#base
+    const known = closed?.logs ?? earlier?.logs.filter(([number]) => number >= logFloor) ?? []
+    for (const [number] of known) {
+      if (numbers.includes(number)) continue
+      throw new CorruptionError(this.#core.logPath(number), 0, `the log segment is missing, though the store was ${closed === undefined ? 'opened' : 'closed'} with it`)
+    }
+    if (closed !== undefined) return [...known]
+    const own = numbers.filter(number => number >= Math.max(logFloor, earlier?.before ?? 0))
+    return [...known, ...own.map(number => [number, undefined] as const)]
+  }
+
+  #add(number: number, endBytes: number | undefined): void {
+    const expected = this.#expected
+    const first = endBytes === undefined ? this.#firstSeqOf(number) : undefined
+    if (first !== undefined && expected !== undefined && first !== expected) {
+      if (this.#fencedNext.has(first)) {
+        const { nextSeq } = this.#scan(number, { expectedSeq: first })
+        this.#fencedNext.add(nextSeq!)
+        return
+      }
+      if (first < expected && this.#cutAt(first)) {
+        this.#fencedNext.add(expected)
+        this.#expected = first
+      }
+    }
+    const part = this.#scan(number, { expectedSeq: this.#expected, ...(endBytes === undefined ? {} : { endBytes }) })
+    // A large transaction ends the segment before it: its sequence numbers are in no segment.
+    if (part.nextSeq !== undefined) this.#expected = nextLogged(this.#base, part.nextSeq - 1)
+    this.#droppedBytes += part.droppedBytes
+    this.#parts.push({ ...part, number })
+  }
+
+  /** Make the parts found so far end before an operation. False, and nothing is changed, where that is in the middle of a batch. */
+  #cutAt(seq: number): boolean {
+    const kept = this.#parts.filter(({ firstSeq }) => firstSeq !== undefined && firstSeq < seq)
+    const last = kept.pop()
+    if (last === undefined) {
+      if (seq > this.#base.lastSeq + 1) return false
+    } else {
+      const cut = this.#scan(last.number, { expectedSeq: last.firstSeq, untilSeq: seq })
+      if (cut.nextSeq !== seq) return false
+      kept.push({ ...cut, number: last.number })
+    }
+    this.#parts = kept
+    return true
+  }
+
+  #firstSeqOf(number: number): number | undefined {
+    const { files, kernels } = this.#core
+    const file = files.openRead(this.#core.logPath(number))
+    try {
+      return firstSeqOf(file, number, this.#buffer, kernels)
+    } finally {
+      file.close()
+    }
+  }
+
+  #scan(number: number, options: ScanOptions): LogContents {
+    for (let retries = 0; ; retries++) {
+      try {
+        return this.#scanOnce(number, options)
+      } catch (error) {
+        // What looks like damage may be a frame that is just being written.
+        if (!this.#isShared || !(error instanceof CorruptionError) || retries === MAX_RETRIES) throw error
+        this.#core.host.scheduler.sleepSync(RETRY_MS)
+      }
+    }
+  }
+
+  #scanOnce(number: number, options: ScanOptions): LogContents {
+    const core = this.#core
+    const { lastSeq } = this.#base
+    const path = core.logPath(number)
+    const { endBytes = 0 } = options
+    const file = this.#isReadOnly ? core.files.openRead(path) : core.files.openWrite(path)
+    let isValueLost = false
+    try {
+      const contents = scanLog(file, number, this.#buffer, core.kernels, core.host.bootId(), {
+        ...options, latestFirstSeq: lastSeq + 1,
+        isWhole: (seq, kind, bytes, start, end) => {
+          if (seq <= lastSeq || kind !== KIND_VALUE_FILE || this.#isValueWhole(bytes, start, end)) return true
+          isValueLost = true
+          return false
+        },
+      })
+      // All that the manifest knows of was durable before it. Only large values become so later.
+      if (contents.endOffset < endBytes && !isValueLost) throw cutShort(path, contents.endOffset, endBytes)
+      // The process that wrote it may have died before it was synced. Only now: one that lives may have written what was just read.
+      if (!this.#isReadOnly) file.syncSync()
+      return contents
+    } finally {
+      file.close()
+    }
+  }
+
+  /** Whether a large value survived the machine: its file is not durable before the log is. Those of a closed store are. */
+  #isValueWhole(bytes: Uint8Array, start: number, end: number): boolean {
+    // What is no reference is found out when it is replayed.
+    if (end - start !== VALUE_REFERENCE_BYTES) return true
+    const { files, kernels } = this.#core
+    const { fileNumber, lengthBytes } = decodeValueReference(bytes, start, end)
+    try {
+      verifyValueFile(files, this.#core.valuePath(fileNumber), fileNumber, lengthBytes, kernels)
+      return true
+    } catch (error) {
+      if (error instanceof CorruptionError && this.#base.closed === undefined) return false
+      throw error
+    }
+  }
+}
+
+function cutShort(path: string, left: number, bytes: number): CorruptionError {
+  return new CorruptionError(path, left, `the manifest knows ${bytes} bytes of this log segment, of which ${left} are left`)
+}

@@ -1,0 +1,87 @@
+/**
+ * Brings the history in the log back to memory, flushing when the memtable is full. The epoch has begun: what was found
+ * (`log-history.ts`) is written down, and nobody else writes manifests.
+ */
+import { KIND_VALUE_FILE } from '../../base/cursor.ts'
+import { CorruptionError } from '../../base/errors.ts'
+import { nextLogged } from '../../manifest/version.ts'
+import { VALUE_REFERENCE_BYTES, decodeValueReference } from '../../table/value-file.ts'
+import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
+import { deliverLog } from '../../wal/log-reader.ts'
+import { applyOperation, recordBytesOf } from '../state/apply-to-memtable.ts'
+import { SMALLEST_ARENA_BYTES } from '../engine/arena-pool.ts'
+import type { Background } from '../background/background.ts'
+import type { Core } from '../state/store-state.ts'
+import type { LogPart } from './log-history.ts'
+import { MAX_RANGES } from '../state/memtable-tombstones.ts'
+import { MemtableSlot } from '../state/memtable-slot.ts'
+import { Patience } from '../state/memory-wait.ts'
+
+/** Returns how many operations came back. */
+export function replay(core: Core, background: Background, parts: readonly LogPart[], buffer: Uint8Array): number {
+  core.logs = parts.map(({ number }) => number)
+  core.active = new MemtableSlot(undefined, core.logs[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
+  const recoveredSeq = core.version.lastSeq
+  const patience = new Patience(
+    core, 'opening waits for memory that nobody is about to give back', true)
+  let operations = 0
+  for (const part of parts) {
+    const { number } = part
+    const path = core.logPath(number)
+    const file = core.files.openRead(path)
+    try {
+      deliverLog(file, number, buffer, core.kernels, part, (seq, kind, bytes, keyStart, keyEnd, valueStart, valueEnd) => {
+        if (seq <= recoveredSeq) return
+        if (seq !== nextLogged(core.version, core.lastSeq)) throw missing(path, seq, core.lastSeq)
+        if (kind === KIND_VALUE_FILE && valueEnd - valueStart !== VALUE_REFERENCE_BYTES) {
+          throw new CorruptionError(path, 0, `the reference to a large value has ${valueEnd - valueStart} bytes, expected ${VALUE_REFERENCE_BYTES}`)
+        }
+        makeRoom(core, background, patience, number, kind, keyEnd - keyStart, valueEnd - valueStart)
+        while (kind === KIND_VALUE_FILE && !core.valueFiles.reserve(1) && core.engine.flushInside());
+        if (kind === KIND_VALUE_FILE && !core.settings.isReadOnly) core.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
+        applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
+        operations++
+      })
+    } finally {
+      file.close()
+    }
+  }
+  core.lastSeq = nextLogged(core.version, core.lastSeq) - 1
+  return operations
+}
+
+function missing(path: string, found: number, last: number): CorruptionError {
+  return new CorruptionError(path, 0, `the log goes on at sequence number ${found}, but what comes before it ends at ${last}: a log segment is missing`)
+}
+
+/** Flush what was replayed so far when the next operation does not fit; take an arena for it. */
+function makeRoom(
+  core: Core, background: Background, patience: Patience, logNumber: number, kind: number, keyBytes: number, valueBytes: number,
+): void {
+  const { active, engine } = core
+  const hasPlace = kind !== KIND_DELETE_RANGE || active.memtable.rangeCount < MAX_RANGES
+  if (!active.isPlaceholder && hasPlace && active.memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
+  if (!active.isPlaceholder) {
+    core.sealed.push(active)
+    core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
+    background.flush(active)
+    while (core.sealed.length > 0) waitForJob(background)
+  }
+  // Who only reads has nothing to gain by small ones: what stays in memory needs no scratch files.
+  const wish = { isScratch: core.settings.isReadOnly }
+  let buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES, wish)
+  for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES, wish)) {
+    // Stores that share the budget hold the arenas. Their timers do not run while this call waits.
+    if (!waitForJob(background)) patience.check()
+  }
+  patience.renew()
+  core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
+}
+
+/** False: no job runs. */
+function waitForJob(background: Background): boolean {
+  background.retryNow()
+  const waited = background.waitInside()
+  if (background.flushError !== undefined) throw background.flushError
+  return waited
+}

@@ -1,0 +1,144 @@
+/**
+ * Opening a directory whose lock is held: newest manifest, tables, the log, cleaning up.
+ *
+ * Invariants
+ * 1. Nothing is removed before the manifest that does without it is durable, and no manifest is written before everything the old
+ *    one names, and the log, was found whole.
+ * 2. What is recovered is a prefix of the history (`log-history.ts`), and at least as durable as what is written from then on.
+ * 3. The first manifest of an epoch ends all earlier ones: their owners' manifests find their numbers taken, and what they write to
+ *    the log afterwards is no part of it.
+ * 4. Foreign files are never touched.
+ */
+import { CorruptionError, invalidArgument } from '../../base/errors.ts'
+import { parseName } from '../../base/file-names.ts'
+import type { HostFiles } from '../../host/host.ts'
+import type { Version } from '../../manifest/version.ts'
+import { LOG_READ_BUFFER_BYTES } from '../../wal/log-reader.ts'
+import type { Background } from '../background/background.ts'
+import type { Core } from '../state/store-state.ts'
+import { scanHistory } from './log-history.ts'
+import { replay } from './log-replay.ts'
+import { chooseStrategy } from '../api/settings.ts'
+import type { Settings } from '../api/settings.ts'
+import { checkFloor } from '../engine/budget-plan.ts'
+import { withRoom } from '../engine/wait-for-lease.ts'
+import { Tree } from '../state/tree.ts'
+
+/**
+ * An owner that lives still takes file numbers until it hears that it was fenced, which is within a second. So many are left to it, so
+ * that no file of its is taken for one of ours.
+ */
+const TAKEOVER_GAP = 2 ** 16
+
+export interface RecoveryReport {
+  logSegments: number
+  operations: number
+  /** Bytes at the end of the log that were given up as never finished. */
+  droppedBytes: number
+  orphansRemoved: number
+  elapsedMs: number
+}
+
+/**
+ * The names in a directory, which must hold a store or be fit for a new one. Before the lock is held another process may be
+ * exchanging files, so that a listing may miss one: then only what has none of a store's files is judged.
+ */
+export function inspect(files: HostFiles, directory: string, settings: Settings, isLocked: boolean): string[] {
+  const names = files.exists(directory) ? files.list(directory) : []
+  const kinds = names.map(name => parseName(name).kind)
+  if (kinds.includes('manifest')) {
+    if (settings.errorIfExists) throw invalidArgument(`${directory} already has a store, and errorIfExists is true`, { directory })
+    return names
+  }
+  if (!isLocked && kinds.some(kind => kind === 'table' || kind === 'log' || kind === 'value')) return names
+  const foreign = names.filter((_, i) => kinds[i] === 'foreign')
+  if (foreign.length > 0) {
+    throw invalidArgument(
+      `${directory} is no store: it holds ${foreign.length} other file${foreign.length === 1 ? '' : 's'} (${foreign.slice(0, 3).join(', ')}) and no manifest. Give an empty or new directory`,
+      { directory, foreign: foreign.slice(0, 10) },
+    )
+  }
+  if (kinds.includes('table')) {
+    throw new CorruptionError(directory, 0, `the store has ${kinds.filter(kind => kind === 'table').length} tables but its manifest is missing`)
+  }
+  if (!settings.createIfMissing) throw invalidArgument(`${directory} has no store, and createIfMissing is false`, { directory })
+  return names
+}
+
+interface StoredFile { name: string, kind: string, number: number }
+
+/** Bring the store to the state of its files. `isTakeover`: the owner before may live still, and has not heard of this one. */
+export function recover(core: Core, isTakeover: boolean, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
+  const startedMs = core.host.clock.nowMs()
+  const names = inspect(core.files, core.directory, core.settings, true)
+  const found = core.manifests.load(names)
+  const files: StoredFile[] = names.map(name => ({ name, ...parseName(name) }))
+  const largest = files.reduce((most, { number }) => Math.max(most, number), 0)
+  core.strategy = chooseStrategy(core.settings.compaction, found?.strategy, core.plan.maxRuns)
+  const strategy = { name: core.strategy.name, parameters: core.strategy.parameters }
+  const base: Version = { ...(found ?? { number: 0, epoch: 0, lastSeq: 0, logFloor: 1, nextFile: 1, nextRun: 1, runs: [] }), strategy }
+  const next = Math.max(base.nextFile, largest + 1) + (isTakeover ? TAKEOVER_GAP : 0)
+  Atomics.store(core.nextFile, 0, core.spill?.begin(next) ?? next)
+  core.lastSeq = base.lastSeq
+
+  for (const run of base.runs) {
+    for (const record of run.tables) {
+      const reader = withRoom(core.engine, () => core.tables.open(record))
+      for (const number of reader.properties.valueFiles) withRoom(core.engine, () => { core.valueFiles.retain([number]) })
+    }
+  }
+  withRoom(core.engine, () => { core.tables.holdRuns(base.runs.length) })
+  checkFloor(core.plan, core.engine.metadataBytes)
+  const release = withRoom(core.engine, () => core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES))
+  try {
+    const { background, report } = recoverLog(core, base, files, isTakeover, makeBackground)
+    report.elapsedMs = core.host.clock.nowMs() - startedMs
+    return { background, report }
+  } finally {
+    release()
+  }
+}
+
+/** The tables are open; the log is judged, the epoch begins, what nobody needs is removed, and the log is brought back to memory. */
+function recoverLog(
+  core: Core, base: Version, files: readonly StoredFile[], isTakeover: boolean, makeBackground: () => Background,
+): { background: Background, report: RecoveryReport } {
+  const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
+  const numbers = files.filter(({ kind }) => kind === 'log').map(({ number }) => number).sort((a, b) => a - b)
+  const history = scanHistory(core, base, numbers, buffer, isTakeover)
+  const parts = history.parts.filter(({ operations }) => operations > 0)
+
+  core.version = openingVersion(base, Atomics.load(core.nextFile, 0), parts)
+  core.tree = new Tree(core.version, core.tables.readers, core.strategy)
+  core.manifests.commit(core.version)
+
+  const kept = new Set([...base.runs.flatMap(run => run.tables.map(table => table.fileNumber)), ...parts.map(({ number }) => number)])
+  let orphansRemoved = 0
+  for (const { name, kind, number } of files) {
+    const isOrphan = kind === 'temporary' || (kind === 'manifest' && number < base.number) || ((kind === 'table' || kind === 'log') && !kept.has(number))
+    if (!isOrphan) continue
+    core.discard(core.host.join(core.directory, name))
+    orphansRemoved++
+  }
+
+  const background = makeBackground()
+  const operations = replay(core, background, parts, buffer)
+  const referenced = new Set(core.valueFiles.numbers())
+  for (const { kind, number } of files) {
+    if (kind !== 'value' || referenced.has(number)) continue
+    core.discard(core.valuePath(number))
+    orphansRemoved++
+  }
+  return { background, report: { logSegments: history.parts.length, operations, droppedBytes: history.droppedBytes, orphansRemoved, elapsedMs: 0 } }
+}
+
+/** The first version of an epoch: it says where the log of those before ends. */
+function openingVersion(version: Version, nextFile: number, parts: readonly { number: number, endOffset: number }[]): Version {
+  const { closed: _closed, earlier: _earlier, ...base } = version
+  const logs = parts.map(({ number, endOffset }) => [number, endOffset] as const)
+  return {
+    ...base, number: base.number + 1, epoch: base.epoch + 1, nextFile,
+    logFloor: logs[0]?.[0] ?? nextFile,
+    ...(logs.length === 0 ? {} : { earlier: { before: nextFile, logs } }),
+  }
+}

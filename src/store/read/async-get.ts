@@ -1,0 +1,87 @@
+/** Point reads that leave the thread while a missing block is read (`engine/async-block-reads.ts`), and go on at the same sequence number. */
+import type { Hit } from '../../base/cursor.ts'
+import { copyOf } from '../../encoding/encoding.ts'
+import { BLOCK_MISSED } from '../../table/block/block-source.ts'
+import type { CachedBlocks, MissedBlock } from '../../table/block/block-source.ts'
+import { readError } from '../api/io-errors.ts'
+import type { SnapshotList } from '../api/snapshots.ts'
+import type { ColdReads } from '../engine/async-block-reads.ts'
+import type { GivenUp, Reader } from './point-reader.ts'
+
+/** What of a store a read that may have to wait needs. */
+interface Readable {
+  readonly blocks: CachedBlocks
+  readonly engine: { readonly coldReads: ColdReads }
+  readonly snapshots: SnapshotList
+  readonly lastSeq: number
+  checkOpen(): void
+}
+
+/** With so many blocks read for one look-up and not one of them kept, the cache is too small to wait for them. */
+const MAX_WAITS = 64
+
+/**
+ * Look up a key without reading from the device in between: `answer` makes of what was found, at once, what the caller gets. Where a
+ * block is missing the rest happens later, at the same sequence number.
+ */
+export function findBeside<T>(
+  core: Readable, reader: Reader, key: Uint8Array, start: number, end: number, snapshotSeq: number, answer: (hit: Hit | undefined) => T,
+): Promise<T> {
+  let hit: Hit | undefined
+  try {
+    hit = core.engine.coldReads.isLone() ? reader.find(key, start, end, snapshotSeq) : findDeferred(core.blocks, reader, key, start, end, snapshotSeq)
+    if (hit === undefined && reader.isGivenUp) return findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer)
+  } catch (error) {
+    return error === BLOCK_MISSED ? findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer) : Promise.reject(readError(error))
+  }
+  try {
+    return Promise.resolve(answer(hit))
+  } catch (error) {
+    return Promise.reject(readError(error))
+  }
+}
+
+async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, snapshotSeq: number, answer: (hit: Hit | undefined) => T): Promise<T> {
+  // What is visible now must be there when the block is.
+  const snapshot = core.snapshots.add(snapshotSeq)
+  try {
+    for (let waits = 1; ; waits++) {
+      const missed = core.blocks.missed!
+      const place = reader.givenUp(missed)
+      const isCached = await core.engine.coldReads.fetch()
+      core.checkOpen()
+      try {
+        const hit = findAgain(core.blocks, reader, missed, place, key, snapshotSeq, isCached && waits < MAX_WAITS)
+        if (hit !== undefined || !reader.isGivenUp) return answer(hit)
+      } catch (error) {
+        if (error !== BLOCK_MISSED) throw error
+      }
+    }
+  } catch (error) {
+    throw readError(error)
+  } finally {
+    snapshot.close()
+  }
+}
+
+function findDeferred(blocks: CachedBlocks, reader: Reader, key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
+  blocks.defers = true
+  try {
+    return reader.find(key, start, end, snapshotSeq)
+  } finally {
+    blocks.defers = false
+  }
+}
+
+function findAgain(
+  blocks: CachedBlocks, reader: Reader, missed: MissedBlock, place: GivenUp | undefined, key: Uint8Array, snapshotSeq: number, defers: boolean,
+): Hit | undefined {
+  blocks.retried = missed
+  blocks.defers = defers
+  try {
+    return place !== undefined && reader.findFrom(place, key, snapshotSeq) || reader.find(key, 0, key.length, snapshotSeq)
+  } finally {
+    blocks.retried = undefined
+    blocks.defers = false
+  }
+}

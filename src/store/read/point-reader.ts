@@ -1,0 +1,186 @@
+/**
+ * Point reads: active memtable, sealed ones, then the tree; values copied out or decoded on the spot.
+ *
+ * Invariants
+ * 1. The newest version with a sequence number <= the snapshot's wins, unless a newer range tombstone covers it,
+ *    wherever either of them is.
+ * 2. What is returned shares no memory with the store.
+ * 3. A row from the row cache is used only while nothing newer of its key can be in the tree (`tree.ts`), and only by reads that see
+ *    all of the tree.
+ * 4. A large value is read from its file into what the caller gets; the store holds a piece of it at a time.
+ */
+import { Hit, KIND_DELETE, KIND_PUT, KIND_VALUE_FILE } from '../../base/cursor.ts'
+import { hashKey } from '../../base/hash.ts'
+import type { ReadCache } from '../../cache/read-cache.ts'
+import { SEQ_MISSED } from '../../table/block/block-source.ts'
+import type { BlockSource, MissedBlock } from '../../table/block/block-source.ts'
+import type { TableReader } from '../../table/table-reader.ts'
+import { decodeValueReference, readValueFile, readValueText } from '../../table/value-file.ts'
+import type { Core } from '../state/store-state.ts'
+import type { LargeValue, Transcoder } from '../../encoding/encoding.ts'
+import type { MemtableSlot } from '../state/memtable-slot.ts'
+import type { Tree } from '../state/tree.ts'
+
+/** Of so many reads that look into tables one says so. */
+const MANY_GETS_MASK = 0xfff
+
+/** What a point read looks at: a store, or what a transaction has written. */
+export interface ReadView {
+  readonly active: MemtableSlot
+  /** Oldest first. */
+  readonly sealed: readonly MemtableSlot[]
+  readonly tree: Tree
+  readonly blocks: BlockSource
+  /** Whose rows are read and kept; without it none are. */
+  readonly cache?: ReadCache
+}
+
+/** Where a look-up was given up for want of a block. */
+export interface GivenUp {
+  readonly table: TableReader
+  readonly offset: number
+  readonly storedBytes: number
+  readonly tree: Tree
+  readonly run: number
+  readonly keepsRows: boolean
+}
+
+export class Reader {
+  readonly #core: ReadView
+  readonly #hit = new Hit()
+  #cover = 0
+  /** The tree that `find` looks into, having found nothing at all before. */
+  #tree: Tree | undefined
+  #keepsRows = false
+
+  constructor(core: ReadView) {
+    this.#core = core
+  }
+
+  /** After `find`, from blocks that defer: whether it was given up for want of a data block, which is `missed`. */
+  get isGivenUp(): boolean { return this.#hit.seq === SEQ_MISSED }
+
+  /** After `find`: whether there is anything of the key at all, if only that it was deleted. */
+  get touched(): boolean { return this.#hit.seq > 0 || this.#cover > 0 }
+
+  /** The visible value of a key, as views that hold until the next read or write; undefined if there is none. */
+  find(key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
+    const core = this.#core
+    const hit = this.#hit
+    hit.seq = 0
+    this.#cover = 0
+    this.#tree = undefined
+    let done = this.#inMemtable(core.active, key, start, end, snapshotSeq)
+    for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
+    const { tree, cache } = core
+    const { newestSeq } = tree
+    if (hit.seq < newestSeq && this.#cover < newestSeq) {
+      const hash = hashKey(key, start, end)
+      const keepsRows = cache !== undefined && hit.seq === 0 && this.#cover === 0 && snapshotSeq >= newestSeq && !tree.hasRanges
+      if (keepsRows && this.#inRows(cache, tree, key, start, end, hash, snapshotSeq)) return hit.kind !== KIND_DELETE ? hit : undefined
+      if (core.blocks.retried === undefined && (++core.blocks.gets & MANY_GETS_MASK) === 0) core.blocks.onManyGets?.()
+      if (hit.seq === 0 && this.#cover === 0 && !tree.hasRanges) this.#tree = tree
+      this.#keepsRows = keepsRows
+      this.#cover = tree.get(core.blocks, key, start, end, hash, snapshotSeq, this.#cover, hit)
+      if (keepsRows && hit.seq > 0 && hit.kind === KIND_PUT) this.#offer(cache, tree, key, start, end, hash)
+    }
+    return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
+  }
+
+  /** `find` was given up for want of that block: where, if the block may hold the answer without anything else being looked at again. */
+  givenUp({ table, offset, storedBytes }: MissedBlock): GivenUp | undefined {
+    const tree = this.#tree
+    if (tree === undefined || !this.isGivenUp || tree.lastSeq > 0) return undefined
+    const run = tree.lastRun
+    const reader = tree.runs[run]!.readers.find(candidate => candidate === table)
+    return reader === undefined ? undefined : { table: reader, offset, storedBytes, tree, run, keepsRows: this.#keepsRows }
+  }
+
+  /**
+   * Go on where `find` was given up, at the same sequence number: newer places had nothing visible and cannot get anything, and a table does not change.
+   * Undefined: the block does not tell by itself, or its table is gone. Find it then.
+   */
+  findFrom({ table, offset, storedBytes, tree, run, keepsRows }: GivenUp, key: Uint8Array, snapshotSeq: number): Hit | undefined {
+    const core = this.#core
+    const hit = this.#hit
+    hit.seq = 0
+    this.#cover = 0
+    this.#tree = undefined
+    if (!table.isOpen) return undefined
+    const hash = hashKey(key, 0, key.length)
+    if (!table.getFrom(core.blocks, offset, storedBytes, key, 0, key.length, hash, snapshotSeq, hit) || hit.kind === KIND_DELETE) return undefined
+    const next = tree.runs[run + 1]
+    if (next !== undefined && next.maxSeq > hit.seq) return undefined
+    if (keepsRows && tree === core.tree && hit.kind === KIND_PUT) this.#offer(core.cache!, tree, key, 0, key.length, hash)
+    return hit
+  }
+
+  #offer(cache: ReadCache, tree: Tree, key: Uint8Array, start: number, end: number, hash: number): void {
+    cache.beforeOffer()
+    cache.rows.offer(tree.space, hash, key, start, end, tree.epoch, this.#hit)
+  }
+
+  /** The newest version in the tree, if the row cache has what it takes to tell. */
+  #inRows(cache: ReadCache, tree: Tree, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number): boolean {
+    const { rows } = cache
+    if (!rows.find(tree.space, hash, key, start, end) || rows.epoch < tree.mergedEpoch) return false
+    const hit = this.#hit
+    if (rows.epoch < tree.epoch) {
+      if (tree.getSince(this.#core.blocks, key, start, end, hash, snapshotSeq, rows.epoch, hit)) {
+        rows.hits++
+        if (hit.kind === KIND_PUT) rows.offer(tree.space, hash, key, start, end, tree.epoch, hit)
+        return true
+      }
+      // Blocks that were loaded may have taken the row's place.
+      if (!rows.find(tree.space, hash, key, start, end)) return false
+      rows.renew(tree.epoch)
+    }
+    rows.hits++
+    hit.seq = rows.seq
+    hit.kind = KIND_PUT
+    hit.value = rows.bytes
+    hit.valueStart = rows.valueStart
+    hit.valueEnd = rows.valueEnd
+    return true
+  }
+
+  /** True when nothing in older memtables can matter. Tables of a large transaction may be newer than a memtable. */
+  #inMemtable(slot: MemtableSlot, key: Uint8Array, start: number, end: number, snapshotSeq: number): boolean {
+    const ranges = slot.ranges
+    if (ranges.size > 0) this.#cover = Math.max(this.#cover, ranges.coveringSeq(key, start, end, snapshotSeq))
+    return slot.memtable.get(key, start, end, snapshotSeq, this.#hit) || this.#cover > 0
+  }
+}
+
+/** What the caller gets for a found value. */
+export function decodeValue(core: Core, values: Transcoder, kind: number, value: Uint8Array, start: number, end: number): unknown {
+  return kind === KIND_VALUE_FILE ? values.decodeLarge(new FileValue(core, value, start, end)) : values.decode(value, start, end)
+}
+
+/** How many bytes a found value has, wherever they are. */
+export function valueLength(kind: number, value: Uint8Array, start: number, end: number): number {
+  return kind === KIND_VALUE_FILE ? decodeValueReference(value, start, end).lengthBytes : end - start
+}
+
+class FileValue implements LargeValue {
+  readonly #core: Core
+  readonly #fileNumber: number
+  readonly #lengthBytes: number
+
+  constructor(core: Core, reference: Uint8Array, start: number, end: number) {
+    const { fileNumber, lengthBytes } = decodeValueReference(reference, start, end)
+    this.#core = core
+    this.#fileNumber = fileNumber
+    this.#lengthBytes = lengthBytes
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    const { files, kernels } = this.#core
+    return readValueFile(files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+  }
+
+  text(): string {
+    const { files, kernels } = this.#core
+    return readValueText(files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+  }
+}

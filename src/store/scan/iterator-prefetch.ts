@@ -1,0 +1,174 @@
+/**
+ * What an iterator has read and not yielded yet. It can be given back at any time between two calls: what of it was not yielded is
+ * read again then, which at a snapshot is the same.
+ *
+ * Invariants
+ * 1. What is read ahead is leased before it is read. Without room one entry is read, which is the caller's at once.
+ * 2. It is no more than the iterator's share of an eighth of the budget.
+ * 3. The place is behind all that was read. What was dropped brings it back to where that began, and `#skip` is how many entries behind
+ *    there were yielded.
+ *
+ * Account: `iterators`. Cost: entries are read in chunks, small at first.
+ */
+import { Member } from '../../base/linked-list.ts'
+import type { Lease } from '../../memory/budget.ts'
+import type { Core } from '../state/store-state.ts'
+import { IteratorPlace } from './iterator-position.ts'
+import type { IteratorPlan } from './iterator-plan.ts'
+import { EntryReader } from './iterator-reader.ts'
+import { RangeWalk } from './range-scanner.ts'
+
+/** Of a chunk: entries at first and at most, bytes of keys and values, and what the entries take when decoded. */
+const FIRST_ENTRIES = 16
+const CHUNK_ENTRIES = 256
+const GROWTH = 4
+const CHUNK_BYTES = 64 * 1024
+const CHUNK_LEASE_BYTES = 128 * 1024
+/** An iterator with such a limit reads all of it at once. */
+const SHORT_LIMIT = 256
+/** Part of the budget for what all iterators together read ahead. */
+const READ_AHEAD_SHARE = 1 / 8
+
+/** T: what the iterator yields. */
+export class ReadAhead<T> {
+  readonly place: IteratorPlace
+  readonly walk: RangeWalk
+  readonly #core: Core
+  readonly #reader: EntryReader
+  #chunk: T[] = []
+  /** The next of them. */
+  #at = 0
+  #lease: Lease | undefined
+  /** For the next chunk. */
+  #entries = FIRST_ENTRIES
+  /** Entries behind the place that were yielded already. */
+  #skip = 0
+  /** Called when others need the memory: first for the scan, then for what was read ahead. */
+  readonly #idle: Member<() => void> = new Member(() => {
+    if (this.walk.holdsScan) this.walk.closeScan()
+    else this.drop()
+    if (this.#lease !== undefined) this.#core.engine.idleScans.add(this.#idle)
+  })
+
+  constructor(core: Core, plan: IteratorPlan) {
+    this.#core = core
+    this.place = new IteratorPlace(core.engine.iteratorObjects, plan)
+    this.walk = new RangeWalk(core, plan, this.place, this.#idle)
+    this.#reader = new EntryReader(core, plan, this.place, this.walk)
+    if (plan.limit <= SHORT_LIMIT) this.#entries = Math.max(1, plan.limit)
+  }
+
+  get isEmpty(): boolean { return this.#at >= this.#chunk.length }
+
+  /** The next entry, which is the caller's alone from now on: it may be large. Not when it is empty. */
+  take(): T {
+    const at = this.#at++
+    const entry = this.#chunk[at]!
+    this.#chunk[at] = undefined as T
+    return entry
+  }
+
+  /** What is there, up to so many. */
+  takeSome(most: number): T[] {
+    const some = this.#chunk.slice(this.#at, this.#at + most)
+    this.#at += some.length
+    return some
+  }
+
+  /** Up to so many for the caller at once. */
+  readSome(most: number): T[] {
+    this.drop()
+    this.#catchUp()
+    return this.#reader.read(most, Infinity, Infinity) as T[]
+  }
+
+  /** Read ahead: more each time, as long as there is memory for it. Empty then: nothing is left, or the walk has paused. */
+  refill(): void {
+    const { engine } = this.#core
+    const { place } = this
+    this.#chunk = []
+    this.#at = 0
+    this.#catchUp()
+    // Its own lease must not close the scan that is about to be used.
+    engine.idleScans.delete(this.#idle)
+    place.hold()
+    const roomBytes = place.isDone ? 0 : this.#leaseChunk()
+    try {
+      this.#chunk = this.#reader.read(roomBytes === 0 ? 1 : this.#entries, CHUNK_BYTES, roomBytes) as T[]
+      if (this.#chunk.length > 1) this.#lease!.resize(Math.min(this.#reader.takenBytes, roomBytes))
+    } finally {
+      if (this.#chunk.length > 1) engine.idleScans.add(this.#idle)
+      else this.#endLease()
+    }
+    this.#entries = Math.min(CHUNK_ENTRIES, this.#entries * GROWTH)
+  }
+
+  /** Up to so many entries that were not yielded, which are passed by. */
+  count(most: number): number {
+    this.drop()
+    this.#catchUp()
+    return this.walk.count(most)
+  }
+
+  /** Go on at this key. */
+  seek(key: Uint8Array): void {
+    // What was read ahead and not yielded does not count for the limit.
+    this.drop()
+    this.place.left -= this.#skip
+    this.#skip = 0
+    this.#entries = FIRST_ENTRIES
+    this.walk.lost()
+    this.place.seek(key)
+  }
+
+  /** Forget what was read ahead; what of it was not yielded is read again. */
+  drop(): void {
+    if (!this.isEmpty) {
+      this.place.backToHeld()
+      this.walk.lost()
+      this.#skip = this.#at
+      this.#entries = FIRST_ENTRIES
+    }
+    this.#chunk = []
+    this.#at = 0
+    this.#endLease()
+  }
+
+  close(): void {
+    this.walk.closeScan()
+    this.drop()
+    this.#skip = 0
+    this.#core.engine.idleScans.delete(this.#idle)
+    this.place.close()
+  }
+
+  /** Past the entries that were yielded before a chunk was dropped. */
+  #catchUp(): void {
+    this.walk.checkOpen()
+    while (this.#skip > 0 && !this.place.isDone) this.#skip -= this.walk.count(this.#skip)
+    this.#skip = 0
+  }
+
+  /** Bytes leased for the next chunk; 0: no room for more than an entry or two. */
+  #leaseChunk(): number {
+    const { engine: { budget, idleScans }, windows: { account } } = this.#core
+    const { entryBytes } = this.#reader
+    const share = Math.floor(budget.totalBytes * READ_AHEAD_SHARE / (idleScans.size + 1))
+    const wanted = Math.min(CHUNK_LEASE_BYTES, share, this.#entries * entryBytes)
+    // Two entries, or it is not worth a lease.
+    const least = 2 * entryBytes
+    if (wanted >= least) {
+      const lease = this.#lease ??= account.tryLease(0)
+      if (lease?.resize(wanted)) return wanted
+      const some = Math.min(wanted, (lease?.bytes ?? 0) + budget.freeBytes)
+      if (some >= least && lease?.resize(some, false)) return some
+    }
+    this.#endLease()
+    return 0
+  }
+
+  #endLease(): void {
+    this.#lease?.release()
+    this.#lease = undefined
+  }
+}

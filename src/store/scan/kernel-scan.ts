@@ -1,0 +1,264 @@
+/**
+ * The visible entries of a range, forward, many at a time: the runs are merged in the kernels, which leave packed rows.
+ *
+ * Invariants
+ * 1. It sees what a `Scan` at the same snapshot sees, in the same order.
+ * 2. Between two calls it holds its place in each run and no block: a call lays the blocks into the kernels again.
+ * 3. What it cannot do it says: blocks and keys too large for a slot, references to value files, more runs
+ *    than there are slots. A `Scan` does it then.
+ * 4. It is good for one shape of the store only. Memtables are sought anew in each call, so writes between two calls do not matter.
+ * 5. A call walks through so many blocks in vain and no more: it ends without rows then, and the next one goes on.
+ *
+ * Account: `iterators`, for the objects. Cost: that of showing the sources in each call (`kernel-scan-sources.ts`), and a copy of each row.
+ */
+import { compareBytes } from '../../base/bytes.ts'
+import { MAX_KERNEL_KEY_BYTES, SCAN_BOUND, SCAN_END, SCAN_FULL, SCAN_INPUT, ScanKernel } from '../../kernels/scan-kernel.ts'
+import type { Lease } from '../../memory/budget.ts'
+import type { Core } from '../state/store-state.ts'
+import { OVER, PackedSources, UNFIT } from './kernel-scan-sources.ts'
+
+/** Measured: a scan with the cursors of two memtables; the place in a run. */
+const SCAN_OBJECTS_BYTES = 2048
+const RUN_OBJECTS_BYTES = 1024
+
+/** Of deletions and what they hide: with fewer before the first row nothing is gained by remembering that. */
+const MANY_BLOCKS = 16
+/** The same where something is known, so that it grows with what is deleted. */
+const FEW_BLOCKS = 2
+/** In vain in a row, of one call: a millisecond or two. */
+const MAX_BLOCKS = 256
+
+/** What it costs to seek in another run, and an entry to come from several, in runs that a get looks through: the latter a half. */
+const SOUGHT_READS = 20
+
+/** Why `fill` returned. */
+export const FILL_DONE = 0
+/** There may be more. */
+export const FILL_MORE = 1
+/** A `Scan` has to go on, behind the rows there are: this one stands nowhere. */
+export const FILL_STOPPED = 2
+
+/** It was led past something, and begins anew there. */
+const LED = 3
+const KEYS_ONLY = { withKeys: true, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
+
+/** Whoever knows the key to go on at; undefined: the very first. */
+export interface KnowsStart {
+  startKey(): Uint8Array | undefined
+}
+
+/** What rows are to have: see `ScanKernel.cost`. */
+export interface RowShape {
+  readonly withKeys: boolean
+  readonly withValues: boolean
+  readonly costBytes: number
+  readonly keyEighths: number
+  readonly valueEighths: number
+}
+
+export class PackedScan {
+  readonly shape: number
+  readonly kernel: ScanKernel
+  readonly heldBytes: number
+  /** The last walk ended before it came to anything. */
+  isCut = false
+  readonly #core: Core
+  readonly #snapshotSeq: number
+  readonly #lease: Lease
+  readonly #sources: PackedSources
+  /** Where to begin, as it was asked for, and where that is as well, for runs that have not been there yet. */
+  #wish: Uint8Array | undefined
+  #target: Uint8Array | undefined
+  #isPlaced = false
+  /** The last key that was decided, when older versions of it may be next. */
+  #seen: Uint8Array | undefined
+  /** Nothing was found since it was sent somewhere, in so many blocks; it was led past what is known to be dead. */
+  #isInVain = false
+  #blocksInVain = 0
+  #isLed = false
+
+  /** Undefined when there is no room for it, or too many runs. `isPassing`: it leaves the cache as it is. */
+  static open(core: Core, snapshotSeq: number, isPassing = false): PackedScan | undefined {
+    const kernel = ScanKernel.of(core.kernels)
+    if (kernel === undefined) return undefined
+    let runs = 0
+    for (const run of core.tree.runs) if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) runs++
+    const memtables = 1 + core.sealed.length
+    if (!kernel.layOut(runs + memtables, core.settings.blockBytes)) return undefined
+    const bytes = SCAN_OBJECTS_BYTES + runs * RUN_OBJECTS_BYTES
+    const lease = core.windows.account.tryLease(bytes)
+    return lease === undefined ? undefined : new PackedScan(core, snapshotSeq, kernel, lease, isPassing)
+  }
+
+  private constructor(core: Core, snapshotSeq: number, kernel: ScanKernel, lease: Lease, isPassing: boolean) {
+    this.shape = core.shape
+    this.kernel = kernel
+    this.heldBytes = lease.bytes
+    this.#core = core
+    this.#snapshotSeq = snapshotSeq
+    this.#lease = lease
+    this.#sources = new PackedSources(core, snapshotSeq, kernel, isPassing)
+  }
+
+  /** Since it was sent somewhere, before anything was found. */
+  get blocksInVain(): number { return this.#blocksInVain }
+
+  close(): void {
+    this.#lease.release()
+  }
+
+  /** To the first entry at or after the key; undefined: to the very first. The next `fill` goes there. */
+  seek(key: Uint8Array | undefined): void {
+    this.#wish = key
+    this.#target = this.#core.dead.skip(key, this.#snapshotSeq)
+    this.#isLed = this.#target !== key
+    this.#isPlaced = false
+    this.#isInVain = true
+    this.#blocksInVain = 0
+    this.#seen = undefined
+  }
+
+  /**
+   * How far nothing is visible from a key on: to before the first row, or as far as it got with so many blocks and so much time.
+   * Undefined: not known, or not even to the next key.
+   */
+  walk(key: Uint8Array, mostBlocks: number, untilMs: number): Uint8Array | undefined {
+    this.seek(key)
+    const { kernel } = this
+    const result = this.fill({ startKey: () => key }, undefined, KEYS_ONLY, 1, Infinity, mostBlocks, untilMs)
+    this.isCut = result === FILL_MORE && kernel.rows === 0
+    if (result === FILL_STOPPED || this.#blocksInVain === 0) return undefined
+    return kernel.rows > 0 ? kernel.firstKey() : this.#behindSeen()
+  }
+
+  /**
+   * Put up to so many rows into the kernel that begin at the place, none but the first beyond what they may take when decoded. `from`:
+   * where to begin, for the memtables; `bound`: the first key behind the range. Rows may be none though there are more.
+   */
+  fill(
+    from: KnowsStart, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
+    mostBlocks = MAX_BLOCKS, untilMs = Infinity,
+  ): number {
+    let result: number
+    do result = this.#fill(from, bound, row, rows, takenBytes, mostBlocks, untilMs)
+    while (result === LED)
+    return result
+  }
+
+  #fill(
+    from: KnowsStart, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
+    mostBlocks: number, untilMs: number,
+  ): number {
+    const { kernel } = this
+    const sources = this.#sources
+    if (bound !== undefined && bound.length > MAX_KERNEL_KEY_BYTES) return this.#stopped()
+    if (!kernel.layOut(sources.count, this.#core.settings.blockBytes)) return this.#stopped()
+    kernel.begin(this.#snapshotSeq, bound, row.withKeys || sources.hasRanges, row.withValues)
+    kernel.cost(row.costBytes, row.keyEighths, row.valueEighths)
+    kernel.clear(rows, takenBytes)
+    if (this.#seen !== undefined) kernel.setSeen(this.#seen)
+    sources.begin(rows)
+    const isFirst = !this.#isPlaced
+    const inRuns = sources.showRuns(isFirst, this.#target)
+    if (inRuns === UNFIT) return this.#stopped()
+    const count = sources.hasMemory ? sources.showMemory(inRuns, isFirst ? this.#target : from.startKey()) : inRuns
+    if (count === UNFIT) return this.#stopped()
+    this.#isPlaced = true
+    if (sources.hasSpilled) return this.#stopped()
+    sources.start(count)
+    const result = this.#run(rows, mostBlocks, untilMs)
+    if (result === LED) return LED
+    if (this.#isInVain && !sources.hasSpilled) this.#noteDead(row.withKeys)
+    if (sources.hasRanges) kernel.drop(sources.isCovered)
+    if (kernel.rows > 0) this.#isInVain = false
+    if (inRuns > 1) this.#core.tree.runReads += isFirst ? SOUGHT_READS * (inRuns - 1) + (kernel.rows >>> 1) : kernel.rows >>> 1
+    return result
+  }
+
+  #run(rows: number, mostBlocks: number, untilMs: number): number {
+    const { kernel } = this
+    const sources = this.#sources
+    let result = -1
+    let found = 0
+    let blocksInVain = 0
+    const before = this.#seen
+    this.#seen = undefined
+    while (result < 0) {
+      const event = kernel.run()
+      const count = kernel.rows
+      if (event === SCAN_INPUT) {
+        if (count === found) {
+          blocksInVain++
+          if (count === 0) this.#blocksInVain++
+          sources.wantMore()
+        } else {
+          found = count
+          blocksInVain = 0
+        }
+        // What is dead is not worth its place in the cache.
+        const next = sources.next(kernel.top, count === 0 && this.#blocksInVain > FEW_BLOCKS)
+        if (next === UNFIT) {
+          if (sources.hasSpilled) return this.#stopped()
+          result = FILL_STOPPED
+        } else {
+          kernel.settleTop(next === OVER)
+          if (count === 0 && blocksInVain >= FEW_BLOCKS && this.#lead()) return LED
+          if ((count === rows || blocksInVain >= mostBlocks || this.#isLate(untilMs)) && this.#hasMoved(before)) {
+            this.#seen = kernel.seenKey()
+            result = FILL_MORE
+          }
+        }
+      } else if (event === SCAN_BOUND || event === SCAN_END) {
+        result = FILL_DONE
+      } else {
+        result = event === SCAN_FULL ? FILL_MORE : FILL_STOPPED
+      }
+    }
+    if (result === FILL_MORE) sources.keepPlaces()
+    return result
+  }
+
+  /** Whether the next call will begin behind `before`, where this one did: what a snapshot does not see moves nothing. */
+  #hasMoved(before: Uint8Array | undefined): boolean {
+    const { kernel } = this
+    return kernel.hasSeen && (before === undefined || compareBytes(kernel.memory, kernel.seenAt, kernel.seenEnd, before, 0, before.length) !== 0)
+  }
+
+  #isLate(untilMs: number): boolean {
+    return untilMs !== Infinity && this.#core.host.clock.nowMs() >= untilMs
+  }
+
+  /** Whether it has come into what is known to be dead: then it goes on behind that. */
+  #lead(): boolean {
+    const { kernel } = this
+    if (!kernel.hasSeen) return false
+    const end = this.#core.dead.endAround(kernel.memory, kernel.seenAt, kernel.seenEnd, this.#snapshotSeq)
+    if (end === undefined) return false
+    this.#target = end
+    this.#isPlaced = false
+    this.#isLed = true
+    return true
+  }
+
+  /** From where it was sent to its first row there is nothing, now: the next one need not look. */
+  #noteDead(withKeys: boolean): void {
+    const { dead, lastSeq } = this.#core
+    const { kernel } = this
+    if (this.#snapshotSeq !== lastSeq || this.#blocksInVain < (this.#isLed ? FEW_BLOCKS : MANY_BLOCKS)) return
+    const end = kernel.rows === 0 ? this.#behindSeen() : withKeys ? kernel.firstKey() : undefined
+    if (end !== undefined) dead.note(this.#wish, end)
+  }
+
+  #behindSeen(): Uint8Array | undefined {
+    const { kernel } = this
+    if (!kernel.hasSeen) return undefined
+    const behind = new Uint8Array(kernel.seenEnd - kernel.seenAt + 1)
+    behind.set(kernel.memory.subarray(kernel.seenAt, kernel.seenEnd))
+    return behind
+  }
+
+  #stopped(): number {
+    this.kernel.clear(0, 0)
+    return FILL_STOPPED
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * A place in one run: in the table that it has come to.
+ *
+ * Invariant: while it is valid, its block was the last that was loaded when it was moved there.
+ *
+ * Account: `iterators`, of whoever holds it. Cost: an object for each table it comes to.
+ */
+import { lowerTable } from '../../compaction/run-cursor.ts'
+import type { CachedBlocks } from '../../table/block/block-source.ts'
+import { TablePlace } from '../../table/table-position.ts'
+import type { TableReader } from '../../table/table-reader.ts'
+
+export class RunPlace {
+  valid = false
+  place: TablePlace | undefined
+  readonly #tables: readonly TableReader[]
+  readonly #isPassing: boolean
+  #at = -1
+
+  /** `isPassing`: it leaves the cache as it is. */
+  constructor(tables: readonly TableReader[], isPassing: boolean) {
+    this.#tables = tables
+    this.#isPassing = isPassing
+  }
+
+  seek(blocks: CachedBlocks, key: Uint8Array | undefined): void {
+    this.valid = false
+    const at = key === undefined ? 0 : lowerTable(this.#tables, key, 0, key.length)
+    const place = this.#enter(at)
+    if (place === undefined) return
+    this.valid = key === undefined ? place.first(blocks) : place.seek(blocks, key, 0, key.length)
+    if (!this.valid) this.#nextTable(blocks)
+  }
+
+  /** `passes`: the block is not worth its place in the cache. */
+  nextBlock(blocks: CachedBlocks, passes: boolean): void {
+    this.valid = false
+    if (this.place!.nextBlock(blocks, passes)) this.valid = true
+    else this.#nextTable(blocks)
+  }
+
+  #nextTable(blocks: CachedBlocks): void {
+    while (!this.valid) {
+      const place = this.#enter(this.#at + 1)
+      if (place === undefined) return
+      this.valid = place.first(blocks)
+    }
+  }
+
+  #enter(at: number): TablePlace | undefined {
+    if (at !== this.#at || this.place === undefined) {
+      const goesOn = at === this.#at + 1 && this.place?.passes === true
+      this.#at = at
+      const table = this.#tables[at]
+      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing || goesOn)
+    }
+    return this.place
+  }
+}

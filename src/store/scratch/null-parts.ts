@@ -1,0 +1,28 @@
+/** What takes the place of the log in a store that does not outlive its process. */
+import type { ScratchDirectory } from '../../host/scratch-directory.ts'
+import { Background } from '../background/background.ts'
+import type { Core } from '../state/store-state.ts'
+import type { Segments } from '../write/memtable-rotation.ts'
+import type { MemtableSlot } from '../state/memtable-slot.ts'
+
+/** Numbers for memtables to be told apart by; nothing is written. */
+export class NoLog implements Segments {
+  readonly current = { writtenBytes: 0 }
+  #number = 1
+  begin(): number { return ++this.#number }
+}
+
+/** Sees to it that there is a directory before a worker makes files in it. */
+export class ScratchBackground extends Background {
+  readonly #directory: ScratchDirectory
+
+  constructor(core: Core, directory: ScratchDirectory) {
+    super(core)
+    this.#directory = directory
+  }
+
+  override flush(slot: MemtableSlot): void {
+    this.#directory.make()
+    super.flush(slot)
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * A store that does not outlive its process: the engine without log, manifests, syncs and lock, used synchronously and in bytes.
+ * What does not fit its memtables is in tables in a directory of its own; nothing is written, and no directory made, before that.
+ *
+ * Invariants
+ * 1. Every write is applied inside its call; one that throws has changed nothing.
+ * 2. `close` and `clear` stop the jobs of this store and wait for that (a step of theirs), so that no file is made afterwards.
+ * 3. The directory goes with `close`, at the latest with the process, and after a crash with the next process that needs one.
+ *
+ * Accounts: those of a store (MEMORY.md), without log and queue in use.
+ */
+import { EMPTY, KIND_DELETE, KIND_PUT } from '../../base/cursor.ts'
+import type { Hit } from '../../base/cursor.ts'
+import { SpillwayError } from '../../base/errors.ts'
+import type { Host } from '../../host/host.ts'
+import { nodeHost } from '../../host/node/node-host.ts'
+import { temporaryDirectory } from '../../host/node/temporary-directory.ts'
+import { ScratchDirectory } from '../../host/scratch-directory.ts'
+import type { Budget, Lease, MemoryReport } from '../../memory/budget.ts'
+import { Core } from '../state/store-state.ts'
+import type { Transcoder } from '../../encoding/encoding.ts'
+import { Engine } from '../engine/budget-engine.ts'
+import type { Tenant } from '../engine/tenant.ts'
+import { ioError, readError } from '../api/io-errors.ts'
+import { MemtableSlot } from '../state/memtable-slot.ts'
+import { SingleOperation, checkLengths } from '../api/operations.ts'
+import { checkedSettings, chooseStrategy } from '../api/settings.ts'
+import { checkFloor } from '../engine/budget-plan.ts'
+import { Reader, decodeValue } from '../read/point-reader.ts'
+import { withRoom } from '../engine/wait-for-lease.ts'
+import { Scan } from '../scan/entry-scan.ts'
+import { ScratchCommitter } from './scratch-writer.ts'
+import { ScratchBackground } from './null-parts.ts'
+import { Tree } from '../state/tree.ts'
+import { Writer } from '../write/writer.ts'
+
+export interface ScratchOptions {
+  budget: number | string | Budget
+  /** Where its directory is made when one is needed; undefined: where the system keeps temporary files. */
+  directory: string | undefined
+  /** The outside world; default this machine. */
+  host?: Host | undefined
+}
+
+/** Counts of what was done, for reports and tests. */
+export interface ScratchStats {
+  runs: number
+  tables: number
+  tableBytes: number
+  flushes: number
+  merges: number
+  flushBytes: number
+  mergeBytes: number
+  cacheHits: number
+  cacheMisses: number
+  stalledMs: number
+}
+
+export class ScratchStore {
+  readonly #core: Core
+  readonly #files: ScratchDirectory
+  readonly #background: ScratchBackground
+  readonly #committer: ScratchCommitter
+  readonly #writer: Writer
+  readonly #reader: Reader
+  readonly #tenant: Tenant
+  readonly #single = new SingleOperation()
+
+  /** Throws INVALID_ARGUMENT, and BUDGET_TOO_SMALL with the parts of the floor. */
+  constructor({ budget, directory, host = nodeHost() }: ScratchOptions) {
+    const settings = { ...checkedSettings({ budget, durability: 'none' }, host), isScratch: true }
+    const engine = Engine.acquire(settings.budget, host, settings.blockBytes, { isShared: settings.sharesBudget })
+    let core: Core | undefined
+    try {
+      this.#files = new ScratchDirectory(host, directory ?? temporaryDirectory())
+      this.#core = core = new Core(engine, { path: host.resolve(this.#files.place), files: host.files, reference: undefined }, settings, withRoom(engine, () => engine.leaseStore()))
+      core.strategy = chooseStrategy(undefined, undefined, core.plan.maxRuns)
+      this.#begin()
+      checkFloor(core.plan, engine.metadataBytes)
+      this.#background = new ScratchBackground(core, this.#files)
+      this.#committer = new ScratchCommitter(core, this.#background, this.#files)
+      this.#writer = new Writer(core, this.#background, this.#committer)
+      this.#reader = new Reader(core)
+    } catch (error) {
+      core?.releaseMemory()
+      engine.releaseSync()
+      throw error
+    }
+    const { exchange } = this.#committer
+    const made = core
+    this.#tenant = {
+      owner: exchange,
+      writtenBytes: () => made.counters.userBytes - made.counters.largeBytes,
+      reclaimableBytes: () => exchange.reclaimableBytes,
+      unflushedBytes: () => made.active.memtable.liveBytes,
+      yieldMemtable: () => exchange.yield(),
+      retryFlush: isAskedFor => this.#background.retryNow(isAskedFor),
+      heldBy: () => exchange.heldBy,
+      tableBytes: () => made.tree.tableBytes,
+      waitingBytes: () => this.#writer.waitingBytes,
+      schedule: () => this.#background.schedule(),
+      onProgress: () => {
+        this.#background.wake()
+        this.#writer.onProgress()
+      },
+    }
+    engine.admit(this.#tenant)
+  }
+
+  get budget(): Budget { return this.#core.engine.budget }
+  get blockBytes(): number { return this.#core.settings.blockBytes }
+  /** The largest value that is kept beside its key; larger ones take a file each. */
+  get inlineValueBytes(): number { return this.#core.plan.inlineValueBytes }
+  /** Where its files are; undefined: there are none yet. */
+  get directory(): string | undefined { return this.#files.path }
+
+  /** `longText`: see `Scratch`; then only the value's length counts. Nothing is kept of what is passed. */
+  put(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number, longText = ''): void {
+    const single = this.#single
+    checkLengths(keyEnd - keyStart, valueEnd - valueStart)
+    single.kind = KIND_PUT
+    single.key = key
+    single.keyStart = keyStart
+    single.keyEnd = keyEnd
+    single.value = value
+    single.valueStart = valueStart
+    single.valueEnd = valueEnd
+    single.longText = longText
+    this.#write()
+  }
+
+  del(key: Uint8Array, keyStart: number, keyEnd: number): void {
+    const single = this.#single
+    single.kind = KIND_DELETE
+    single.key = key
+    single.keyStart = keyStart
+    single.keyEnd = keyEnd
+    single.value = EMPTY
+    single.valueStart = single.valueEnd = 0
+    single.longText = ''
+    this.#write()
+  }
+
+  /** The value of a key, as views that hold until the next call; undefined if there is none. */
+  find(key: Uint8Array, start: number, end: number): Hit | undefined {
+    try {
+      return this.#reader.find(key, start, end, this.#core.lastSeq)
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+
+  /** What `hit` stands for, decoded; shares nothing with the store. */
+  decode(values: Transcoder, kind: number, value: Uint8Array, start: number, end: number): unknown {
+    try {
+      return decodeValue(this.#core, values, kind, value, start, end)
+    } catch (error) {
+      throw readError(error)
+    }
+  }
+
+  /** A cursor over all entries as of now, good for as long as `isCurrent` says. */
+  scan(reverse: boolean): Scan {
+    return new Scan(this.#core, this.#core.lastSeq, reverse)
+  }
+
+  /** Whether a scan that saw the store at `seq` still sees it as it is. A narrow one is in the way of others. */
+  isCurrent(scan: Scan, seq: number): boolean {
+    const core = this.#core
+    return seq === core.lastSeq && scan.shape === core.shape && !scan.isNarrow
+  }
+
+  /** Those who keep a scan between two calls: each is called, and gives its scan back, when others need the reserve to read. */
+  get scanHolders(): Set<() => void> { return this.#core.windows.holders }
+
+  get lastSeq(): number { return this.#core.lastSeq }
+
+  /** Memory for reading ahead; undefined: there is no room. */
+  leaseReading(bytes: number): Lease | undefined {
+    return this.#core.windows.account.tryLease(bytes)
+  }
+
+  /** Take memory back when others need it. Returns its removal. */
+  addReclaimer(reclaimer: (bytes: number) => number): () => void {
+    return this.budget.addReclaimer(reclaimer)
+  }
+
+  /** Forget everything. Costs the same however much there was, but for removing its files. */
+  clear(): void {
+    const core = this.#core
+    this.#stopJobs()
+    this.#dropAll()
+    Atomics.store(core.stop, 0, 0)
+    core.closed = false
+    core.readOnlyReason = undefined
+    this.#begin()
+    core.shape++
+    core.engine.progress()
+  }
+
+  memory(): MemoryReport { return this.budget.report() }
+
+  stats(): ScratchStats {
+    const { tree, counters: { flushes, merges, flushBytes, mergeBytes }, cache } = this.#core
+    const { hits, misses } = cache.stats()
+    return {
+      runs: tree.runs.length, tables: tree.tableCount, tableBytes: tree.tableBytes, flushes, merges, flushBytes, mergeBytes,
+      cacheHits: hits, cacheMisses: misses, stalledMs: this.#committer.stalls.report().totalMs,
+    }
+  }
+
+  /** Throws UNAVAILABLE when the files cannot be removed; all else is given back then, and the next process that needs a directory removes them. */
+  close(): void {
+    const core = this.#core
+    if (core.closing) return
+    core.closing = true
+    try {
+      this.#stopJobs()
+      this.#writer.close()
+      core.engine.dismiss(this.#tenant)
+      core.engine.logBuffer.leave(this.#committer)
+      core.releaseMemory()
+      core.engine.releaseSync()
+    } finally {
+      this.#removeFiles()
+    }
+  }
+
+  #removeFiles(): void {
+    try {
+      this.#files.close()
+    } catch (error) {
+      throw ioError(error, 'removing scratch files')
+    }
+  }
+
+  #write(): void {
+    const single = this.#single
+    try {
+      this.#writer.writeSync(single, 'none', undefined)
+    } catch (error) {
+      throw ioError(error, 'writing')
+    } finally {
+      // Nothing of the caller's is held any longer.
+      if (single.valueEnd > 0) single.release()
+    }
+  }
+
+  /** An empty version. Numbers go on, so that nothing of the one before is mistaken for its own. */
+  #begin(): void {
+    const core = this.#core
+    const { name, parameters } = core.strategy
+    const before = core.version as Core['version'] | undefined
+    core.version = {
+      number: (before?.number ?? 0) + 1, epoch: 1, lastSeq: core.lastSeq, logFloor: 1,
+      nextFile: Atomics.add(core.nextFile, 0, 1) + 1, nextRun: before?.nextRun ?? 1, strategy: { name, parameters }, runs: [],
+    }
+    core.tables.holdRuns(0)
+    core.tree = new Tree(core.version, core.tables.readers, core.strategy)
+    core.active = new MemtableSlot(undefined, 1, core.engine.metadata)
+  }
+
+  /** Returns when none of this store's jobs runs; what they made is removed. */
+  #stopJobs(): void {
+    const core = this.#core
+    core.closed = true
+    Atomics.store(core.stop, 0, 1)
+    while (!this.#background.isIdle && this.#background.waitInside()) { /* one of somebody's jobs has ended */ }
+  }
+
+  #dropAll(): void {
+    const core = this.#core
+    core.cache.rows.drop(core.tree.space)
+    for (const slot of [core.active, ...core.sealed]) {
+      core.valueFiles.release(slot.valueFiles)
+      slot.close()
+      if (!slot.isPlaceholder) core.engine.admission.give(slot.buffer)
+    }
+    core.sealed = []
+    core.unsyncedValues.clear()
+    for (const reader of [...core.tables.readers.values()]) {
+      const { fileNumber, valueFiles } = reader.properties
+      core.cache.dropTable(reader.id)
+      core.tables.drop(fileNumber)
+      core.discard(core.tablePath(fileNumber))
+      core.valueFiles.release(valueFiles)
+    }
+  }
+}
+
+/** What a closed collection says. */
+export function closedError(what: string): SpillwayError {
+  return new SpillwayError('SPILLWAY_CLOSED', `the ${what} was disposed of. Make a new one`)
+}

@@ -1,0 +1,152 @@
+/**
+ * Writes without a log: straight into the memtable. Twin of `group-commit.ts` for stores that do not outlive their process.
+ *
+ * Invariants
+ * 1. One operation at a time, applied inside its call: nothing is ever pending.
+ * 2. An operation that throws or must wait leaves no trace.
+ * 3. While there are no tables, a memtable full of what was deleted is copied into a fresh one, not written to disk.
+ *
+ * Cost: one copy of key and value.
+ */
+import { KIND_DELETE } from '../../base/cursor.ts'
+import { applyOperation, recordBytesOf } from '../state/apply-to-memtable.ts'
+import type { ScratchDirectory } from '../../host/scratch-directory.ts'
+import { arenaSize, arenaSizeAbove } from '../engine/arena-pool.ts'
+import type { Background } from '../background/background.ts'
+import type { Core } from '../state/store-state.ts'
+import { LargeValues } from '../write/large-values.ts'
+import { MemtableSlot } from '../state/memtable-slot.ts'
+import { MemtableExchange } from '../write/memtable-rotation.ts'
+import type { PendingGroup } from '../write/memtable-rotation.ts'
+import type { Operations } from '../api/operation.ts'
+import { NoLog } from './null-parts.ts'
+import { Stalls } from '../write/write-stalls.ts'
+import type { Appender } from '../write/writer.ts'
+
+const DONE = Promise.resolve()
+/** A memtable that refers to so many files of large values, or bytes in them, is sealed: overwritten ones go with it only. */
+const MAX_VALUE_FILES = 1024
+const MAX_BUFFERED_VALUE_BYTES = 256 * 1024 * 1024
+
+export class ScratchCommitter implements Appender, PendingGroup {
+  /** It has no log to frame anything in. */
+  readonly isAppending = false
+  readonly stalls: Stalls
+  readonly exchange: MemtableExchange
+  readonly hasPending = false
+  isDraining = false
+  readonly #core: Core
+  readonly #values: LargeValues
+  readonly #directory: ScratchDirectory
+  /** As of the beginning of the active memtable. */
+  #valueBytes = 0
+  #valueSlot: object | undefined
+
+  constructor(core: Core, background: Background, directory: ScratchDirectory) {
+    this.#core = core
+    this.#directory = directory
+    this.stalls = new Stalls(core)
+    this.#values = new LargeValues(core)
+    this.exchange = new MemtableExchange(core, background, new NoLog(), this.stalls, this)
+  }
+
+  /** False when it must wait for a flush. Throws for what can never be written. */
+  tryAppend(operations: Operations): boolean {
+    try {
+      for (;;) {
+        const left = this.#append(operations)
+        if (left === 'none') {
+          this.#values.keep()
+          this.#values.settled()
+          return true
+        }
+        if (left === 'memtable' && this.#rebuild()) continue
+        if (left === 'memory' || !this.exchange.makeRoom(operations.count)) break
+      }
+    } catch (error) {
+      this.#values.forget(operations)
+      throw error
+    }
+    this.#values.forget(operations)
+    return false
+  }
+
+  acknowledgement(): Promise<void> { return DONE }
+  commitGroup(): undefined { return undefined }
+  commitPending(): void {}
+
+  /** One operation fits a memtable: none becomes tables of its own. */
+  endSegment(): void {}
+  skipTo(): void {}
+  syncNow(): void {}
+  vacate(): void {}
+
+  #append(operations: Operations): 'none' | 'memtable' | 'memory' {
+    const core = this.#core
+    const slot = core.active
+    if (slot.isPlaceholder) return 'memtable'
+    operations.load(0)
+    const keyBytes = operations.keyEnd - operations.keyStart
+    const storedBytes = this.#values.storedBytes(operations)
+    if (!slot.memtable.fits(keyBytes, storedBytes) && !slot.memtable.fitsBatch(1, recordBytesOf(operations.kind, keyBytes, storedBytes))) return 'memtable'
+    if (slot.valueFiles.length > 0 && this.#sealsForValues(slot.valueFiles.length)) return 'memtable'
+    if (storedBytes !== operations.valueEnd - operations.valueStart || operations.longText !== '') this.#directory.make()
+    if (!this.#values.replace(operations, 0, false)) return 'memory'
+    const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
+    applyOperation(core, core.lastSeq + 1, kind, key, keyStart, keyEnd, value, valueStart, valueEnd)
+    const bytes = keyBytes + valueEnd - valueStart
+    const { governor } = core.engine
+    if (!this.isDraining) governor.recordDemand(bytes)
+    governor.traffic.writtenBytes += bytes
+    core.counters.userBytes += bytes
+    core.counters.operations++
+    this.stalls.owe(bytes)
+    return 'none'
+  }
+
+  /** What lives of the active memtable into another one; false: it lives for the most part, or something else speaks against it. */
+  #rebuild(): boolean {
+    const core = this.#core
+    const slot = core.active
+    const { memtable } = slot
+    const live = memtable.entryCount - memtable.deleteCount
+    if (slot.isPlaceholder || core.tree.runs.length > 0 || core.sealed.length > 0 || slot.valueFiles.length > 0) return false
+    if (memtable.deleteCount < live || memtable.rangeCount > 0) return false
+    const { admission } = core.engine
+    const wantBytes = Math.min(slot.buffer.byteLength, arenaSize(admission.limitBytes - admission.usedBytes))
+    // Deletions take about as much as what they delete: a half of it is free again, or it is not worth it.
+    if (wantBytes > admission.limitBytes - admission.usedBytes || wantBytes < arenaSizeAbove(memtable.liveBytes / 2)) return false
+    const buffer = admission.take(this, wantBytes, wantBytes)
+    if (buffer === undefined || core.active !== slot) {
+      if (buffer === undefined) admission.leave(this)
+      else admission.give(buffer)
+      return core.active !== slot
+    }
+    const fresh = new MemtableSlot(buffer, slot.logNumber, core.engine.metadata)
+    const cursor = memtable.cursor()
+    for (cursor.seekToFirst(); cursor.valid; cursor.next()) {
+      const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = cursor
+      if (kind === KIND_DELETE) continue
+      if (!fresh.memtable.fits(keyEnd - keyStart, valueEnd - valueStart)) {
+        admission.give(buffer)
+        return false
+      }
+      // There is nothing older anywhere: the order of their writing counts no more.
+      fresh.memtable.put(key, keyStart, keyEnd, core.lastSeq, kind, value, valueStart, valueEnd, 0)
+    }
+    core.active = fresh
+    core.shape++
+    slot.close()
+    admission.give(slot.buffer)
+    return true
+  }
+
+  #sealsForValues(files: number): boolean {
+    const { active, counters: { valueFileBytes } } = this.#core
+    if (this.#valueSlot !== active) {
+      this.#valueSlot = active
+      this.#valueBytes = valueFileBytes
+    }
+    return (files >= MAX_VALUE_FILES || valueFileBytes - this.#valueBytes >= MAX_BUFFERED_VALUE_BYTES) && this.exchange.canSeal
+  }
+}

@@ -1,0 +1,76 @@
+/** Staged tables become part of the store: for large transactions and for batches that no memtable can take. */
+import type { Operations } from '../api/operation.ts'
+import type { Background } from '../background/background.ts'
+import type { Core } from '../state/store-state.ts'
+import type { TransactionTables } from './staged-tables.ts'
+import { storedValue } from './staged-values.ts'
+
+/** Whose tables are installed. */
+export interface Installing {
+  readonly core: Core
+  readonly background: Background
+  readonly committer: StagedCommitter
+}
+
+/** What installing staged tables needs of the log and its pending group. */
+export interface StagedCommitter {
+  commitPending(): void
+  endSegment(): void
+  skipTo(seq: number): void
+}
+
+/** A batch that no memtable has room for, inside its call: nobody's writes come between. */
+export function writeLargeBatch(parts: Installing, tables: TransactionTables, operations: Operations): void {
+  const { core, background, committer } = parts
+  const waitInside = (): void => {
+    if (!background.waitInside()) tables.checkStuck()
+    core.checkWritable()
+  }
+  committer.commitPending()
+  for (let i = 0; i < operations.count; i++) {
+    operations.load(i)
+    const value = storedValue(core, operations)
+    const { key, keyStart, keyEnd } = operations
+    try {
+      while (!tables.tryWrite(value.kind, key, keyStart, keyEnd, value.bytes, value.start, value.end)) waitInside()
+    } catch (error) {
+      value.forget(core)
+      throw error
+    }
+  }
+  tables.finishing = true
+  while (!tables.sealAll() || tables.isBusy || background.isInstalling) waitInside()
+  operations.prepare?.()
+  installTables(parts, tables)
+}
+
+export function installTables({ core, background, committer }: Installing, tables: TransactionTables): void {
+  core.checkWritable()
+  if (tables.runs.length === 0) {
+    tables.handOver()
+    return
+  }
+  committer.endSegment()
+  const offset = core.lastSeq
+  const lastSeq = offset + tables.lastSeq
+  const shift = (by: number): void => {
+    for (const { tables: records } of tables.runs) for (const { fileNumber } of records) core.reader(fileNumber).shift(by)
+  }
+  shift(offset)
+  try {
+    background.installTransaction(tables.runs.map(run => run.tables.map(table => ({ ...table, seqOffset: offset }))), [offset + 1, lastSeq])
+  } catch (error) {
+    shift(0)
+    // Then a manifest may be there that names them.
+    tables.keepsFiles = core.readOnlyReason !== undefined
+    throw error
+  }
+  const { userBytes, lastSeq: operations } = tables
+  tables.handOver()
+  core.lastSeq = lastSeq
+  committer.skipTo(lastSeq + 1)
+  core.counters.userBytes += userBytes
+  core.counters.operations += operations
+  for (const watcher of core.watchers) watcher.onMany(false)
+  core.engine.progress()
+}

@@ -1,0 +1,156 @@
+/**
+ * The memory of the memtable that a large write goes to.
+ *
+ * Invariants
+ * 1. The first one is small and leased apart, so that small transactions take no arena. All others are arenas of the engine's
+ *    admission, like those of the store's memtables.
+ * 2. What moves to a larger one is there with all its versions, or, where nobody has read them yet, with the last of each key.
+ * 3. A memtable that is given back gives its memory back to where it came from.
+ *
+ * Accounts: `transactions` for the first one, `memtables` for the others.
+ */
+import type { Lease } from '../../memory/budget.ts'
+import { arenaBuffer } from '../../memtable/arena.ts'
+import type { Memtable } from '../../memtable/memtable.ts'
+import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES } from '../engine/arena-pool.ts'
+import type { Core } from '../state/store-state.ts'
+import type { Tenant } from '../engine/tenant.ts'
+import { MemtableSlot } from '../state/memtable-slot.ts'
+import type { SnapshotList } from '../api/snapshots.ts'
+
+/** Of the first memtable; those of all transactions take a part of the budget at most. */
+const FIRST_BYTES = 16 * 1024
+const FIRST_SHARE = 1 / 32
+
+/** Whose memtable it is. */
+export interface ArenaOwner extends Tenant {
+  active: MemtableSlot
+  /** Changes when memtables are exchanged. */
+  shape: number
+  readonly lastSeq: number
+  readonly snapshots: SnapshotList
+  /** Nothing is in a table, or on its way to one. */
+  readonly isInMemory: boolean
+  /** While frozen its memtable stays in memory, whoever asks for it. */
+  freeze(frozen: boolean): void
+}
+
+export class TransactionArena {
+  readonly #core: Core
+  readonly #owner: ArenaOwner
+  /** While the active memtable is the first, small one. */
+  #firstLease: Lease | undefined
+  #isAdmitted = false
+
+  constructor(core: Core, owner: ArenaOwner) {
+    this.#core = core
+    this.#owner = owner
+  }
+
+  /** The active memtable is the first one. */
+  get isFirst(): boolean { return this.#firstLease !== undefined }
+
+  /** The first one, if there is room for it. */
+  takeFirst(): boolean {
+    const { transactions, budget, admission } = this.#core.engine
+    if (transactions.bytes > budget.totalBytes * FIRST_SHARE) return false
+    this.#firstLease = transactions.tryLeaseLeaving(FIRST_BYTES, HEADROOM_BYTES)
+    if (this.#firstLease === undefined) return false
+    // It may have waited for an arena before.
+    admission.leave(this.#owner)
+    this.replace(arenaBuffer(FIRST_BYTES))
+    return true
+  }
+
+  /** From the first memtable to an arena, with all versions. */
+  leaveFirst(): boolean {
+    const owner = this.#owner
+    this.#admit()
+    const buffer = this.#core.engine.takeArena(owner, SMALLEST_ARENA_BYTES, { mostBytes: SMALLEST_ARENA_BYTES })
+    if (buffer === undefined) return false
+    const { active } = owner
+    const from = active.memtable
+    const versions: { seq: number, apply: (to: Memtable) => void }[] = from.ranges().map(({ start, end, seq }) => (
+      { seq, apply: to => { to.deleteRange(start, end, seq) } }))
+    const cursor = from.cursor()
+    for (cursor.seekToFirst(); cursor.valid; cursor.next()) {
+      const { key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd } = cursor
+      versions.push({ seq, apply: to => { to.put(key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd, owner.snapshots.newestSeq) } })
+    }
+    versions.sort((a, b) => a.seq - b.seq)
+    this.replace(buffer)
+    for (const { apply } of versions) apply(owner.active.memtable)
+    owner.active.valueFiles.push(...active.valueFiles.splice(0))
+    active.close()
+    this.#firstLease!.release()
+    this.#firstLease = undefined
+    return true
+  }
+
+  /** From the smallest arena to a larger one, if one is free. */
+  grow(): boolean {
+    const owner = this.#owner
+    const { active } = owner
+    const { engine } = this.#core
+    const isFirst = owner.isInMemory && active.buffer.byteLength === SMALLEST_ARENA_BYTES
+    if (!isFirst || active.memtable.rangeCount > 0 || owner.snapshots.size > 0) return false
+    owner.freeze(true)
+    const buffer = engine.takeArena(owner, 2 * SMALLEST_ARENA_BYTES)
+    owner.freeze(false)
+    if (buffer === undefined || buffer.byteLength <= active.buffer.byteLength) {
+      if (buffer === undefined) engine.admission.leave(owner)
+      else engine.admission.give(buffer)
+      return false
+    }
+    this.replace(buffer)
+    const { memtable, valueFiles } = owner.active
+    const cursor = active.memtable.cursor()
+    // Each key is there once, so that one sequence number does for all.
+    for (cursor.seekToFirst(); cursor.valid; cursor.next()) {
+      memtable.put(cursor.key, cursor.keyStart, cursor.keyEnd, owner.lastSeq, cursor.kind, cursor.value, cursor.valueStart, cursor.valueEnd, 0)
+    }
+    valueFiles.push(...active.valueFiles.splice(0))
+    this.giveBack(active)
+    return true
+  }
+
+  /** An empty one, if an arena can be had now. */
+  take(): boolean {
+    this.#admit()
+    const buffer = this.#core.engine.takeArena(this.#owner, SMALLEST_ARENA_BYTES)
+    if (buffer === undefined) return false
+    this.replace(buffer)
+    return true
+  }
+
+  /** An empty memtable takes the place of the active one; none without a buffer. */
+  replace(buffer: SharedArrayBuffer | undefined): void {
+    this.#owner.active = new MemtableSlot(buffer, 0, this.#core.engine.metadata)
+    this.#owner.shape++
+  }
+
+  /** Nothing in it is needed any more. */
+  giveBack(slot: MemtableSlot): void {
+    slot.close()
+    releaseValues(this.#core, slot.valueFiles)
+    if (slot.buffer.byteLength === FIRST_BYTES) {
+      this.#firstLease?.release()
+      this.#firstLease = undefined
+    } else if (!slot.isPlaceholder) {
+      this.#core.engine.admission.give(slot.buffer)
+    }
+  }
+
+  #admit(): void {
+    if (this.#isAdmitted) return
+    this.#isAdmitted = true
+    this.#core.engine.admit(this.#owner)
+  }
+}
+
+/** Files of large values that one memtable refers to no longer. */
+export function releaseValues(core: Core, numbers: readonly number[]): void {
+  if (numbers.length === 0) return
+  core.valueFiles.release(numbers)
+  for (const number of numbers) if (!core.valueFiles.has(number)) core.unsyncedValues.delete(number)
+}

@@ -1,0 +1,147 @@
+/**
+ * The tables of a large write that no manifest names, in runs like those of the store.
+ *
+ * Invariants
+ * 1. A table is only a file until the store's manifest names it: each is handed over, or removed with its file, or left to recovery.
+ * 2. Tables of a run do not overlap. One that overlaps none of a run joins it, unless that is being merged.
+ * 3. What cannot be opened changes nothing, and its files are removed.
+ *
+ * Accounts: `table metadata` for open tables, `transactions` for the runs.
+ */
+import { compareKeys } from '../../base/bytes.ts'
+import { SpillwayError } from '../../base/errors.ts'
+import type { JobOutput } from '../../compaction/jobs.ts'
+import type { RunRecord } from '../../manifest/version.ts'
+import type { Lease } from '../../memory/budget.ts'
+import type { Core } from '../state/store-state.ts'
+import { METADATA_SPARE_BYTES } from '../engine/budget-plan.ts'
+import type { Run } from '../state/run.ts'
+import { Tree, recordOf } from '../state/tree.ts'
+
+/** A run of the tree, and of the version it is made from. */
+const RUN_BYTES = 640
+const NO_VERSION = { number: 0, epoch: 0, lastSeq: 0, logFloor: 0, nextFile: 0, nextRun: 0 }
+
+export class TransactionRuns {
+  readonly #core: Core
+  readonly #lease: Lease
+  #records: RunRecord[] = []
+  #nextRun = 1
+  #tree: Tree
+  /** Runs that a merge takes the place of when it ends: no table may join them. */
+  #merging: ReadonlySet<number> = new Set()
+
+  constructor(core: Core) {
+    this.#core = core
+    this.#lease = core.engine.transactions.lease(0)
+    this.#tree = this.#makeTree(undefined)
+  }
+
+  get records(): readonly RunRecord[] { return this.#records }
+  get length(): number { return this.#records.length }
+  /** Of the tables that are here now. */
+  get tree(): Tree { return this.#tree }
+
+  /** These are being merged, until `endMerge`. */
+  beginMerge(runs: readonly Run[]): void {
+    this.#merging = new Set(runs.map(({ id }) => id))
+  }
+
+  endMerge(): void {
+    this.#merging = new Set()
+  }
+
+  /** New tables take the place of those of some runs. Throws, and they are removed, when they cannot be opened. */
+  install(output: JobOutput, replaced: readonly Run[]): void {
+    const core = this.#core
+    const { tableMemory } = core.engine
+    const opened: number[] = []
+    const gone = new Set(replaced.map(({ id }) => id))
+    const records = output.tables.map(recordOf)
+    try {
+      // What is kept for the store's own flushes and merges stays theirs, but for a moment when more comes back at once.
+      const replacedTables = replaced.reduce((sum, run) => sum + run.readers.length, 0)
+      tableMemory.keptBytes = records.length < replacedTables ? 0 : METADATA_SPARE_BYTES
+      for (const record of records) {
+        core.tables.open(record)
+        opened.push(record.fileNumber)
+      }
+      const most = this.#records.length + 1
+      if (!this.#lease.resize(most * RUN_BYTES)) throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `no room for the ${most} runs of a transaction. ${this.#lease.account.budget.advice()}`)
+    } catch (error) {
+      for (const number of opened) core.tables.drop(number)
+      this.removeFiles(output)
+      throw error
+    } finally {
+      tableMemory.keptBytes = 0
+    }
+    for (const { valueFiles } of output.tables) core.valueFiles.retain(valueFiles)
+    this.#records = this.#records.filter(({ id }) => !gone.has(id))
+    this.#add({ id: this.#nextRun++, level: 0, tables: records })
+    this.#tree = this.#makeTree(this.#tree)
+    for (const run of replaced) for (const { fileNumber } of run.readers) this.#drop(fileNumber, false)
+  }
+
+  /** The files of tables that were never opened. */
+  removeFiles(output: JobOutput | undefined): void {
+    for (const { fileNumber } of output?.tables ?? []) this.#core.discard(this.#core.tablePath(fileNumber))
+  }
+
+  /** The tables are the store's: forget them. The tree is good until then. */
+  handOver(): void {
+    this.#lease.release()
+    this.#records = []
+  }
+
+  /** Close all of them; `keepsFiles`: a manifest may name them. */
+  discard(keepsFiles: boolean): void {
+    this.#lease.release()
+    for (const { tables } of this.#records) for (const { fileNumber } of tables) this.#drop(fileNumber, keepsFiles)
+    this.#records = []
+  }
+
+  /** Where keys come in order, or in large pieces, most tables overlap no other: then they are one run. */
+  #add(added: RunRecord): void {
+    const isApart = ({ id }: RunRecord): boolean => !this.#merging.has(id) && (this.#tree.runs.find(run => run.id === id)?.tables.every(table => {
+      for (const record of added.tables) if (this.#overlap(record.fileNumber, table)) return false
+      return true
+    }) ?? false)
+    const at = this.#records.findIndex(isApart)
+    if (at < 0) {
+      this.#records.push(added)
+      return
+    }
+    const run = this.#records[at]!
+    const tables = [...run.tables, ...added.tables].sort((a, b) => compareKeys(this.#hull(a.fileNumber)[0], this.#hull(b.fileNumber)[0]))
+    this.#records[at] = { ...run, tables }
+  }
+
+  #overlap(fileNumber: number, table: { firstKey: Uint8Array, lastKey: Uint8Array }): boolean {
+    const [first, last] = this.#hull(fileNumber)
+    return compareKeys(first, table.lastKey) <= 0 && compareKeys(table.firstKey, last) <= 0
+  }
+
+  /** First and last key of entries and range tombstones. */
+  #hull(fileNumber: number): [Uint8Array, Uint8Array] {
+    const { firstKey, lastKey, rangeStart, rangeEnd } = this.#core.reader(fileNumber).properties
+    const first = firstKey === undefined || rangeStart !== undefined && compareKeys(rangeStart, firstKey) < 0 ? rangeStart! : firstKey
+    const last = lastKey === undefined || rangeEnd !== undefined && compareKeys(rangeEnd, lastKey) > 0 ? rangeEnd! : lastKey
+    return [first, last]
+  }
+
+  #makeTree(before: Tree | undefined): Tree {
+    const { tables, strategy } = this.#core
+    return new Tree({ ...NO_VERSION, strategy: { name: strategy.name, parameters: {} }, runs: this.#records }, tables.readers, strategy, before)
+  }
+
+  #drop(fileNumber: number, keepsFile: boolean): void {
+    const core = this.#core
+    const reader = core.reader(fileNumber)
+    const { valueFiles } = reader.properties
+    core.cache.dropTable(reader.id)
+    core.tables.drop(fileNumber)
+    if (keepsFile) return
+    core.discard(core.tablePath(fileNumber))
+    core.valueFiles.release(valueFiles)
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * The open tables, by number. Their files are opened when they are read and bounded in number (`table-file-cache.ts`).
+ *
+ * Account: `table metadata`, through the engine's spare lease: taken before a reader allocates, with what the version and the tree
+ * hold of its table. So the tables of one flush and one smallest merge find room whatever others have leased.
+ */
+import { CorruptionError } from '../../base/errors.ts'
+import type { HostFiles } from '../../host/host.ts'
+import type { TableRecord } from '../../manifest/version.ts'
+import { TableReader } from '../../table/table-reader.ts'
+import type { Engine } from '../engine/budget-engine.ts'
+import { TableFile, TableFiles } from './table-file-cache.ts'
+
+/**
+ * Besides the reader: its file, its record in the version, its view and its places in the tree, and those in the version and tree
+ * before, which are there until the new ones count. As measured.
+ */
+const OBJECT_BYTES = 560
+/** A run of the version and of the tree, with its lists of tables. */
+const RUN_BYTES = 640
+
+export class TableSet {
+  readonly #engine: Engine
+  readonly #pool: TableFiles
+  readonly #files: HostFiles
+  readonly #missing: () => void
+  readonly #path: (number: number) => string
+  readonly readers = new Map<number, TableReader>()
+  #runBytes = 0
+
+  /** `missing` is called when a table's file is not there; it may throw a better reason than that. */
+  constructor(engine: Engine, files: HostFiles, path: (number: number) => string, missing: () => void) {
+    this.#engine = engine
+    this.#pool = TableFiles.of(engine.host.files)
+    this.#files = files
+    this.#path = path
+    this.#missing = missing
+  }
+
+  get(number: number): TableReader { return this.readers.get(number)! }
+
+  /** Open a table and check it against what the manifest says of it. Throws CorruptionError, and BUDGET_TOO_SMALL without room. */
+  open(record: TableRecord): TableReader {
+    const { tableMemory, kernels } = this.#engine
+    const { fileNumber } = record
+    const file = new TableFile(this.#pool, fileNumber, this.#path, this.#files, this.#missing)
+    let taken = 0
+    try {
+      const size = file.size()
+      if (size !== record.fileBytes) throw new CorruptionError(file.path, Math.min(size, record.fileBytes), `the table has ${size} bytes, the manifest says ${record.fileBytes}`)
+      const admit = (residentBytes: number): void => {
+        const bytes = OBJECT_BYTES + residentBytes
+        tableMemory.take(bytes - taken)
+        taken = bytes
+      }
+      const reader = TableReader.open(file, fileNumber, kernels, { admit, seqOffset: record.seqOffset ?? 0 })
+      if (reader.properties.entries !== record.entries) {
+        throw new CorruptionError(file.path, 0, `the table holds ${reader.properties.entries} entries, the manifest says ${record.entries}`)
+      }
+      reader.id = this.#engine.takeTableId()
+      this.readers.set(fileNumber, reader)
+      return reader
+    } catch (error) {
+      file.close()
+      tableMemory.give(taken)
+      throw error
+    }
+  }
+
+  /** Account for a version with so many runs. Throws BUDGET_TOO_SMALL without room. */
+  holdRuns(count: number): void {
+    const { tableMemory } = this.#engine
+    const bytes = count * RUN_BYTES
+    if (bytes > this.#runBytes) tableMemory.take(bytes - this.#runBytes)
+    else tableMemory.give(this.#runBytes - bytes)
+    this.#runBytes = bytes
+  }
+
+  drop(number: number): void {
+    const reader = this.readers.get(number)
+    if (reader === undefined) return
+    this.readers.delete(number)
+    this.#engine.warming.drop(reader)
+    reader.isOpen = false
+    reader.file.close()
+    this.#engine.tableMemory.give(OBJECT_BYTES + reader.residentBytes)
+  }
+
+  close(): void {
+    for (const number of [...this.readers.keys()]) this.drop(number)
+    this.holdRuns(0)
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * Files of large values, and who refers to each: memtables and tables. A file that nobody refers to any more is removed.
+ *
+ * Account: `table metadata` (one map entry per file).
+ */
+import { SpillwayError } from '../../base/errors.ts'
+import type { Account, Lease } from '../../memory/budget.ts'
+
+/** A map entry, and its places in the list of its memtable and in the set of files that are not durable yet. */
+const BYTES_PER_FILE = 64
+
+export class ValueFiles {
+  readonly #discard: (number: number) => void
+  readonly #references = new Map<number, number>()
+  readonly #lease: Lease
+  #reserved = 0
+
+  /** `discard` removes a file. */
+  constructor(discard: (number: number) => void, account: Account) {
+    this.#discard = discard
+    this.#lease = account.lease(0)
+  }
+
+  /** Keep room for so many more than there are, from before their files are written until they are referred to. False: no room now. */
+  reserve(count: number): boolean {
+    const files = this.#references.size + count
+    if (!this.#lease.resize(files * BYTES_PER_FILE)) return false
+    this.#reserved = count
+    return true
+  }
+
+  get count(): number { return this.#references.size }
+
+  has(number: number): boolean { return this.#references.has(number) }
+
+  numbers(): number[] { return [...this.#references.keys()] }
+
+  /** Throws BUDGET_TOO_SMALL when there is no room for files that none was reserved for. */
+  retain(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const before = this.#references.get(number)
+      if (before === undefined) this.#grow()
+      this.#references.set(number, (before ?? 0) + 1)
+    }
+  }
+
+  /** Let go of references; files without any are removed. */
+  release(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      const left = (this.#references.get(number) ?? 0) - 1
+      if (left > 0) {
+        this.#references.set(number, left)
+      } else {
+        this.#references.delete(number)
+        this.#discard(number)
+      }
+    }
+    const bytes = (this.#references.size + this.#reserved) * BYTES_PER_FILE
+    if (bytes < this.#lease.bytes) this.#lease.resize(bytes)
+  }
+
+  close(): void {
+    this.#lease.release()
+  }
+
+  /** Room for one more, which is there if it was reserved. */
+  #grow(): void {
+    const bytes = (this.#references.size + 1) * BYTES_PER_FILE
+    if (bytes > this.#lease.bytes && !this.#lease.resize(bytes)) throw this.#noRoom()
+  }
+
+  #noRoom(): SpillwayError {
+    return new SpillwayError(
+      'SPILLWAY_BUDGET_TOO_SMALL',
+      `no room to keep track of a further file of a large value: there are ${this.#references.size}. ${this.#lease.account.budget.advice()}`,
+      { details: { valueFiles: this.#references.size } },
+    )
+  }
+}

@@ -1,0 +1,230 @@
+/**
+ * Whether something that a transaction wrote, or read for update, has got a newer version in the store since its snapshot.
+ *
+ * Invariants
+ * 1. A deletion, alone or of a range over the key, is a newer version like any other.
+ * 2. Of a removed range of its own every key counts as written, whether it is there or not.
+ * 3. A walk goes on in slices: between two of them the store may change in any way, so that nothing is kept across but a key. What
+ *    is written after a walk began is for a `CommitWatch` to see.
+ *
+ * Account: `iterators`, for windows while a slice runs; without room it keeps none. Cost: for each key a lookup in the memtables
+ * and tables that hold anything newer than the snapshot; none at all if nothing does.
+ */
+import { EMPTY, Hit, MAX_SEQ } from '../../base/cursor.ts'
+import type { Cursor } from '../../base/cursor.ts'
+import { compareBytes } from '../../base/bytes.ts'
+import { SpillwayError } from '../../base/errors.ts'
+import { hashKey } from '../../base/hash.ts'
+import { MergeCursor } from '../../compaction/merge-cursor.ts'
+import { RereadCursor } from '../../compaction/reread-cursor.ts'
+import { RunCursor } from '../../compaction/run-cursor.ts'
+import type { TableReader } from '../../table/table-reader.ts'
+import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
+import type { Core } from '../state/store-state.ts'
+import type { WriteWatcher } from '../state/write-watcher.ts'
+import { copyOf } from '../../encoding/encoding.ts'
+import type { Operations } from '../api/operation.ts'
+import type { ReadSet } from './read-set.ts'
+import { Reader } from '../read/point-reader.ts'
+import type { TransactionTables } from '../staged/staged-tables.ts'
+
+/** How long a slice takes, and how many keys go between two looks at the clock. */
+const SLICE_MS = 5
+const LOOK_EVERY = 64
+
+/** Another writer has changed what a transaction wrote or read for update. `details.key` is the key, as bytes. */
+export class ConflictError extends SpillwayError {
+  constructor(key: Uint8Array) {
+    const text = JSON.stringify(new TextDecoder().decode(key.subarray(0, 60)))
+    super(
+      'SPILLWAY_CONFLICT',
+      `the key ${text} was written by somebody else after the transaction had begun; nothing of the transaction was written. Run it again`,
+      { details: { key: copyOf(key, 0, key.length) } },
+    )
+    this.name = 'ConflictError'
+  }
+}
+
+/** Cursors over what is in some places, wide if there is memory for a window each. */
+class Walk {
+  readonly cursor: MergeCursor
+  readonly #closers: { close(): void }[]
+
+  constructor(core: Core, memory: readonly Cursor[], tables: readonly (readonly TableReader[])[], isNarrow: boolean) {
+    const runs = isNarrow
+      ? tables.length === 0 ? [] : [new RereadCursor(tables, core.blocks, core.windows, MAX_SEQ)]
+      : tables.map(run => new RunCursor(run, core.blocks, core.windows))
+    this.#closers = runs
+    this.cursor = new MergeCursor([...memory, ...runs])
+  }
+
+  close(): void {
+    for (const run of this.#closers) run.close()
+  }
+}
+
+export class Conflicts {
+  readonly #core: Core
+  readonly #hit = new Hit()
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  /** Check the operations of a small transaction at once. Throws ConflictError. */
+  checkOperations(operations: Operations, since: number): void {
+    if (this.#core.lastSeq <= since) return
+    for (let i = 0; i < operations.count; i++) {
+      operations.load(i)
+      const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
+      if (kind !== KIND_DELETE_RANGE) this.checkKey(key, keyStart, keyEnd, since)
+      else for (const _ of this.checkRange(copyOf(key, keyStart, keyEnd), copyOf(value, valueStart, valueEnd), since));
+    }
+  }
+
+  /** Everything in these tables, which must not change meanwhile. Yields where the event loop may turn. Throws ConflictError. */
+  * checkTables(tables: TransactionTables, since: number): Generator<void, void, void> {
+    if (this.#core.lastSeq <= since) return
+    const memory = [tables.active, ...tables.sealed].map(slot => slot.memtable)
+    const runs = tables.tree.runs.map(run => run.pointReaders).filter(readers => readers.length > 0)
+    yield* this.#walk(() => ({ memory: memory.map(memtable => memtable.cursor()), runs }), EMPTY, entry => {
+      this.checkKey(entry.key, entry.keyStart, entry.keyEnd, since)
+      return true
+    })
+    for (const memtable of memory) for (const { start, end } of memtable.ranges()) yield* this.checkRange(start, end, since)
+    for (const run of tables.tree.runs) {
+      for (const reader of run.readers) {
+        if (reader.ranges.size === 0) continue
+        for (const { start, end } of reader.readRanges(this.#core.kernels)) yield* this.checkRange(start, end, since)
+      }
+    }
+  }
+
+  * checkReads(reads: ReadSet, since: number): Generator<void, void, void> {
+    for (const key of reads.keys) this.checkKey(key, 0, key.length, since)
+    if (reads.tables !== undefined) yield* this.checkTables(reads.tables, since)
+  }
+
+  checkKey(key: Uint8Array, start: number, end: number, since: number): void {
+    if (this.#hasNewer(key, start, end, since)) throw new ConflictError(key.subarray(start, end))
+  }
+
+  /** Every key of [start, end). */
+  * checkRange(start: Uint8Array, end: Uint8Array, since: number): Generator<void, void, void> {
+    const core = this.#core
+    yield* this.#walk(() => ({
+      memory: [core.active, ...core.sealed].filter(({ memtable }) => memtable.largestSeq > since).map(({ memtable }) => memtable.cursor()),
+      runs: core.tree.runs.filter(run => run.maxSeq > since && run.pointReaders.length > 0).map(run => run.pointReaders),
+    }), start, ({ key, keyStart, keyEnd, seq }) => {
+      if (compareBytes(key, keyStart, keyEnd, end, 0, end.length) >= 0) return false
+      if (seq > since) throw new ConflictError(key.subarray(keyStart, keyEnd))
+      return true
+    })
+  }
+
+  /** Call `visit` for one entry after the other from a key on, until it says false. */
+  * #walk(
+    places: () => { memory: Cursor[], runs: (readonly TableReader[])[] }, from: Uint8Array, visit: (entry: Cursor) => boolean,
+  ): Generator<void, void, void> {
+    const { clock } = this.#core.host
+    let isNarrow = false
+    let next: Uint8Array | undefined = from
+    while (next !== undefined) {
+      const { memory, runs } = places()
+      const walk = new Walk(this.#core, memory, runs, isNarrow)
+      const { cursor } = walk
+      const sliceEndMs = clock.nowMs() + SLICE_MS
+      try {
+        cursor.seek(next, 0, next.length)
+        let more = true
+        for (let i = 1; cursor.valid && more; i++) {
+          const entry = cursor.current
+          more = visit(entry)
+          if (more && i % LOOK_EVERY === 0 && clock.nowMs() >= sliceEndMs) {
+            next = copyOf(entry.key, entry.keyStart, entry.keyEnd)
+            break
+          }
+          cursor.advance()
+        }
+        if (!more || !cursor.valid) next = undefined
+        else next = successor(next)
+      } catch (error) {
+        const isRefusal = (error as { code?: unknown }).code === 'SPILLWAY_BUDGET_TOO_SMALL'
+        if (!isRefusal || isNarrow) throw error
+        // From the beginning of the slice, with two keys instead of a window a run.
+        isNarrow = true
+        continue
+      } finally {
+        walk.close()
+      }
+      if (next !== undefined) yield
+    }
+  }
+
+  #hasNewer(key: Uint8Array, start: number, end: number, since: number): boolean {
+    const core = this.#core
+    const hit = this.#hit
+    for (let i = core.sealed.length; i >= 0; i--) {
+      const { memtable, ranges } = i === core.sealed.length ? core.active : core.sealed[i]!
+      if (memtable.largestSeq <= since) continue
+      if (memtable.get(key, start, end, MAX_SEQ, hit) && hit.seq > since) return true
+      if (ranges.size > 0 && ranges.coveringSeq(key, start, end, MAX_SEQ) > since) return true
+    }
+    let hash = -1
+    for (const run of core.tree.runs) {
+      if (run.maxSeq <= since) break
+      if (run.ranges.size > 0 && run.ranges.coveringSeq(key, start, end, MAX_SEQ) > since) return true
+      const reader = run.find(key, start, end)
+      if (reader === undefined || reader.properties.maxSeq <= since) continue
+      if (hash < 0) hash = hashKey(key, start, end)
+      if (reader.get(core.blocks, key, start, end, hash, MAX_SEQ, hit) && hit.seq > since) return true
+    }
+    return false
+  }
+}
+
+/** Sees the writes of others while a transaction is checked and until it is committed. */
+export class CommitWatch implements WriteWatcher {
+  /** A key that was written meanwhile. */
+  conflict: Uint8Array | undefined
+  /** Looking it up failed. */
+  error: unknown
+  /** More was written than it could look at: check again. */
+  missed = false
+  readonly #own: Reader
+  readonly #tables: TransactionTables
+  readonly #reads: ReadSet
+
+  constructor(tables: TransactionTables, reads: ReadSet) {
+    this.#tables = tables
+    this.#own = new Reader(tables)
+    this.#reads = reads
+  }
+
+  onWrite(key: Uint8Array, start: number, end: number): void {
+    if (this.conflict !== undefined || this.error !== undefined) return
+    try {
+      if (!this.#tables.isEmpty) this.#own.find(key, start, end, MAX_SEQ)
+      if ((!this.#tables.isEmpty && this.#own.touched) || this.#reads.has(key, start, end)) this.conflict = copyOf(key, start, end)
+    } catch (error) {
+      // It is the transaction that fails, not the write of somebody else.
+      this.error = error
+    }
+  }
+
+  onMany(): void {
+    this.missed = true
+  }
+
+  /** Throws what it has seen. */
+  check(): void {
+    if (this.error !== undefined) throw this.error
+    if (this.conflict !== undefined) throw new ConflictError(this.conflict)
+  }
+}
+
+function successor(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1)
+  next.set(key)
+  return next
+}

@@ -1,0 +1,57 @@
+/**
+ * The keys that a transaction has read for update: a few in memory, many in tables like what it writes.
+ *
+ * Account: `transactions` for those in memory, at most 16 KiB; tables as in `staged-tables.ts`.
+ */
+import { compareBytes } from '../../base/bytes.ts'
+import { EMPTY, KIND_DELETE, MAX_SEQ } from '../../base/cursor.ts'
+import type { Lease } from '../../memory/budget.ts'
+import type { TransactionTables } from '../staged/staged-tables.ts'
+import { copyOf } from '../../encoding/encoding.ts'
+import { Reader } from '../read/point-reader.ts'
+
+const MAX_BYTES = 16 * 1024
+/** The array, its place in the list. */
+const KEY_BYTES = 120
+
+export class ReadSet {
+  readonly #lease: Lease
+  readonly #makeTables: () => TransactionTables
+  #keys: Uint8Array[] = []
+  #bytes = 0
+  tables: TransactionTables | undefined
+  #reader: Reader | undefined
+
+  /** `lease` is resized by it and released by its owner. */
+  constructor(lease: Lease, makeTables: () => TransactionTables) {
+    this.#lease = lease
+    this.#makeTables = makeTables
+  }
+
+  get isEmpty(): boolean { return this.#keys.length === 0 && this.tables === undefined }
+  /** Those in memory. */
+  get keys(): readonly Uint8Array[] { return this.#keys }
+
+  /** Remember a key; false: there is no room now. */
+  tryAdd(key: Uint8Array, start: number, end: number): boolean {
+    if (this.has(key, start, end)) return true
+    if (this.tables === undefined) {
+      const bytes = this.#bytes + KEY_BYTES + end - start
+      if (bytes <= MAX_BYTES && this.#lease.resize(bytes)) {
+        this.#keys.push(copyOf(key, start, end))
+        this.#bytes = bytes
+        return true
+      }
+      this.tables = this.#makeTables()
+      this.#reader = new Reader(this.tables)
+    }
+    return this.tables.tryWrite(KIND_DELETE, key, start, end, EMPTY, 0, 0)
+  }
+
+  has(key: Uint8Array, start: number, end: number): boolean {
+    for (const one of this.#keys) if (one.length === end - start && compareBytes(one, 0, one.length, key, start, end) === 0) return true
+    if (this.#reader === undefined) return false
+    this.#reader.find(key, start, end, MAX_SEQ)
+    return this.#reader.touched
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * What a transaction holds while it is open: a snapshot, what it has written, its iterators. All of it leads nowhere to the transaction
+ * itself, so that one that the program has lost can be collected and then aborted: see `lost-handles.ts`.
+ *
+ * Invariant: once it is over it holds nothing.
+ */
+import type { Lease } from '../../memory/budget.ts'
+import type { OpenTransaction } from '../state/store-state.ts'
+import type { IteratorHolding } from '../scan/iterator-resources.ts'
+import type { Holding } from '../api/lost-handles.ts'
+import type { SnapshotPin } from '../api/snapshots.ts'
+import type { TransactionParts } from './transaction-settings.ts'
+import { TransactionWrites } from './transaction-writes.ts'
+
+/** Objects of an open transaction and its memtable's placeholder. */
+const OBJECT_BYTES = 4096
+
+export type TransactionState = 'open' | 'committing' | 'committed' | 'aborted'
+
+export class TransactionHolding implements OpenTransaction, Holding {
+  state: TransactionState = 'open'
+  readonly openedMs: number
+  readonly writes: TransactionWrites
+  readonly pin: SnapshotPin
+  readonly iterators = new Set<IteratorHolding<any>>()
+  readonly #parts: TransactionParts
+  readonly #readLease: Lease
+
+  constructor(parts: TransactionParts, signal: AbortSignal | undefined) {
+    const { core } = parts
+    this.#parts = parts
+    this.#readLease = core.engine.transactions.lease(0)
+    core.engine.transactionObjects.change(OBJECT_BYTES)
+    this.writes = new TransactionWrites(parts, signal, this.#readLease)
+    this.pin = core.snapshots.add(core.lastSeq)
+    this.openedMs = core.host.clock.nowMs()
+    core.transactions.add(this)
+  }
+
+  get bytes(): number { return this.writes.bytes }
+  get tableBytes(): number { return this.writes.tableBytes }
+  get isClosed(): boolean { return this.state === 'committed' || this.state === 'aborted' }
+
+  close(): void { this.end('aborted') }
+
+  end(state: 'committed' | 'aborted'): void {
+    if (this.isClosed) return
+    const { core } = this.#parts
+    this.state = state
+    this.closeIterators()
+    this.writes.end()
+    this.pin.close()
+    this.#readLease.release()
+    core.engine.transactionObjects.change(-OBJECT_BYTES)
+    core.transactions.delete(this)
+    core.lostHandles.forget(this)
+  }
+
+  closeIterators(): void {
+    for (const iterator of [...this.iterators]) iterator.close()
+  }
+}

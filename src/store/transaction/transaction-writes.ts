@@ -1,0 +1,206 @@
+/**
+ * What a transaction writes and reads for update: applied at once where there is room, or waiting for it.
+ *
+ * Invariants
+ * 1. Writes are applied in the order of their calls. One waits for room as a copy of its own; the next call waits inside itself
+ *    for that one.
+ * 2. A write that failed for want of room or disk fails the transaction: it cannot be committed without it.
+ * 3. A large value whose reference finds no room is forgotten with the transaction.
+ *
+ * Accounts: those of `staged-tables.ts` and `read-set.ts`.
+ */
+import { SpillwayError } from '../../base/errors.ts'
+import type { Lease } from '../../memory/budget.ts'
+import { copyOf } from '../../encoding/encoding.ts'
+import { ReadSet } from './read-set.ts'
+import { Reader } from '../read/point-reader.ts'
+import type { LoadedWrite } from './encode-calls.ts'
+import { checkSignal } from './transaction-settings.ts'
+import type { TransactionParts } from './transaction-settings.ts'
+import { TransactionTables } from '../staged/staged-tables.ts'
+import type { StoredValue } from '../staged/staged-values.ts'
+
+/** After so long without giving it a turn, a write lets the event loop run. */
+const TURN_MS = 5
+const LOOK_EVERY = 32
+const DONE = Promise.resolve()
+
+interface WaitingWrite extends LoadedWrite {
+  /** Why it will not be written. */
+  error: Error | undefined
+}
+
+export class TransactionWrites {
+  readonly reads: ReadSet
+  readonly #parts: TransactionParts
+  readonly #signal: AbortSignal | undefined
+  #own: TransactionTables | undefined
+  #ownReader: Reader | undefined
+  #waiting: WaitingWrite | undefined
+  #failure: Error | undefined
+  /** A large value that is in its file, and whose reference has found no room yet. */
+  #unplaced: StoredValue | undefined
+  #isOver = false
+  #turnMs: number
+  #writes = 0
+
+  /** `readLease` is for the keys that it reads for update; whoever made it releases it. */
+  constructor(parts: TransactionParts, signal: AbortSignal | undefined, readLease: Lease) {
+    this.#parts = parts
+    this.#signal = signal
+    this.reads = new ReadSet(readLease, () => this.#makeTables())
+    this.#turnMs = parts.core.host.clock.nowMs()
+  }
+
+  /** What it has written; undefined: nothing yet. */
+  get own(): TransactionTables | undefined { return this.#own }
+  get ownReader(): Reader | undefined { return this.#ownReader }
+  /** Some job runs for it. */
+  get isBusy(): boolean { return this.#own?.isBusy === true || this.reads.tables?.isBusy === true }
+  get bytes(): number { return (this.#own?.bytes ?? 0) + (this.reads.tables?.bytes ?? 0) }
+  get tableBytes(): number { return (this.#own?.tableBytes() ?? 0) + (this.reads.tables?.tableBytes() ?? 0) }
+
+  /** Throws what has failed it. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** `load` encodes the operation into the store's scratch: after anything that waits it would have to be done again. */
+  write(load: () => LoadedWrite): Promise<void> {
+    this.settle()
+    const write = load()
+    if (this.#try(write)) {
+      if (++this.#writes % LOOK_EVERY !== 0) return DONE
+      const { clock, scheduler } = this.#parts.core.host
+      if (clock.nowMs() - this.#turnMs < TURN_MS) return DONE
+      return new Promise(resolve => scheduler.soon(() => {
+        this.#turnMs = clock.nowMs()
+        resolve()
+      }))
+    }
+    const key = copyOf(write.key, write.keyStart, write.keyEnd)
+    const value = copyOf(write.value, write.valueStart, write.valueEnd)
+    this.#waiting = {
+      kind: write.kind, key, keyStart: 0, keyEnd: key.length, value, valueStart: 0, valueEnd: value.length,
+      isRead: write.isRead, stored: write.stored, error: undefined,
+    }
+    return this.#finish(this.#waiting)
+  }
+
+  writeSync(load: () => LoadedWrite): void {
+    this.settle()
+    const write = load()
+    try {
+      while (!this.#try(write)) this.#waitInside(write)
+    } catch (error) {
+      throw this.#fail(error as Error)
+    }
+  }
+
+  /** The write before this call waits for room: wait for it here. */
+  settle(): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    try {
+      while (!this.#try(waiting)) this.#waitInside(waiting)
+    } catch (error) {
+      throw waiting.error = this.#fail(error as Error)
+    } finally {
+      this.#waiting = undefined
+    }
+  }
+
+  /** Resolves when nothing waits any more; undefined: nothing does. Throws what failed. */
+  finish(): Promise<void> | undefined {
+    return this.#waiting === undefined ? undefined : this.#finishAll()
+  }
+
+  /** Nothing of it is needed any more, or all of it is the store's. */
+  end(): void {
+    this.#isOver = true
+    this.#unplaced?.forget(this.#parts.core)
+    this.#own?.discard()
+    this.reads.tables?.discard()
+  }
+
+  async #finishAll(): Promise<void> {
+    while (this.#waiting !== undefined) await this.#finish(this.#waiting)
+  }
+
+  #makeTables(): TransactionTables {
+    const tables = new TransactionTables(this.#parts.core, this.#parts.background)
+    tables.onRoom = this.#onRoom
+    return tables
+  }
+
+  #tables(): TransactionTables {
+    if (this.#own !== undefined) return this.#own
+    this.#own = this.#makeTables()
+    this.#ownReader = new Reader(this.#own)
+    return this.#own
+  }
+
+  /**
+   * Inside the end of a job: whoever was given memory has to take it at once, because others may wait for it in calls that give the
+   * event loop no turn.
+   */
+  readonly #onRoom = (): void => {
+    const waiting = this.#waiting
+    if (waiting === undefined || this.#isOver || this.#parts.core.closing) return
+    try {
+      if (this.#try(waiting)) this.#waiting = undefined
+    } catch (error) {
+      waiting.error = error as Error
+      this.#waiting = undefined
+    }
+  }
+
+  /** False: no room now. A large value is in its file already. */
+  #try(write: LoadedWrite): boolean {
+    try {
+      if (write.isRead) return this.reads.tryAdd(write.key, write.keyStart, write.keyEnd)
+      if (write.stored !== undefined) this.#unplaced = write.stored
+      if (!this.#tables().tryWrite(write.kind, write.key, write.keyStart, write.keyEnd, write.value, write.valueStart, write.valueEnd)) return false
+      this.#unplaced = undefined
+      return true
+    } catch (error) {
+      throw this.#fail(error as Error)
+    }
+  }
+
+  /** Wait in the event loop until the write has room. Another call may have written it meanwhile, or seen it fail. */
+  async #finish(waiting: WaitingWrite): Promise<void> {
+    const { core, background } = this.#parts
+    while (this.#waiting === waiting) {
+      try {
+        if (!core.engine.isBusy) this.#checkStuck(waiting)
+        await background.changed()
+        if (this.#waiting !== waiting) break
+        if (this.#isOver) throw new SpillwayError('SPILLWAY_CLOSED', 'the transaction was aborted while this write waited')
+        core.checkOpen()
+        checkSignal(this.#signal)
+        if (this.#try(waiting)) this.#waiting = undefined
+      } catch (error) {
+        this.#waiting = undefined
+        waiting.error = this.#fail(error as Error)
+      }
+    }
+    if (waiting.error !== undefined) throw waiting.error
+  }
+
+  #waitInside(write: LoadedWrite): void {
+    const { core, background } = this.#parts
+    if (!background.waitInside()) this.#checkStuck(write)
+    core.checkOpen()
+  }
+
+  /** Called when a wait found nobody to wait for. Throws when nobody ever will make room for this write. */
+  #checkStuck(write: LoadedWrite): void {
+    const tables = write.isRead ? this.reads.tables : this.#own
+    tables?.checkStuck()
+  }
+
+  #fail(error: Error): Error {
+    return this.#failure ??= error
+  }
+}

@@ -1,0 +1,386 @@
+/**
+ * Group commit: operations go to the log as one group per turn, then to the memtable, then they are acknowledged.
+ *
+ * Invariants
+ * 1. Nothing is in the memtable that is not in the log before it; a group whose write fails leaves no trace.
+ * 2. Groups, and the operations in them, are applied in the order in which they were appended.
+ * 3. A call is in one group as a whole: while it is being appended, whatever code of the user's own runs then, nothing is appended,
+ *    committed or sealed.
+ *
+ * Account: `log`. Cost: one write to the file and one promise per group, nothing allocated per operation.
+ */
+import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
+import { applyEdit } from '../../manifest/version.ts'
+import { Acknowledgements } from './acknowledgements.ts'
+import { applyOperation, recordBytesOf } from '../state/apply-to-memtable.ts'
+import type { Background } from '../background/background.ts'
+import { reentryError } from '../api/encode-buffers.ts'
+import type { Core } from '../state/store-state.ts'
+import { deferred } from '../api/deferred.ts'
+import type { Deferred } from '../api/deferred.ts'
+import { ioError } from '../api/io-errors.ts'
+import { LargeValues } from './large-values.ts'
+import { LogSegments } from './log-segments.ts'
+import { LogSync } from './log-sync.ts'
+import { MAX_RANGES } from '../state/memtable-tombstones.ts'
+import { MemtableExchange } from './memtable-rotation.ts'
+import type { PendingGroup } from './memtable-rotation.ts'
+import type { Operations } from '../api/operation.ts'
+import { Stalls } from './write-stalls.ts'
+import type { Durability } from '../api/options.ts'
+
+interface Group {
+  /** Written when committed; a group of 'none' writes is not. */
+  writes: boolean
+  written: Deferred | undefined
+  synced: Deferred | undefined
+}
+
+/** What is short: the memtable's room, the log buffer's, or memory for the books of large values. */
+type Problem = 'none' | 'memtable' | 'log' | 'memory'
+
+const DONE = Promise.resolve()
+const MAX_REPLAYED_LOGS = 8
+export class Committer implements PendingGroup {
+  readonly stalls: Stalls
+  readonly exchange: MemtableExchange
+  /** What is appended was counted as demand when it began to wait. */
+  isDraining = false
+  /** A write is being framed, and its codecs called. */
+  isAppending = false
+  readonly #core: Core
+  readonly #logs: LogSegments
+  readonly #sync: LogSync
+  readonly #values: LargeValues
+  readonly #acknowledgements: Acknowledgements
+  #group: Group | undefined
+  #groupEntries = 0
+  #groupRecordBytes = 0
+  #groupRanges = 0
+  #isFlushPrepared = false
+  constructor(core: Core, background: Background) {
+    this.#core = core
+    this.stalls = new Stalls(core)
+    this.#logs = new LogSegments(core)
+    this.#sync = new LogSync(core, this.#logs)
+    this.#values = new LargeValues(core)
+    this.#acknowledgements = new Acknowledgements(core.host.clock, core.host.scheduler)
+    this.exchange = new MemtableExchange(core, background, this.#logs, this.stalls, this)
+    background.onFlushed = floor => {
+      this.stalls.pace.end(core.host.clock.nowMs())
+      this.#logs.drop(floor)
+    }
+  }
+
+  get hasPending(): boolean { return this.#group !== undefined }
+
+  /** Start the first log segment. Many short lives leave many small segments behind: then what they held is flushed. */
+  start(): void {
+    this.#core.engine.logBuffer.claim(this)
+    this.#logs.begin()
+    if (this.#core.logs.length > MAX_REPLAYED_LOGS && this.exchange.canSeal) this.exchange.seal()
+  }
+
+  /** Commit what was appended in this turn. Reads call it first, so that they see every write before them. */
+  commitGroup(): Error | undefined {
+    this.#checkReentry()
+    const group = this.#group
+    if (group === undefined) return undefined
+    const core = this.#core
+    this.#group = undefined
+    this.#groupEntries = 0
+    this.#groupRecordBytes = 0
+    this.#groupRanges = 0
+    const log = this.#logs.current
+    const before = log.writtenBytes
+    const lastSeq = core.lastSeq
+    const userBytes = core.counters.userBytes
+    try {
+      log.commit(group.writes, this.#apply)
+    } catch (cause) {
+      const error = ioError(cause, 'writing the log')
+      group.written?.reject(error)
+      group.synced?.reject(error)
+      this.#values.lost()
+      return error
+    }
+    this.#values.settled()
+    core.counters.operations += core.lastSeq - lastSeq
+    core.counters.logBytes += log.writtenBytes - before
+    core.engine.governor.traffic.writtenBytes += core.counters.userBytes - userBytes
+    this.stalls.owe(core.counters.userBytes - userBytes)
+    if (!core.ownership.isWatched) core.ownership.watch()
+    if (!this.#isFlushPrepared) this.#prepareFlush()
+    const { written, synced } = group
+    if (written === undefined && synced === undefined) return undefined
+    const delayMs = this.stalls.takeDelay()
+    if (synced !== undefined) this.#sync.add({ resolve: () => this.#acknowledgements.add(synced.resolve, delayMs), reject: synced.reject })
+    if (written !== undefined) this.#acknowledgements.add(written.resolve, delayMs)
+    return undefined
+  }
+
+  /** The thread that flushes takes as long to start as writers take to fill a memtable: it starts when the first one is filling. */
+  #prepareFlush(): void {
+    const { active: { memtable, isPlaceholder }, engine } = this.#core
+    if (isPlaceholder || memtable.usedBytes < memtable.capacityBytes / 4) return
+    this.#isFlushPrepared = true
+    engine.runner.prepare?.()
+  }
+
+  /** The same; throws what kept the group from being written. */
+  commitPending(): void {
+    const error = this.commitGroup()
+    if (error !== undefined) throw error
+  }
+
+  /** Everything acknowledged is durable. */
+  async close(): Promise<void> {
+    this.commitGroup()
+    try {
+      this.#core.engine.logBuffer.claim(this)
+      this.#logs.writeOut()
+      await this.#logs.sync()
+      this.#core.ownership.check()
+    } finally {
+      this.#logs.close()
+      this.#core.engine.logBuffer.leave(this)
+    }
+    this.#recordClose()
+  }
+
+  /** Opening has failed, and nothing was written: let go of the log and its buffer. */
+  abandon(): void {
+    this.#core.engine.logBuffer.leave(this)
+    this.#logs.close()
+  }
+
+  /** Written down in the manifest, a log that is lost or cut short from now on shows at the next open. */
+  #recordClose(): void {
+    const core = this.#core
+    if (core.lastSeq <= core.version.lastSeq || core.readOnlyReason !== undefined || this.#logs.hasTail) return
+    const closed = { lastSeq: core.lastSeq, logs: this.#logs.written() }
+    const version = applyEdit(core.version, { nextFile: Atomics.load(core.nextFile, 0), closed }, tables => tables)
+    try {
+      core.manifests.commit(version)
+      core.version = version
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'SPILLWAY_FENCED') throw error
+      // What was acknowledged is durable without it: the store is closed as one that died is.
+    }
+  }
+
+  /** Number and bytes of every log segment that is still needed. */
+  writtenLogs(): [number, number][] { return this.#logs.written() }
+
+  /** Another store needs the log buffer. */
+  vacate(): void {
+    const { current } = this.#logs
+    // If it fails its callers are told, and it leaves nothing here.
+    this.commitGroup()
+    try {
+      this.#logs.writeOut()
+    } catch (error) {
+      // Its frames cannot wait here. They were acknowledged as 'none'; after a gap in the log nothing may follow.
+      this.#core.readOnlyReason ??= error as Error
+      current.abandon(current.writtenBytes, this.#core.lastSeq + 1)
+    }
+  }
+
+  readonly #apply = (
+    seq: number, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number,
+  ): void => {
+    const core = this.#core
+    applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
+    core.counters.userBytes += keyEnd - keyStart + valueEnd - valueStart
+  }
+
+  /**
+   * Put the operations into the pending group; false when they must wait for a flush. Throws for what can never be written.
+   */
+  tryAppend(operations: Operations, durability: Durability): boolean {
+    this.#checkReentry()
+    try {
+      if (operations.prepare !== undefined) {
+        this.commitPending()
+        operations.prepare()
+      }
+      for (;;) {
+        const problem = this.#append(operations, durability)
+        if (problem === 'none') {
+          this.#values.keep()
+          this.exchange.settle()
+          return true
+        }
+        if (this.#group !== undefined) {
+          this.commitPending()
+        } else if (problem === 'log' && this.#logs.current.hasUnwritten) {
+          this.#logs.writeOut()
+        } else {
+          const left = problem === 'log' ? this.#appendLarge(operations, durability) : problem
+          if (left === 'none') {
+            this.exchange.settle()
+            return true
+          }
+          if (left === 'memory' || !this.exchange.makeRoom(operations.count)) break
+        }
+      }
+    } catch (error) {
+      this.#values.forget(operations)
+      throw error
+    }
+    this.#values.forget(operations)
+    return false
+  }
+
+  #checkReentry(): void {
+    if (this.isAppending) throw reentryError()
+  }
+
+  /** What keeps the operations out of the group: if it is not nothing, nothing has changed. */
+  #append(operations: Operations, durability: Durability): Problem {
+    const writes = durability !== 'none'
+    if (this.#core.active.isPlaceholder || this.exchange.isTimeToSeal) return 'memtable'
+    this.#core.engine.logBuffer.claim(this)
+    if (this.#group !== undefined && this.#group.writes !== writes) this.commitPending()
+    const log = this.#logs.current
+    const memtable = this.#core.active.memtable
+    const mark = operations.count > 1 ? log.mark() : undefined
+    let entries = this.#groupEntries
+    let recordBytes = this.#groupRecordBytes
+    let ranges = this.#groupRanges
+    let problem: Problem = 'none'
+    this.isAppending = true
+    try {
+      for (let i = 0; i < operations.count && problem === 'none'; i++) {
+        operations.load(i)
+        entries++
+        recordBytes += recordBytesOf(operations.kind, operations.keyEnd - operations.keyStart, this.#values.storedBytes(operations))
+        if (operations.kind === KIND_DELETE_RANGE) ranges++
+        if (!memtable.fitsBatch(entries, recordBytes) || memtable.rangeCount + ranges > MAX_RANGES) {
+          problem = 'memtable'
+          break
+        }
+        if (!this.#values.replace(operations, i, durability === 'disk')) {
+          problem = 'memory'
+          break
+        }
+        const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
+        if (!log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) problem = 'log'
+      }
+    } catch (error) {
+      if (mark !== undefined) log.rewind(mark)
+      throw error
+    } finally {
+      this.isAppending = false
+    }
+    if (problem !== 'none') {
+      if (mark !== undefined) log.rewind(mark)
+      return problem
+    }
+    if (operations.count === 0) return 'none'
+    if (!this.isDraining) this.#core.engine.governor.recordDemand(recordBytes - this.#groupRecordBytes)
+    this.#groupEntries = entries
+    this.#groupRecordBytes = recordBytes
+    this.#groupRanges = ranges
+    this.#group ??= { writes, written: undefined, synced: undefined }
+    return 'none'
+  }
+
+  /** A batch larger than the log buffer: written in several frames, applied when the last one is out. */
+  #appendLarge(operations: Operations, durability: Durability): Problem {
+    const core = this.#core
+    const log = this.#logs.current
+    const startBytes = log.writtenBytes
+    const firstSeq = core.lastSeq + 1
+    let recordBytes = 0
+    this.isAppending = true
+    try {
+      for (let i = 0; i < operations.count; i++) {
+        operations.load(i)
+        recordBytes += recordBytesOf(operations.kind, operations.keyEnd - operations.keyStart, this.#values.storedBytes(operations))
+        if (!core.active.memtable.fitsBatch(i + 1, recordBytes)) {
+          log.abandon(startBytes, firstSeq)
+          return 'memtable'
+        }
+        if (!this.#values.replace(operations, i, durability === 'disk')) {
+          log.abandon(startBytes, firstSeq)
+          return 'memory'
+        }
+        const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
+        if (log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) continue
+        log.spill()
+        if (!log.append(kind, key, keyStart, keyEnd, value, valueStart, valueEnd)) throw new Error('one operation does not fit the log buffer')
+      }
+      log.commit(true, () => {})
+    } catch (error) {
+      log.abandon(startBytes, firstSeq)
+      throw ioError(error, 'writing the log')
+    } finally {
+      this.isAppending = false
+    }
+    this.isAppending = true
+    try {
+      this.#applyLarge(operations, durability, firstSeq)
+    } catch (error) {
+      // It is in the log, and would be there again when the store is opened: nothing may come behind it until then.
+      core.readOnlyReason ??= error as Error
+      throw error
+    } finally {
+      this.isAppending = false
+    }
+    core.counters.operations += operations.count
+    core.counters.logBytes += log.writtenBytes - startBytes
+    this.#values.keep()
+    this.#group = { writes: true, written: undefined, synced: undefined }
+    return 'none'
+  }
+
+  /** What `#appendLarge` has logged goes into the memtable, encoded once more. */
+  #applyLarge(operations: Operations, durability: Durability, firstSeq: number): void {
+    const core = this.#core
+    for (let i = 0; i < operations.count; i++) {
+      operations.load(i)
+      this.#values.replace(operations, i, durability === 'disk')
+      const { kind, key, keyStart, keyEnd, value, valueStart, valueEnd } = operations
+      applyOperation(core, firstSeq + i, kind, key, keyStart, keyEnd, value, valueStart, valueEnd)
+      core.counters.userBytes += keyEnd - keyStart + valueEnd - valueStart
+    }
+  }
+
+  /** Of what was appended last. Writes that only go to memory are told at once, unless writers are to be slowed. */
+  acknowledgement(durability: Durability): Promise<void> {
+    const group = this.#group
+    if (group === undefined || (durability === 'none' && !this.stalls.owes)) return DONE
+    if (durability === 'disk') return (group.synced ??= deferred()).promise
+    return (group.written ??= deferred()).promise
+  }
+
+  /** Resolves when all that was written before is durable. */
+  syncLog(): Promise<void> {
+    const { promise, resolve, reject } = deferred()
+    this.commitGroup()
+    this.#sync.add({ resolve, reject })
+    return promise
+  }
+
+  /** Before a manifest with sequence numbers beyond those in the log: what is in the log is durable, and a new segment begins. */
+  endSegment(): void {
+    this.commitPending()
+    this.#core.engine.logBuffer.claim(this)
+    const { current } = this.#logs
+    if (this.exchange.canSeal) this.exchange.seal()
+    else if (!current.isEmpty || current.hasUnwritten) this.#logs.begin()
+    this.#sync.now()
+  }
+
+  /** What is written to the log from now on begins with this sequence number. The segment is empty. */
+  skipTo(seq: number): void {
+    const { current } = this.#logs
+    current.abandon(current.writtenBytes, seq)
+  }
+
+  /** Make everything written durable, blocking. */
+  syncNow(): void {
+    this.#sync.now()
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * Values too large for the memtable go to files of their own while their write call is being appended; the entry then holds
+ * a reference.
+ *
+ * Invariants
+ * 1. A value goes from the caller's memory to its file piece by piece, once, however often its call is appended.
+ * 2. The files of a call that fails or must wait are removed, and so are those of a group that does not reach the log.
+ * 3. A file is counted, and its place in the books leased, before it is written.
+ *
+ * Account: `table metadata`, for the books.
+ */
+import { EMPTY, KIND_PUT, KIND_VALUE_FILE } from '../../base/cursor.ts'
+import { VALUE_REFERENCE_BYTES, encodeValueReference, writeValueFile, writeValueText } from '../../table/value-file.ts'
+import type { Core } from '../state/store-state.ts'
+import { ioError } from '../api/io-errors.ts'
+import type { Operations } from '../api/operation.ts'
+
+interface WrittenFile {
+  fileNumber: number
+  lengthBytes: number
+}
+
+export class LargeValues {
+  readonly #core: Core
+  /** Files of the call being appended, by operation: it may be loaded more than once. */
+  readonly #written = new Map<number, WrittenFile>()
+  /** Files of the calls of the pending group. */
+  #pending: number[] = []
+  readonly #reference = new Uint8Array(VALUE_REFERENCE_BYTES)
+  /** What the last reference stands for. */
+  #value: Uint8Array = EMPTY
+  #valueStart = 0
+  #valueEnd = 0
+
+  constructor(core: Core) {
+    this.#core = core
+  }
+
+  /** Bytes that the current operation's value will take in the memtable and the log. */
+  storedBytes(operations: Operations): number {
+    return this.#isLarge(operations) ? VALUE_REFERENCE_BYTES : operations.valueEnd - operations.valueStart
+  }
+
+  /**
+   * Put a reference in the place of a large value of operation i, the current one; its file is written the first time. False:
+   * there is no room in the books for a further file now.
+   */
+  replace(operations: Operations, i: number, durable: boolean): boolean {
+    if (operations.kind !== KIND_PUT) return true
+    // What a codec makes of the same value may be larger the one time than the other: what was written counts.
+    let file = this.#written.size === 0 ? undefined : this.#written.get(i)
+    if (file === undefined) {
+      if (!this.#isLarge(operations)) return true
+      if (!this.#core.valueFiles.reserve(this.#pending.length + this.#written.size + 1)) return false
+      file = this.#write(operations, durable)
+      this.#written.set(i, file)
+    }
+    this.#value = operations.value
+    this.#valueStart = operations.valueStart
+    this.#valueEnd = operations.valueEnd
+    operations.kind = KIND_VALUE_FILE
+    operations.value = this.#reference
+    operations.valueStart = 0
+    operations.valueEnd = encodeValueReference(this.#reference, 0, file.fileNumber, file.lengthBytes)
+    return true
+  }
+
+  /** The call is in the pending group: so are its files. */
+  keep(): void {
+    if (this.#written.size === 0) return
+    for (const { fileNumber, lengthBytes } of this.#written.values()) {
+      this.#pending.push(fileNumber)
+      this.#core.counters.userBytes += lengthBytes
+      this.#core.counters.largeBytes += lengthBytes
+    }
+    this.#written.clear()
+    this.#value = EMPTY
+  }
+
+  /** The group is in the log: its files are the memtable's now. */
+  settled(): void {
+    if (this.#pending.length === 0) return
+    this.#pending = []
+    this.#core.valueFiles.reserve(this.#written.size)
+  }
+
+  /** The group is not in the log, and neither are references to its files. */
+  lost(): void {
+    if (this.#pending.length === 0) return
+    for (const fileNumber of this.#pending) if (!this.#core.valueFiles.has(fileNumber)) this.#remove(fileNumber)
+    this.settled()
+  }
+
+  /** The call has failed or must wait. What waits is loaded anew; where loading does nothing, the value is put back here. */
+  forget(operations: Operations): void {
+    if (this.#written.size === 0) return
+    for (const { fileNumber } of this.#written.values()) this.#remove(fileNumber)
+    this.#written.clear()
+    this.#core.valueFiles.reserve(this.#pending.length)
+    if (operations.kind === KIND_VALUE_FILE) {
+      operations.kind = KIND_PUT
+      operations.value = this.#value
+      operations.valueStart = this.#valueStart
+      operations.valueEnd = this.#valueEnd
+    }
+    this.#value = EMPTY
+  }
+
+  #isLarge({ kind, valueStart, valueEnd, longText }: Operations): boolean {
+    return kind === KIND_PUT && (valueEnd - valueStart > this.#core.plan.inlineValueBytes || longText !== '')
+  }
+
+  #write({ value, valueStart, valueEnd, longText }: Operations, durable: boolean): WrittenFile {
+    const { files, kernels, unsyncedValues, counters, directory } = this.#core
+    const fileNumber = this.#core.takeFileNumber()
+    const path = this.#core.valuePath(fileNumber)
+    let lengthBytes = valueEnd - valueStart
+    let exists = false
+    try {
+      if (longText === '') writeValueFile(files, path, fileNumber, value, kernels, durable, valueStart, valueEnd)
+      else lengthBytes = writeValueText(files, path, fileNumber, longText, lengthBytes, kernels, durable)
+      exists = true
+      if (durable) files.syncDirectory(directory)
+      else unsyncedValues.add(fileNumber)
+    } catch (error) {
+      if (exists) this.#core.discard(path)
+      throw ioError(error, 'writing a large value')
+    }
+    counters.valueFileBytes += lengthBytes
+    return { fileNumber, lengthBytes }
+  }
+
+  #remove(fileNumber: number): void {
+    this.#core.unsyncedValues.delete(fileNumber)
+    this.#core.discard(this.#core.valuePath(fileNumber))
+  }
+}

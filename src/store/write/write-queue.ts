@@ -1,0 +1,100 @@
+/**
+ * Writes that wait for room, in the order of their calls.
+ *
+ * Invariants
+ * 1. Nobody passes a waiter; one that is aborted leaves from wherever it stands, and was not written.
+ * 2. Every waiter's promise is settled once, by whoever takes it off the queue, and then nothing listens to its signal any more.
+ * 3. `bytes` is the sum of what the waiters hold.
+ *
+ * Account: `write queue`.
+ */
+import { SpillwayError } from '../../base/errors.ts'
+import { formatSize } from '../../base/sizes.ts'
+import { deferred } from '../api/deferred.ts'
+import type { Deferred } from '../api/deferred.ts'
+import type { Operations } from '../api/operation.ts'
+import type { Durability } from '../api/options.ts'
+
+export interface QueuedWrite {
+  readonly operations: Operations
+  readonly durability: Durability
+  readonly bytes: number
+  readonly deferred: Deferred
+  readonly signal: AbortSignal | undefined
+}
+
+export class WriteQueue {
+  readonly #onAborted: () => void
+  readonly #onBytes: (bytes: number) => void
+  /** One listener a signal, however many writes share it. */
+  readonly #signals = new Map<AbortSignal, { writes: Set<QueuedWrite>, listener: () => void }>()
+  readonly #waiting: QueuedWrite[] = []
+  #bytes = 0
+
+  /** `onAborted`: waiters have left; the first may be among them. `onBytes`: so many more bytes are held, or fewer. */
+  constructor(onAborted: () => void, onBytes: (bytes: number) => void) {
+    this.#onAborted = onAborted
+    this.#onBytes = onBytes
+  }
+
+  get length(): number { return this.#waiting.length }
+  get bytes(): number { return this.#bytes }
+  get first(): QueuedWrite | undefined { return this.#waiting[0] }
+
+  push(operations: Operations, durability: Durability, bytes: number, signal: AbortSignal | undefined): QueuedWrite {
+    const write: QueuedWrite = { operations, durability, bytes, deferred: deferred(), signal }
+    if (signal !== undefined) this.#listen(write, signal)
+    this.#waiting.push(write)
+    this.#bytes += bytes
+    this.#onBytes(bytes)
+    return write
+  }
+
+  /** Take the first one off. */
+  shift(): QueuedWrite {
+    const write = this.#waiting.shift()!
+    this.#left(write)
+    return write
+  }
+
+  /** All that wait fail with this error. */
+  fail(error: Error): void {
+    while (this.#waiting.length > 0) this.shift().deferred.reject(error)
+  }
+
+  #listen(write: QueuedWrite, signal: AbortSignal): void {
+    const known = this.#signals.get(signal)
+    if (known !== undefined) {
+      known.writes.add(write)
+      return
+    }
+    const writes = new Set([write])
+    const listener = (): void => {
+      for (const aborted of [...writes]) {
+        this.#waiting.splice(this.#waiting.indexOf(aborted), 1)
+        this.#left(aborted)
+        aborted.deferred.reject(abortedError(signal, aborted.bytes))
+      }
+      this.#onAborted()
+    }
+    this.#signals.set(signal, { writes, listener })
+    signal.addEventListener('abort', listener, { once: true })
+  }
+
+  #left(write: QueuedWrite): void {
+    this.#bytes -= write.bytes
+    this.#onBytes(-write.bytes)
+    const { signal } = write
+    const known = signal === undefined ? undefined : this.#signals.get(signal)
+    if (known === undefined) return
+    known.writes.delete(write)
+    if (known.writes.size > 0) return
+    this.#signals.delete(signal!)
+    signal!.removeEventListener('abort', known.listener)
+  }
+}
+
+export function abortedError(signal: AbortSignal, bytes?: number): SpillwayError {
+  const what = bytes === undefined ? 'a write was aborted before it began' : `a write of ${formatSize(bytes)} was aborted while it waited for room`
+  return new SpillwayError('SPILLWAY_ABORTED', `${what}; nothing of it was written. Try again later, or allow it more time`, { cause: signal.reason })
+}

@@ -1,0 +1,349 @@
+/**
+ * Write calls: those that find room are appended at once, the others wait in line, in the event loop or inside their call.
+ *
+ * Invariants
+ * 1. Writes are appended in the order of their calls: nobody passes a waiter.
+ * 2. A write waits only while a flush or merge runs that will end its wait; if that fails, the write fails with its error.
+ * 3. A call that may not wait (a sync one, or one too many in a loop without await) runs the wait inside itself.
+ * 4. A write that is aborted, closed or failed while it waits has left no trace.
+ *
+ * Account: `write queue`. Cost: nothing for a write that finds room.
+ */
+import { SpillwayError } from '../../base/errors.ts'
+import type { Background } from '../background/background.ts'
+import type { Committer } from './group-commit.ts'
+import type { Core } from '../state/store-state.ts'
+import { ioError } from '../api/io-errors.ts'
+import { BatchTooLarge } from './memtable-rotation.ts'
+import type { MemtableExchange } from './memtable-rotation.ts'
+import type { Operations } from '../api/operation.ts'
+import type { Stalls } from './write-stalls.ts'
+import { extendEmptyRange } from '../scan/empty-range-walk.ts'
+import { writeLargeBatch } from '../staged/commit-staged.ts'
+import { TransactionTables } from '../staged/staged-tables.ts'
+import type { Durability } from '../api/options.ts'
+import { WriteQueue, abortedError } from './write-queue.ts'
+import type { QueuedWrite } from './write-queue.ts'
+
+/** Waits in a row that nobody could end, before a write is told so. */
+const MAX_FRUITLESS = 24
+
+/** What a writer needs of `group-commit.ts`, or of its twin without a log. */
+export type Appender = Pick<Committer,
+  'stalls' | 'exchange' | 'isAppending' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'endSegment' | 'skipTo' | 'syncNow'>
+
+export class Writer {
+  readonly #core: Core
+  readonly #background: Background
+  readonly #committer: Appender
+  readonly #exchange: MemtableExchange
+  readonly #stalls: Stalls
+  readonly #queue: WriteQueue
+  #commitScheduled = false
+  #checkScheduled = false
+  #fruitless = 0
+  /** The last fruitless wait made other stores retry their flushes: that they end is no progress by itself. */
+  #retried = false
+
+  /** A call that no memtable has room for stands first in the line. */
+  #largeHead: QueuedWrite | undefined
+  #isSpilling = false
+
+  constructor(core: Core, background: Background, committer: Appender) {
+    this.#core = core
+    this.#background = background
+    this.#committer = committer
+    this.#exchange = committer.exchange
+    this.#stalls = committer.stalls
+    this.#queue = new WriteQueue(() => this.#waiterLeft(), bytes => { core.engine.queuedBytes += bytes })
+  }
+
+  /** Writes that wait for room. */
+  get waiting(): number { return this.#queue.length }
+  get waitingBytes(): number { return this.#queue.bytes }
+
+  write(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
+    this.#core.checkWritable()
+    if (signal?.aborted === true) throw abortedError(signal)
+    let appended: boolean
+    try {
+      appended = this.#queue.length === 0 && this.#committer.tryAppend(operations, durability)
+    } catch (error) {
+      if (!(error instanceof BatchTooLarge)) throw error
+      this.#spill(operations)
+      return Promise.resolve()
+    }
+    if (appended) {
+      if (!this.#commitScheduled) {
+        this.#commitScheduled = true
+        this.#core.host.scheduler.microtask(this.#commitSoon)
+      }
+      // Before helping: a job that ends may have the group committed.
+      const acknowledgement = this.#committer.acknowledgement(durability)
+      if (this.#exchange.owedSteps > 0) this.#helpJobs()
+      return acknowledgement
+    }
+    return this.#enqueue(operations, durability, signal)
+  }
+
+  /** The same, if there is room now; undefined: nothing was written, and nobody waits. */
+  tryNow(operations: Operations, durability: Durability): Promise<void> | undefined {
+    this.#core.checkWritable()
+    if (this.#queue.length > 0) return undefined
+    if (!this.#committer.tryAppend(operations, durability)) {
+      this.#endIfNobodyWaits()
+      return undefined
+    }
+    if (!this.#commitScheduled) {
+      this.#commitScheduled = true
+      this.#core.host.scheduler.microtask(this.#commitSoon)
+    }
+    return this.#committer.acknowledgement(durability)
+  }
+
+  writeSync(operations: Operations, durability: Durability, signal: AbortSignal | undefined): void {
+    const core = this.#core
+    const committer = this.#committer
+    core.checkWritable()
+    if (signal?.aborted === true) throw abortedError(signal)
+    try {
+      while (this.#queue.length > 0) {
+        this.#waitOrSpill()
+        this.#drain()
+      }
+      while (!committer.tryAppend(operations, durability)) this.#waitInside()
+    } catch (error) {
+      if (!(error instanceof BatchTooLarge)) throw error
+      this.#spill(operations)
+      return
+    } finally {
+      this.#endIfNobodyWaits()
+    }
+    committer.commitPending()
+    if (core.dead.isDue) extendEmptyRange(core)
+    if (this.#exchange.owedSteps > 0) this.#helpJobs()
+    if (durability === 'disk') committer.syncNow()
+    if (this.#stalls.owes) core.host.scheduler.sleepSync(this.#stalls.takeOwed())
+  }
+
+  /** Seal the active memtable, if it holds anything, as soon as that can be; resolves when all it held is in tables. */
+  async flush(): Promise<void> {
+    const core = this.#core
+    this.#committer.commitPending()
+    const target = core.lastSeq
+    // What failed before may succeed now: only an attempt made from now on counts.
+    this.#background.retryNow(true)
+    while (core.version.lastSeq < target) {
+      if (this.#queue.length === 0 && this.#exchange.canSeal) this.#exchange.seal()
+      const error = this.#flushError
+      if (error !== undefined) throw error
+      if (core.sealed.length === 0 && core.active.isEmpty) break
+      await this.#background.changed()
+      core.checkWritable()
+    }
+  }
+
+  /** Some job has ended: those that wait go on, in their order. */
+  onProgress(): void {
+    if (this.#queue.length > 0) this.#drain()
+  }
+
+  /** What waits fails. */
+  close(): void {
+    this.#queue.fail(new SpillwayError('SPILLWAY_CLOSED', 'the store was closed while this write waited; it was not written'))
+    this.#endIfNobodyWaits()
+  }
+
+  readonly #commitSoon = (): void => {
+    this.#commitScheduled = false
+    this.#committer.commitGroup()
+    if (this.#core.dead.isDue) extendEmptyRange(this.#core)
+  }
+
+  #enqueue(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
+    const core = this.#core
+    const queue = this.#queue
+    // What is larger than the queue waits inside this call, where nobody can change it: it is not copied.
+    const { bytes } = operations
+    const kept = bytes > core.plan.queueBytes ? operations : operations.keep()
+    const { promise } = queue.push(kept, durability, bytes, signal).deferred
+    const { engine } = core
+    core.engine.governor.recordDemand(bytes)
+    this.#stalls.begin(this.#exchange.stallCause)
+    this.#background.retryNow()
+    // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
+    while (engine.queuedBytes > core.plan.queueBytes && queue.length > 0) {
+      try {
+        this.#waitOrSpill()
+      } catch (error) {
+        this.#fail(error as Error)
+      }
+      this.#drain()
+    }
+    this.#checkSoon()
+    return promise
+  }
+
+  #drain(): void {
+    if (this.#core.closed || this.#isSpilling || this.#committer.isAppending || (this.#largeHead !== undefined && this.#largeHead === this.#queue.first)) return
+    const queue = this.#queue
+    const committer = this.#committer
+    const failed = this.#flushError
+    for (let write = queue.first; write !== undefined; write = queue.first) {
+      let appended: boolean
+      committer.isDraining = true
+      try {
+        appended = committer.tryAppend(write.operations, write.durability)
+      } catch (error) {
+        if (error instanceof BatchTooLarge) {
+          // Not from inside the end of a job.
+          this.#largeHead = write
+          this.#core.host.scheduler.soon(this.#spillHead)
+          break
+        }
+        queue.shift().deferred.reject(error as Error)
+        continue
+      } finally {
+        committer.isDraining = false
+      }
+      if (!appended) {
+        if (failed !== undefined) this.#fail(failed)
+        break
+      }
+      queue.shift()
+      committer.acknowledgement(write.durability).then(write.deferred.resolve, write.deferred.reject)
+    }
+    committer.commitGroup()
+    this.#endIfNobodyWaits()
+    this.#checkSoon()
+  }
+
+  /** Write what no memtable has room for to tables of its own, in this call. */
+  #spill(operations: Operations): void {
+    const core = this.#core
+    const tables = new TransactionTables(core, this.#background)
+    this.#isSpilling = true
+    try {
+      writeLargeBatch({ core, background: this.#background, committer: this.#committer }, tables, operations)
+    } catch (error) {
+      throw ioError(error, 'writing a large batch')
+    } finally {
+      this.#isSpilling = false
+      tables.discard()
+    }
+  }
+
+  readonly #spillHead = (): void => {
+    const write = this.#largeHead
+    if (write === undefined || this.#core.closing || this.#isSpilling) return
+    this.#largeHead = undefined
+    // It may have been aborted.
+    if (write === this.#queue.first) {
+      let failure: Error | undefined
+      try {
+        this.#spill(write.operations)
+      } catch (error) {
+        failure = error as Error
+      }
+      // A signal's listener cannot run in between.
+      const { deferred } = this.#queue.shift()
+      if (failure === undefined) deferred.resolve()
+      else deferred.reject(failure)
+    }
+    this.#drain()
+  }
+
+  #waitOrSpill(): void {
+    if (this.#largeHead !== undefined && this.#largeHead === this.#queue.first) this.#spillHead()
+    else this.#waitInside()
+  }
+
+  #fail(error: Error): void {
+    this.#queue.fail(error)
+    this.#endIfNobodyWaits()
+  }
+
+  #endIfNobodyWaits(): void {
+    if (this.#queue.length > 0) return
+    this.#fruitless = 0
+    this.#retried = false
+    this.#exchange.leave()
+    this.#stalls.end()
+  }
+
+  /** A write that waited was aborted. */
+  #waiterLeft(): void {
+    this.#endIfNobodyWaits()
+    // It may have been the one that kept smaller ones waiting.
+    this.#checkSoon()
+  }
+
+  /** Wait in this call until some background job has ended. Throws when none runs that could make room. */
+  #waitInside(): void {
+    const core = this.#core
+    const background = this.#background
+    this.#stalls.begin(this.#exchange.stallCause)
+    background.retryNow()
+    const waited = background.waitInside()
+    const error = this.#flushError
+    if (error !== undefined && core.sealed.length > 0) throw error
+    if (waited) this.#fruitless = this.#retried ? this.#fruitless : 0
+    else if (!core.engine.isBusy && this.#isStuck()) {
+      // Other stores may be unable to give back what they hold: then that is the reason.
+      throw core.readOnlyReason ?? core.engine.heldBy() ?? new SpillwayError(
+        'SPILLWAY_BUDGET_TOO_SMALL', `a write waits for memory that nobody is about to give back. Split it if it is a batch. ${core.engine.budget.advice()}`)
+    }
+    core.checkWritable()
+  }
+
+  /** No job runs and no memory can be had: waiting would never end. */
+  #isStuck(): boolean {
+    const { engine } = this.#core
+    engine.makeRoom()
+    if (engine.isBusy) return false
+    // What was given back at once is found by the next attempt, or by the other store whose turn it is.
+    engine.progress()
+    if (engine.isBusy) return false
+    // Others whose flushes failed hold what is missing: they need not wait for their next try.
+    this.#retried = engine.retryFlushes()
+    return ++this.#fruitless > MAX_FRUITLESS
+  }
+
+  /** Why the latest attempt to flush failed; undefined while another one runs. */
+  get #flushError(): Error | undefined {
+    return this.#background.isFlushing ? undefined : this.#background.flushError
+  }
+
+  /** If nobody runs whose end would wake those that wait: try again soon, or tell them. */
+  #checkSoon(): void {
+    const { engine, host } = this.#core
+    if (this.#checkScheduled || this.#queue.length === 0 || engine.isBusy) return
+    this.#checkScheduled = true
+    host.scheduler.soon(this.#checkQueue)
+  }
+
+  readonly #checkQueue = (): void => {
+    this.#checkScheduled = false
+    if (this.#core.closing || this.#queue.length === 0 || this.#core.engine.isBusy) return
+    try {
+      this.#drain()
+      if (this.#queue.length > 0 && !this.#core.engine.isBusy) {
+        this.#waitInside()
+        this.#drain()
+      }
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+    this.#checkSoon()
+  }
+
+  /** Jobs on this thread keep pace with the writer; not from inside an append, since what they end goes on with other writes. */
+  #helpJobs(): void {
+    const steps = this.#exchange.owedSteps
+    this.#exchange.owedSteps = 0
+    const { engine, host } = this.#core
+    const sinceMs = host.clock.nowMs()
+    engine.runner.help(steps)
+    if (engine.runner.mode === 'inline') this.#stalls.helped(sinceMs)
+  }
+}
