@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Member, Members } from './linked-list.ts'
+import { Member, LinkedList } from './linked-list.ts'
 
 test('members are as those of a Set: whatever comes and goes, in the order of coming', () => {
   fc.assert(fc.property(fc.array(fc.tuple(fc.boolean(), fc.nat(9)), { maxLength: 60 }), steps => {
     const all = Array.from({ length: 10 }, (_, i) => new Member(i))
-    const members = new Members<number>()
+    const members = new LinkedList<number>()
     const set = new Set<number>()
     for (const [comes, i] of steps) {
       if (comes) {
@@ -24,7 +24,7 @@ test('members are as those of a Set: whatever comes and goes, in the order of co
 })
 
 test('who is gone leads nowhere', () => {
-  const members = new Members<string>()
+  const members = new LinkedList<string>()
   const some = ['a', 'b', 'c'].map(name => new Member(name))
   for (const member of some) members.add(member)
   members.delete(some[1]!)
@@ -37,6 +37,6 @@ test('who is gone leads nowhere', () => {
 
 test('nobody is a member of two', () => {
   const member = new Member(1)
-  new Members<number>().add(member)
-  assert.throws(() => { new Members<number>().add(member) }, /added to another/)
+  new LinkedList<number>().add(member)
+  assert.throws(() => { new LinkedList<number>().add(member) }, /added to another/)
 })

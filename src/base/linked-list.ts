@@ -17,14 +17,14 @@ export class Member<T> {
   /** @internal */
   after: Member<T> | undefined = undefined
   /** @internal */
-  of: Members<T> | undefined = undefined
+  of: LinkedList<T> | undefined = undefined
 
   constructor(value: T) {
     this.value = value
   }
 }
 
-export class Members<T> {
+export class LinkedList<T> {
   #first: Member<T> | undefined
   #last: Member<T> | undefined
   #size = 0

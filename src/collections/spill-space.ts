@@ -13,7 +13,7 @@ import { nodeHost } from '../host/node/node-host.ts'
 import { temporaryDirectory } from '../host/node/temporary-directory.ts'
 import { Budget } from '../memory/budget.ts'
 import type { Account, Lease } from '../memory/budget.ts'
-import { Engine } from '../store/engine/budget-engine.ts'
+import { BudgetEngine } from '../store/engine/budget-engine.ts'
 import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
 
@@ -57,7 +57,7 @@ export class SpillSpace {
     // Caches of others take whatever is free, and give it back when asked.
     if (shared) this.budget.makeRoom(Math.max(2 * MIN_BYTES, Math.floor(this.budget.totalBytes * SHARE_TO_FREE)))
     // And if that is too little, what memtables hold is flushed.
-    while (shared && !this.budget.makeRoom(2 * MIN_BYTES) && Engine.of(this.budget)?.flushInside() === true);
+    while (shared && !this.budget.makeRoom(2 * MIN_BYTES) && BudgetEngine.of(this.budget)?.flushInside() === true);
     this.bytes = shared ? Math.floor(this.budget.freeBytes / 2) : this.budget.totalBytes
     if (this.bytes < MIN_BYTES) {
       throw new SpillwayError(

@@ -9,12 +9,12 @@ import { CachedBlocks } from '../table/block/block-source.ts'
 import { TableReader } from '../table/table-reader.ts'
 import { entryAt, put, sortEntries, testKernels, textOf, writeTable } from '../table/testing/model.ts'
 import type { Entry } from '../table/testing/model.ts'
-import { RereadCursor } from './reread-cursor.ts'
+import { SeekPerStepCursor } from './reread-cursor.ts'
 
 const SEED = 20250812
 
 /** Each list a run, cut into tables wherever `cuts` says; without any memory for a cache. */
-function openRuns(runs: readonly (readonly Entry[])[], cut: () => boolean, snapshotSeq: number): { cursor: RereadCursor, windows: WindowPool } {
+function openRuns(runs: readonly (readonly Entry[])[], cut: () => boolean, snapshotSeq: number): { cursor: SeekPerStepCursor, windows: WindowPool } {
   let fileNumber = 0
   const tables = runs.map(entries => {
     const lists: Entry[][] = [[]]
@@ -33,7 +33,7 @@ function openRuns(runs: readonly (readonly Entry[])[], cut: () => boolean, snaps
   const budget = new Budget(2 * 64 * 1024)
   const windows = new WindowPool(budget.account('windows', 'test'), 0, budget.totalBytes)
   const blocks = new CachedBlocks(new BlockCache(budget.account('cache', 'none')), testKernels())
-  return { cursor: new RereadCursor(tables, blocks, windows, snapshotSeq), windows }
+  return { cursor: new SeekPerStepCursor(tables, blocks, windows, snapshotSeq), windows }
 }
 
 /** Of each key the newest version that the snapshot sees. */
@@ -42,13 +42,13 @@ function visible(runs: readonly (readonly Entry[])[], snapshotSeq: number): Entr
   return seen.filter((entry, i) => i === 0 || compareKeys(entry.key, seen[i - 1]!.key) !== 0)
 }
 
-function here(cursor: RereadCursor): string | undefined {
+function here(cursor: SeekPerStepCursor): string | undefined {
   if (!cursor.valid) return undefined
   cursor.loadValue()
   return textOf(entryAt(cursor))
 }
 
-function texts(cursor: RereadCursor, direction: 'next' | 'prev'): (string | undefined)[] {
+function texts(cursor: SeekPerStepCursor, direction: 'next' | 'prev'): (string | undefined)[] {
   const list: (string | undefined)[] = []
   for (; cursor.valid; cursor[direction]()) list.push(here(cursor))
   return list

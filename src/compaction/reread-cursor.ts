@@ -22,7 +22,7 @@ import { lowerTable } from './run-cursor.ts'
 
 const NOTHING = new Uint8Array(0)
 
-export class RereadCursor implements Cursor {
+export class SeekPerStepCursor implements Cursor {
   valid = false
   key: Uint8Array<ArrayBuffer> = NOTHING
   readonly keyStart = 0

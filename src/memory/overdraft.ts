@@ -16,7 +16,7 @@ const STEP_BYTES = 4096
 /** After a refusal others are asked again only after so many changes: asking makes them drop what they would use again. */
 const PAUSE = 64
 
-export class Allowance {
+export class Overdraft {
   readonly #lease: Lease
   readonly #freelyBytes: number
   readonly #leaveBytes: number

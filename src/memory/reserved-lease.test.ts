@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Budget } from './budget.ts'
-import { SpareLease } from './reserved-lease.ts'
+import { ReservedLease } from './reserved-lease.ts'
 
-function newSpare(budgetBytes = 1000, spareBytes = 100): { budget: Budget, spare: SpareLease } {
+function newSpare(budgetBytes = 1000, spareBytes = 100): { budget: Budget, spare: ReservedLease } {
   const budget = new Budget(budgetBytes)
-  return { budget, spare: new SpareLease(budget.account('tables', 'a test'), spareBytes) }
+  return { budget, spare: new ReservedLease(budget.account('tables', 'a test'), spareBytes) }
 }
 
 test('what is taken is leased besides the spare, and comes back', () => {
@@ -38,7 +38,7 @@ test('when the budget denies more, the spare is eaten; it is filled up from what
 
 test('a spare that does not fit at first is refused, more given than taken is an error', () => {
   const budget = new Budget(50)
-  assert.throws(() => new SpareLease(budget.account('tables', 'a test'), 60), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
+  assert.throws(() => new ReservedLease(budget.account('tables', 'a test'), 60), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
   const { spare } = newSpare()
   spare.take(10)
   assert.throws(() => spare.give(11), /11 bytes returned, 10 used/)

@@ -12,7 +12,7 @@ import { SpillwayError } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
 import type { Account, Lease } from './budget.ts'
 
-export class SpareLease {
+export class ReservedLease {
   readonly #account: Account
   readonly #wantedBytes: number
   readonly #lease: Lease

@@ -2,10 +2,10 @@
 import { compareKeys } from '../base/bytes.ts'
 import type { CachedBlocks } from '../table/block/block-source.ts'
 import type { TableReader } from '../table/table-reader.ts'
-import type { Core } from './state/store-state.ts'
+import type { StoreState } from './state/store-state.ts'
 import type { ByteRange } from './api/key-range.ts'
 
-export function approximateBytes({ blocks, tree }: Core, { start, end }: ByteRange): number {
+export function approximateBytes({ blocks, tree }: StoreState, { start, end }: ByteRange): number {
   let bytes = 0
   for (const run of tree.runs) {
     for (const table of run.pointReaders) {

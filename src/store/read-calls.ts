@@ -11,10 +11,10 @@ import { EMPTY } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { checkOptions } from '../base/option-names.ts'
-import type { CallScratch } from './api/encode-buffers.ts'
-import { findBeside } from './read/async-get.ts'
-import type { Committer } from './write/group-commit.ts'
-import type { Core } from './state/store-state.ts'
+import type { EncodeBuffers } from './api/encode-buffers.ts'
+import { findAsync } from './read/async-get.ts'
+import type { GroupCommit } from './write/group-commit.ts'
+import type { StoreState } from './state/store-state.ts'
 import { describe } from '../encoding/encoding.ts'
 import type { Scratch, Transcoder } from '../encoding/encoding.ts'
 import { ofKey } from '../encoding/encoding-error.ts'
@@ -24,9 +24,9 @@ import { checkedOrder } from './scan/iterator-plan.ts'
 import { MAX_KEY_BYTES, encodeKey } from './api/operations.ts'
 import { RANGE_OPTIONS, byteRange } from './api/key-range.ts'
 import { decodeValue } from './read/point-reader.ts'
-import type { Reader } from './read/point-reader.ts'
+import type { PointReader } from './read/point-reader.ts'
 import { Snapshot } from './api/snapshots.ts'
-import { dueTurn, nextTurn } from './state/event-loop-yield.ts'
+import { dueYield, nextYield } from './state/event-loop-yield.ts'
 import type { AnyEncodings } from '../encoding/encoding-types.ts'
 import type { OrderOptions, RangeOptions, SnapshotOptions } from './api/options.ts'
 
@@ -44,14 +44,14 @@ const COUNT_SLICE = 20_000
 
 /** The encodings of a call decide what its keys and values are: the types are those of the methods that call this (`spillway.ts`). */
 export class ReadCalls {
-  readonly #core: Core
-  readonly #committer: Committer
-  readonly #reader: Reader
-  readonly #scratch: CallScratch
+  readonly #core: StoreState
+  readonly #committer: GroupCommit
+  readonly #reader: PointReader
+  readonly #scratch: EncodeBuffers
   readonly #keyScratch: Scratch
   #gets = 0
 
-  constructor(core: Core, committer: Committer, reader: Reader, scratch: CallScratch) {
+  constructor(core: StoreState, committer: GroupCommit, reader: PointReader, scratch: EncodeBuffers) {
     this.#core = core
     this.#committer = committer
     this.#reader = reader
@@ -137,12 +137,12 @@ export class ReadCalls {
     checkOptions(range, COUNT_OPTIONS, 'count')
     const iterator = this.iterator(range, true, false)
     try {
-      const turn = dueTurn(this.#core)
+      const turn = dueYield(this.#core)
       if (turn !== undefined) await turn
       let count = 0
       while (!iterator.ended) {
         count += iterator.countSync(COUNT_SLICE)
-        if (!iterator.ended) await nextTurn(this.#core)
+        if (!iterator.ended) await nextYield(this.#core)
       }
       return count
     } finally {
@@ -182,7 +182,7 @@ export class ReadCalls {
     const snapshotSeq = this.#load(key, options)
     const scratch = this.#keyScratch
     if (scratch.end - scratch.start > MAX_KEY_BYTES) return Promise.resolve(answer(undefined))
-    return findBeside(this.#core, this.#reader, scratch.bytes, scratch.start, scratch.end, snapshotSeq, answer)
+    return findAsync(this.#core, this.#reader, scratch.bytes, scratch.start, scratch.end, snapshotSeq, answer)
   }
 
   /** Encode a key into its scratch; returns the sequence number to read at. */
@@ -209,6 +209,6 @@ export class ReadCalls {
 
   /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */
   #turn<T>(value: T): Promise<T> {
-    return nextTurn(this.#core).then(() => value)
+    return nextYield(this.#core).then(() => value)
   }
 }

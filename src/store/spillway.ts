@@ -11,7 +11,7 @@ import { checkOptions } from '../base/option-names.ts'
 import { parseSize } from '../base/sizes.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import { approximateBytes } from './approximate-size.ts'
-import { CallScratch, reentryError } from './api/encode-buffers.ts'
+import { EncodeBuffers, reentryError } from './api/encode-buffers.ts'
 import type { AnyEncodings, Decoded, Encodable, EncodingsGiven, GivenEncoding, KeyEncodingGiven } from '../encoding/encoding-types.ts'
 import type { SpillwayIterator } from './scan/iterator.ts'
 import { closeStore, openStore } from './open/lifecycle.ts'
@@ -20,12 +20,12 @@ import { RANGE_OPTIONS, byteRange, isEmptyRange } from './api/key-range.ts'
 import type { ByteRange } from './api/key-range.ts'
 import { ReadCalls } from './read-calls.ts'
 import type { ReadCallOptions } from './read-calls.ts'
-import { Reader } from './read/point-reader.ts'
+import { PointReader } from './read/point-reader.ts'
 import { statsOf, verifyStore } from './stats.ts'
 import type { Snapshot } from './api/snapshots.ts'
 import { Conflicts } from './transaction/conflicts.ts'
 import type { Transaction } from './transaction/transaction.ts'
-import { Transactions } from './transaction/retry.ts'
+import { TransactionRunner } from './transaction/retry.ts'
 import type {
   BatchOperation, BeginOptions, DurableOptions, IteratorOptions, OpenOptions, OrderOptions, RangeOptions, ReadOptions, SnapshotOptions, StoreOptions, TransactionOptions,
 } from './api/options.ts'
@@ -39,24 +39,24 @@ import { WriteCalls } from './write-calls.ts'
  */
 export class Spillway<K = string, V = string> extends Uncloneable implements AsyncDisposable {
   readonly #store: OpenStore
-  readonly #scratch: CallScratch
+  readonly #scratch: EncodeBuffers
   readonly #writes: WriteCalls
   readonly #reads: ReadCalls
-  readonly #transactions: Transactions
+  readonly #transactions: TransactionRunner
   #closing: Promise<void> | undefined
 
   private constructor(store: OpenStore) {
     super()
     const { core, background, committer, writer } = store
-    const scratch = new CallScratch(core.settings)
-    const reader = new Reader(core)
+    const scratch = new EncodeBuffers(core.settings)
+    const reader = new PointReader(core)
     const writes = new WriteCalls(core, writer, scratch)
     const reads = new ReadCalls(core, committer, reader, scratch)
     this.#store = store
     this.#scratch = scratch
     this.#writes = writes
     this.#reads = reads
-    this.#transactions = new Transactions({
+    this.#transactions = new TransactionRunner({
       core, background, committer, writer, conflicts: new Conflicts(core), reader,
       keyScratch: scratch.key, valueScratch: scratch.value, targetScratch: scratch.target,
       settle: () => reads.settle(), checkReentry: () => scratch.checkReentry(), letGo: () => writes.letGo(), counters: { committed: 0, conflicts: 0 },

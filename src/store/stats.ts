@@ -6,15 +6,15 @@ import { tableDamage } from '../table/table-damage.ts'
 import { valueFileDamage, verifyValueFile } from '../table/value-file.ts'
 import { LOG_READ_BUFFER_BYTES, scanLog } from '../wal/log-reader.ts'
 import type { LogContents } from '../wal/log-reader.ts'
-import type { Committer } from './write/group-commit.ts'
-import type { Core } from './state/store-state.ts'
+import type { GroupCommit } from './write/group-commit.ts'
+import type { StoreState } from './state/store-state.ts'
 import type { RecoveryReport } from './open/recovery.ts'
 import type { StoreStats, TransactionReport, VerifyReport } from './api/reports.ts'
 import { Findings, MAX_PLACES } from './verify/findings.ts'
 import { verifyDirectory } from './verify/verify-directory.ts'
 import type { Writer } from './write/writer.ts'
 
-export function statsOf(core: Core, committer: Committer, writer: Writer, recovery: RecoveryReport, transactions: TransactionReport): StoreStats {
+export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer, recovery: RecoveryReport, transactions: TransactionReport): StoreStats {
   const { counters, tree, version, snapshots } = core
   const { hits, misses, blocks, bytes } = core.cache.stats()
   const { logBytes, flushBytes, mergeBytes, valueFileBytes: valueBytes, userBytes, operations } = counters
@@ -65,7 +65,7 @@ export function statsOf(core: Core, committer: Committer, writer: Writer, recove
  * Read and check every byte of the manifest, the log segments, the tables and the value files. Damage is listed, not thrown; what
  * is not written out yet is none. The event loop gets a turn between files. Files that are removed meanwhile are left out.
  */
-export async function verifyStore(core: Core, committer: Committer): Promise<VerifyReport> {
+export async function verifyStore(core: StoreState, committer: GroupCommit): Promise<VerifyReport> {
   if (core.settings.isReadOnly) return verifyRead(core)
   const findings = new Findings()
   const { report } = findings
@@ -136,7 +136,7 @@ export async function verifyStore(core: Core, committer: Committer): Promise<Ver
 }
 
 /** Of a store that was opened for reading: its directory, as it is. What replay has put elsewhere is nobody's but its own. */
-async function verifyRead(core: Core): Promise<VerifyReport> {
+async function verifyRead(core: StoreState): Promise<VerifyReport> {
   const release = await leaseReading(core)
   const { host, files, directory, kernels } = core
   try {
@@ -147,7 +147,7 @@ async function verifyRead(core: Core): Promise<VerifyReport> {
 }
 
 /** Room for a frame of the log: while jobs hold it, when they have ended. */
-async function leaseReading(core: Core): Promise<() => void> {
+async function leaseReading(core: StoreState): Promise<() => void> {
   for (;;) {
     try {
       return core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES)
@@ -159,7 +159,7 @@ async function leaseReading(core: Core): Promise<() => void> {
 }
 
 /** Check the first `bytes` of a log segment, all that was written to it. */
-function verifyLog(core: Core, path: string, number: number, bytes: number, expectedSeq: number | undefined, buffer: Uint8Array): LogContents {
+function verifyLog(core: StoreState, path: string, number: number, bytes: number, expectedSeq: number | undefined, buffer: Uint8Array): LogContents {
   const { kernels } = core
   let file: HostFile
   try {

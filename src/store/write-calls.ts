@@ -11,14 +11,14 @@ import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { isAbortSignal } from '../base/realms.ts'
 import { checkOptions } from '../base/option-names.ts'
-import type { CallScratch } from './api/encode-buffers.ts'
-import type { Core } from './state/store-state.ts'
+import type { EncodeBuffers } from './api/encode-buffers.ts'
+import type { StoreState } from './state/store-state.ts'
 import { describe } from '../encoding/encoding.ts'
 import { BatchOperations, SingleOperation, checkLengths, encodeKey, encodeValue } from './api/operations.ts'
 import type { OperationList } from './api/operations.ts'
 import { checkedDurability } from './api/settings.ts'
 import { RANGE_OPTIONS, byteRange } from './api/key-range.ts'
-import { rangeRemoval } from './write/range-delete.ts'
+import { rangeDelete } from './write/range-delete.ts'
 import type { AnyEncodings } from '../encoding/encoding-types.ts'
 import type { BatchOperation, Durability, DurableOptions, RangeOptions } from './api/options.ts'
 import type { Writer } from './write/writer.ts'
@@ -28,12 +28,12 @@ export type WriteCallOptions = DurableOptions & AnyEncodings
 const WRITE_OPTIONS = ['durability', 'signal', 'keyEncoding', 'valueEncoding']
 
 export class WriteCalls {
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #writer: Writer
-  readonly #scratch: CallScratch
+  readonly #scratch: EncodeBuffers
   readonly #single = new SingleOperation()
 
-  constructor(core: Core, writer: Writer, scratch: CallScratch) {
+  constructor(core: StoreState, writer: Writer, scratch: EncodeBuffers) {
     this.#core = core
     this.#writer = writer
     this.#scratch = scratch
@@ -174,7 +174,7 @@ export class WriteCalls {
     checkOptions(options, WRITE_OPTIONS, 'deleteRange')
     checkOptions(range, RANGE_OPTIONS, 'deleteRange')
     if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
-    return rangeRemoval(core, byteRange(range, scratch.keys(options), scratch.key))
+    return rangeDelete(core, byteRange(range, scratch.keys(options), scratch.key))
   }
 
   #durability(options: DurableOptions | undefined): Durability {

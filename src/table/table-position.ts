@@ -24,19 +24,19 @@ const AHEAD_BYTES = 64 * 1024
 const FEW_BLOCKS = 4
 const PASSING_BLOCKS = 32
 
-export class TablePlace {
+export class TablePosition {
   readonly table: TableReader
   /** Number of the entry in its block. */
   position = 0
   readonly #path: IndexPath
   /** It goes by once: the cache is left as it is. */
-  readonly #isPassing: boolean
+  readonly #bypassesCache: boolean
   /** Loaded one after the other. */
   #blocks = 0
 
-  constructor(table: TableReader, isPassing = false) {
+  constructor(table: TableReader, bypassesCache = false) {
     this.table = table
-    this.#isPassing = isPassing
+    this.#bypassesCache = bypassesCache
     this.#path = new IndexPath(table, FEW_HANDLES)
   }
 
@@ -79,7 +79,7 @@ export class TablePlace {
   }
 
   /** It has gone on for long, or is known to go by. */
-  get passes(): boolean { return this.#isPassing || this.#blocks > PASSING_BLOCKS }
+  get passes(): boolean { return this.#bypassesCache || this.#blocks > PASSING_BLOCKS }
 
   #load(source: CachedBlocks, passes = false): void {
     this.#blocks++

@@ -19,7 +19,7 @@ import type { Settings } from './settings.ts'
 const KEY_BYTES = 66 * 1024
 const VALUE_BYTES = 200 * 1024
 
-export class CallScratch {
+export class EncodeBuffers {
   readonly key = new Scratch(KEY_BYTES)
   readonly value = new Scratch(VALUE_BYTES, true)
   /** For what iterators seek. */

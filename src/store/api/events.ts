@@ -39,9 +39,9 @@ export const errorChannel = channel('spillway:error')
 export const budgetChannel = channel('spillway:budget')
 export const memoryChannel = channel('spillway:memory')
 
-export function tellStall(message: StallEvent): void { if (stallChannel.hasSubscribers) stallChannel.publish(message) }
-export function tellFlush(message: FlushEvent): void { if (flushChannel.hasSubscribers) flushChannel.publish(message) }
-export function tellMerge(message: MergeEvent): void { if (mergeChannel.hasSubscribers) mergeChannel.publish(message) }
-export function tellError(message: ErrorEvent): void { if (errorChannel.hasSubscribers) errorChannel.publish(message) }
-export function tellBudget(message: BudgetEvent): void { if (budgetChannel.hasSubscribers) budgetChannel.publish(message) }
-export function tellMemory(message: MemoryEvent): void { if (memoryChannel.hasSubscribers) memoryChannel.publish(message) }
+export function emitStall(message: StallEvent): void { if (stallChannel.hasSubscribers) stallChannel.publish(message) }
+export function emitFlush(message: FlushEvent): void { if (flushChannel.hasSubscribers) flushChannel.publish(message) }
+export function emitMerge(message: MergeEvent): void { if (mergeChannel.hasSubscribers) mergeChannel.publish(message) }
+export function emitError(message: ErrorEvent): void { if (errorChannel.hasSubscribers) errorChannel.publish(message) }
+export function emitBudget(message: BudgetEvent): void { if (budgetChannel.hasSubscribers) budgetChannel.publish(message) }
+export function emitMemory(message: MemoryEvent): void { if (memoryChannel.hasSubscribers) memoryChannel.publish(message) }

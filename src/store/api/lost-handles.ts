@@ -10,9 +10,9 @@
  * Account: none; some 100 bytes of V8's for a handle that is watched, in the measure of an iterator. Cost: for an iterator that is closed
  * soon, nothing; a timer every 10 ms while new ones are opened, which looks at those that are still open.
  */
-import type { Members } from '../../base/linked-list.ts'
+import type { LinkedList } from '../../base/linked-list.ts'
 import type { Host, LossRegistry } from '../../host/host.ts'
-import { tellError } from './events.ts'
+import { emitError } from './events.ts'
 
 /** What a handle stands for. It knows nothing of the handle. */
 export interface Holding {
@@ -34,12 +34,12 @@ const YOUNG_MS = 10
 export class LostHandles {
   readonly #host: Host
   readonly #directory: string
-  readonly #holdings: Members<YoungHolding>
+  readonly #holdings: LinkedList<YoungHolding>
   #registry: LossRegistry | undefined
   #isDue = false
 
   /** `holdings`: the open iterators, oldest first. */
-  constructor(host: Host, directory: string, holdings: Members<YoungHolding>) {
+  constructor(host: Host, directory: string, holdings: LinkedList<YoungHolding>) {
     this.#host = host
     this.#directory = directory
     this.#holdings = holdings
@@ -84,7 +84,7 @@ export class LostHandles {
     try {
       holding.close()
     } catch (error) {
-      tellError({ directory: this.#directory, error: error as Error, readOnly: false })
+      emitError({ directory: this.#directory, error: error as Error, readOnly: false })
     }
   }
 }

@@ -20,10 +20,10 @@ import type { Pick } from '../../compaction/strategy.ts'
 import type { SeqRange, TableRecord } from '../../manifest/version.ts'
 import type { TableReader } from '../../table/table-reader.ts'
 import { compareKeys } from '../../base/bytes.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { isDenied } from '../api/denied.ts'
-import { tellError, tellFlush, tellMerge } from '../api/events.ts'
-import { Installs } from './version-installer.ts'
+import { emitError, emitFlush, emitMerge } from '../api/events.ts'
+import { VersionInstaller } from './version-installer.ts'
 import { ioError } from '../api/io-errors.ts'
 import { RetryPause } from './retry-pause.ts'
 import type { MemtableSlot } from '../state/memtable-slot.ts'
@@ -62,12 +62,12 @@ const WARM_OVERHEAD = 1.05
 const MAX_BYTES_FOR_READERS = 512 * 1024 * 1024
 
 export class Background {
-  readonly #core: Core
+  readonly #core: StoreState
   /** Called after a flush with the first log segment that is still needed. */
   onFlushed: (logFloor: number) => void = () => {}
   /** Why the last flush failed; undefined after one that succeeded. */
   flushError: Error | undefined
-  readonly #installs: Installs
+  readonly #installs: VersionInstaller
   readonly #pause: RetryPause
   readonly #hidden = new Set<number>()
   #mergesRunning = 0
@@ -88,9 +88,9 @@ export class Background {
   #wholeAt = 0
   #waiting: (() => void)[] = []
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
-    this.#installs = new Installs(core)
+    this.#installs = new VersionInstaller(core)
     this.#pause = new RetryPause(core.host.clock)
   }
 
@@ -312,7 +312,7 @@ export class Background {
     core.counters.flushes++
     core.counters.flushBytes += output.bytesWritten
     core.engine.governor.traffic.flushedBytes += output.bytesWritten
-    tellFlush({ directory: core.directory, entries: output.entriesOut, bytesWritten: output.bytesWritten, tables: output.tables.length })
+    emitFlush({ directory: core.directory, entries: output.entriesOut, bytesWritten: output.bytesWritten, tables: output.tables.length })
     this.flushError = undefined
     this.#pause.succeeded()
     this.#failures = 0
@@ -332,7 +332,7 @@ export class Background {
     }
     this.flushError = error
     this.#pause.failed()
-    tellFlush({ directory: core.directory, entries: 0, bytesWritten: 0, tables: 0, error })
+    emitFlush({ directory: core.directory, entries: 0, bytesWritten: 0, tables: 0, error })
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#pause.failures, 10))
     this.#cancelRetry?.()
     this.#cancelRetry = core.host.scheduler.later(delayMs, () => {
@@ -420,7 +420,7 @@ export class Background {
     core.counters.merges++
     core.counters.mergeBytes += output.bytesWritten
     core.engine.governor.traffic.mergeBytes += output.bytesRead + output.bytesWritten
-    tellMerge({
+    emitMerge({
       directory: core.directory, inputs: pick.tables.length, outputs: output.tables.length, level: pick.outputLevel, bytesWritten: output.bytesWritten,
     })
     this.#failures = 0
@@ -433,7 +433,7 @@ export class Background {
 
   #mergeFailed(pick: Pick, cause: Error): Error {
     const error = this.#retryMerge(cause, pick.isOptional === true)
-    tellMerge({ directory: this.#core.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error })
+    emitMerge({ directory: this.#core.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error })
     return error
   }
 
@@ -471,7 +471,7 @@ export class Background {
     const { code } = error as { code?: unknown }
     if (code === 'SPILLWAY_FENCED') core.ownership.lose(error)
     else if (isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error
-    tellError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
+    emitError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
     return error
   }
 

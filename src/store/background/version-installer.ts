@@ -26,7 +26,7 @@ import { Unlisted } from '../../manifest/unlisted.ts'
 import { applyEdit } from '../../manifest/version.ts'
 import type { TableRecord, Version, VersionEdit } from '../../manifest/version.ts'
 import type { TableProperties } from '../../table/properties.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { deferred } from '../api/deferred.ts'
 import { MERGE_SPARE_BYTES } from '../engine/budget-plan.ts'
 import { Tree, recordOf } from '../state/tree.ts'
@@ -52,8 +52,8 @@ interface Prepared<E extends Edit> {
   readonly version: Version
 }
 
-export class Installs {
-  readonly #core: Core
+export class VersionInstaller {
+  readonly #core: StoreState
   readonly #waiting: WaitingEdit[] = []
   readonly #turns: (() => void)[] = []
   /** One of them is being called. */
@@ -62,7 +62,7 @@ export class Installs {
   /** Manifests that are there and did not count, and the tables that they name beside those that do. */
   readonly #unlisted: { number: number, added: readonly TableProperties[] }[] = []
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
   }
 
@@ -298,7 +298,7 @@ function isLost(error: Error): boolean {
 }
 
 /** The tables of a run, all of them open, in the order of their keys. Each key is looked up once. */
-function sortedByKey(core: Core, tables: readonly TableRecord[]): TableRecord[] {
+function sortedByKey(core: StoreState, tables: readonly TableRecord[]): TableRecord[] {
   const keyed = tables.map(table => {
     const { firstKey, rangeStart } = core.reader(table.fileNumber).properties
     return { table, key: (firstKey ?? rangeStart)! }

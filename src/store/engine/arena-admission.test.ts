@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Budget } from '../../memory/budget.ts'
-import { Admission } from './arena-admission.ts'
+import { ArenaAdmission } from './arena-admission.ts'
 import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSize, arenaSizeAbove } from './arena-pool.ts'
 
 const SEED = 20260411
@@ -13,7 +13,7 @@ const MIB = 1024 * KIB
 function pool(limitBytes: number, budgetBytes = 64 * MIB) {
   const budget = new Budget(budgetBytes)
   const log: string[] = []
-  const admission = new Admission(budget.account('memtables', ''), limitBytes, {
+  const admission = new ArenaAdmission(budget.account('memtables', ''), limitBytes, {
     onStarved: () => { log.push('starved') },
     onGranted: () => { log.push('granted') },
     onAccountingError: error => { throw error },

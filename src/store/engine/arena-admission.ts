@@ -16,7 +16,7 @@
 import type { SpillwayError } from '../../base/errors.ts'
 import type { Account } from '../../memory/budget.ts'
 import { Credits } from '../../memory/credits.ts'
-import { Arenas, arenaSize, arenaSizeAbove } from './arena-pool.ts'
+import { ArenaPool, arenaSize, arenaSizeAbove } from './arena-pool.ts'
 
 /** An arena so many times smaller than the wanted one will do, if it is there. */
 const NEAR = 4
@@ -31,7 +31,7 @@ interface Turn {
   leave: () => boolean
 }
 
-export interface AdmissionEvents {
+export interface ArenaAdmissionEvents {
   /** Somebody waits for credits: see to it that a flush is on its way. */
   onStarved: () => void
   /** It is the turn of a store that waited. */
@@ -39,17 +39,17 @@ export interface AdmissionEvents {
   onAccountingError: (error: SpillwayError) => void
 }
 
-export class Admission {
-  readonly arenas: Arenas
+export class ArenaAdmission {
+  readonly arenas: ArenaPool
   readonly #credits: Credits
-  readonly #events: AdmissionEvents
+  readonly #events: ArenaAdmissionEvents
   readonly #turns = new Map<object, Turn>()
   /** Arenas smaller than could be had that were taken since the last larger one. */
   #smaller = 0
   #prefersLarger = false
 
-  constructor(account: Account, limitBytes: number, events: AdmissionEvents) {
-    this.arenas = new Arenas(account, limitBytes)
+  constructor(account: Account, limitBytes: number, events: ArenaAdmissionEvents) {
+    this.arenas = new ArenaPool(account, limitBytes)
     this.#events = events
     this.#credits = new Credits(limitBytes, { onAccountingError: events.onAccountingError })
     this.#credits.onStarved = events.onStarved

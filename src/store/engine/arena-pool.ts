@@ -25,7 +25,7 @@ interface Arena {
   lease: Lease | undefined
 }
 
-export class Arenas {
+export class ArenaPool {
   readonly #account: Account
   readonly #reserve: Lease
   #reserveUsed = 0

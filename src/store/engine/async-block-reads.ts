@@ -38,7 +38,7 @@ interface Wanted extends MissedBlock {
   settle: ((error: Error | undefined, isCached: boolean) => void)[]
 }
 
-export class ColdReads {
+export class AsyncBlockReads {
   readonly #account: Account
   readonly #blocks: CachedBlocks
   readonly #levels: TwoLevelCache

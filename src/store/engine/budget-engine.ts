@@ -11,7 +11,7 @@
 import { invalidArgument } from '../../base/errors.ts'
 import type { SpillwayError } from '../../base/errors.ts'
 import { Kernels } from '../../kernels/kernels.ts'
-import { Members } from '../../base/linked-list.ts'
+import { LinkedList } from '../../base/linked-list.ts'
 import { formatSize } from '../../base/sizes.ts'
 import { BlockCache } from '../../cache/block-cache.ts'
 import { ReadCache } from '../../cache/read-cache.ts'
@@ -21,23 +21,23 @@ import type { FlushArgs, JobOutput } from '../../compaction/jobs.ts'
 import { hasWorkerCode, workerCode } from '../../compaction/worker-code.ts'
 import { Ghosts } from '../../cache/ghosts.ts'
 import type { Host, JobRunner } from '../../host/host.ts'
-import { Allowance } from '../../memory/overdraft.ts'
+import { Overdraft } from '../../memory/overdraft.ts'
 import type { Account, Budget, Lease } from '../../memory/budget.ts'
-import { SpareLease } from '../../memory/reserved-lease.ts'
+import { ReservedLease } from '../../memory/reserved-lease.ts'
 import { WindowPool } from '../../memory/windows.ts'
-import { ColdReads } from './async-block-reads.ts'
+import { AsyncBlockReads } from './async-block-reads.ts'
 import { CachedBlocks } from '../../table/block/block-source.ts'
 import { ReadAhead } from '../../table/block/read-ahead.ts'
-import { Admission } from './arena-admission.ts'
+import { ArenaAdmission } from './arena-admission.ts'
 import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES, arenaSize, arenaSizeAbove } from './arena-pool.ts'
-import { tellBudget, tellError } from '../api/events.ts'
+import { emitBudget, emitError } from '../api/events.ts'
 import { Governor } from './governor.ts'
 import { IdleMemory } from './idle-memory.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { GHOST_SHARE, METADATA_SPARE_BYTES, READING_BYTES, WORKER_FROM_BYTES, checkFloor, makePlan } from './budget-plan.ts'
-import type { Plan } from './budget-plan.ts'
+import type { BudgetPlan } from './budget-plan.ts'
 import type { Tenant } from './tenant.ts'
-import { Warming } from './cache-warmer.ts'
+import { CacheWarmer } from './cache-warmer.ts'
 import type { Warmed } from './cache-warmer.ts'
 
 export interface ArenaWish {
@@ -71,41 +71,41 @@ const QUIET_MS = 250
 const LONG_QUIET_MS = 1000
 /** Dropped arenas may add up to this, or a sixteenth of the budget, before a collection is asked for. */
 const MIN_DROPPED_BYTES = 4 * 1024 * 1024
-const engines = new WeakMap<Budget, Engine>()
+const engines = new WeakMap<Budget, BudgetEngine>()
 /** Of budgets whose last store is closing, when it has given everything back. */
 const closings = new WeakMap<Budget, Promise<void>>()
 
-export class Engine {
+export class BudgetEngine {
   readonly host: Host
   readonly budget: Budget
   readonly kernels: Kernels
   readonly cache: ReadCache
-  readonly coldReads: ColdReads
+  readonly coldReads: AsyncBlockReads
   /** Readers have missed many blocks, or looked into tables often, since somebody looked after them: call `lookAfterReaders` between reads. */
   readersPay = false
   readonly blocks: CachedBlocks
-  readonly warming: Warming
+  readonly warming: CacheWarmer
   readonly windows: WindowPool
-  readonly admission: Admission
+  readonly admission: ArenaAdmission
   readonly logBuffer: LogBuffer
   readonly runner: JobRunner
   /** Why jobs run on the main thread; undefined: they do not. */
   readonly whyInline: string | undefined
   readonly metadata: Account
   /** Of `metadata`, what open tables take; its spare lets a flush or merge install its tables. */
-  readonly tableMemory: SpareLease
+  readonly tableMemory: ReservedLease
   readonly governor: Governor
   /** Of open transactions: their objects, runs, and the keys they read for update. */
   readonly transactions: Account
   /** Of `transactions`, the objects themselves: one is begun whether or not there is room for them. */
-  readonly transactionObjects: Allowance
+  readonly transactionObjects: Overdraft
   /** The objects of iterators themselves: an iterator is opened whether or not there is room for them. */
-  readonly iteratorObjects: Allowance
+  readonly iteratorObjects: Overdraft
   /**
    * Iterators that hold a scan or entries read ahead between two calls. Each gives back its scan when it is called, and is here
    * again if it has entries; those when it is called once more.
    */
-  readonly idleScans = new Members<() => void>()
+  readonly idleScans = new LinkedList<() => void>()
   readonly #jobsAccount: Account
   readonly #scratchAccount: Account
   readonly #objectsAccount: Account
@@ -129,7 +129,7 @@ export class Engine {
   #bytesPerSecond = 0
   readonly #objectsLease: Lease
   readonly #workerLease: Lease
-  #plan: Plan
+  #plan: BudgetPlan
   #holders = 0
   #flushRunning = false
   readonly #flushes: { args: FlushArgs, done: (error: Error | undefined, output: unknown) => void }[] = []
@@ -149,13 +149,13 @@ export class Engine {
   }
 
   /** The engine of a budget; undefined: it has no store now. */
-  static of(budget: Budget): Engine | undefined { return engines.get(budget) }
+  static of(budget: Budget): BudgetEngine | undefined { return engines.get(budget) }
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
-  static acquire(budget: Budget, host: Host, blockBytes: number, options: EngineOptions = {}): Engine {
+  static acquire(budget: Budget, host: Host, blockBytes: number, options: EngineOptions = {}): BudgetEngine {
     let engine = engines.get(budget)
     if (engine === undefined) {
-      engine = new Engine(budget, host, blockBytes, options)
+      engine = new BudgetEngine(budget, host, blockBytes, options)
       engines.set(budget, engine)
     } else if (engine.host !== host && engine.host.constructor !== host.constructor) {
       throw invalidArgument('stores that share a budget must share their host too')
@@ -199,13 +199,13 @@ export class Engine {
       const logAccount = reserve('log', 'fixed: one buffer', plan.logBufferBytes)
       const queueAccount = reserve('write queue', 'fixed: writes waiting for a flush', plan.queueBytes)
       hold(this.#jobsAccount, plan.flushBytes + plan.mergeReserveBytes)
-      this.tableMemory = new SpareLease(this.metadata, METADATA_SPARE_BYTES)
+      this.tableMemory = new ReservedLease(this.metadata, METADATA_SPARE_BYTES)
       this.#closers.push(() => this.tableMemory.close())
       const memtablesAccount = budget.account('memtables', 'their share of the budget, moved by the tuner; two of the smallest are reserved')
-      this.admission = new Admission(memtablesAccount, plan.writeBytes, {
+      this.admission = new ArenaAdmission(memtablesAccount, plan.writeBytes, {
         onStarved: () => this.makeRoom(),
         onGranted: () => this.progressSoon(),
-        onAccountingError: error => tellError({ error, readOnly: false }),
+        onAccountingError: error => emitError({ error, readOnly: false }),
       })
       this.#closers.push(() => {
         this.admission.close()
@@ -251,9 +251,9 @@ export class Engine {
       iterators.remedy = 'close iterators'
       this.windows = new WindowPool(iterators, plan.keepWindowBytes, READING_BYTES / 2, true)
       this.#closers.push(() => this.windows.close())
-      this.iteratorObjects = new Allowance(iterators, 32 * 1024, HEADROOM_BYTES)
+      this.iteratorObjects = new Overdraft(iterators, 32 * 1024, HEADROOM_BYTES)
       this.#closers.push(() => this.iteratorObjects.close())
-      this.transactionObjects = new Allowance(this.transactions, 16 * 1024, HEADROOM_BYTES)
+      this.transactionObjects = new Overdraft(this.transactions, 16 * 1024, HEADROOM_BYTES)
       this.#closers.push(() => this.transactionObjects.close())
       // In the order of what giving back costs: nothing, reading blocks again, looking up places. Of the cache and idle
       // iterators the larger gives first, so that neither starves the other.
@@ -275,9 +275,9 @@ export class Engine {
       this.#closers.push(() => ahead.close())
       this.blocks = new CachedBlocks(levels.first, this.kernels, levels, ahead)
       this.blocks.onManyGets = () => { this.readersPay = true }
-      this.warming = new Warming(host, this.blocks, bytes => this.#lendArenas(bytes))
+      this.warming = new CacheWarmer(host, this.blocks, bytes => this.#lendArenas(bytes))
       this.#closers.push(() => this.warming.close())
-      this.coldReads = new ColdReads(budget, this.blocks, levels, host.scheduler)
+      this.coldReads = new AsyncBlockReads(budget, this.blocks, levels, host.scheduler)
       this.#closers.push(() => this.coldReads.close())
       const isSmall = budget.totalBytes < WORKER_FROM_BYTES
       if (plan.mode === 'inline') this.whyInline = isSmall ? `the budget is below ${formatSize(WORKER_FROM_BYTES)}` : whyNoWorker
@@ -295,7 +295,7 @@ export class Engine {
     }
   }
 
-  get plan(): Plan { return this.#plan }
+  get plan(): BudgetPlan { return this.#plan }
   /** What tables hold, without the spare, which is part of what the floor has for reading. */
   get metadataBytes(): number { return this.metadata.bytes - this.tableMemory.spareBytes }
   /** Some job runs that will give memory back. */
@@ -368,7 +368,7 @@ export class Engine {
     const release = (): void => lease?.release()
     ended.then(release, (error: Error) => {
       release()
-      tellError({ error, readOnly: false })
+      emitError({ error, readOnly: false })
     })
   }
 
@@ -551,7 +551,7 @@ export class Engine {
     // Where there is no room for more they stay as they are: with less memory there is less garbage.
     this.#objectsLease.resize(plan.objectBytes)
     this.#workerLease.resize(plan.workerBytes)
-    tellBudget({ budgetBytes: this.budget.totalBytes, targetBytes: budgetBytes, usedBytes: this.budget.usedBytes })
+    emitBudget({ budgetBytes: this.budget.totalBytes, targetBytes: budgetBytes, usedBytes: this.budget.usedBytes })
     // Arenas larger than the new share come back by being flushed.
     for (const tenant of this.#tenants) if (tenant.reclaimableBytes() > this.admission.limitBytes / 2) tenant.yieldMemtable()
     this.progress()
@@ -642,7 +642,7 @@ export class Engine {
     // Asks for all that can be given back without a flush.
     budget.setTotal(this.#targetBytes)
     if (budget.makeRoom(HEADROOM_BYTES) || (budget.usedBytes <= this.#targetBytes && !this.admission.arenas.holdsLeased)) {
-      tellBudget({ budgetBytes: budget.totalBytes, targetBytes: this.#targetBytes, usedBytes: budget.usedBytes })
+      emitBudget({ budgetBytes: budget.totalBytes, targetBytes: this.#targetBytes, usedBytes: budget.usedBytes })
       return
     }
     budget.setTotal(Math.max(this.#targetBytes, Math.min(beforeBytes, budget.usedBytes + HEADROOM_BYTES)))

@@ -19,7 +19,7 @@ import { RESERVED_ARENAS, SMALLEST_ARENA_BYTES } from './arena-pool.ts'
 const KIB = 1024
 const MIB = 1024 * KIB
 
-export interface Plan {
+export interface BudgetPlan {
   budgetBytes: number
   /** What a batch may take: an arena of this size can be had when those before it have been flushed. */
   batchArenaBytes: number
@@ -96,7 +96,7 @@ const MIN_FLOOR_BYTES = 7 * MIB
 export const METADATA_SPARE_BYTES: number = 64 * KIB
 
 /** `mode`: of a budget in use, whose worker runs or does not, or of a host without threads. `writeShare`: fixed, not tuned. `isShared`: further stores may come. */
-export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number, isShared = true): Plan {
+export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number, isShared = true): BudgetPlan {
   const chosen = mode ?? (budgetBytes >= WORKER_FROM_BYTES ? 'worker' : 'inline')
   const readAheadBytes = 64 * KIB
   const windowBytesPerRun = 32 * KIB
@@ -143,7 +143,7 @@ function smallWriteBytes(budgetBytes: number, mode: 'worker' | 'inline'): number
 }
 
 /** The parts of the floor: what do so many stores need at least? */
-export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): Record<string, number> {
+export function floorParts(plan: BudgetPlan, tableMetadataBytes: number, stores = 1): Record<string, number> {
   return {
     'table metadata': tableMetadataBytes,
     'smallest memtables (2)': RESERVED_ARENAS * SMALLEST_ARENA_BYTES,
@@ -159,7 +159,7 @@ export function floorParts(plan: Plan, tableMetadataBytes: number, stores = 1): 
   }
 }
 
-export function checkFloor(plan: Plan, tableMetadataBytes: number, stores = 1): void {
+export function checkFloor(plan: BudgetPlan, tableMetadataBytes: number, stores = 1): void {
   const parts = floorParts(plan, tableMetadataBytes, stores)
   const floorBytes = Object.values(parts).reduce((total, bytes) => total + bytes, 0)
   if (floorBytes <= plan.budgetBytes) return

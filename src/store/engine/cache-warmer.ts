@@ -32,7 +32,7 @@ export interface Warmed {
   readonly bytes: number
 }
 
-export class Warming {
+export class CacheWarmer {
   readonly #host: Host
   readonly #blocks: CachedBlocks
   readonly #makeRoom: (bytes: number) => void

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { BlockCache } from '../../cache/block-cache.ts'
 import { Ghosts } from '../../cache/ghosts.ts'
 import { Budget } from '../../memory/budget.ts'
-import { Admission } from './arena-admission.ts'
+import { ArenaAdmission } from './arena-admission.ts'
 import type { MemoryEvent } from '../api/events.ts'
 import { Governor } from './governor.ts'
 import { makePlan } from './budget-plan.ts'
@@ -19,7 +19,7 @@ function governed(budgetBytes: number) {
   const budget = new Budget(budgetBytes)
   const plan = makePlan(budgetBytes, 4096)
   const floor = budget.account('floor', '').lease(6 * MIB)
-  const admission = new Admission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError(error) { throw error } })
+  const admission = new ArenaAdmission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError(error) { throw error } })
   const ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), budgetBytes / 10)
   const cache = new BlockCache(budget.account('block cache', ''), { ghosts })
   budget.addReclaimer(bytes => admission.arenas.releaseFree(bytes))
@@ -170,7 +170,7 @@ test('a budget that is nearly all floor is not tuned', () => {
   const host = simHost()
   const budget = new Budget(7 * MIB)
   const plan = makePlan(7 * MIB, 4096)
-  const admission = new Admission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError() {} })
+  const admission = new ArenaAdmission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError() {} })
   const cache = new BlockCache(budget.account('block cache', ''))
   const governor = new Governor({ host, budget, cache, ghosts: undefined, admission, tableBytes: () => 0, gets: () => 0, makeRoom() {} }, plan)
   assert.equal(governor.report().tuner.enabled, false)

@@ -20,9 +20,9 @@ import { combinePressure } from '../../host/pressure.ts'
 import type { Budget } from '../../memory/budget.ts'
 import { MemtableSizer, pressureFactor } from '../../memory/sizer.ts'
 import { MemoryTuner } from '../../memory/tuner.ts'
-import type { Admission } from './arena-admission.ts'
-import { tellMemory } from '../api/events.ts'
-import type { Plan } from './budget-plan.ts'
+import type { ArenaAdmission } from './arena-admission.ts'
+import { emitMemory } from '../api/events.ts'
+import type { BudgetPlan } from './budget-plan.ts'
 import type { GovernorReport } from '../api/reports.ts'
 
 export interface Governed {
@@ -30,7 +30,7 @@ export interface Governed {
   budget: Budget
   cache: Pick<BlockCache, 'stats' | 'bytesHeld' | 'setLimit'>
   ghosts: Ghosts | undefined
-  admission: Admission
+  admission: ArenaAdmission
   /** Bytes of all tables. */
   tableBytes: () => number
   /** Point reads so far that looked into tables. */
@@ -80,7 +80,7 @@ export class Governor {
   readonly sizer: MemtableSizer
   readonly #tuner = new MemoryTuner({ mergeCost: MERGE_COST, runCostBytes: RUN_COST_BYTES })
   readonly #governed: Governed
-  #plan: Plan
+  #plan: BudgetPlan
   #tunes: boolean
   #pressed = false
   #pressureBytes = Infinity
@@ -108,7 +108,7 @@ export class Governor {
   #lentAtBytes = 0
   #hasLent = false
 
-  constructor(governed: Governed, plan: Plan) {
+  constructor(governed: Governed, plan: BudgetPlan) {
     const { host } = governed
     this.#governed = governed
     this.#plan = plan
@@ -133,7 +133,7 @@ export class Governor {
   }
 
   /** The plan has changed: the share of write memory stays what it was found to be, within the new bounds. */
-  configure(plan: Plan): void {
+  configure(plan: BudgetPlan): void {
     const { admission } = this.#governed
     const share = admission.limitBytes / this.#plan.writeBytes
     this.#plan = plan
@@ -234,7 +234,7 @@ export class Governor {
     this.#governed.onSample?.()
     if (decision === undefined) return
     this.#setWriteBytes(decision.toWriteBytes)
-    tellMemory({ cause: 'tuner', writeBytes: decision.toWriteBytes, cacheBytes: decision.toCacheBytes, why: decision.why })
+    emitMemory({ cause: 'tuner', writeBytes: decision.toWriteBytes, cacheBytes: decision.toCacheBytes, why: decision.why })
   }
 
   /** Memory of writers who do not write, for readers who miss what was in the cache lately. */
@@ -285,7 +285,7 @@ export class Governor {
     const given = before - cache.bytesHeld
     if (given > 0) {
       const cacheBytes = cache.bytesHeld
-      tellMemory({ cause: 'pressure', writeBytes: admission.limitBytes, cacheBytes, why: `host pressure ${pressure.toFixed(2)}: ${given} bytes of cache given back` })
+      emitMemory({ cause: 'pressure', writeBytes: admission.limitBytes, cacheBytes, why: `host pressure ${pressure.toFixed(2)}: ${given} bytes of cache given back` })
     }
   }
 

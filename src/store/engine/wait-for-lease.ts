@@ -12,10 +12,10 @@
  */
 import type { Account, Lease } from '../../memory/budget.ts'
 import { isDenied } from '../api/denied.ts'
-import type { Engine } from './budget-engine.ts'
+import type { BudgetEngine } from './budget-engine.ts'
 
 /** What `take` returns, which leases memory and has changed nothing when it throws BUDGET_TOO_SMALL. Waits inside this call. */
-export function withRoom<T>(engine: Engine, take: () => T): T {
+export function withMemory<T>(engine: BudgetEngine, take: () => T): T {
   for (;;) {
     try {
       return take()
@@ -26,7 +26,7 @@ export function withRoom<T>(engine: Engine, take: () => T): T {
 }
 
 /** Leases of so many bytes, all of them or none. Throws BUDGET_TOO_SMALL, with the reason of a store that cannot flush if there is one. */
-export async function leasesInTurn(engine: Engine, wanted: readonly (readonly [Account, number])[]): Promise<Lease[]> {
+export async function leaseInTurn(engine: BudgetEngine, wanted: readonly (readonly [Account, number])[]): Promise<Lease[]> {
   const leases = wanted.map(([account]) => account.lease(0))
   const take = (): boolean => leases.every((lease, i) => growTo(lease, wanted[i]![1]))
   let retries = true

@@ -14,21 +14,21 @@ import type { Host, HostDirectory, HostLock } from '../../host/host.ts'
 import { nodeHost } from '../../host/node/node-host.ts'
 import type { Lease } from '../../memory/budget.ts'
 import { Background } from '../background/background.ts'
-import { Committer } from '../write/group-commit.ts'
-import { Core } from '../state/store-state.ts'
+import { GroupCommit } from '../write/group-commit.ts'
+import { StoreState } from '../state/store-state.ts'
 import { describe } from '../../encoding/encoding.ts'
-import { Engine } from '../engine/budget-engine.ts'
+import { BudgetEngine } from '../engine/budget-engine.ts'
 import type { Tenant } from '../engine/tenant.ts'
-import { tellError } from '../api/events.ts'
+import { emitError } from '../api/events.ts'
 import { ioError } from '../api/io-errors.ts'
 import { checkedSettings } from '../api/settings.ts'
 import type { Settings } from '../api/settings.ts'
 import { ReadOnlyBackground, holdForReading, recoverForReading } from './read-only.ts'
 import { inspect, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
-import { leasesInTurn } from '../engine/wait-for-lease.ts'
+import { leaseInTurn } from '../engine/wait-for-lease.ts'
 import type { OpenOptions } from '../api/options.ts'
-import { warmUp } from './precompile.ts'
+import { precompile } from './precompile.ts'
 import { Writer } from '../write/writer.ts'
 
 /** With more log segments than this, closing waits for a flush. */
@@ -36,9 +36,9 @@ const MAX_LOGS_LEFT = 8
 
 /** The parts of an open store. */
 export interface OpenStore {
-  readonly core: Core
+  readonly core: StoreState
   readonly background: Background
-  readonly committer: Committer
+  readonly committer: GroupCommit
   readonly writer: Writer
   readonly recovery: RecoveryReport
   /** What the store is to its engine. */
@@ -66,8 +66,8 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
   const settings = checkedSettings(options, host)
   const whyNoStore = host.shortcomings?.().store
   if (whyNoStore !== undefined) throw new SpillwayError('SPILLWAY_UNAVAILABLE', `no store can be kept here, because ${whyNoStore}`)
-  await Engine.settled(settings.budget)
-  const engine = Engine.acquire(settings.budget, host, settings.blockBytes, {
+  await BudgetEngine.settled(settings.budget)
+  const engine = BudgetEngine.acquire(settings.budget, host, settings.blockBytes, {
     isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache, coldReads: settings.coldReads,
   })
   const directory = host.resolve(path)
@@ -76,13 +76,13 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
     try {
       const store = await openOwned(engine, owned, settings)
       // Simulated hosts are to do the same in every process.
-      if (options?.host === undefined) warmUp(store.core)
+      if (options?.host === undefined) precompile(store.core)
       return store
     } catch (thrown) {
       let error = thrown
       // What a writer did meanwhile is no damage.
       if (settings.isReadOnly) await owned.directory.checkUnlocked().catch((locked: unknown) => { error = locked })
-      await disown(owned).catch((further: Error) => tellError({ directory, error: further, readOnly: false }))
+      await disown(owned).catch((further: Error) => emitError({ directory, error: further, readOnly: false }))
       throw error
     }
   } catch (error) {
@@ -116,31 +116,31 @@ async function disown({ directory, lock }: Owned): Promise<void> {
   }
 }
 
-async function openOwned(engine: Engine, owned: Owned, settings: Settings): Promise<OpenStore> {
+async function openOwned(engine: BudgetEngine, owned: Owned, settings: Settings): Promise<OpenStore> {
   for (let attempt = 1; ; attempt++) {
     const opened: Opened = { core: undefined, background: undefined, committer: undefined, tenant: undefined }
     try {
-      return openParts(engine, owned, settings, opened, await leasesInTurn(engine, engine.storeNeeds))
+      return openParts(engine, owned, settings, opened, await leaseInTurn(engine, engine.storeNeeds))
     } catch (error) {
       const isOvertaken = owned.lock.isTakeover && attempt < MAX_ATTEMPTS && hasNewerManifest(owned, opened.core)
       // Whatever more goes wrong now: this is why it was not opened.
-      await giveBack(engine, opened).catch((further: Error) => tellError({ directory: owned.directory.path, error: further, readOnly: false }))
+      await giveBack(engine, opened).catch((further: Error) => emitError({ directory: owned.directory.path, error: further, readOnly: false }))
       if (!isOvertaken) throw error
     }
   }
 }
 
-function hasNewerManifest({ directory }: Owned, core: Core | undefined): boolean {
+function hasNewerManifest({ directory }: Owned, core: StoreState | undefined): boolean {
   return core !== undefined && newestManifest(directory.files.list(directory.path)) > core.manifests.newestNumber
 }
 
-function openParts(engine: Engine, owned: Owned, settings: Settings, opened: Opened, leases: Lease[]): OpenStore {
-  const core = opened.core = new Core(engine, owned.directory, settings, leases)
+function openParts(engine: BudgetEngine, owned: Owned, settings: Settings, opened: Opened, leases: Lease[]): OpenStore {
+  const core = opened.core = new StoreState(engine, owned.directory, settings, leases)
   core.ownership.hold(owned.lock)
   const recovered = settings.isReadOnly
     ? recoverForReading(core, () => opened.background = new ReadOnlyBackground(core))
     : recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
-  const committer = opened.committer = new Committer(core, recovered.background)
+  const committer = opened.committer = new GroupCommit(core, recovered.background)
   if (!settings.isReadOnly) committer.start()
   const writer = new Writer(core, recovered.background, committer)
   const tenant = opened.tenant = tenantOf(core, recovered.background, committer, writer)
@@ -150,7 +150,7 @@ function openParts(engine: Engine, owned: Owned, settings: Settings, opened: Ope
 }
 
 /** All that a store has taken which could not be opened. Each part of it, whether or not the others can be given back. */
-async function giveBack(engine: Engine, { core, background, committer, tenant }: Opened): Promise<void> {
+async function giveBack(engine: BudgetEngine, { core, background, committer, tenant }: Opened): Promise<void> {
   if (core === undefined) return
   core.closing = core.closed = true
   core.ownership.close()
@@ -196,7 +196,7 @@ export async function closeStore({ core, background, committer, writer, tenant, 
   }
 }
 
-function tenantOf(core: Core, background: Background, committer: Committer, writer: Writer): Tenant {
+function tenantOf(core: StoreState, background: Background, committer: GroupCommit, writer: Writer): Tenant {
   const { exchange } = committer
   return {
     owner: exchange,

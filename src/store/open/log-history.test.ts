@@ -9,7 +9,7 @@ import { Kernels } from '../../kernels/kernels.ts'
 import type { Version } from '../../manifest/version.ts'
 import { LOG_READ_BUFFER_BYTES } from '../../wal/log-reader.ts'
 import { LogWriter } from '../../wal/log-writer.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { scanHistory } from './log-history.ts'
 import { Spillway } from '../spillway.ts'
 import { simHost } from '../testing/sim.ts'
@@ -45,7 +45,7 @@ function historyOf(segments: Segment[], base: Partial<Version> = {}): { parts: S
   const buffer = new Uint8Array(64 * 1024)
   const core = {
     host, settings: {}, files: host.files, directory: DIRECTORY, kernels: KERNELS, logPath: (number: number) => join(DIRECTORY, logName(number)), manifests: { newestPath: 'manifest' },
-  } as unknown as Core
+  } as unknown as StoreState
   const bytesAt = new Map<string, number>()
   for (const [number, firstSeq, operations] of segments) {
     const log = new LogWriter(host.files.create(core.logPath(number)), number, buffer, KERNELS, host.bootId(), firstSeq)

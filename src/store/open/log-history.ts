@@ -18,12 +18,12 @@ import type { Version } from '../../manifest/version.ts'
 import { VALUE_REFERENCE_BYTES, decodeValueReference, verifyValueFile } from '../../table/value-file.ts'
 import { firstSeqOf, scanLog } from '../../wal/log-reader.ts'
 import type { LogContents, ScanOptions } from '../../wal/log-reader.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 
 /** What of a store is looked at. */
-export interface HistorySource extends Pick<Core, 'host' | 'files' | 'directory' | 'kernels' | 'logPath' | 'valuePath'> {
-  readonly settings: Pick<Core['settings'], 'isReadOnly'>
-  readonly manifests: Pick<Core['manifests'], 'newestPath'>
+export interface HistorySource extends Pick<StoreState, 'host' | 'files' | 'directory' | 'kernels' | 'logPath' | 'valuePath'> {
+  readonly settings: Pick<StoreState['settings'], 'isReadOnly'>
+  readonly manifests: Pick<StoreState['manifests'], 'newestPath'>
 }
 
 /** A segment of the history. */

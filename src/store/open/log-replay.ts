@@ -11,18 +11,18 @@ import { deliverLog } from '../../wal/log-reader.ts'
 import { applyOperation, recordBytesOf } from '../state/apply-to-memtable.ts'
 import { SMALLEST_ARENA_BYTES } from '../engine/arena-pool.ts'
 import type { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { LogPart } from './log-history.ts'
 import { MAX_RANGES } from '../state/memtable-tombstones.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
-import { Patience } from '../state/memory-wait.ts'
+import { MemoryWait } from '../state/memory-wait.ts'
 
 /** Returns how many operations came back. */
-export function replay(core: Core, background: Background, parts: readonly LogPart[], buffer: Uint8Array): number {
+export function replay(core: StoreState, background: Background, parts: readonly LogPart[], buffer: Uint8Array): number {
   core.logs = parts.map(({ number }) => number)
   core.active = new MemtableSlot(undefined, core.logs[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
   const recoveredSeq = core.version.lastSeq
-  const patience = new Patience(
+  const patience = new MemoryWait(
     core, 'opening waits for memory that nobody is about to give back', true)
   let operations = 0
   for (const part of parts) {
@@ -56,7 +56,7 @@ function missing(path: string, found: number, last: number): CorruptionError {
 
 /** Flush what was replayed so far when the next operation does not fit; take an arena for it. */
 function makeRoom(
-  core: Core, background: Background, patience: Patience, logNumber: number, kind: number, keyBytes: number, valueBytes: number,
+  core: StoreState, background: Background, patience: MemoryWait, logNumber: number, kind: number, keyBytes: number, valueBytes: number,
 ): void {
   const { active, engine } = core
   const hasPlace = kind !== KIND_DELETE_RANGE || active.memtable.rangeCount < MAX_RANGES

@@ -1,8 +1,8 @@
 /** What is done while opening so that the first of something is as fast as the next. */
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { Scratch } from '../../encoding/encoding.ts'
 import { SpillwayIterator } from '../scan/iterator.ts'
-import { PackedScan } from '../scan/kernel-scan.ts'
+import { KernelScan } from '../scan/kernel-scan.ts'
 
 /** Whether a scan has run in this process. */
 let isWarm = false
@@ -12,10 +12,10 @@ let isWarm = false
  * first scan. This one is at the beginning of history, where nothing is visible, so it reads nothing; entry by entry it would look
  * through the memtable.
  */
-export function warmUp(core: Core): void {
+export function precompile(core: StoreState): void {
   const { key, value } = core.settings
   if (isWarm || key.packed === undefined || value.packed === undefined) return
-  const packed = PackedScan.open(core, 0)
+  const packed = KernelScan.open(core, 0)
   if (packed === undefined) return
   packed.close()
   isWarm = true
@@ -27,7 +27,7 @@ export function warmUp(core: Core): void {
   }
 }
 
-function scanNothing(core: Core): void {
+function scanNothing(core: StoreState): void {
   const { key, value } = core.settings
   const iterator = new SpillwayIterator<unknown>(core, {
     range: { start: undefined, end: undefined }, reverse: false, limit: 1, keys: key, values: value, targets: key, targetScratch: new Scratch(0), snapshotSeq: 0,

@@ -16,17 +16,17 @@ import { SpillwayError } from '../../base/errors.ts'
 import type { OutputOptions } from '../../compaction/jobs.ts'
 import type { HostDirectory, HostLock } from '../../host/host.ts'
 import { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { MemtableSlot } from '../state/memtable-slot.ts'
 import { recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
-import type { Spill } from '../state/read-only-files.ts'
+import type { ReadOnlyFiles } from '../state/read-only-files.ts'
 
 /** Flushes what replay cannot keep in memory, and does nothing else. */
 export class ReadOnlyBackground extends Background {
-  readonly #spill: Spill
+  readonly #spill: ReadOnlyFiles
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     super(core)
     this.#spill = core.spill!
   }
@@ -54,7 +54,7 @@ export async function holdForReading(directory: HostDirectory): Promise<HostLock
 }
 
 /** Bring the store to the state of its files, and leave those alone. */
-export function recoverForReading(core: Core, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
+export function recoverForReading(core: StoreState, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
   const { background, report } = recover(core, false, makeBackground)
   const { epoch, number } = core.manifests.stored!
   // No version is its own: those in between were in memory only.

@@ -15,13 +15,13 @@ import type { HostFiles } from '../../host/host.ts'
 import type { Version } from '../../manifest/version.ts'
 import { LOG_READ_BUFFER_BYTES } from '../../wal/log-reader.ts'
 import type { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { scanHistory } from './log-history.ts'
 import { replay } from './log-replay.ts'
 import { chooseStrategy } from '../api/settings.ts'
 import type { Settings } from '../api/settings.ts'
 import { checkFloor } from '../engine/budget-plan.ts'
-import { withRoom } from '../engine/wait-for-lease.ts'
+import { withMemory } from '../engine/wait-for-lease.ts'
 import { Tree } from '../state/tree.ts'
 
 /**
@@ -68,7 +68,7 @@ export function inspect(files: HostFiles, directory: string, settings: Settings,
 interface StoredFile { name: string, kind: string, number: number }
 
 /** Bring the store to the state of its files. `isTakeover`: the owner before may live still, and has not heard of this one. */
-export function recover(core: Core, isTakeover: boolean, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
+export function recover(core: StoreState, isTakeover: boolean, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
   const startedMs = core.host.clock.nowMs()
   const names = inspect(core.files, core.directory, core.settings, true)
   const found = core.manifests.load(names)
@@ -83,13 +83,13 @@ export function recover(core: Core, isTakeover: boolean, makeBackground: () => B
 
   for (const run of base.runs) {
     for (const record of run.tables) {
-      const reader = withRoom(core.engine, () => core.tables.open(record))
-      for (const number of reader.properties.valueFiles) withRoom(core.engine, () => { core.valueFiles.retain([number]) })
+      const reader = withMemory(core.engine, () => core.tables.open(record))
+      for (const number of reader.properties.valueFiles) withMemory(core.engine, () => { core.valueFiles.retain([number]) })
     }
   }
-  withRoom(core.engine, () => { core.tables.holdRuns(base.runs.length) })
+  withMemory(core.engine, () => { core.tables.holdRuns(base.runs.length) })
   checkFloor(core.plan, core.engine.metadataBytes)
-  const release = withRoom(core.engine, () => core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES))
+  const release = withMemory(core.engine, () => core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES))
   try {
     const { background, report } = recoverLog(core, base, files, isTakeover, makeBackground)
     report.elapsedMs = core.host.clock.nowMs() - startedMs
@@ -101,7 +101,7 @@ export function recover(core: Core, isTakeover: boolean, makeBackground: () => B
 
 /** The tables are open; the log is judged, the epoch begins, what nobody needs is removed, and the log is brought back to memory. */
 function recoverLog(
-  core: Core, base: Version, files: readonly StoredFile[], isTakeover: boolean, makeBackground: () => Background,
+  core: StoreState, base: Version, files: readonly StoredFile[], isTakeover: boolean, makeBackground: () => Background,
 ): { background: Background, report: RecoveryReport } {
   const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
   const numbers = files.filter(({ kind }) => kind === 'log').map(({ number }) => number).sort((a, b) => a - b)

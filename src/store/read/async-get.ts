@@ -5,13 +5,13 @@ import { BLOCK_MISSED } from '../../table/block/block-source.ts'
 import type { CachedBlocks, MissedBlock } from '../../table/block/block-source.ts'
 import { readError } from '../api/io-errors.ts'
 import type { SnapshotList } from '../api/snapshots.ts'
-import type { ColdReads } from '../engine/async-block-reads.ts'
-import type { GivenUp, Reader } from './point-reader.ts'
+import type { AsyncBlockReads } from '../engine/async-block-reads.ts'
+import type { GivenUp, PointReader } from './point-reader.ts'
 
 /** What of a store a read that may have to wait needs. */
 interface Readable {
   readonly blocks: CachedBlocks
-  readonly engine: { readonly coldReads: ColdReads }
+  readonly engine: { readonly coldReads: AsyncBlockReads }
   readonly snapshots: SnapshotList
   readonly lastSeq: number
   checkOpen(): void
@@ -24,8 +24,8 @@ const MAX_WAITS = 64
  * Look up a key without reading from the device in between: `answer` makes of what was found, at once, what the caller gets. Where a
  * block is missing the rest happens later, at the same sequence number.
  */
-export function findBeside<T>(
-  core: Readable, reader: Reader, key: Uint8Array, start: number, end: number, snapshotSeq: number, answer: (hit: Hit | undefined) => T,
+export function findAsync<T>(
+  core: Readable, reader: PointReader, key: Uint8Array, start: number, end: number, snapshotSeq: number, answer: (hit: Hit | undefined) => T,
 ): Promise<T> {
   let hit: Hit | undefined
   try {
@@ -41,7 +41,7 @@ export function findBeside<T>(
   }
 }
 
-async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, snapshotSeq: number, answer: (hit: Hit | undefined) => T): Promise<T> {
+async function findLater<T>(core: Readable, reader: PointReader, key: Uint8Array, snapshotSeq: number, answer: (hit: Hit | undefined) => T): Promise<T> {
   // What is visible now must be there when the block is.
   const snapshot = core.snapshots.add(snapshotSeq)
   try {
@@ -64,7 +64,7 @@ async function findLater<T>(core: Readable, reader: Reader, key: Uint8Array, sna
   }
 }
 
-function findDeferred(blocks: CachedBlocks, reader: Reader, key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
+function findDeferred(blocks: CachedBlocks, reader: PointReader, key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
   blocks.defers = true
   try {
     return reader.find(key, start, end, snapshotSeq)
@@ -74,7 +74,7 @@ function findDeferred(blocks: CachedBlocks, reader: Reader, key: Uint8Array, sta
 }
 
 function findAgain(
-  blocks: CachedBlocks, reader: Reader, missed: MissedBlock, place: GivenUp | undefined, key: Uint8Array, snapshotSeq: number, defers: boolean,
+  blocks: CachedBlocks, reader: PointReader, missed: MissedBlock, place: GivenUp | undefined, key: Uint8Array, snapshotSeq: number, defers: boolean,
 ): Hit | undefined {
   blocks.retried = missed
   blocks.defers = defers

@@ -16,7 +16,7 @@ import { SEQ_MISSED } from '../../table/block/block-source.ts'
 import type { BlockSource, MissedBlock } from '../../table/block/block-source.ts'
 import type { TableReader } from '../../table/table-reader.ts'
 import { decodeValueReference, readValueFile, readValueText } from '../../table/value-file.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { LargeValue, Transcoder } from '../../encoding/encoding.ts'
 import type { MemtableSlot } from '../state/memtable-slot.ts'
 import type { Tree } from '../state/tree.ts'
@@ -45,7 +45,7 @@ export interface GivenUp {
   readonly keepsRows: boolean
 }
 
-export class Reader {
+export class PointReader {
   readonly #core: ReadView
   readonly #hit = new Hit()
   #cover = 0
@@ -153,7 +153,7 @@ export class Reader {
 }
 
 /** What the caller gets for a found value. */
-export function decodeValue(core: Core, values: Transcoder, kind: number, value: Uint8Array, start: number, end: number): unknown {
+export function decodeValue(core: StoreState, values: Transcoder, kind: number, value: Uint8Array, start: number, end: number): unknown {
   return kind === KIND_VALUE_FILE ? values.decodeLarge(new FileValue(core, value, start, end)) : values.decode(value, start, end)
 }
 
@@ -163,11 +163,11 @@ export function valueLength(kind: number, value: Uint8Array, start: number, end:
 }
 
 class FileValue implements LargeValue {
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #fileNumber: number
   readonly #lengthBytes: number
 
-  constructor(core: Core, reference: Uint8Array, start: number, end: number) {
+  constructor(core: StoreState, reference: Uint8Array, start: number, end: number) {
     const { fileNumber, lengthBytes } = decodeValueReference(reference, start, end)
     this.#core = core
     this.#fileNumber = fileNumber

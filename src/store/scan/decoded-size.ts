@@ -32,7 +32,7 @@ export function rowShape(plan: IteratorPlan): RowShape | undefined {
 }
 
 /** What is the caller's from now on lies outside the budget: the host sees to it that not too much of it waits as garbage. */
-export function noteHandedOut({ keys, values }: IteratorPlan, host: Host, rows: number, keyBytes: number, valueBytes: number): void {
+export function reportExternalBytes({ keys, values }: IteratorPlan, host: Host, rows: number, keyBytes: number, valueBytes: number): void {
   const hasKeys = isBuffer(keys)
   const hasValues = isBuffer(values)
   if (!hasKeys && !hasValues) return

@@ -3,9 +3,9 @@
  * Bounded in time and blocks, at the newest state. Best effort: on a denied lease or a read error it stops; the next real read
  * reports the error.
  */
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { WALK_DELETIONS } from '../state/empty-range.ts'
-import { PackedScan } from './kernel-scan.ts'
+import { KernelScan } from './kernel-scan.ts'
 
 const WALK_MS = 2
 const MAX_WALK_BLOCKS = 1024
@@ -15,22 +15,22 @@ const MIN_USEFUL_BLOCKS = 8
 const CUT_DELETIONS = 512
 
 /** Call where no read is under way, when `isDue`. */
-export function extendEmptyRange(core: Core): void {
-  const { dead } = core
-  const { end, deleted } = dead.takeDeletions()
+export function extendEmptyRange(core: StoreState): void {
+  const { emptyRange } = core
+  const { end, deleted } = emptyRange.takeDeletions()
   if (core.closing || core.closed) return
   let next = end === undefined ? 0 : walk(core, end)
   if (next === 0 && deleted !== undefined) next = walk(core, deleted)
-  dead.walked(next)
+  emptyRange.walked(next)
 }
 
 /** Returns the deletions before the next walk; 0 = useless. */
-function walk(core: Core, from: Uint8Array): number {
-  const scan = PackedScan.open(core, core.lastSeq, true)
+function walk(core: StoreState, from: Uint8Array): number {
+  const scan = KernelScan.open(core, core.lastSeq, true)
   if (scan === undefined) return 0
   try {
     const end = scan.walk(from, MAX_WALK_BLOCKS, core.host.clock.nowMs() + WALK_MS)
-    if (end !== undefined) core.dead.note(from, end)
+    if (end !== undefined) core.emptyRange.note(from, end)
     return scan.isCut ? CUT_DELETIONS : scan.blocksInVain >= MIN_USEFUL_BLOCKS ? WALK_DELETIONS : 0
   } catch {
     return 0

@@ -18,7 +18,7 @@ import type { Cursor } from '../../base/cursor.ts'
 import { SpillwayError } from '../../base/errors.ts'
 import type { RangeLookup } from '../../base/fragment-list.ts'
 import { MergeCursor } from '../../compaction/merge-cursor.ts'
-import { RereadCursor } from '../../compaction/reread-cursor.ts'
+import { SeekPerStepCursor } from '../../compaction/reread-cursor.ts'
 import { RunCursor } from '../../compaction/run-cursor.ts'
 import type { Lease } from '../../memory/budget.ts'
 import { windowBytes } from '../../memory/windows.ts'
@@ -88,7 +88,7 @@ export class Scan implements EntryScan {
   #runs: RunCursor[] = []
   #objects: Lease | undefined
   /** Set when the scan is narrow. */
-  #reread: RereadCursor | undefined
+  #reread: SeekPerStepCursor | undefined
   /** Backward, the merge stands beyond the current key already, so its value is kept here. */
   #kept = new Uint8Array(SMALL_BYTES)
   /** Backward: the versions of `key` are being looked through. */
@@ -173,7 +173,7 @@ export class Scan implements EntryScan {
 
   #openNarrow(): MergeCursor {
     const core = this.#core
-    this.#reread = new RereadCursor(this.#tables, core.blocks, core.windows, this.#snapshotSeq)
+    this.#reread = new SeekPerStepCursor(this.#tables, core.blocks, core.windows, this.#snapshotSeq)
     return new MergeCursor([...this.#memory, this.#reread])
   }
 

@@ -7,10 +7,10 @@
  *
  * Cost: nothing while calls are answered at once, which is nearly always.
  */
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { deferred } from '../api/deferred.ts'
 import type { Deferred } from '../api/deferred.ts'
-import { dueTurn } from '../state/event-loop-yield.ts'
+import { dueYield } from '../state/event-loop-yield.ts'
 
 /** What a step of a call says that is not done. */
 export const PAUSED: unique symbol = Symbol('paused')
@@ -21,13 +21,13 @@ interface WaitingCall {
 }
 
 export class IteratorCalls {
-  readonly #core: Core
+  readonly #core: StoreState
   /** From `#at` on, in their order. */
   #waiting: WaitingCall[] = []
   #at = 0
   #isRunning = false
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
   }
 
@@ -52,7 +52,7 @@ export class IteratorCalls {
     await turn
     while (!this.isEmpty) {
       this.#step()
-      const due = dueTurn(this.#core)
+      const due = dueYield(this.#core)
       if (due !== undefined && !this.isEmpty) await due
     }
     this.#isRunning = false

@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Allowance } from '../../memory/overdraft.ts'
+import { Overdraft } from '../../memory/overdraft.ts'
 import { Budget } from '../../memory/budget.ts'
 import { Scratch, transcoder } from '../../encoding/encoding.ts'
-import { IteratorPlace } from './iterator-position.ts'
+import { IteratorPosition } from './iterator-position.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const text = (key: Uint8Array | undefined): string | undefined => key === undefined ? undefined : Buffer.from(key).toString('latin1')
 
-function place(plan: Partial<IteratorPlan>): { allowance: Allowance, place: IteratorPlace } {
+function place(plan: Partial<IteratorPlan>): { allowance: Overdraft, place: IteratorPosition } {
   const budget = new Budget('1 MiB')
-  const allowance = new Allowance(budget.account('iterators', 'as many as are open'), 32 * 1024, 0)
+  const allowance = new Overdraft(budget.account('iterators', 'as many as are open'), 32 * 1024, 0)
   const whole: IteratorPlan = {
     range: { start: bytes('b'), end: bytes('y') }, reverse: false, limit: Infinity, keys: undefined, values: undefined,
     targets: transcoder('utf8', 'keyEncoding'), targetScratch: new Scratch(100), snapshotSeq: 1, ...plan,
   }
-  return { allowance, place: new IteratorPlace(allowance, whole) }
+  return { allowance, place: new IteratorPosition(allowance, whole) }
 }
 
 test('a scan is sent to where the range begins, then behind what was passed, or to what was not', () => {

@@ -8,7 +8,7 @@
  * Account: `iterators`, of which the iterator's own objects and the keys it holds are in an allowance (`engine.iteratorObjects`).
  */
 import { compareKeys } from '../../base/bytes.ts'
-import type { Allowance } from '../../memory/overdraft.ts'
+import type { Overdraft } from '../../memory/overdraft.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 import type { KnowsStart } from './kernel-scan.ts'
 import { isEmptyRange } from '../api/key-range.ts'
@@ -25,7 +25,7 @@ export interface Standing {
   readonly left: number
 }
 
-export class IteratorPlace implements Standing, KnowsStart {
+export class IteratorPosition implements Standing, KnowsStart {
   /** Where to go on; undefined: where the range begins. */
   key: Uint8Array | undefined
   /** The entry with that key is next, not the one behind it. */
@@ -35,14 +35,14 @@ export class IteratorPlace implements Standing, KnowsStart {
   /** Nothing is left. */
   isDone: boolean
   isClosed = false
-  readonly #allowance: Allowance
+  readonly #allowance: Overdraft
   readonly #plan: IteratorPlan
   /** To which it may have to go back. */
   #held: Standing | undefined
   /** In the allowance. */
   #bytes = 0
 
-  constructor(allowance: Allowance, plan: IteratorPlan) {
+  constructor(allowance: Overdraft, plan: IteratorPlan) {
     this.#allowance = allowance
     this.#plan = plan
     this.left = plan.limit

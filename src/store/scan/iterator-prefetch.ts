@@ -12,11 +12,11 @@
  */
 import { Member } from '../../base/linked-list.ts'
 import type { Lease } from '../../memory/budget.ts'
-import type { Core } from '../state/store-state.ts'
-import { IteratorPlace } from './iterator-position.ts'
+import type { StoreState } from '../state/store-state.ts'
+import { IteratorPosition } from './iterator-position.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 import { EntryReader } from './iterator-reader.ts'
-import { RangeWalk } from './range-scanner.ts'
+import { RangeScanner } from './range-scanner.ts'
 
 /** Of a chunk: entries at first and at most, bytes of keys and values, and what the entries take when decoded. */
 const FIRST_ENTRIES = 16
@@ -31,9 +31,9 @@ const READ_AHEAD_SHARE = 1 / 8
 
 /** T: what the iterator yields. */
 export class ReadAhead<T> {
-  readonly place: IteratorPlace
-  readonly walk: RangeWalk
-  readonly #core: Core
+  readonly place: IteratorPosition
+  readonly walk: RangeScanner
+  readonly #core: StoreState
   readonly #reader: EntryReader
   #chunk: T[] = []
   /** The next of them. */
@@ -50,10 +50,10 @@ export class ReadAhead<T> {
     if (this.#lease !== undefined) this.#core.engine.idleScans.add(this.#idle)
   })
 
-  constructor(core: Core, plan: IteratorPlan) {
+  constructor(core: StoreState, plan: IteratorPlan) {
     this.#core = core
-    this.place = new IteratorPlace(core.engine.iteratorObjects, plan)
-    this.walk = new RangeWalk(core, plan, this.place, this.#idle)
+    this.place = new IteratorPosition(core.engine.iteratorObjects, plan)
+    this.walk = new RangeScanner(core, plan, this.place, this.#idle)
     this.#reader = new EntryReader(core, plan, this.place, this.walk)
     if (plan.limit <= SHORT_LIMIT) this.#entries = Math.max(1, plan.limit)
   }

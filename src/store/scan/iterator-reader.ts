@@ -8,14 +8,14 @@
  * Account: none; whoever asks has leased what the entries take, and says how much that is. Cost: an array for each entry with key and
  * value, and what the decoders allocate.
  */
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { EncodingError, ofKey } from '../../encoding/encoding-error.ts'
-import { entryBytes, noteHandedOut, rowShape } from './decoded-size.ts'
-import type { IteratorPlace } from './iterator-position.ts'
+import { entryBytes, reportExternalBytes, rowShape } from './decoded-size.ts'
+import type { IteratorPosition } from './iterator-position.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 import { youngPair } from '../../base/v8/unpretenured-arrays.ts'
 import { FILL_BY_ENTRY, FILL_PAUSED, LAST, MORE, REFUSE } from './range-scanner.ts'
-import type { RangeWalk } from './range-scanner.ts'
+import type { RangeScanner } from './range-scanner.ts'
 import type { RowShape } from './kernel-scan.ts'
 import { decodeValue, valueLength } from '../read/point-reader.ts'
 import { takeRows } from './row-decoder.ts'
@@ -26,13 +26,13 @@ export class EntryReader {
   takenBytes = 0
   /** What an entry took in the last call that found any. */
   entryBytes = 512
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #plan: IteratorPlan
-  readonly #place: IteratorPlace
-  readonly #walk: RangeWalk
+  readonly #place: IteratorPosition
+  readonly #walk: RangeScanner
   readonly #row: RowShape | undefined
 
-  constructor(core: Core, plan: IteratorPlan, place: IteratorPlace, walk: RangeWalk) {
+  constructor(core: StoreState, plan: IteratorPlan, place: IteratorPosition, walk: RangeScanner) {
     this.#core = core
     this.#plan = plan
     this.#place = place
@@ -76,7 +76,7 @@ export class EntryReader {
     return chunk
   }
 
-  /** Many at once, or why there are none: see `RangeWalk.fill`. */
+  /** Many at once, or why there are none: see `RangeScanner.fill`. */
   #readRows(row: RowShape, entries: number, roomBytes: number): unknown[] | number {
     const walk = this.#walk
     const plan = this.#plan
@@ -94,7 +94,7 @@ export class EntryReader {
       return walk.giveUpRows()
     }
     this.takenBytes += kernel.takenBytes
-    noteHandedOut(plan, host, kernel.rows, kernel.keyBytes, kernel.valueBytes)
+    reportExternalBytes(plan, host, kernel.rows, kernel.keyBytes, kernel.valueBytes)
     walk.pass(result)
     return some
   }
@@ -125,7 +125,7 @@ export class EntryReader {
       read += scan.keyLength + valueBytes
       return chunk.length < entries && read < bytes ? MORE : LAST
     })
-    noteHandedOut(this.#plan, core.host, chunk.length - before, keyBytes, read - keyBytes)
+    reportExternalBytes(this.#plan, core.host, chunk.length - before, keyBytes, read - keyBytes)
     return isReadable
   }
 

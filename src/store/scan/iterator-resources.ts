@@ -5,15 +5,15 @@
  * Invariant: it is among the store's iterators from its beginning to `close`.
  */
 import { Member } from '../../base/linked-list.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { ReadAhead } from './iterator-prefetch.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 import type { YoungHolding } from '../api/lost-handles.ts'
 import type { SnapshotPin } from '../api/snapshots.ts'
 
 /** T: what the iterator yields. */
-export class IteratorHolding<T> implements YoungHolding {
-  readonly core: Core
+export class IteratorResources<T> implements YoungHolding {
+  readonly core: StoreState
   readonly plan: IteratorPlan
   readonly ahead: ReadAhead<T>
   handle: object | undefined
@@ -21,7 +21,7 @@ export class IteratorHolding<T> implements YoungHolding {
   readonly #pin: SnapshotPin
   readonly #member: Member<YoungHolding> = new Member<YoungHolding>(this)
 
-  constructor(core: Core, plan: IteratorPlan, handle: object) {
+  constructor(core: StoreState, plan: IteratorPlan, handle: object) {
     this.core = core
     this.plan = plan
     this.ahead = new ReadAhead(core, plan)

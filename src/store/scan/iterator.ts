@@ -16,21 +16,21 @@ import { invalidArgument } from '../../base/errors.ts'
 import { IDENTITY, nextIdentity } from '../../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../../base/inspect.ts'
 import type { Inspect } from '../../base/inspect.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { ReadAhead } from './iterator-prefetch.ts'
 import { IteratorCalls, PAUSED } from './iterator-calls.ts'
-import { IteratorHolding } from './iterator-resources.ts'
+import { IteratorResources } from './iterator-resources.ts'
 import { IteratorLoop } from './iterator-loop.ts'
 import { encodeTarget } from './iterator-plan.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
-import { dueTurn } from '../state/event-loop-yield.ts'
+import { dueYield } from '../state/event-loop-yield.ts'
 
 /** How many entries `all` asks for at a time. */
 const ALL_CHUNK = 1000
 
 /** T: what it yields: [key, value], keys or values. K: the keys that `seek` takes. */
 export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
-  readonly #holding: IteratorHolding<T>
+  readonly #holding: IteratorResources<T>
   readonly #ahead: ReadAhead<T>
   /** Made for the first call that has to wait. */
   #calls: IteratorCalls | undefined
@@ -40,8 +40,8 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
   readonly [IDENTITY]: number = nextIdentity()
 
   /** @internal Made by `db.iterator`, `db.keys` and `db.values`. */
-  constructor(core: Core, plan: IteratorPlan) {
-    this.#holding = new IteratorHolding<T>(core, plan, this)
+  constructor(core: StoreState, plan: IteratorPlan) {
+    this.#holding = new IteratorResources<T>(core, plan, this)
     this.#ahead = this.#holding.ahead
   }
 
@@ -135,7 +135,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
   get ended(): boolean { return this.#ahead.place.isDone }
 
   /** @internal */
-  get holding(): IteratorHolding<T> { return this.#holding }
+  get holding(): IteratorResources<T> { return this.#holding }
 
   /** @internal For `for await`. */
   async loopNext(loop: IteratorLoop<T>): Promise<IteratorResult<T, void>> {
@@ -160,7 +160,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
   #call<R>(step: () => R | typeof PAUSED): R | Promise<R> {
     let turn: Promise<void> | undefined
     if (this.#isIdle) {
-      turn = dueTurn(this.#holding.core)
+      turn = dueYield(this.#holding.core)
       if (turn === undefined) {
         const result = step()
         if (result !== PAUSED) return result

@@ -17,8 +17,8 @@ import type { ScanKernel } from '../../kernels/scan-kernel.ts'
 import type { CachedBlocks } from '../../table/block/block-source.ts'
 import { DataBlock } from '../../table/block/data-block.ts'
 import { readU32 } from '../../table/little-endian.ts'
-import type { Core } from '../state/store-state.ts'
-import { RunPlace } from './run-position.ts'
+import type { StoreState } from '../state/store-state.ts'
+import { RunPosition } from './run-position.ts'
 
 const RECORD_HEADER_BYTES = 24
 /** Of a memtable, entries beyond those asked for: what of them are other versions and deletions is not known. */
@@ -35,11 +35,11 @@ export const OVER = 1
 /** The numbers of the sources of a call that have anything. */
 const order = new Uint32Array(64)
 
-export class PackedSources {
+export class KernelScanSources {
   readonly #kernel: ScanKernel
   readonly #blocks: CachedBlocks
   readonly #snapshotSeq: number
-  readonly #runs: RunPlace[] = []
+  readonly #runs: RunPosition[] = []
   readonly #memory: Cursor[] = []
   readonly #ranges: RangeLookup[] = []
   /** Of the rows of a scan, how many may come from memtables if keys are spread alike: twice what is to be expected, from 0 to 1. */
@@ -47,7 +47,7 @@ export class PackedSources {
   /** Records of a memtable to show at a time. */
   #wanted = 0
 
-  constructor(core: Core, snapshotSeq: number, kernel: ScanKernel, isPassing: boolean) {
+  constructor(core: StoreState, snapshotSeq: number, kernel: ScanKernel, bypassesCache: boolean) {
     this.#kernel = kernel
     this.#blocks = core.blocks
     this.#snapshotSeq = snapshotSeq
@@ -61,7 +61,7 @@ export class PackedSources {
     for (const run of core.tree.runs) {
       inRuns += run.entries
       if (run.ranges.size > 0) this.#ranges.push(run.ranges)
-      if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPlace(run.pointReaders, isPassing))
+      if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPosition(run.pointReaders, bypassesCache))
     }
     this.#memoryShare = Math.min(1, 2 * inMemory / Math.max(1, inMemory + inRuns))
   }
@@ -147,14 +147,14 @@ export class PackedSources {
     for (let i = 0; i < runs.length; i++) if (runs[i]!.valid) runs[i]!.place!.position = this.#kernel.positionOf(i)
   }
 
-  #addMemtable({ memtable, ranges }: Core['active']): void {
+  #addMemtable({ memtable, ranges }: StoreState['active']): void {
     // What was written after the snapshot is not looked at.
     if (ranges.size > 0) this.#ranges.push(ranges)
     if (memtable.entryCount > 0 && memtable.smallestSeq <= this.#snapshotSeq) this.#memory.push(memtable.cursor())
   }
 
   /** The block that was loaded last into the slot of source `i`; false when it does not fit. */
-  #showBlock(i: number, { place }: RunPlace): boolean {
+  #showBlock(i: number, { place }: RunPosition): boolean {
     const kernel = this.#kernel
     const { bytes, start, end } = this.#blocks
     const longest = DataBlock.longestKey(bytes, start)

@@ -14,8 +14,8 @@
 import { compareBytes } from '../../base/bytes.ts'
 import { MAX_KERNEL_KEY_BYTES, SCAN_BOUND, SCAN_END, SCAN_FULL, SCAN_INPUT, ScanKernel } from '../../kernels/scan-kernel.ts'
 import type { Lease } from '../../memory/budget.ts'
-import type { Core } from '../state/store-state.ts'
-import { OVER, PackedSources, UNFIT } from './kernel-scan-sources.ts'
+import type { StoreState } from '../state/store-state.ts'
+import { OVER, KernelScanSources, UNFIT } from './kernel-scan-sources.ts'
 
 /** Measured: a scan with the cursors of two memtables; the place in a run. */
 const SCAN_OBJECTS_BYTES = 2048
@@ -56,16 +56,16 @@ export interface RowShape {
   readonly valueEighths: number
 }
 
-export class PackedScan {
+export class KernelScan {
   readonly shape: number
   readonly kernel: ScanKernel
   readonly heldBytes: number
   /** The last walk ended before it came to anything. */
   isCut = false
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #snapshotSeq: number
   readonly #lease: Lease
-  readonly #sources: PackedSources
+  readonly #sources: KernelScanSources
   /** Where to begin, as it was asked for, and where that is as well, for runs that have not been there yet. */
   #wish: Uint8Array | undefined
   #target: Uint8Array | undefined
@@ -77,8 +77,8 @@ export class PackedScan {
   #blocksInVain = 0
   #isLed = false
 
-  /** Undefined when there is no room for it, or too many runs. `isPassing`: it leaves the cache as it is. */
-  static open(core: Core, snapshotSeq: number, isPassing = false): PackedScan | undefined {
+  /** Undefined when there is no room for it, or too many runs. `bypassesCache`: it leaves the cache as it is. */
+  static open(core: StoreState, snapshotSeq: number, bypassesCache = false): KernelScan | undefined {
     const kernel = ScanKernel.of(core.kernels)
     if (kernel === undefined) return undefined
     let runs = 0
@@ -87,17 +87,17 @@ export class PackedScan {
     if (!kernel.layOut(runs + memtables, core.settings.blockBytes)) return undefined
     const bytes = SCAN_OBJECTS_BYTES + runs * RUN_OBJECTS_BYTES
     const lease = core.windows.account.tryLease(bytes)
-    return lease === undefined ? undefined : new PackedScan(core, snapshotSeq, kernel, lease, isPassing)
+    return lease === undefined ? undefined : new KernelScan(core, snapshotSeq, kernel, lease, bypassesCache)
   }
 
-  private constructor(core: Core, snapshotSeq: number, kernel: ScanKernel, lease: Lease, isPassing: boolean) {
+  private constructor(core: StoreState, snapshotSeq: number, kernel: ScanKernel, lease: Lease, bypassesCache: boolean) {
     this.shape = core.shape
     this.kernel = kernel
     this.heldBytes = lease.bytes
     this.#core = core
     this.#snapshotSeq = snapshotSeq
     this.#lease = lease
-    this.#sources = new PackedSources(core, snapshotSeq, kernel, isPassing)
+    this.#sources = new KernelScanSources(core, snapshotSeq, kernel, bypassesCache)
   }
 
   /** Since it was sent somewhere, before anything was found. */
@@ -110,7 +110,7 @@ export class PackedScan {
   /** To the first entry at or after the key; undefined: to the very first. The next `fill` goes there. */
   seek(key: Uint8Array | undefined): void {
     this.#wish = key
-    this.#target = this.#core.dead.skip(key, this.#snapshotSeq)
+    this.#target = this.#core.emptyRange.skip(key, this.#snapshotSeq)
     this.#isLed = this.#target !== key
     this.#isPlaced = false
     this.#isInVain = true
@@ -232,7 +232,7 @@ export class PackedScan {
   #lead(): boolean {
     const { kernel } = this
     if (!kernel.hasSeen) return false
-    const end = this.#core.dead.endAround(kernel.memory, kernel.seenAt, kernel.seenEnd, this.#snapshotSeq)
+    const end = this.#core.emptyRange.endAround(kernel.memory, kernel.seenAt, kernel.seenEnd, this.#snapshotSeq)
     if (end === undefined) return false
     this.#target = end
     this.#isPlaced = false
@@ -242,11 +242,11 @@ export class PackedScan {
 
   /** From where it was sent to its first row there is nothing, now: the next one need not look. */
   #noteDead(withKeys: boolean): void {
-    const { dead, lastSeq } = this.#core
+    const { emptyRange, lastSeq } = this.#core
     const { kernel } = this
     if (this.#snapshotSeq !== lastSeq || this.#blocksInVain < (this.#isLed ? FEW_BLOCKS : MANY_BLOCKS)) return
     const end = kernel.rows === 0 ? this.#behindSeen() : withKeys ? kernel.firstKey() : undefined
-    if (end !== undefined) dead.note(this.#wish, end)
+    if (end !== undefined) emptyRange.note(this.#wish, end)
   }
 
   #behindSeen(): Uint8Array | undefined {

@@ -1,5 +1,5 @@
 /**
- * Moving an iterator's place on, by one of two scans: a `PackedScan` leaves many entries at once, a `Scan` stands on one after the
+ * Moving an iterator's place on, by one of two scans: a `KernelScan` leaves many entries at once, a `Scan` stands on one after the
  * other and can do everything. Either is made when it is needed and made anew when the store has changed its shape.
  *
  * Invariants
@@ -15,12 +15,12 @@ import { compareBytes } from '../../base/bytes.ts'
 import { SpillwayError } from '../../base/errors.ts'
 import type { ScanKernel } from '../../kernels/scan-kernel.ts'
 import type { Member } from '../../base/linked-list.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { readError } from '../api/io-errors.ts'
-import type { IteratorPlace, Standing } from './iterator-position.ts'
+import type { IteratorPosition, Standing } from './iterator-position.ts'
 import { isPackable } from './iterator-plan.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
-import { FILL_DONE, FILL_STOPPED, PackedScan } from './kernel-scan.ts'
+import { FILL_DONE, FILL_STOPPED, KernelScan } from './kernel-scan.ts'
 import type { RowShape } from './kernel-scan.ts'
 import { Scan } from './entry-scan.ts'
 import type { EntryScan } from './entry-scan.ts'
@@ -40,16 +40,16 @@ const MAX_PATIENCE = 64
 const FEW_ROWS = 16
 const NO_COLUMNS: RowShape = { withKeys: false, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
-export class RangeWalk {
+export class RangeScanner {
   /** A walk through what was deleted ends the call, which then has fewer entries or none though there are more. */
   pauses = false
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #plan: IteratorPlan
-  readonly #place: IteratorPlace
+  readonly #place: IteratorPosition
   readonly #idle: Member<() => void>
   #scan: EntryScan | undefined
   /** In its place, where many entries can be had at once. */
-  #packed: PackedScan | undefined
+  #packed: KernelScan | undefined
   /** Chunks to go without it, and how many it will be the next time. */
   #wait = 0
   #patience = 1
@@ -65,7 +65,7 @@ export class RangeWalk {
   }
 
   /** `idle` is what the engine calls between two calls when others need the memory. */
-  constructor(core: Core, plan: IteratorPlan, place: IteratorPlace, idle: Member<() => void>) {
+  constructor(core: StoreState, plan: IteratorPlan, place: IteratorPosition, idle: Member<() => void>) {
     this.#core = core
     this.#plan = plan
     this.#place = place
@@ -176,13 +176,13 @@ export class RangeWalk {
     return FILL_BY_ENTRY
   }
 
-  #placePacked(): PackedScan | undefined {
+  #placePacked(): KernelScan | undefined {
     const core = this.#core
     core.engine.idleScans.delete(this.#idle)
     let packed = this.#packed
     if (packed === undefined || packed.shape !== core.shape) {
       this.#closeScan()
-      packed = this.#packed = PackedScan.open(core, this.#plan.snapshotSeq)
+      packed = this.#packed = KernelScan.open(core, this.#plan.snapshotSeq)
       packed?.seek(this.#place.startKey())
     } else if (this.#scanSeq === -1) {
       packed.seek(this.#place.startKey())

@@ -7,20 +7,20 @@
  */
 import { lowerTable } from '../../compaction/run-cursor.ts'
 import type { CachedBlocks } from '../../table/block/block-source.ts'
-import { TablePlace } from '../../table/table-position.ts'
+import { TablePosition } from '../../table/table-position.ts'
 import type { TableReader } from '../../table/table-reader.ts'
 
-export class RunPlace {
+export class RunPosition {
   valid = false
-  place: TablePlace | undefined
+  place: TablePosition | undefined
   readonly #tables: readonly TableReader[]
-  readonly #isPassing: boolean
+  readonly #bypassesCache: boolean
   #at = -1
 
-  /** `isPassing`: it leaves the cache as it is. */
-  constructor(tables: readonly TableReader[], isPassing: boolean) {
+  /** `bypassesCache`: it leaves the cache as it is. */
+  constructor(tables: readonly TableReader[], bypassesCache: boolean) {
     this.#tables = tables
-    this.#isPassing = isPassing
+    this.#bypassesCache = bypassesCache
   }
 
   seek(blocks: CachedBlocks, key: Uint8Array | undefined): void {
@@ -47,12 +47,12 @@ export class RunPlace {
     }
   }
 
-  #enter(at: number): TablePlace | undefined {
+  #enter(at: number): TablePosition | undefined {
     if (at !== this.#at || this.place === undefined) {
       const goesOn = at === this.#at + 1 && this.place?.passes === true
       this.#at = at
       const table = this.#tables[at]
-      this.place = table === undefined ? undefined : new TablePlace(table, this.#isPassing || goesOn)
+      this.place = table === undefined ? undefined : new TablePosition(table, this.#bypassesCache || goesOn)
     }
     return this.place
   }

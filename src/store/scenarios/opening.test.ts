@@ -8,8 +8,8 @@ import type { JobRunner } from '../../host/host.ts'
 import type { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
 import { Background } from '../background/background.ts'
-import { Committer } from '../write/group-commit.ts'
-import { Engine } from '../engine/budget-engine.ts'
+import { GroupCommit } from '../write/group-commit.ts'
+import { BudgetEngine } from '../engine/budget-engine.ts'
 import type { Tenant } from '../engine/tenant.ts'
 import { Spillway } from '../spillway.ts'
 import { assertTyped, checkLedger, simHost, turns, within } from '../testing/sim.ts'
@@ -157,10 +157,10 @@ for (const part of ['the log', 'the jobs', 'the lock'] as const) {
       await original()
       throw further
     }
-    const { abandon } = Committer.prototype
+    const { abandon } = GroupCommit.prototype
     const { close } = Background.prototype
     if (part === 'the log') {
-      t.mock.method(Committer.prototype, 'abandon', function (this: Committer) {
+      t.mock.method(GroupCommit.prototype, 'abandon', function (this: GroupCommit) {
         times++
         abandon.call(this)
         throw further
@@ -207,12 +207,12 @@ for (const [when, fail] of Object.entries(FAILURES)) {
     await makeLogged(host, '/b')
     const budget = new Budget('12 MiB')
     const tenants = new Set<Tenant>()
-    const { admit, dismiss } = Engine.prototype
-    t.mock.method(Engine.prototype, 'admit', function (this: Engine, tenant: Tenant) {
+    const { admit, dismiss } = BudgetEngine.prototype
+    t.mock.method(BudgetEngine.prototype, 'admit', function (this: BudgetEngine, tenant: Tenant) {
       tenants.add(tenant)
       admit.call(this, tenant)
     })
-    t.mock.method(Engine.prototype, 'dismiss', function (this: Engine, tenant: Tenant) {
+    t.mock.method(BudgetEngine.prototype, 'dismiss', function (this: BudgetEngine, tenant: Tenant) {
       tenants.delete(tenant)
       dismiss.call(this, tenant)
     })

@@ -1,7 +1,7 @@
 /** What takes the place of the log in a store that does not outlive its process. */
 import type { ScratchDirectory } from '../../host/scratch-directory.ts'
 import { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { Segments } from '../write/memtable-rotation.ts'
 import type { MemtableSlot } from '../state/memtable-slot.ts'
 
@@ -16,7 +16,7 @@ export class NoLog implements Segments {
 export class ScratchBackground extends Background {
   readonly #directory: ScratchDirectory
 
-  constructor(core: Core, directory: ScratchDirectory) {
+  constructor(core: StoreState, directory: ScratchDirectory) {
     super(core)
     this.#directory = directory
   }

@@ -17,19 +17,19 @@ import { nodeHost } from '../../host/node/node-host.ts'
 import { temporaryDirectory } from '../../host/node/temporary-directory.ts'
 import { ScratchDirectory } from '../../host/scratch-directory.ts'
 import type { Budget, Lease, MemoryReport } from '../../memory/budget.ts'
-import { Core } from '../state/store-state.ts'
+import { StoreState } from '../state/store-state.ts'
 import type { Transcoder } from '../../encoding/encoding.ts'
-import { Engine } from '../engine/budget-engine.ts'
+import { BudgetEngine } from '../engine/budget-engine.ts'
 import type { Tenant } from '../engine/tenant.ts'
 import { ioError, readError } from '../api/io-errors.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
 import { SingleOperation, checkLengths } from '../api/operations.ts'
 import { checkedSettings, chooseStrategy } from '../api/settings.ts'
 import { checkFloor } from '../engine/budget-plan.ts'
-import { Reader, decodeValue } from '../read/point-reader.ts'
-import { withRoom } from '../engine/wait-for-lease.ts'
+import { PointReader, decodeValue } from '../read/point-reader.ts'
+import { withMemory } from '../engine/wait-for-lease.ts'
 import { Scan } from '../scan/entry-scan.ts'
-import { ScratchCommitter } from './scratch-writer.ts'
+import { ScratchWriter } from './scratch-writer.ts'
 import { ScratchBackground } from './null-parts.ts'
 import { Tree } from '../state/tree.ts'
 import { Writer } from '../write/writer.ts'
@@ -57,30 +57,30 @@ export interface ScratchStats {
 }
 
 export class ScratchStore {
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #files: ScratchDirectory
   readonly #background: ScratchBackground
-  readonly #committer: ScratchCommitter
+  readonly #committer: ScratchWriter
   readonly #writer: Writer
-  readonly #reader: Reader
+  readonly #reader: PointReader
   readonly #tenant: Tenant
   readonly #single = new SingleOperation()
 
   /** Throws INVALID_ARGUMENT, and BUDGET_TOO_SMALL with the parts of the floor. */
   constructor({ budget, directory, host = nodeHost() }: ScratchOptions) {
     const settings = { ...checkedSettings({ budget, durability: 'none' }, host), isScratch: true }
-    const engine = Engine.acquire(settings.budget, host, settings.blockBytes, { isShared: settings.sharesBudget })
-    let core: Core | undefined
+    const engine = BudgetEngine.acquire(settings.budget, host, settings.blockBytes, { isShared: settings.sharesBudget })
+    let core: StoreState | undefined
     try {
       this.#files = new ScratchDirectory(host, directory ?? temporaryDirectory())
-      this.#core = core = new Core(engine, { path: host.resolve(this.#files.place), files: host.files, reference: undefined }, settings, withRoom(engine, () => engine.leaseStore()))
+      this.#core = core = new StoreState(engine, { path: host.resolve(this.#files.place), files: host.files, reference: undefined }, settings, withMemory(engine, () => engine.leaseStore()))
       core.strategy = chooseStrategy(undefined, undefined, core.plan.maxRuns)
       this.#begin()
       checkFloor(core.plan, engine.metadataBytes)
       this.#background = new ScratchBackground(core, this.#files)
-      this.#committer = new ScratchCommitter(core, this.#background, this.#files)
+      this.#committer = new ScratchWriter(core, this.#background, this.#files)
       this.#writer = new Writer(core, this.#background, this.#committer)
-      this.#reader = new Reader(core)
+      this.#reader = new PointReader(core)
     } catch (error) {
       core?.releaseMemory()
       engine.releaseSync()
@@ -250,7 +250,7 @@ export class ScratchStore {
   #begin(): void {
     const core = this.#core
     const { name, parameters } = core.strategy
-    const before = core.version as Core['version'] | undefined
+    const before = core.version as StoreState['version'] | undefined
     core.version = {
       number: (before?.number ?? 0) + 1, epoch: 1, lastSeq: core.lastSeq, logFloor: 1,
       nextFile: Atomics.add(core.nextFile, 0, 1) + 1, nextRun: before?.nextRun ?? 1, strategy: { name, parameters }, runs: [],

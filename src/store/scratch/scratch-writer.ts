@@ -13,14 +13,14 @@ import { applyOperation, recordBytesOf } from '../state/apply-to-memtable.ts'
 import type { ScratchDirectory } from '../../host/scratch-directory.ts'
 import { arenaSize, arenaSizeAbove } from '../engine/arena-pool.ts'
 import type { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { LargeValues } from '../write/large-values.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
-import { MemtableExchange } from '../write/memtable-rotation.ts'
+import { MemtableRotation } from '../write/memtable-rotation.ts'
 import type { PendingGroup } from '../write/memtable-rotation.ts'
 import type { Operations } from '../api/operation.ts'
 import { NoLog } from './null-parts.ts'
-import { Stalls } from '../write/write-stalls.ts'
+import { WriteStalls } from '../write/write-stalls.ts'
 import type { Appender } from '../write/writer.ts'
 
 const DONE = Promise.resolve()
@@ -28,26 +28,26 @@ const DONE = Promise.resolve()
 const MAX_VALUE_FILES = 1024
 const MAX_BUFFERED_VALUE_BYTES = 256 * 1024 * 1024
 
-export class ScratchCommitter implements Appender, PendingGroup {
+export class ScratchWriter implements Appender, PendingGroup {
   /** It has no log to frame anything in. */
   readonly isAppending = false
-  readonly stalls: Stalls
-  readonly exchange: MemtableExchange
+  readonly stalls: WriteStalls
+  readonly exchange: MemtableRotation
   readonly hasPending = false
   isDraining = false
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #values: LargeValues
   readonly #directory: ScratchDirectory
   /** As of the beginning of the active memtable. */
   #valueBytes = 0
   #valueSlot: object | undefined
 
-  constructor(core: Core, background: Background, directory: ScratchDirectory) {
+  constructor(core: StoreState, background: Background, directory: ScratchDirectory) {
     this.#core = core
     this.#directory = directory
-    this.stalls = new Stalls(core)
+    this.stalls = new WriteStalls(core)
     this.#values = new LargeValues(core)
-    this.exchange = new MemtableExchange(core, background, new NoLog(), this.stalls, this)
+    this.exchange = new MemtableRotation(core, background, new NoLog(), this.stalls, this)
   }
 
   /** False when it must wait for a flush. Throws for what can never be written. */

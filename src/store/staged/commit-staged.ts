@@ -1,26 +1,26 @@
 /** Staged tables become part of the store: for large transactions and for batches that no memtable can take. */
 import type { Operations } from '../api/operation.ts'
 import type { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
-import type { TransactionTables } from './staged-tables.ts'
+import type { StoreState } from '../state/store-state.ts'
+import type { StagedTables } from './staged-tables.ts'
 import { storedValue } from './staged-values.ts'
 
 /** Whose tables are installed. */
 export interface Installing {
-  readonly core: Core
+  readonly core: StoreState
   readonly background: Background
-  readonly committer: StagedCommitter
+  readonly committer: StagedCommit
 }
 
 /** What installing staged tables needs of the log and its pending group. */
-export interface StagedCommitter {
+export interface StagedCommit {
   commitPending(): void
   endSegment(): void
   skipTo(seq: number): void
 }
 
 /** A batch that no memtable has room for, inside its call: nobody's writes come between. */
-export function writeLargeBatch(parts: Installing, tables: TransactionTables, operations: Operations): void {
+export function writeLargeBatch(parts: Installing, tables: StagedTables, operations: Operations): void {
   const { core, background, committer } = parts
   const waitInside = (): void => {
     if (!background.waitInside()) tables.checkStuck()
@@ -44,7 +44,7 @@ export function writeLargeBatch(parts: Installing, tables: TransactionTables, op
   installTables(parts, tables)
 }
 
-export function installTables({ core, background, committer }: Installing, tables: TransactionTables): void {
+export function installTables({ core, background, committer }: Installing, tables: StagedTables): void {
   core.checkWritable()
   if (tables.runs.length === 0) {
     tables.handOver()

@@ -13,7 +13,7 @@ import type { Lease } from '../../memory/budget.ts'
 import { arenaBuffer } from '../../memtable/arena.ts'
 import type { Memtable } from '../../memtable/memtable.ts'
 import { HEADROOM_BYTES, SMALLEST_ARENA_BYTES } from '../engine/arena-pool.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { Tenant } from '../engine/tenant.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
 import type { SnapshotList } from '../api/snapshots.ts'
@@ -35,14 +35,14 @@ export interface ArenaOwner extends Tenant {
   freeze(frozen: boolean): void
 }
 
-export class TransactionArena {
-  readonly #core: Core
+export class StagedArena {
+  readonly #core: StoreState
   readonly #owner: ArenaOwner
   /** While the active memtable is the first, small one. */
   #firstLease: Lease | undefined
   #isAdmitted = false
 
-  constructor(core: Core, owner: ArenaOwner) {
+  constructor(core: StoreState, owner: ArenaOwner) {
     this.#core = core
     this.#owner = owner
   }
@@ -149,7 +149,7 @@ export class TransactionArena {
 }
 
 /** Files of large values that one memtable refers to no longer. */
-export function releaseValues(core: Core, numbers: readonly number[]): void {
+export function releaseValues(core: StoreState, numbers: readonly number[]): void {
   if (numbers.length === 0) return
   core.valueFiles.release(numbers)
   for (const number of numbers) if (!core.valueFiles.has(number)) core.unsyncedValues.delete(number)

@@ -14,13 +14,13 @@
 import { isNotDurable } from '../../compaction/sync-errors.ts'
 import type { FlushArgs, JobOutput, MergeArgs } from '../../compaction/jobs.ts'
 import type { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { ioError } from '../api/io-errors.ts'
 import type { MemtableSlot } from '../state/memtable-slot.ts'
 import { RetryPause } from '../background/retry-pause.ts'
 import type { Run } from '../state/run.ts'
 import type { SnapshotList } from '../api/snapshots.ts'
-import type { TransactionRuns } from './staged-runs.ts'
+import type { StagedRuns } from './staged-runs.ts'
 
 /** With so many runs the smallest are merged, so many at once. */
 const MERGE_FROM_RUNS = 12
@@ -46,11 +46,11 @@ export interface JobsOwner {
   giveBack(slot: MemtableSlot): void
 }
 
-export class TransactionJobs {
-  readonly #core: Core
+export class StagedJobs {
+  readonly #core: StoreState
   readonly #background: Background
   readonly #owner: JobsOwner
-  readonly #runs: TransactionRuns
+  readonly #runs: StagedRuns
   readonly #stop = new Int32Array(new SharedArrayBuffer(4))
   #isFlushing = false
   #isMerging = false
@@ -63,7 +63,7 @@ export class TransactionJobs {
   /** A large value could not be made durable: a later attempt that succeeds would prove nothing. */
   #isLost = false
 
-  constructor(core: Core, background: Background, owner: JobsOwner, runs: TransactionRuns) {
+  constructor(core: StoreState, background: Background, owner: JobsOwner, runs: StagedRuns) {
     this.#core = core
     this.#background = background
     this.#owner = owner

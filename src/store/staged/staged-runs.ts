@@ -13,7 +13,7 @@ import { SpillwayError } from '../../base/errors.ts'
 import type { JobOutput } from '../../compaction/jobs.ts'
 import type { RunRecord } from '../../manifest/version.ts'
 import type { Lease } from '../../memory/budget.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { METADATA_SPARE_BYTES } from '../engine/budget-plan.ts'
 import type { Run } from '../state/run.ts'
 import { Tree, recordOf } from '../state/tree.ts'
@@ -22,8 +22,8 @@ import { Tree, recordOf } from '../state/tree.ts'
 const RUN_BYTES = 640
 const NO_VERSION = { number: 0, epoch: 0, lastSeq: 0, logFloor: 0, nextFile: 0, nextRun: 0 }
 
-export class TransactionRuns {
-  readonly #core: Core
+export class StagedRuns {
+  readonly #core: StoreState
   readonly #lease: Lease
   #records: RunRecord[] = []
   #nextRun = 1
@@ -31,7 +31,7 @@ export class TransactionRuns {
   /** Runs that a merge takes the place of when it ends: no table may join them. */
   #merging: ReadonlySet<number> = new Set()
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
     this.#lease = core.engine.transactions.lease(0)
     this.#tree = this.#makeTree(undefined)

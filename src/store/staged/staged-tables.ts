@@ -18,22 +18,22 @@ import { Memtable } from '../../memtable/memtable.ts'
 import { decodeValueReference } from '../../table/value-file.ts'
 import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
 import type { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { MAX_RANGES } from '../state/memtable-tombstones.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
-import { Patience } from '../state/memory-wait.ts'
+import { MemoryWait } from '../state/memory-wait.ts'
 import { SnapshotList } from '../api/snapshots.ts'
-import { TransactionArena, releaseValues } from './staged-arena.ts'
+import { StagedArena, releaseValues } from './staged-arena.ts'
 import type { ArenaOwner } from './staged-arena.ts'
-import { TransactionJobs } from './staged-jobs.ts'
+import { StagedJobs } from './staged-jobs.ts'
 import type { JobsOwner } from './staged-jobs.ts'
-import { TransactionRuns } from './staged-runs.ts'
+import { StagedRuns } from './staged-runs.ts'
 import type { Tree } from '../state/tree.ts'
 
 /** With so many runs writers wait for a merge. */
 const STOP_RUNS = 24
 
-export class TransactionTables implements ArenaOwner, JobsOwner {
+export class StagedTables implements ArenaOwner, JobsOwner {
   active: MemtableSlot
   /** Being flushed: none or one. */
   readonly sealed: MemtableSlot[] = []
@@ -55,25 +55,25 @@ export class TransactionTables implements ArenaOwner, JobsOwner {
   readonly blocks
   readonly windows
   readonly settings
-  readonly #core: Core
-  readonly #arena: TransactionArena
-  readonly #runs: TransactionRuns
-  readonly #jobs: TransactionJobs
-  readonly #patience: Patience
+  readonly #core: StoreState
+  readonly #arena: StagedArena
+  readonly #runs: StagedRuns
+  readonly #jobs: StagedJobs
+  readonly #patience: MemoryWait
   #isClosed = false
   /** No memory is given back now: what is written is being read. */
   #frozen = false
 
-  constructor(core: Core, background: Background) {
+  constructor(core: StoreState, background: Background) {
     this.#core = core
     this.blocks = core.blocks
     this.windows = core.windows
     this.settings = core.settings
     this.snapshots = new SnapshotList(core.host.clock)
-    this.#arena = new TransactionArena(core, this)
-    this.#runs = new TransactionRuns(core)
-    this.#jobs = new TransactionJobs(core, background, this, this.#runs)
-    this.#patience = new Patience(
+    this.#arena = new StagedArena(core, this)
+    this.#runs = new StagedRuns(core)
+    this.#jobs = new StagedJobs(core, background, this, this.#runs)
+    this.#patience = new MemoryWait(
       core, 'a transaction waits for memory that nobody is about to give back')
     this.active = new MemtableSlot(undefined, 0, core.engine.metadata)
     this.tree = this.#runs.tree

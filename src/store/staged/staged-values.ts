@@ -1,7 +1,7 @@
 /** Large values of a transaction: written to their files when they are put, like those of the store; the entry holds a reference. */
 import { KIND_PUT, KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { VALUE_REFERENCE_BYTES, encodeValueReference, writeValueFile, writeValueText } from '../../table/value-file.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { ioError } from '../api/io-errors.ts'
 
 /** What is written of a value: itself, or a reference to its file. */
@@ -11,7 +11,7 @@ export interface StoredValue {
   readonly start: number
   readonly end: number
   /** It was not written after all. */
-  forget(core: Core): void
+  forget(core: StoreState): void
 }
 
 export interface PlainValue {
@@ -23,7 +23,7 @@ export interface PlainValue {
 }
 
 /** The file, if there is one, is counted once: the memtable that holds the reference releases it. No group may be pending. */
-export function storedValue(core: Core, { kind, value, valueStart, valueEnd, longText }: PlainValue): StoredValue {
+export function storedValue(core: StoreState, { kind, value, valueStart, valueEnd, longText }: PlainValue): StoredValue {
   let lengthBytes = valueEnd - valueStart
   const isLarge = kind === KIND_PUT && (lengthBytes > core.plan.inlineValueBytes || longText !== '')
   if (!isLarge) return { kind, bytes: value, start: valueStart, end: valueEnd, forget }

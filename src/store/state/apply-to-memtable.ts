@@ -3,10 +3,10 @@ import { KIND_DELETE, KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { Memtable } from '../../memtable/memtable.ts'
 import { decodeValueReference } from '../../table/value-file.ts'
 import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
-import type { Core } from './store-state.ts'
+import type { StoreState } from './store-state.ts'
 
 export function applyOperation(
-  core: Core, seq: number, kind: number, key: Uint8Array, keyStart: number, keyEnd: number,
+  core: StoreState, seq: number, kind: number, key: Uint8Array, keyStart: number, keyEnd: number,
   value: Uint8Array, valueStart: number, valueEnd: number,
 ): void {
   const slot = core.active
@@ -21,11 +21,11 @@ export function applyOperation(
     }
   }
   core.lastSeq = seq
-  if (kind === KIND_DELETE) core.dead.onDelete(key, keyStart, keyEnd)
+  if (kind === KIND_DELETE) core.emptyRange.onDelete(key, keyStart, keyEnd)
   if (core.watchers.size > 0) tellWatchers(core, kind, key, keyStart, keyEnd)
 }
 
-function tellWatchers(core: Core, kind: number, key: Uint8Array, keyStart: number, keyEnd: number): void {
+function tellWatchers(core: StoreState, kind: number, key: Uint8Array, keyStart: number, keyEnd: number): void {
   for (const watcher of core.watchers) {
     if (kind === KIND_DELETE_RANGE) watcher.onMany(true)
     else watcher.onWrite(key, keyStart, keyEnd, kind)

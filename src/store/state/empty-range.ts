@@ -30,7 +30,7 @@ interface WatchedStore {
   readonly watchers: Set<WriteWatcher>
 }
 
-export class DeadRange implements WriteWatcher {
+export class EmptyRange implements WriteWatcher {
   readonly #core: WatchedStore
   /** Undefined: the beginning of the order. */
   #start: Uint8Array | undefined

@@ -6,12 +6,12 @@
  * 2. It ends: after so many waits in a row that nobody could end, with the reason why the memory is kept.
  */
 import { SpillwayError } from '../../base/errors.ts'
-import type { Core } from './store-state.ts'
+import type { StoreState } from './store-state.ts'
 
 const MAX_FRUITLESS = 24
 
-export class Patience {
-  readonly #core: Core
+export class MemoryWait {
+  readonly #core: StoreState
   readonly #what: string
   readonly #isOnce: boolean
   #fruitless = 0
@@ -19,7 +19,7 @@ export class Patience {
   #progressBytes = 0
 
   /** `what`: who waits in vain, in a sentence without its end. What holds the memory is added, if no store says why it keeps it. `isOnce`: what waits does not come by the thousand, failed flushes are begun for it in their pauses. */
-  constructor(core: Core, what: string, isOnce = false) {
+  constructor(core: StoreState, what: string, isOnce = false) {
     this.#core = core
     this.#isOnce = isOnce
     this.#what = what

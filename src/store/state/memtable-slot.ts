@@ -5,7 +5,7 @@
 import type { Account } from '../../memory/budget.ts'
 import { arenaBuffer } from '../../memtable/arena.ts'
 import { Memtable } from '../../memtable/memtable.ts'
-import { MemtableRanges } from './memtable-tombstones.ts'
+import { MemtableTombstones } from './memtable-tombstones.ts'
 
 export class MemtableSlot {
   readonly memtable: Memtable
@@ -15,7 +15,7 @@ export class MemtableSlot {
   /** Value files its entries refer to, or referred to before they were overwritten. */
   readonly valueFiles: number[] = []
   /** Its range tombstones, for reading; those added later are in it too. */
-  readonly ranges: MemtableRanges
+  readonly ranges: MemtableTombstones
 
   /** True: nothing may be written to it. */
   readonly isPlaceholder: boolean
@@ -28,7 +28,7 @@ export class MemtableSlot {
     this.logNumber = logNumber
     this.memtable = new Memtable(buffer)
     this.memtable.reset()
-    this.ranges = new MemtableRanges(this.memtable, account)
+    this.ranges = new MemtableTombstones(this.memtable, account)
   }
 
   get isEmpty(): boolean { return this.memtable.entryCount === 0 && this.memtable.rangeCount === 0 }

@@ -6,7 +6,7 @@ import { MAX_SEQ } from '../../base/cursor.ts'
 import type { RangeTombstone } from '../../base/cursor.ts'
 import { Budget } from '../../memory/budget.ts'
 import { Memtable } from '../../memtable/memtable.ts'
-import { MemtableRanges } from './memtable-tombstones.ts'
+import { MemtableTombstones } from './memtable-tombstones.ts'
 
 const SEED = 20240611
 
@@ -33,7 +33,7 @@ const step = fc.record({
 test(`between additions every key at every snapshot reads as by the definition (seed ${SEED})`, () => {
   fc.assert(fc.property(fc.array(step, { minLength: 1, maxLength: 250, size: 'max' }), steps => {
     const table = emptyTable()
-    const ranges = new MemtableRanges(table, new Budget('1 MiB').account('table metadata', 'a test'))
+    const ranges = new MemtableTombstones(table, new Budget('1 MiB').account('table metadata', 'a test'))
     const model: RangeTombstone[] = []
     for (const { start, end, probe, back, reads } of steps) {
       const seq = model.length + 1
@@ -54,7 +54,7 @@ test(`between additions every key at every snapshot reads as by the definition (
 
 test('sequence numbers keep all 53 bits', () => {
   const table = emptyTable()
-  const ranges = new MemtableRanges(table, new Budget('1 MiB').account('table metadata', 'a test'))
+  const ranges = new MemtableTombstones(table, new Budget('1 MiB').account('table metadata', 'a test'))
   const seqs = [2 ** 31 + 5, 2 ** 32 - 1, 2 ** 40 + 2 ** 31, MAX_SEQ]
   const [b, c] = [Uint8Array.of(2), Uint8Array.of(3)]
   for (const seq of seqs) {
@@ -74,7 +74,7 @@ test('with a read after every addition, each tombstone is copied a few times onl
     copied += all.length
     return all
   }
-  const ranges = new MemtableRanges(table, new Budget('1 MiB').account('table metadata', 'a test'))
+  const ranges = new MemtableTombstones(table, new Budget('1 MiB').account('table metadata', 'a test'))
   const key = new Uint8Array(4)
   const end = new Uint8Array(4)
   const numbers = new DataView(key.buffer)

@@ -25,7 +25,7 @@ export const MAX_RANGES = 1024
 /** So many are always looked at one by one. */
 const MIN_TAIL = 32
 
-export class MemtableRanges implements RangeLookup {
+export class MemtableTombstones implements RangeLookup {
   readonly #memtable: Memtable
   readonly #account: Account
   #lease: Lease | undefined

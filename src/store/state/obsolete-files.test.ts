@@ -3,19 +3,19 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import type { SimHost } from '../../host/sim/sim-host.ts'
 import type { ErrorEvent } from '../api/events.ts'
-import { Removals } from './obsolete-files.ts'
+import { ObsoleteFiles } from './obsolete-files.ts'
 import { closeEmpty, openSim, simHost, within } from '../testing/sim.ts'
 
 const DIRECTORY = '/db'
 
-function place(names: readonly string[]): { host: SimHost, removals: Removals, events: ErrorEvent[], end: () => void } {
+function place(names: readonly string[]): { host: SimHost, removals: ObsoleteFiles, events: ErrorEvent[], end: () => void } {
   const host = simHost()
   host.files.makeDirectory(DIRECTORY)
   for (const name of names) host.files.create(`${DIRECTORY}/${name}`).close()
   const events: ErrorEvent[] = []
   const listen = (message: unknown): void => { events.push(message as ErrorEvent) }
   subscribe('spillway:error', listen)
-  return { host, removals: new Removals(host.files, DIRECTORY), events, end: () => unsubscribe('spillway:error', listen) }
+  return { host, removals: new ObsoleteFiles(host.files, DIRECTORY), events, end: () => unsubscribe('spillway:error', listen) }
 }
 
 /** The next operation on the disk fails. */

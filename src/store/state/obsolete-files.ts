@@ -8,7 +8,7 @@
  * Account: none; the paths of at most 256 files, beyond which they wait for the next opening.
  */
 import type { HostFiles } from '../../host/host.ts'
-import { tellError } from '../api/events.ts'
+import { emitError } from '../api/events.ts'
 import type { RemovalReport } from '../api/reports.ts'
 import { ioError } from '../api/io-errors.ts'
 
@@ -16,7 +16,7 @@ const MAX_LEFT = 256
 /** Tried again at each removal: more than one, so that their number comes down. */
 const RETRIES = 4
 
-export class Removals {
+export class ObsoleteFiles {
   readonly #files: HostFiles
   readonly #directory: string
   /** The one that has waited longest first. */
@@ -66,6 +66,6 @@ export class Removals {
 
   #tell(path: string, cause: unknown): void {
     this.#failed++
-    tellError({ directory: this.#directory, error: ioError(cause, `removing ${path}, which nothing needs any more`), readOnly: false })
+    emitError({ directory: this.#directory, error: ioError(cause, `removing ${path}, which nothing needs any more`), readOnly: false })
   }
 }

@@ -13,7 +13,7 @@
  * Cost: one system call for each sync of the log, segment, flush and removal.
  */
 import type { Host, HostLock } from '../../host/host.ts'
-import { tellError } from '../api/events.ts'
+import { emitError } from '../api/events.ts'
 import { ioError } from '../api/io-errors.ts'
 
 const WATCH_MS = 500
@@ -94,6 +94,6 @@ export class Ownership {
     this.#lost = error
     core.readOnlyReason ??= error
     Atomics.store(core.stop, 0, 1)
-    tellError({ directory: core.directory, error, readOnly: true })
+    emitError({ directory: core.directory, error, readOnly: true })
   }
 }

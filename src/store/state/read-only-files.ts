@@ -9,14 +9,14 @@ import { temporaryDirectory } from '../../host/node/temporary-directory.ts'
 import { ManifestStore } from '../../manifest/manifest-store.ts'
 import type { Version } from '../../manifest/version.ts'
 import { ScratchDirectory } from '../../host/scratch-directory.ts'
-import { Removals } from './obsolete-files.ts'
+import { ObsoleteFiles } from './obsolete-files.ts'
 import { NoManifests } from '../../manifest/no-manifests.ts'
 
 /** Tables of its own have numbers that no writer of the store comes to. */
 const MIN_NUMBER = 2 ** 30
 
 /** Tables of what the log holds and memory does not. No directory is made before the first of them. */
-export class Spill {
+export class ReadOnlyFiles {
   readonly #host: Host
   readonly #directory: string
   #scratch: ScratchDirectory | undefined
@@ -84,10 +84,10 @@ export class ReadOnlyManifests extends NoManifests {
 }
 
 /** Removes what is its own, and nothing else. */
-export class SpillRemovals extends Removals {
-  readonly #spill: Spill
+export class ReadOnlyObsoleteFiles extends ObsoleteFiles {
+  readonly #spill: ReadOnlyFiles
 
-  constructor(files: HostFiles, directory: string, spill: Spill) {
+  constructor(files: HostFiles, directory: string, spill: ReadOnlyFiles) {
     super(files, directory)
     this.#spill = spill
   }

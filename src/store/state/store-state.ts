@@ -4,7 +4,7 @@
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
-import { Members } from '../../base/linked-list.ts'
+import { LinkedList } from '../../base/linked-list.ts'
 import type { ReadCache } from '../../cache/read-cache.ts'
 import type { Strategy } from '../../compaction/strategy.ts'
 import type { DirectoryReference, Host, HostFiles } from '../../host/host.ts'
@@ -15,22 +15,22 @@ import type { Lease } from '../../memory/budget.ts'
 import type { WindowPool } from '../../memory/windows.ts'
 import type { CachedBlocks } from '../../table/block/block-source.ts'
 import type { TableReader } from '../../table/table-reader.ts'
-import { DeadRange } from './empty-range.ts'
-import type { Engine } from '../engine/budget-engine.ts'
+import { EmptyRange } from './empty-range.ts'
+import type { BudgetEngine } from '../engine/budget-engine.ts'
 import { LostHandles } from '../api/lost-handles.ts'
 import type { YoungHolding } from '../api/lost-handles.ts'
 import type { MemtableSlot } from './memtable-slot.ts'
 import { Ownership } from './ownership.ts'
 import type { Settings } from '../api/settings.ts'
-import type { Plan } from '../engine/budget-plan.ts'
-import { Removals } from './obsolete-files.ts'
+import type { BudgetPlan } from '../engine/budget-plan.ts'
+import { ObsoleteFiles } from './obsolete-files.ts'
 import { SnapshotList } from '../api/snapshots.ts'
 import { NoManifests } from '../../manifest/no-manifests.ts'
-import { ReadOnlyManifests, Spill, SpillRemovals } from './read-only-files.ts'
+import { ReadOnlyManifests, ReadOnlyFiles, ReadOnlyObsoleteFiles } from './read-only-files.ts'
 import { TableSet } from './table-set.ts'
 import type { Tree } from './tree.ts'
 import type { WriteWatcher } from './write-watcher.ts'
-import { ValueFiles } from './value-file-refs.ts'
+import { ValueFileRefs } from './value-file-refs.ts'
 
 /** Bytes and events since the store was opened. */
 export class Counters {
@@ -66,7 +66,7 @@ export interface StorePlace {
   readonly reference: DirectoryReference | undefined
 }
 
-export class Core {
+export class StoreState {
   readonly host: Host
   readonly directory: string
   /** Those of the directory that was opened, whatever its path leads to now. All of the store's files go through them. */
@@ -74,7 +74,7 @@ export class Core {
   readonly place: DirectoryReference | undefined
   readonly ownership: Ownership
   readonly settings: Settings
-  readonly engine: Engine
+  readonly engine: BudgetEngine
   readonly kernels: Kernels
   readonly cache: ReadCache
   readonly blocks: CachedBlocks
@@ -82,11 +82,11 @@ export class Core {
   readonly snapshots: SnapshotList
   readonly manifests: Pick<ManifestStore, keyof ManifestStore> & { readonly stored?: Version | undefined }
   readonly tables: TableSet
-  readonly valueFiles: ValueFiles
+  readonly valueFiles: ValueFileRefs
   readonly counters = new Counters()
-  readonly removals: Removals
+  readonly removals: ObsoleteFiles
   /** Of a store that was opened for reading only: what it keeps elsewhere. */
-  readonly spill: Spill | undefined
+  readonly spill: ReadOnlyFiles | undefined
   /** The next free file number, shared with the worker. */
   readonly nextFile = new Int32Array(new SharedArrayBuffer(4))
   /** Not 0: the store's jobs are to stop. Shared with the worker. */
@@ -106,7 +106,7 @@ export class Core {
   readonly unsyncedValues = new Set<number>()
   /** Changes when memtables or tables are exchanged: iterators look for their place again. */
   shape = 0
-  readonly iterators = new Members<YoungHolding>()
+  readonly iterators = new LinkedList<YoungHolding>()
   readonly lostHandles: LostHandles
   /** Open transactions, and how many jobs run for them. */
   readonly transactions = new Set<OpenTransaction>()
@@ -114,7 +114,7 @@ export class Core {
   /** Transactions that are being committed want to know of every write. */
   readonly watchers = new Set<WriteWatcher>()
   /** What scans need not walk through again. */
-  readonly dead = new DeadRange(this)
+  readonly emptyRange = new EmptyRange(this)
   /** When the event loop had its last turn, as far as a call waited for it: see `event-loop-yield.ts`. */
   turnMs: number
   /** Set once: no write is taken any more. */
@@ -126,7 +126,7 @@ export class Core {
   readonly #leases: Lease[]
 
   /** `leases`: of the engine's `storeNeeds`. */
-  constructor(engine: Engine, { path: directory, files, reference }: StorePlace, settings: Settings, leases: Lease[] = engine.leaseStore()) {
+  constructor(engine: BudgetEngine, { path: directory, files, reference }: StorePlace, settings: Settings, leases: Lease[] = engine.leaseStore()) {
     const { host } = engine
     this.host = host
     this.files = files
@@ -143,14 +143,14 @@ export class Core {
     this.#leases = leases
     this.snapshots = new SnapshotList(host.clock)
     this.lostHandles = new LostHandles(host, directory, this.iterators)
-    this.spill = settings.isReadOnly ? new Spill(host, directory) : undefined
+    this.spill = settings.isReadOnly ? new ReadOnlyFiles(host, directory) : undefined
     this.manifests = settings.isScratch ? new NoManifests() : new (settings.isReadOnly ? ReadOnlyManifests : ManifestStore)({ files, join: host.join }, directory, this.kernels)
-    this.removals = this.spill === undefined ? new Removals(files, directory) : new SpillRemovals(host.files, directory, this.spill)
+    this.removals = this.spill === undefined ? new ObsoleteFiles(files, directory) : new ReadOnlyObsoleteFiles(host.files, directory, this.spill)
     this.tables = new TableSet(engine, files, number => this.tablePath(number), () => this.ownership.check())
-    this.valueFiles = new ValueFiles(number => this.discardSoon(this.valuePath(number)), engine.metadata)
+    this.valueFiles = new ValueFileRefs(number => this.discardSoon(this.valuePath(number)), engine.metadata)
   }
 
-  get plan(): Plan { return this.engine.plan }
+  get plan(): BudgetPlan { return this.engine.plan }
 
   tablePath(number: number): string { return this.host.join(this.spill?.directoryOf(number) ?? this.directory, tableName(number)) }
   logPath(number: number): string { return this.host.join(this.directory, logName(number)) }

@@ -4,7 +4,7 @@ import { fileError } from '../../host/file-error.ts'
 import type { HostFile } from '../../host/host.ts'
 import { SimHost } from '../../host/sim/sim-host.ts'
 import type { SimFiles } from '../../host/sim/sim-files.ts'
-import { TableFile, TableFiles } from './table-file-cache.ts'
+import { TableFile, TableFileCache } from './table-file-cache.ts'
 
 const pathOf = (number: number): string => `/db/${number}`
 
@@ -45,7 +45,7 @@ function readOf(file: TableFile): number {
 
 test('however many files there are, only so many are open, and all can be read', async () => {
   const place = newPlace(20)
-  const pool = new TableFiles(place.files, 5)
+  const pool = new TableFileCache(place.files, 5)
   const tables = Array.from({ length: 20 }, (_, i) => new TableFile(pool, i, pathOf))
   assert.equal(place.opened.length, 0, 'none before it is read')
   for (let round = 0; round < 3; round++) {
@@ -64,7 +64,7 @@ test('however many files there are, only so many are open, and all can be read',
 
 test('a file that is read again and again stays open while others come and go', () => {
   const place = newPlace(20)
-  const pool = new TableFiles(place.files, 4)
+  const pool = new TableFileCache(place.files, 4)
   const tables = Array.from({ length: 20 }, (_, i) => new TableFile(pool, i, pathOf))
   for (let i = 1; i < 20; i++) {
     readOf(tables[0]!)
@@ -75,7 +75,7 @@ test('a file that is read again and again stays open while others come and go', 
 
 test('a file that was closed is never opened again', async () => {
   const place = newPlace(2)
-  const pool = new TableFiles(place.files, 4)
+  const pool = new TableFileCache(place.files, 4)
   const [read, unread] = [new TableFile(pool, 0, pathOf), new TableFile(pool, 1, pathOf)]
   readOf(read)
   for (const file of [read, unread]) {
@@ -89,16 +89,16 @@ test('a file that was closed is never opened again', async () => {
 
 test('when the system gives no more descriptors, those that are open are made to do', () => {
   const place = newPlace(20, 9)
-  const pool = new TableFiles(place.files, 512)
+  const pool = new TableFileCache(place.files, 512)
   const tables = Array.from({ length: 20 }, (_, i) => new TableFile(pool, i, pathOf))
   for (let round = 0; round < 2; round++) for (let i = 0; i < 20; i++) assert.equal(readOf(tables[i]!), i)
   assert.equal(pool.openCount, 9)
   const none = newPlace(1, 0)
-  assert.throws(() => readOf(new TableFile(new TableFiles(none.files, 512), 0, pathOf)), { code: 'EMFILE' })
+  assert.throws(() => readOf(new TableFile(new TableFileCache(none.files, 512), 0, pathOf)), { code: 'EMFILE' })
 })
 
 test('a table that somebody removed is damage', () => {
   const place = newPlace(1)
-  const file = new TableFile(new TableFiles(place.files, 4), 7, pathOf)
+  const file = new TableFile(new TableFileCache(place.files, 4), 7, pathOf)
   assert.throws(() => readOf(file), { code: 'SPILLWAY_CORRUPTION', message: /\/db\/7/ })
 })

@@ -17,9 +17,9 @@ import { fileError } from '../../host/file-error.ts'
 export const MAX_OPEN_TABLES = 512
 const MIN_OPEN = 8
 
-const shared = new WeakMap<HostFiles, TableFiles>()
+const shared = new WeakMap<HostFiles, TableFileCache>()
 
-export class TableFiles {
+export class TableFileCache {
   readonly files: HostFiles
   #limit: number
   /** Places of the clock: files that are open. */
@@ -27,10 +27,10 @@ export class TableFiles {
   #hand = 0
 
   /** That of all stores over these files. */
-  static of(files: HostFiles): TableFiles {
+  static of(files: HostFiles): TableFileCache {
     let found = shared.get(files)
     if (found === undefined) {
-      found = new TableFiles(files, MAX_OPEN_TABLES)
+      found = new TableFileCache(files, MAX_OPEN_TABLES)
       shared.set(files, found)
     }
     return found
@@ -93,7 +93,7 @@ export class TableFiles {
 export class TableFile implements HostFile {
   /** Read since the clock's hand passed. */
   wasRead = false
-  readonly #pool: TableFiles
+  readonly #pool: TableFileCache
   readonly #number: number
   readonly #pathOf: (number: number) => string
   /** Those of its store. */
@@ -103,7 +103,7 @@ export class TableFile implements HostFile {
   #file: HostFile | undefined
   #isClosed = false
 
-  constructor(pool: TableFiles, number: number, pathOf: (number: number) => string, files: HostFiles = pool.files, missing: () => void = () => {}) {
+  constructor(pool: TableFileCache, number: number, pathOf: (number: number) => string, files: HostFiles = pool.files, missing: () => void = () => {}) {
     this.#pool = pool
     this.#number = number
     this.#pathOf = pathOf

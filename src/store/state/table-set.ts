@@ -8,8 +8,8 @@ import { CorruptionError } from '../../base/errors.ts'
 import type { HostFiles } from '../../host/host.ts'
 import type { TableRecord } from '../../manifest/version.ts'
 import { TableReader } from '../../table/table-reader.ts'
-import type { Engine } from '../engine/budget-engine.ts'
-import { TableFile, TableFiles } from './table-file-cache.ts'
+import type { BudgetEngine } from '../engine/budget-engine.ts'
+import { TableFile, TableFileCache } from './table-file-cache.ts'
 
 /**
  * Besides the reader: its file, its record in the version, its view and its places in the tree, and those in the version and tree
@@ -20,8 +20,8 @@ const OBJECT_BYTES = 560
 const RUN_BYTES = 640
 
 export class TableSet {
-  readonly #engine: Engine
-  readonly #pool: TableFiles
+  readonly #engine: BudgetEngine
+  readonly #pool: TableFileCache
   readonly #files: HostFiles
   readonly #missing: () => void
   readonly #path: (number: number) => string
@@ -29,9 +29,9 @@ export class TableSet {
   #runBytes = 0
 
   /** `missing` is called when a table's file is not there; it may throw a better reason than that. */
-  constructor(engine: Engine, files: HostFiles, path: (number: number) => string, missing: () => void) {
+  constructor(engine: BudgetEngine, files: HostFiles, path: (number: number) => string, missing: () => void) {
     this.#engine = engine
-    this.#pool = TableFiles.of(engine.host.files)
+    this.#pool = TableFileCache.of(engine.host.files)
     this.#files = files
     this.#path = path
     this.#missing = missing

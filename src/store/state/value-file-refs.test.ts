@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Budget } from '../../memory/budget.ts'
-import { ValueFiles } from './value-file-refs.ts'
+import { ValueFileRefs } from './value-file-refs.ts'
 
 const BYTES_PER_FILE = 64
 
-function make(budgetBytes: number): { removed: number[], budget: Budget, files: ValueFiles } {
+function make(budgetBytes: number): { removed: number[], budget: Budget, files: ValueFileRefs } {
   const removed: number[] = []
   const budget = new Budget(budgetBytes)
-  return { removed, budget, files: new ValueFiles(number => removed.push(number), budget.account('table metadata', 'a test')) }
+  return { removed, budget, files: new ValueFileRefs(number => removed.push(number), budget.account('table metadata', 'a test')) }
 }
 
 test('a file is removed with the last reference to it', () => {

@@ -9,7 +9,7 @@ import type { Account, Lease } from '../../memory/budget.ts'
 /** A map entry, and its places in the list of its memtable and in the set of files that are not durable yet. */
 const BYTES_PER_FILE = 64
 
-export class ValueFiles {
+export class ValueFileRefs {
   readonly #discard: (number: number) => void
   readonly #references = new Map<number, number>()
   readonly #lease: Lease

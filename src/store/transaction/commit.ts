@@ -12,16 +12,16 @@
  *    tables stay for recovery to judge.
  */
 import type { Background } from '../background/background.ts'
-import type { Committer } from '../write/group-commit.ts'
-import type { Core } from '../state/store-state.ts'
+import type { GroupCommit } from '../write/group-commit.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { BatchTooLarge } from '../write/memtable-rotation.ts'
 import type { Operations } from '../api/operation.ts'
 import type { ReadSet } from './read-set.ts'
 import { CommitWatch } from './conflicts.ts'
 import type { Conflicts } from './conflicts.ts'
-import { TransactionOperations } from './transaction-batch.ts'
+import { TransactionBatch } from './transaction-batch.ts'
 import { installTables } from '../staged/commit-staged.ts'
-import type { TransactionTables } from '../staged/staged-tables.ts'
+import type { StagedTables } from '../staged/staged-tables.ts'
 import type { Durability } from '../api/options.ts'
 import type { Writer } from '../write/writer.ts'
 
@@ -37,9 +37,9 @@ const MAX_CHECKS = 5
 const MAX_AHEAD = 16
 
 export interface StoreParts {
-  readonly core: Core
+  readonly core: StoreState
   readonly background: Background
-  readonly committer: Committer
+  readonly committer: GroupCommit
   readonly writer: Writer
   readonly conflicts: Conflicts
 }
@@ -59,12 +59,12 @@ export interface Commission {
 
 /** Commit what fits the log in one batch. False: it has to become a table. Throws ConflictError. */
 export async function commitSmall(
-  parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number, durability: Durability, signal: AbortSignal | undefined,
+  parts: StoreParts, tables: StagedTables, reads: ReadSet, since: number, durability: Durability, signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const { core, background, writer, conflicts } = parts
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     if (!tables.isInMemory || tables.active.memtable.liveBytes > SMALL_BYTES || reads.tables !== undefined) return false
-    const operations: Operations = new TransactionOperations(tables.active)
+    const operations: Operations = new TransactionBatch(tables.active)
     const check = (checked: Operations): void => {
       core.checkWritable()
       for (const _ of conflicts.checkReads(reads, since));
@@ -109,7 +109,7 @@ export async function commitSmall(
 
 /** Commit it as tables: when this resolves, it is. Throws ConflictError, for a key that somebody else has written. */
 export async function commitTables(
-  parts: StoreParts, tables: TransactionTables, reads: ReadSet, since: number, commission: Commission,
+  parts: StoreParts, tables: StagedTables, reads: ReadSet, since: number, commission: Commission,
 ): Promise<void> {
   const { core, background, committer, conflicts } = parts
   for (const part of reads.tables === undefined ? [tables] : [tables, reads.tables]) {

@@ -16,17 +16,17 @@ import { compareBytes } from '../../base/bytes.ts'
 import { SpillwayError } from '../../base/errors.ts'
 import { hashKey } from '../../base/hash.ts'
 import { MergeCursor } from '../../compaction/merge-cursor.ts'
-import { RereadCursor } from '../../compaction/reread-cursor.ts'
+import { SeekPerStepCursor } from '../../compaction/reread-cursor.ts'
 import { RunCursor } from '../../compaction/run-cursor.ts'
 import type { TableReader } from '../../table/table-reader.ts'
 import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { WriteWatcher } from '../state/write-watcher.ts'
 import { copyOf } from '../../encoding/encoding.ts'
 import type { Operations } from '../api/operation.ts'
 import type { ReadSet } from './read-set.ts'
-import { Reader } from '../read/point-reader.ts'
-import type { TransactionTables } from '../staged/staged-tables.ts'
+import { PointReader } from '../read/point-reader.ts'
+import type { StagedTables } from '../staged/staged-tables.ts'
 
 /** How long a slice takes, and how many keys go between two looks at the clock. */
 const SLICE_MS = 5
@@ -50,9 +50,9 @@ class Walk {
   readonly cursor: MergeCursor
   readonly #closers: { close(): void }[]
 
-  constructor(core: Core, memory: readonly Cursor[], tables: readonly (readonly TableReader[])[], isNarrow: boolean) {
+  constructor(core: StoreState, memory: readonly Cursor[], tables: readonly (readonly TableReader[])[], isNarrow: boolean) {
     const runs = isNarrow
-      ? tables.length === 0 ? [] : [new RereadCursor(tables, core.blocks, core.windows, MAX_SEQ)]
+      ? tables.length === 0 ? [] : [new SeekPerStepCursor(tables, core.blocks, core.windows, MAX_SEQ)]
       : tables.map(run => new RunCursor(run, core.blocks, core.windows))
     this.#closers = runs
     this.cursor = new MergeCursor([...memory, ...runs])
@@ -64,10 +64,10 @@ class Walk {
 }
 
 export class Conflicts {
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #hit = new Hit()
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
   }
 
@@ -83,7 +83,7 @@ export class Conflicts {
   }
 
   /** Everything in these tables, which must not change meanwhile. Yields where the event loop may turn. Throws ConflictError. */
-  * checkTables(tables: TransactionTables, since: number): Generator<void, void, void> {
+  * checkTables(tables: StagedTables, since: number): Generator<void, void, void> {
     if (this.#core.lastSeq <= since) return
     const memory = [tables.active, ...tables.sealed].map(slot => slot.memtable)
     const runs = tables.tree.runs.map(run => run.pointReaders).filter(readers => readers.length > 0)
@@ -191,13 +191,13 @@ export class CommitWatch implements WriteWatcher {
   error: unknown
   /** More was written than it could look at: check again. */
   missed = false
-  readonly #own: Reader
-  readonly #tables: TransactionTables
+  readonly #own: PointReader
+  readonly #tables: StagedTables
   readonly #reads: ReadSet
 
-  constructor(tables: TransactionTables, reads: ReadSet) {
+  constructor(tables: StagedTables, reads: ReadSet) {
     this.#tables = tables
-    this.#own = new Reader(tables)
+    this.#own = new PointReader(tables)
     this.#reads = reads
   }
 

@@ -17,7 +17,7 @@ import type { StoredValue } from '../staged/staged-values.ts'
 import type { AnyEncodings } from '../../encoding/encoding-types.ts'
 import type { RangeOptions } from '../api/options.ts'
 
-export interface LoadedWrite {
+export interface EncodedCall {
   kind: number
   key: Uint8Array
   keyStart: number
@@ -31,7 +31,7 @@ export interface LoadedWrite {
   stored: StoredValue | undefined
 }
 
-export function loadPut(parts: TransactionParts, key: unknown, value: unknown, options: AnyEncodings | undefined): LoadedWrite {
+export function loadPut(parts: TransactionParts, key: unknown, value: unknown, options: AnyEncodings | undefined): EncodedCall {
   const { core, committer, keyScratch, valueScratch } = parts
   if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'put')
   encodeKey(key, keyTranscoder(core, options), keyScratch)
@@ -49,15 +49,15 @@ export function loadPut(parts: TransactionParts, key: unknown, value: unknown, o
   }
 }
 
-export function loadDel(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined): LoadedWrite {
+export function loadDel(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined): EncodedCall {
   return loadKey(parts, key, options, 'del', false)
 }
 
-export function loadRead(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined): LoadedWrite {
+export function loadRead(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined): EncodedCall {
   return loadKey(parts, key, options, 'getForUpdate', true)
 }
 
-function loadKey(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined, where: string, isRead: boolean): LoadedWrite {
+function loadKey(parts: TransactionParts, key: unknown, options: AnyEncodings | undefined, where: string, isRead: boolean): EncodedCall {
   const { core, keyScratch } = parts
   if (options !== undefined) checkOptions(options, WRITE_OPTIONS, where)
   encodeKey(key, keyTranscoder(core, options), keyScratch)
@@ -74,17 +74,17 @@ function loadKey(parts: TransactionParts, key: unknown, options: AnyEncodings | 
  */
 export function loadRange(
   parts: TransactionParts, range: RangeOptions<any>, options: AnyEncodings | undefined, behindLastKey: () => Uint8Array | undefined,
-): LoadedWrite[] {
+): EncodedCall[] {
   if (range === undefined || range === null) throw invalidArgument('deleteRange takes a range such as { gte, lt }; {} removes everything')
   if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'deleteRange')
   checkOptions(range, RANGE_OPTIONS, 'deleteRange')
   const bytes = byteRange(range, keyTranscoder(parts.core, options), parts.keyScratch)
   const start = bytes.start ?? EMPTY
-  const loaded: LoadedWrite[] = []
+  const loaded: EncodedCall[] = []
   removeRange(start, bytes.end ?? behindLastKey(), { add: (kind, key, value) => { loaded.push(operation(kind, key, value)) } })
   return loaded
 }
 
-function operation(kind: number, key: Uint8Array, value: Uint8Array): LoadedWrite {
+function operation(kind: number, key: Uint8Array, value: Uint8Array): EncodedCall {
   return { kind, key, keyStart: 0, keyEnd: key.length, value, valueStart: 0, valueEnd: value.length, isRead: false, stored: undefined }
 }

@@ -12,7 +12,7 @@ import { KIND_DELETE } from '../../base/cursor.ts'
 import { Scan } from '../scan/entry-scan.ts'
 import type { EntryScan, ScanView } from '../scan/entry-scan.ts'
 
-export class TransactionScan implements EntryScan {
+export class OverlayScan implements EntryScan {
   readonly shape: number
   readonly #own: Scan
   readonly #store: Scan

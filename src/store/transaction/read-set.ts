@@ -6,9 +6,9 @@
 import { compareBytes } from '../../base/bytes.ts'
 import { EMPTY, KIND_DELETE, MAX_SEQ } from '../../base/cursor.ts'
 import type { Lease } from '../../memory/budget.ts'
-import type { TransactionTables } from '../staged/staged-tables.ts'
+import type { StagedTables } from '../staged/staged-tables.ts'
 import { copyOf } from '../../encoding/encoding.ts'
-import { Reader } from '../read/point-reader.ts'
+import { PointReader } from '../read/point-reader.ts'
 
 const MAX_BYTES = 16 * 1024
 /** The array, its place in the list. */
@@ -16,14 +16,14 @@ const KEY_BYTES = 120
 
 export class ReadSet {
   readonly #lease: Lease
-  readonly #makeTables: () => TransactionTables
+  readonly #makeTables: () => StagedTables
   #keys: Uint8Array[] = []
   #bytes = 0
-  tables: TransactionTables | undefined
-  #reader: Reader | undefined
+  tables: StagedTables | undefined
+  #reader: PointReader | undefined
 
   /** `lease` is resized by it and released by its owner. */
-  constructor(lease: Lease, makeTables: () => TransactionTables) {
+  constructor(lease: Lease, makeTables: () => StagedTables) {
     this.#lease = lease
     this.#makeTables = makeTables
   }
@@ -43,7 +43,7 @@ export class ReadSet {
         return true
       }
       this.tables = this.#makeTables()
-      this.#reader = new Reader(this.tables)
+      this.#reader = new PointReader(this.tables)
     }
     return this.tables.tryWrite(KIND_DELETE, key, start, end, EMPTY, 0, 0)
   }

@@ -1,7 +1,7 @@
 /** Running a function in a transaction, again when somebody else was faster; and what the store's report says of transactions. */
 import { invalidArgument } from '../../base/errors.ts'
 import { checkOptions } from '../../base/option-names.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { describe } from '../../encoding/encoding.ts'
 import { Transaction } from './transaction.ts'
 import { transactionSettings } from './transaction-settings.ts'
@@ -15,7 +15,7 @@ const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 200
 const BEGIN_OPTIONS = ['durability', 'signal']
 
-export class Transactions {
+export class TransactionRunner {
   readonly #parts: TransactionParts
 
   constructor(parts: TransactionParts) {
@@ -67,7 +67,7 @@ export class Transactions {
   }
 }
 
-function reportOf(core: Core, { committed, conflicts }: { committed: number, conflicts: number }): TransactionReport {
+function reportOf(core: StoreState, { committed, conflicts }: { committed: number, conflicts: number }): TransactionReport {
   const nowMs = core.host.clock.nowMs()
   let bytes = 0
   let tableBytes = 0

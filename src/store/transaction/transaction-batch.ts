@@ -11,7 +11,7 @@ import type { MemtableSlot } from '../state/memtable-slot.ts'
 import type { Operations } from '../api/operation.ts'
 import { PackedOperations, packedBytes } from '../api/packed-operations.ts'
 
-export class TransactionOperations implements Operations {
+export class TransactionBatch implements Operations {
   readonly count: number
   kind: number = KIND_PUT
   key: Uint8Array = EMPTY

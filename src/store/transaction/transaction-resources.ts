@@ -6,7 +6,7 @@
  */
 import type { Lease } from '../../memory/budget.ts'
 import type { OpenTransaction } from '../state/store-state.ts'
-import type { IteratorHolding } from '../scan/iterator-resources.ts'
+import type { IteratorResources } from '../scan/iterator-resources.ts'
 import type { Holding } from '../api/lost-handles.ts'
 import type { SnapshotPin } from '../api/snapshots.ts'
 import type { TransactionParts } from './transaction-settings.ts'
@@ -17,12 +17,12 @@ const OBJECT_BYTES = 4096
 
 export type TransactionState = 'open' | 'committing' | 'committed' | 'aborted'
 
-export class TransactionHolding implements OpenTransaction, Holding {
+export class TransactionResources implements OpenTransaction, Holding {
   state: TransactionState = 'open'
   readonly openedMs: number
   readonly writes: TransactionWrites
   readonly pin: SnapshotPin
-  readonly iterators = new Set<IteratorHolding<any>>()
+  readonly iterators = new Set<IteratorResources<any>>()
   readonly #parts: TransactionParts
   readonly #readLease: Lease
 

@@ -1,12 +1,12 @@
 /** What a transaction is begun with: the parts of its store, its options, and the encodings of a call. */
 import { SpillwayError, invalidArgument } from '../../base/errors.ts'
 import { isAbortSignal } from '../../base/realms.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { describe, transcoder } from '../../encoding/encoding.ts'
 import type { Scratch, Transcoder } from '../../encoding/encoding.ts'
 import { checkedDurability } from '../api/settings.ts'
 import type { Settings } from '../api/settings.ts'
-import type { Reader } from '../read/point-reader.ts'
+import type { PointReader } from '../read/point-reader.ts'
 import type { StoreParts } from './commit.ts'
 import type { AnyEncodings } from '../../encoding/encoding-types.ts'
 import type { BeginOptions, Durability } from '../api/options.ts'
@@ -15,7 +15,7 @@ export const WRITE_OPTIONS: readonly string[] = ['keyEncoding', 'valueEncoding']
 
 /** What all transactions of a store share. */
 export interface TransactionParts extends StoreParts {
-  readonly reader: Reader
+  readonly reader: PointReader
   readonly keyScratch: Scratch
   readonly valueScratch: Scratch
   readonly targetScratch: Scratch
@@ -45,10 +45,10 @@ export function checkSignal(signal: AbortSignal | undefined): void {
   throw new SpillwayError('SPILLWAY_ABORTED', 'the transaction was aborted by its signal; nothing of it was written. Run it again, or allow it more time', { cause: signal.reason })
 }
 
-export function keyTranscoder(core: Core, options: AnyEncodings | undefined): Transcoder {
+export function keyTranscoder(core: StoreState, options: AnyEncodings | undefined): Transcoder {
   return options?.keyEncoding === undefined ? core.settings.key : transcoder(options.keyEncoding, 'keyEncoding')
 }
 
-export function valueTranscoder(core: Core, options: AnyEncodings | undefined): Transcoder {
+export function valueTranscoder(core: StoreState, options: AnyEncodings | undefined): Transcoder {
   return options?.valueEncoding === undefined ? core.settings.value : transcoder(options.valueEncoding, 'valueEncoding')
 }

@@ -15,7 +15,7 @@ import { behindLastKey } from '../write/range-delete.ts'
 import { decodeValue } from '../read/point-reader.ts'
 import { Scan } from '../scan/entry-scan.ts'
 import type { EntryScan } from '../scan/entry-scan.ts'
-import { TransactionScan } from './overlay-scan.ts'
+import { OverlayScan } from './overlay-scan.ts'
 import { WRITE_OPTIONS, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
 import type { TransactionParts } from './transaction-settings.ts'
 import type { TransactionWrites } from './transaction-writes.ts'
@@ -66,7 +66,7 @@ export class TransactionView {
     return {
       get shape() { return own.shape },
       get lastSeq() { return own.lastSeq },
-      open: (seq, reverse) => new TransactionScan(own, ownSeq, core, seq, reverse),
+      open: (seq, reverse) => new OverlayScan(own, ownSeq, core, seq, reverse),
       close: () => {
         snapshot.close()
         onClose()

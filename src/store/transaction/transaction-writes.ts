@@ -13,11 +13,11 @@ import { SpillwayError } from '../../base/errors.ts'
 import type { Lease } from '../../memory/budget.ts'
 import { copyOf } from '../../encoding/encoding.ts'
 import { ReadSet } from './read-set.ts'
-import { Reader } from '../read/point-reader.ts'
-import type { LoadedWrite } from './encode-calls.ts'
+import { PointReader } from '../read/point-reader.ts'
+import type { EncodedCall } from './encode-calls.ts'
 import { checkSignal } from './transaction-settings.ts'
 import type { TransactionParts } from './transaction-settings.ts'
-import { TransactionTables } from '../staged/staged-tables.ts'
+import { StagedTables } from '../staged/staged-tables.ts'
 import type { StoredValue } from '../staged/staged-values.ts'
 
 /** After so long without giving it a turn, a write lets the event loop run. */
@@ -25,7 +25,7 @@ const TURN_MS = 5
 const LOOK_EVERY = 32
 const DONE = Promise.resolve()
 
-interface WaitingWrite extends LoadedWrite {
+interface WaitingWrite extends EncodedCall {
   /** Why it will not be written. */
   error: Error | undefined
 }
@@ -34,8 +34,8 @@ export class TransactionWrites {
   readonly reads: ReadSet
   readonly #parts: TransactionParts
   readonly #signal: AbortSignal | undefined
-  #own: TransactionTables | undefined
-  #ownReader: Reader | undefined
+  #own: StagedTables | undefined
+  #ownReader: PointReader | undefined
   #waiting: WaitingWrite | undefined
   #failure: Error | undefined
   /** A large value that is in its file, and whose reference has found no room yet. */
@@ -53,8 +53,8 @@ export class TransactionWrites {
   }
 
   /** What it has written; undefined: nothing yet. */
-  get own(): TransactionTables | undefined { return this.#own }
-  get ownReader(): Reader | undefined { return this.#ownReader }
+  get own(): StagedTables | undefined { return this.#own }
+  get ownReader(): PointReader | undefined { return this.#ownReader }
   /** Some job runs for it. */
   get isBusy(): boolean { return this.#own?.isBusy === true || this.reads.tables?.isBusy === true }
   get bytes(): number { return (this.#own?.bytes ?? 0) + (this.reads.tables?.bytes ?? 0) }
@@ -66,7 +66,7 @@ export class TransactionWrites {
   }
 
   /** `load` encodes the operation into the store's scratch: after anything that waits it would have to be done again. */
-  write(load: () => LoadedWrite): Promise<void> {
+  write(load: () => EncodedCall): Promise<void> {
     this.settle()
     const write = load()
     if (this.#try(write)) {
@@ -87,7 +87,7 @@ export class TransactionWrites {
     return this.#finish(this.#waiting)
   }
 
-  writeSync(load: () => LoadedWrite): void {
+  writeSync(load: () => EncodedCall): void {
     this.settle()
     const write = load()
     try {
@@ -127,16 +127,16 @@ export class TransactionWrites {
     while (this.#waiting !== undefined) await this.#finish(this.#waiting)
   }
 
-  #makeTables(): TransactionTables {
-    const tables = new TransactionTables(this.#parts.core, this.#parts.background)
+  #makeTables(): StagedTables {
+    const tables = new StagedTables(this.#parts.core, this.#parts.background)
     tables.onRoom = this.#onRoom
     return tables
   }
 
-  #tables(): TransactionTables {
+  #tables(): StagedTables {
     if (this.#own !== undefined) return this.#own
     this.#own = this.#makeTables()
-    this.#ownReader = new Reader(this.#own)
+    this.#ownReader = new PointReader(this.#own)
     return this.#own
   }
 
@@ -156,7 +156,7 @@ export class TransactionWrites {
   }
 
   /** False: no room now. A large value is in its file already. */
-  #try(write: LoadedWrite): boolean {
+  #try(write: EncodedCall): boolean {
     try {
       if (write.isRead) return this.reads.tryAdd(write.key, write.keyStart, write.keyEnd)
       if (write.stored !== undefined) this.#unplaced = write.stored
@@ -188,14 +188,14 @@ export class TransactionWrites {
     if (waiting.error !== undefined) throw waiting.error
   }
 
-  #waitInside(write: LoadedWrite): void {
+  #waitInside(write: EncodedCall): void {
     const { core, background } = this.#parts
     if (!background.waitInside()) this.#checkStuck(write)
     core.checkOpen()
   }
 
   /** Called when a wait found nobody to wait for. Throws when nobody ever will make room for this write. */
-  #checkStuck(write: LoadedWrite): void {
+  #checkStuck(write: EncodedCall): void {
     const tables = write.isRead ? this.reads.tables : this.#own
     tables?.checkStuck()
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { TestContext } from 'node:test'
 import type { SimHost } from '../../host/sim/sim-host.ts'
-import { Installs } from '../background/version-installer.ts'
+import { VersionInstaller } from '../background/version-installer.ts'
 import { Spillway } from '../spillway.ts'
 import { TINY_BUDGET, checkEmpty, checkFiles, checkLedger, closeEmpty, openSim, simHost, turns, within } from '../testing/sim.ts'
 import type { Transaction } from './transaction.ts'
@@ -151,8 +151,8 @@ test('conflicts are found in transactions that have spilled, whether the others 
 
 /** Every commit of tables comes a turn of the event loop later, as one does that waits for a manifest: others are done in between. */
 function delayTurns(t: TestContext): void {
-  const { turn } = Installs.prototype
-  t.mock.method(Installs.prototype, 'turn', async function (this: Installs, install: () => unknown) {
+  const { turn } = VersionInstaller.prototype
+  t.mock.method(VersionInstaller.prototype, 'turn', async function (this: VersionInstaller, install: () => unknown) {
     await turns(1)
     return turn.call(this, install)
   })
@@ -172,10 +172,10 @@ test('large transactions that have no key in common are all committed, however m
 }))
 
 test('a large transaction that others overtake again and again is checked where nobody writes', t => withStore(async db => {
-  const { turn } = Installs.prototype
+  const { turn } = VersionInstaller.prototype
   let removed = { gte: 'x', lt: 'y' }
   let turnCount = 0
-  t.mock.method(Installs.prototype, 'turn', async function (this: Installs, install: () => unknown) {
+  t.mock.method(VersionInstaller.prototype, 'turn', async function (this: VersionInstaller, install: () => unknown) {
     await turns(1)
     turnCount++
     // A removal says nothing of which keys there were.

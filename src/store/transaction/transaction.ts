@@ -22,10 +22,10 @@ import { checkedOrder } from '../scan/iterator-plan.ts'
 import { RANGE_OPTIONS, byteRange } from '../api/key-range.ts'
 import { commitSmall, commitTables } from './commit.ts'
 import type { Step } from './commit.ts'
-import { TransactionHolding } from './transaction-resources.ts'
+import { TransactionResources } from './transaction-resources.ts'
 import type { TransactionState } from './transaction-resources.ts'
 import { loadDel, loadPut, loadRange, loadRead } from './encode-calls.ts'
-import type { LoadedWrite } from './encode-calls.ts'
+import type { EncodedCall } from './encode-calls.ts'
 import { WRITE_OPTIONS, checkSignal, keyTranscoder, valueTranscoder } from './transaction-settings.ts'
 import type { TransactionParts, TransactionSettings } from './transaction-settings.ts'
 import { TransactionView } from './transaction-view.ts'
@@ -36,7 +36,7 @@ const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...WRITE_OPTIONS, 'reverse', 'limit'
 export class Transaction<K = string, V = string> implements AsyncDisposable, Disposable {
   readonly #parts: TransactionParts
   readonly #settings: TransactionSettings
-  readonly #holding: TransactionHolding
+  readonly #holding: TransactionResources
   readonly #writes: TransactionWrites
   readonly #view: TransactionView
   /** @internal */
@@ -46,7 +46,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   constructor(parts: TransactionParts, settings: TransactionSettings) {
     this.#parts = parts
     this.#settings = settings
-    this.#holding = new TransactionHolding(parts, settings.signal)
+    this.#holding = new TransactionResources(parts, settings.signal)
     this.#writes = this.#holding.writes
     this.#view = new TransactionView(parts, this.#writes, this.#holding.pin.seq)
     parts.core.lostHandles.watch(this, this.#holding)
@@ -294,17 +294,17 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     this.#writes.check()
   }
 
-  #write(load: () => LoadedWrite): Promise<void> {
+  #write(load: () => EncodedCall): Promise<void> {
     this.#check()
     return this.#writes.write(load)
   }
 
-  #writeSync(load: () => LoadedWrite): void {
+  #writeSync(load: () => EncodedCall): void {
     this.#check()
     this.#writes.writeSync(load)
   }
 
-  #loadRange(range: RangeOptions<unknown>, options: AnyEncodings | undefined): LoadedWrite[] {
+  #loadRange(range: RangeOptions<unknown>, options: AnyEncodings | undefined): EncodedCall[] {
     this.#check()
     this.#writes.settle()
     return loadRange(this.#parts, range, options, () => this.#view.behindLastKey())

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FlushPace } from './flush-pacer.ts'
+import { FlushPacer } from './flush-pacer.ts'
 
 const MIB = 1024 * 1024
 
 /** After flushes of 1 MiB that all took 100 ms. */
-function settled(): FlushPace {
-  const pace = new FlushPace()
+function settled(): FlushPacer {
+  const pace = new FlushPacer()
   for (let i = 0; i < 50; i++) {
     pace.begin(MIB, 1000 * i)
     pace.end(1000 * i + 100)
@@ -19,7 +19,7 @@ function near(actual: number, expected: number): void {
 }
 
 test('without a flush nobody is delayed, however full the memtable', () => {
-  assert.equal(new FlushPace().leadMs(1, 5), 0)
+  assert.equal(new FlushPacer().leadMs(1, 5), 0)
   assert.equal(settled().leadMs(0.99, 60_000), 0)
 })
 

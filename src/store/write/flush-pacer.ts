@@ -21,7 +21,7 @@ const LATEST_SHARE = 0.3
 const EXPECTED_SHARE = 0.85
 const OVERRUN = 1.25
 
-export class FlushPace {
+export class FlushPacer {
   #msPerByte = FIRST_MS_PER_BYTE
   #bytes = 0
   #sinceMs = 0

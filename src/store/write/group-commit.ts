@@ -15,7 +15,7 @@ import { Acknowledgements } from './acknowledgements.ts'
 import { applyOperation, recordBytesOf } from '../state/apply-to-memtable.ts'
 import type { Background } from '../background/background.ts'
 import { reentryError } from '../api/encode-buffers.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { deferred } from '../api/deferred.ts'
 import type { Deferred } from '../api/deferred.ts'
 import { ioError } from '../api/io-errors.ts'
@@ -23,10 +23,10 @@ import { LargeValues } from './large-values.ts'
 import { LogSegments } from './log-segments.ts'
 import { LogSync } from './log-sync.ts'
 import { MAX_RANGES } from '../state/memtable-tombstones.ts'
-import { MemtableExchange } from './memtable-rotation.ts'
+import { MemtableRotation } from './memtable-rotation.ts'
 import type { PendingGroup } from './memtable-rotation.ts'
 import type { Operations } from '../api/operation.ts'
-import { Stalls } from './write-stalls.ts'
+import { WriteStalls } from './write-stalls.ts'
 import type { Durability } from '../api/options.ts'
 
 interface Group {
@@ -41,14 +41,14 @@ type Problem = 'none' | 'memtable' | 'log' | 'memory'
 
 const DONE = Promise.resolve()
 const MAX_REPLAYED_LOGS = 8
-export class Committer implements PendingGroup {
-  readonly stalls: Stalls
-  readonly exchange: MemtableExchange
+export class GroupCommit implements PendingGroup {
+  readonly stalls: WriteStalls
+  readonly exchange: MemtableRotation
   /** What is appended was counted as demand when it began to wait. */
   isDraining = false
   /** A write is being framed, and its codecs called. */
   isAppending = false
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #logs: LogSegments
   readonly #sync: LogSync
   readonly #values: LargeValues
@@ -58,14 +58,14 @@ export class Committer implements PendingGroup {
   #groupRecordBytes = 0
   #groupRanges = 0
   #isFlushPrepared = false
-  constructor(core: Core, background: Background) {
+  constructor(core: StoreState, background: Background) {
     this.#core = core
-    this.stalls = new Stalls(core)
+    this.stalls = new WriteStalls(core)
     this.#logs = new LogSegments(core)
     this.#sync = new LogSync(core, this.#logs)
     this.#values = new LargeValues(core)
     this.#acknowledgements = new Acknowledgements(core.host.clock, core.host.scheduler)
-    this.exchange = new MemtableExchange(core, background, this.#logs, this.stalls, this)
+    this.exchange = new MemtableRotation(core, background, this.#logs, this.stalls, this)
     background.onFlushed = floor => {
       this.stalls.pace.end(core.host.clock.nowMs())
       this.#logs.drop(floor)

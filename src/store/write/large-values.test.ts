@@ -10,9 +10,9 @@ import { fileError } from '../../host/file-error.ts'
 import type { HostFile } from '../../host/host.ts'
 import { collectGarbage } from '../../host/node/garbage.ts'
 import type { SimHost } from '../../host/sim/sim-host.ts'
-import { Core } from '../state/store-state.ts'
+import { StoreState } from '../state/store-state.ts'
 import type { Codec } from '../../encoding/encoding.ts'
-import { Engine } from '../engine/budget-engine.ts'
+import { BudgetEngine } from '../engine/budget-engine.ts'
 import { LargeValues } from './large-values.ts'
 import { SingleOperation } from '../api/operations.ts'
 import { checkedSettings } from '../api/settings.ts'
@@ -34,13 +34,13 @@ function valueFilesOf(host: SimHost): string[] {
 }
 
 /** LargeValues alone, in a directory with nothing else. */
-async function alone(test: (host: SimHost, core: Core, values: LargeValues) => void): Promise<void> {
+async function alone(test: (host: SimHost, core: StoreState, values: LargeValues) => void): Promise<void> {
   const host = simHost({ seed: 1 })
   host.files.makeDirectory(DIRECTORY)
   const settings = checkedSettings({ budget: '8 MiB', host }, host)
-  const engine = Engine.acquire(settings.budget, host, settings.blockBytes)
+  const engine = BudgetEngine.acquire(settings.budget, host, settings.blockBytes)
   try {
-    const core = new Core(engine, { path: DIRECTORY, files: host.files, reference: undefined }, settings)
+    const core = new StoreState(engine, { path: DIRECTORY, files: host.files, reference: undefined }, settings)
     test(host, core, new LargeValues(core))
   } finally {
     await engine.release()

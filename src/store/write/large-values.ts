@@ -11,7 +11,7 @@
  */
 import { EMPTY, KIND_PUT, KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { VALUE_REFERENCE_BYTES, encodeValueReference, writeValueFile, writeValueText } from '../../table/value-file.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { ioError } from '../api/io-errors.ts'
 import type { Operations } from '../api/operation.ts'
 
@@ -21,7 +21,7 @@ interface WrittenFile {
 }
 
 export class LargeValues {
-  readonly #core: Core
+  readonly #core: StoreState
   /** Files of the call being appended, by operation: it may be loaded more than once. */
   readonly #written = new Map<number, WrittenFile>()
   /** Files of the calls of the pending group. */
@@ -32,7 +32,7 @@ export class LargeValues {
   #valueStart = 0
   #valueEnd = 0
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
   }
 

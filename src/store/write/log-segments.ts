@@ -10,11 +10,11 @@
  */
 import type { HostFile } from '../../host/host.ts'
 import { LogWriter } from '../../wal/log-writer.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { ioError } from '../api/io-errors.ts'
 
 export class LogSegments {
-  readonly #core: Core
+  readonly #core: StoreState
   #current!: LogWriter
   #older: LogWriter[] = []
   #directorySynced = false
@@ -23,7 +23,7 @@ export class LogSegments {
   /** Bytes of the segments of earlier lives that recovery kept. */
   #recovered = new Map<number, number>()
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
   }
 

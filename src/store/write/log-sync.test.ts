@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { LogSegments } from './log-segments.ts'
 import { LogSync } from './log-sync.ts'
 
@@ -19,7 +19,7 @@ class FakeLog {
       ownership: { check: () => {}, lost: undefined }, host: { clock: { nowMs: () => this.nowMs } }, directory: '/db',
     }
     this.core = core
-    this.log = new LogSync(core as unknown as Core, this as unknown as LogSegments)
+    this.log = new LogSync(core as unknown as StoreState, this as unknown as LogSegments)
   }
 
   async sync(): Promise<void> { this.#do('beside ') }

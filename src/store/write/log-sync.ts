@@ -12,8 +12,8 @@
  * 3. In place is made only what ends with one call: the log's last segment, of which the directory knows.
  */
 import { SpillwayError } from '../../base/errors.ts'
-import type { Core } from '../state/store-state.ts'
-import { tellError } from '../api/events.ts'
+import type { StoreState } from '../state/store-state.ts'
+import { emitError } from '../api/events.ts'
 import { ioError } from '../api/io-errors.ts'
 import type { LogSegments } from './log-segments.ts'
 
@@ -32,7 +32,7 @@ export interface SyncWaiter {
 }
 
 export class LogSync {
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #logs: LogSegments
   readonly #waiting: SyncWaiter[] = []
   #isRunning = false
@@ -42,7 +42,7 @@ export class LogSync {
 
   #failure: Error | undefined
 
-  constructor(core: Core, logs: LogSegments) {
+  constructor(core: StoreState, logs: LogSegments) {
     this.#core = core
     this.#logs = logs
   }
@@ -109,7 +109,7 @@ export class LogSync {
     const error = ioError(cause, 'making the log durable')
     this.#failure ??= error
     core.readOnlyReason ??= error
-    if (error !== core.ownership.lost) tellError({ directory: core.directory, error, readOnly: true })
+    if (error !== core.ownership.lost) emitError({ directory: core.directory, error, readOnly: true })
     for (const { reject } of [...waiting, ...this.#waiting.splice(0)]) reject(error)
     return error
   }

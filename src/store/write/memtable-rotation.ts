@@ -10,11 +10,11 @@ import { SpillwayError } from '../../base/errors.ts'
 import { STEP_BYTES } from '../../compaction/jobs.ts'
 import { SMALLEST_ARENA_BYTES } from '../engine/arena-pool.ts'
 import type { Background } from '../background/background.ts'
-import type { Core } from '../state/store-state.ts'
-import { tellError } from '../api/events.ts'
+import type { StoreState } from '../state/store-state.ts'
+import { emitError } from '../api/events.ts'
 import type { LogBufferOwner } from '../engine/log-buffer.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
-import type { Stalls } from './write-stalls.ts'
+import type { WriteStalls } from './write-stalls.ts'
 import type { StallCause } from '../api/events.ts'
 
 /** A log segment grows to so many times its memtable's arena at most. */
@@ -46,11 +46,11 @@ export interface Segments {
   begin(): number
 }
 
-export class MemtableExchange {
-  readonly #core: Core
+export class MemtableRotation {
+  readonly #core: StoreState
   readonly #background: Background
   readonly #logs: Segments
-  readonly #stalls: Stalls
+  readonly #stalls: WriteStalls
   readonly #group: PendingGroup
   /** Why it could not be sealed for others, the last time. */
   #yieldError: Error | undefined
@@ -59,7 +59,7 @@ export class MemtableExchange {
   /** Steps of jobs that a writer owes for the memtable it filled. */
   owedSteps = 0
 
-  constructor(core: Core, background: Background, logs: Segments, stalls: Stalls, group: PendingGroup) {
+  constructor(core: StoreState, background: Background, logs: Segments, stalls: WriteStalls, group: PendingGroup) {
     this.#core = core
     this.#background = background
     this.#logs = logs
@@ -173,7 +173,7 @@ export class MemtableExchange {
       this.#yieldError = error as Error
       core.lastBackgroundError = error as Error
       core.counters.backgroundErrors++
-      tellError({ directory: core.directory, error: error as Error, readOnly: core.readOnlyReason !== undefined })
+      emitError({ directory: core.directory, error: error as Error, readOnly: core.readOnlyReason !== undefined })
       return false
     }
   }

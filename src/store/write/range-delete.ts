@@ -7,7 +7,7 @@
  */
 import { EMPTY, KIND_DELETE } from '../../base/cursor.ts'
 import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { MAX_KEY_BYTES, OperationList } from '../api/operations.ts'
 import { isEmptyRange } from '../api/key-range.ts'
 import type { ByteRange } from '../api/key-range.ts'
@@ -15,7 +15,7 @@ import { Scan } from '../scan/entry-scan.ts'
 import type { EntryScan } from '../scan/entry-scan.ts'
 
 /** The removal of a range from a store; undefined: there is nothing to remove. */
-export function rangeRemoval(core: Core, { start = EMPTY, end }: ByteRange): OperationList | undefined {
+export function rangeDelete(core: StoreState, { start = EMPTY, end }: ByteRange): OperationList | undefined {
   const list = new OperationList()
   if (end !== undefined) {
     removeRange(start, end, list)

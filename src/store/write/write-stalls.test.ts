@@ -4,10 +4,10 @@ import diagnostics from 'node:diagnostics_channel'
 import { test } from 'node:test'
 import type { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
-import type { Core } from '../state/store-state.ts'
+import type { StoreState } from '../state/store-state.ts'
 import type { StallEvent } from '../api/events.ts'
 import { Spillway } from '../spillway.ts'
-import { Stalls } from './write-stalls.ts'
+import { WriteStalls } from './write-stalls.ts'
 import { checkLedger, closeEmpty, openSim, simHost, turns, within } from '../testing/sim.ts'
 
 const VALUE = 'x'.repeat(500)
@@ -218,7 +218,7 @@ test('writers that are ahead of a flush are held back if they await, never insid
     host: { clock: { nowMs: () => nowMs }, scheduler: { later: () => () => {} } },
     plan: { stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1e9, stopDebtBytes: 1e10, maxDelayMs: 10 } },
   }
-  const stalls = new Stalls(core as unknown as Core)
+  const stalls = new WriteStalls(core as unknown as StoreState)
   stalls.pace.begin(1024 * 1024, 0)
   nowMs = 1000
   stalls.owe(100)

@@ -8,9 +8,9 @@
  */
 import { stallVerdict } from '../../compaction/stall.ts'
 import type { StallVerdict } from '../../compaction/stall.ts'
-import type { Core } from '../state/store-state.ts'
-import { tellStall } from '../api/events.ts'
-import { FlushPace } from './flush-pacer.ts'
+import type { StoreState } from '../state/store-state.ts'
+import { emitStall } from '../api/events.ts'
+import { FlushPacer } from './flush-pacer.ts'
 import type { StallReport } from '../api/reports.ts'
 import type { StallCause } from '../api/events.ts'
 
@@ -26,14 +26,14 @@ class Tally {
   longestMs = 0
 }
 
-export class Stalls {
-  readonly #core: Core
+export class WriteStalls {
+  readonly #core: StoreState
   #sinceMs: number | undefined
   #cause: StallCause = 'memory'
   #owedMs = 0
   #owedFor: StallCause = 'runs'
   /** Told by who begins and ends flushes. */
-  readonly pace = new FlushPace()
+  readonly pace = new FlushPacer()
   /** Delays that go on, since when, and for what. */
   #delays = 0
   #delayedMs = 0
@@ -42,7 +42,7 @@ export class Stalls {
   readonly #byCause: Record<StallCause, Tally> = { flush: new Tally(), merge: new Tally(), memory: new Tally(), runs: new Tally(), debt: new Tally(), work: new Tally() }
   readonly #recent: { cause: StallCause, endedMs: number, durationMs: number }[] = []
 
-  constructor(core: Core) {
+  constructor(core: StoreState) {
     this.#core = core
   }
 
@@ -57,7 +57,7 @@ export class Stalls {
     this.end()
     this.#sinceMs = this.#core.host.clock.nowMs()
     this.#cause = cause
-    tellStall({ directory: this.#core.directory, phase: 'begin', cause })
+    emitStall({ directory: this.#core.directory, phase: 'begin', cause })
   }
 
   /** Nobody waits any more. */
@@ -66,7 +66,7 @@ export class Stalls {
     const durationMs = this.#core.host.clock.nowMs() - this.#sinceMs
     this.#sinceMs = undefined
     this.#count(this.#cause, durationMs)
-    tellStall({ directory: this.#core.directory, phase: 'end', cause: this.#cause, durationMs })
+    emitStall({ directory: this.#core.directory, phase: 'end', cause: this.#cause, durationMs })
   }
 
   /** Writes of so many bytes were admitted. */
@@ -105,12 +105,12 @@ export class Stalls {
   #delay(cause: StallCause, delayMs: number): number {
     const { directory } = this.#core
     this.#count(cause, delayMs)
-    tellStall({ directory, phase: 'begin', cause, durationMs: delayMs })
+    emitStall({ directory, phase: 'begin', cause, durationMs: delayMs })
     if (this.#delays++ === 0) this.#delayedMs = this.#core.host.clock.nowMs()
     this.#delayedFor = cause
     this.#core.host.scheduler.later(delayMs, () => {
       this.#delays--
-      tellStall({ directory, phase: 'end', cause, durationMs: delayMs })
+      emitStall({ directory, phase: 'end', cause, durationMs: delayMs })
     }, true)
     return delayMs
   }
@@ -121,8 +121,8 @@ export class Stalls {
     if (durationMs < MIN_WORK_MS) return
     const { directory } = this.#core
     this.#count('work', durationMs)
-    tellStall({ directory, phase: 'begin', cause: 'work' })
-    tellStall({ directory, phase: 'end', cause: 'work', durationMs })
+    emitStall({ directory, phase: 'begin', cause: 'work' })
+    emitStall({ directory, phase: 'end', cause: 'work', durationMs })
   }
 
   report(): StallReport {

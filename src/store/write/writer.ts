@@ -11,16 +11,16 @@
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Background } from '../background/background.ts'
-import type { Committer } from './group-commit.ts'
-import type { Core } from '../state/store-state.ts'
+import type { GroupCommit } from './group-commit.ts'
+import type { StoreState } from '../state/store-state.ts'
 import { ioError } from '../api/io-errors.ts'
 import { BatchTooLarge } from './memtable-rotation.ts'
-import type { MemtableExchange } from './memtable-rotation.ts'
+import type { MemtableRotation } from './memtable-rotation.ts'
 import type { Operations } from '../api/operation.ts'
-import type { Stalls } from './write-stalls.ts'
+import type { WriteStalls } from './write-stalls.ts'
 import { extendEmptyRange } from '../scan/empty-range-walk.ts'
 import { writeLargeBatch } from '../staged/commit-staged.ts'
-import { TransactionTables } from '../staged/staged-tables.ts'
+import { StagedTables } from '../staged/staged-tables.ts'
 import type { Durability } from '../api/options.ts'
 import { WriteQueue, abortedError } from './write-queue.ts'
 import type { QueuedWrite } from './write-queue.ts'
@@ -29,15 +29,15 @@ import type { QueuedWrite } from './write-queue.ts'
 const MAX_FRUITLESS = 24
 
 /** What a writer needs of `group-commit.ts`, or of its twin without a log. */
-export type Appender = Pick<Committer,
+export type Appender = Pick<GroupCommit,
   'stalls' | 'exchange' | 'isAppending' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'endSegment' | 'skipTo' | 'syncNow'>
 
 export class Writer {
-  readonly #core: Core
+  readonly #core: StoreState
   readonly #background: Background
   readonly #committer: Appender
-  readonly #exchange: MemtableExchange
-  readonly #stalls: Stalls
+  readonly #exchange: MemtableRotation
+  readonly #stalls: WriteStalls
   readonly #queue: WriteQueue
   #commitScheduled = false
   #checkScheduled = false
@@ -49,7 +49,7 @@ export class Writer {
   #largeHead: QueuedWrite | undefined
   #isSpilling = false
 
-  constructor(core: Core, background: Background, committer: Appender) {
+  constructor(core: StoreState, background: Background, committer: Appender) {
     this.#core = core
     this.#background = background
     this.#committer = committer
@@ -120,7 +120,7 @@ export class Writer {
       this.#endIfNobodyWaits()
     }
     committer.commitPending()
-    if (core.dead.isDue) extendEmptyRange(core)
+    if (core.emptyRange.isDue) extendEmptyRange(core)
     if (this.#exchange.owedSteps > 0) this.#helpJobs()
     if (durability === 'disk') committer.syncNow()
     if (this.#stalls.owes) core.host.scheduler.sleepSync(this.#stalls.takeOwed())
@@ -157,7 +157,7 @@ export class Writer {
   readonly #commitSoon = (): void => {
     this.#commitScheduled = false
     this.#committer.commitGroup()
-    if (this.#core.dead.isDue) extendEmptyRange(this.#core)
+    if (this.#core.emptyRange.isDue) extendEmptyRange(this.#core)
   }
 
   #enqueue(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
@@ -221,7 +221,7 @@ export class Writer {
   /** Write what no memtable has room for to tables of its own, in this call. */
   #spill(operations: Operations): void {
     const core = this.#core
-    const tables = new TransactionTables(core, this.#background)
+    const tables = new StagedTables(core, this.#background)
     this.#isSpilling = true
     try {
       writeLargeBatch({ core, background: this.#background, committer: this.#committer }, tables, operations)
