@@ -160,7 +160,7 @@ export class ReadCalls {
 
   /** Have what was written before visible, and refuse calls from inside a codec. */
   settle(): void {
-    this.#core.checkOpen()
+    this.#core.health.checkOpen()
     this.#scratch.checkReentry()
     if (this.#committer.hasPending) this.#committer.commitGroup()
     if (this.#core.engine.readersPay) this.#core.engine.lookAfterReaders()

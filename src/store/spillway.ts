@@ -49,7 +49,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     super()
     const { core, background, committer, writer } = store
     const scratch = new EncodeBuffers(core.settings)
-    const reader = new PointReader(core)
+    const reader = new PointReader(core, core.engine.blocks, core.engine.cache)
     const writes = new WriteCalls(core, writer, scratch)
     const reads = new ReadCalls(core, committer, reader, scratch)
     this.#store = store
@@ -231,7 +231,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
   /** About how many bytes a range takes on disk, from the indexes alone. What is still in memory is not counted. */
   async approximateSize<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & KeyEncodingGiven<KE> = {}): Promise<number> {
     const { core } = this.#store
-    core.checkOpen()
+    core.health.checkOpen()
     return approximateBytes(core, this.#range(range, 'approximateSize'))
   }
 
@@ -245,26 +245,26 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
   /** Write everything in memory to tables. */
   async flush(): Promise<void> {
     this.#scratch.checkReentry()
-    this.#store.core.checkWritable()
+    this.#store.core.health.checkWritable()
     await this.#store.writer.flush()
   }
 
   /** Merge what overlaps a range into one run, dropping all that is dead. Without a range: everything. */
   async compact<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & KeyEncodingGiven<KE> = {}): Promise<void> {
     const { core, background, writer } = this.#store
-    core.checkWritable()
+    core.health.checkWritable()
     const bytes = this.#range(range, 'compact')
     if (isEmptyRange(bytes)) return
     await writer.flush()
     await background.compact(bytes.start, bytes.end)
     // Who asks for it wants the disk back.
-    await core.files.removed()
+    await core.files.io.removed()
   }
 
   /** Read and check every byte on disk. Damage is listed in the report, not thrown. */
   async verify(): Promise<VerifyReport> {
     const { core, committer } = this.#store
-    core.checkOpen()
+    core.health.checkOpen()
     return verifyStore(core, committer)
   }
 
@@ -280,18 +280,18 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
    */
   setBudget(budget: number | string): void {
     const { core } = this.#store
-    core.checkOpen()
+    core.health.checkOpen()
     this.#scratch.checkReentry()
     core.engine.setBudget(parseSize(budget, 'budget'), core.settings.blockBytes)
   }
 
   stats(): StoreStats {
     const { core, committer, writer, recovery } = this.#store
-    core.checkOpen()
+    core.health.checkOpen()
     return statsOf(core, committer, writer, recovery, this.#transactions.report())
   }
 
-  get directory(): string { return this.#store.core.directory }
+  get directory(): string { return this.#store.core.files.directory }
   get isClosed(): boolean { return this.#closing !== undefined }
   get [Symbol.toStringTag](): string { return 'Spillway' }
 

@@ -15,10 +15,10 @@ import { verifyDirectory } from './verify/verify-directory.ts'
 import type { Writer } from './write/writer.ts'
 
 export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer, recovery: RecoveryReport, transactions: TransactionReport): StoreStats {
-  const { counters, tree, version, snapshots } = core
-  const { hits, misses, blocks, bytes } = core.cache.stats()
+  const { counters, view: { tree, version }, snapshots } = core
+  const { hits, misses, blocks, bytes } = core.engine.cache.stats()
   const { logBytes, flushBytes, mergeBytes, valueFileBytes: valueBytes, userBytes, operations } = counters
-  const manifestBytes = core.manifests.bytesWritten
+  const manifestBytes = core.files.manifests.bytesWritten
   const { oldest } = snapshots
   return {
     epoch: version.epoch,
@@ -32,7 +32,7 @@ export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer
     tables: tree.tableCount,
     tableBytes: tree.tableBytes,
     valueFiles: core.valueFiles.count,
-    memtables: [core.active, ...core.sealed].map((slot, i) => ({
+    memtables: [core.view.active, ...core.view.sealed].map((slot, i) => ({
       entries: slot.memtable.entryCount, bytes: slot.memtable.usedBytes, capacityBytes: slot.memtable.capacityBytes, sealed: i > 0,
     })),
     written: {
@@ -42,13 +42,13 @@ export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer
     flushes: counters.flushes,
     merges: counters.merges,
     backgroundErrors: counters.backgroundErrors,
-    ...(core.lastBackgroundError === undefined ? {} : { lastBackgroundError: core.lastBackgroundError.message }),
-    removals: core.removals.report(),
+    ...(core.health.lastBackgroundError === undefined ? {} : { lastBackgroundError: core.health.lastBackgroundError.message }),
+    removals: core.files.obsolete.report(),
     stalls: committer.stalls.report(),
     waiting: { writes: writer.waiting, bytes: writer.waitingBytes },
-    unflushedBytes: [core.active, ...core.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
+    unflushedBytes: [core.view.active, ...core.view.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
     governor: core.engine.governor.report(),
-    cache: { hits, misses, blocks, bytes, compressed: core.cache.blocks.secondStats(), rows: core.cache.rowStats() },
+    cache: { hits, misses, blocks, bytes, compressed: core.engine.cache.blocks.secondStats(), rows: core.engine.cache.rowStats() },
     transactions,
     snapshots: {
       open: snapshots.size,
@@ -70,16 +70,16 @@ export async function verifyStore(core: StoreState, committer: GroupCommit): Pro
   const findings = new Findings()
   const { report } = findings
   // A file is checked without a pause, so the kernels of reading can be used: only a frame of the log needs memory of its own.
-  const { kernels } = core
+  const { kernels } = core.engine
   const check = async (pathOf: () => string, work: (path: string) => void, listAll?: (path: string) => readonly CorruptionError[]): Promise<void> => {
     await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
-    core.checkOpen()
+    core.health.checkOpen()
     const path = pathOf()
     findings.check(path, () => work(path), listAll === undefined ? undefined : () => listAll(path))
   }
-  await check(() => core.manifests.newestPath, () => {
+  await check(() => core.files.manifests.newestPath, () => {
     report.manifests++
-    report.bytes += core.manifests.verify()
+    report.bytes += core.files.manifests.verify()
   })
   const release = await leaseReading(core)
   const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
@@ -89,14 +89,14 @@ export async function verifyStore(core: StoreState, committer: GroupCommit): Pro
     release()
   }
   for (const number of [...core.tables.readers.keys()]) {
-    await check(() => core.tablePath(number), path => {
+    await check(() => core.files.tablePath(number), path => {
       const reader = core.tables.readers.get(number)
       if (reader === undefined) return
       const { entries, blocks, fileBytes } = reader.properties
       report.tables++
       report.bytes += fileBytes
       // What is open can be read even if it is gone, but only until the store is closed.
-      if (!core.files.exists(path)) throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it')
+      if (!core.files.io.exists(path)) throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it')
       reader.verify(kernels)
       report.entries += entries
       report.blocks += blocks
@@ -109,18 +109,18 @@ export async function verifyStore(core: StoreState, committer: GroupCommit): Pro
     })
   }
   for (const number of core.valueFiles.numbers()) {
-    await check(() => core.valuePath(number), path => {
+    await check(() => core.files.valuePath(number), path => {
       if (!core.valueFiles.has(number)) return
       report.valueFiles++
-      report.bytes += verifyValueFile(core.files, path, number, undefined, kernels)
-    }, path => valueFileDamage(core.files, path, number, kernels, MAX_PLACES))
+      report.bytes += verifyValueFile(core.files.io, path, number, undefined, kernels)
+    }, path => valueFileDamage(core.files.io, path, number, kernels, MAX_PLACES))
   }
   return report
 
   async function checkLogs(): Promise<void> {
     let expectedSeq: number | undefined
     for (const [number] of committer.writtenLogs()) {
-      await check(() => core.logPath(number), path => {
+      await check(() => core.files.logPath(number), path => {
         const bytes = committer.writtenLogs().find(log => log[0] === number)?.[1]
         const expected = expectedSeq
         expectedSeq = undefined
@@ -129,7 +129,7 @@ export async function verifyStore(core: StoreState, committer: GroupCommit): Pro
         report.bytes += bytes
         const { nextSeq, operations } = verifyLog(core, path, number, bytes, expected, buffer)
         report.operations += operations
-        expectedSeq = nextSeq === undefined ? undefined : nextLogged(core.version, nextSeq - 1)
+        expectedSeq = nextSeq === undefined ? undefined : nextLogged(core.view.version, nextSeq - 1)
       })
     }
   }
@@ -138,7 +138,7 @@ export async function verifyStore(core: StoreState, committer: GroupCommit): Pro
 /** Of a store that was opened for reading: its directory, as it is. What replay has put elsewhere is nobody's but its own. */
 async function verifyRead(core: StoreState): Promise<VerifyReport> {
   const release = await leaseReading(core)
-  const { host, files, directory, kernels } = core
+  const { host, files: { io: files, directory }, engine: { kernels } } = core
   try {
     return await verifyDirectory({ host, files, directory, kernels, buffer: new Uint8Array(LOG_READ_BUFFER_BYTES), account: core.engine.metadata })
   } finally {
@@ -160,10 +160,10 @@ async function leaseReading(core: StoreState): Promise<() => void> {
 
 /** Check the first `bytes` of a log segment, all that was written to it. */
 function verifyLog(core: StoreState, path: string, number: number, bytes: number, expectedSeq: number | undefined, buffer: Uint8Array): LogContents {
-  const { kernels } = core
+  const { kernels } = core.engine
   let file: HostFile
   try {
-    file = core.files.openRead(path)
+    file = core.files.io.openRead(path)
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== 'ENOENT') throw cause
     throw new CorruptionError(path, 0, 'the log segment is missing', { cause })

@@ -169,7 +169,7 @@ export class WriteCalls {
   #loadRange(range: RangeOptions<unknown>, options: WriteCallOptions | undefined): OperationList | undefined {
     const core = this.#core
     const scratch = this.#scratch
-    core.checkWritable()
+    core.health.checkWritable()
     scratch.checkReentry()
     checkOptions(options, WRITE_OPTIONS, 'deleteRange')
     checkOptions(range, RANGE_OPTIONS, 'deleteRange')

@@ -99,7 +99,7 @@ export class Background {
   /** The next manifest is on its way to the disk. */
   get isInstalling(): boolean { return this.#installs.isBusy }
   /** No job of this store runs. */
-  get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 && this.#core.transactionJobs === 0 }
+  get isIdle(): boolean { return !this.#flushRunning && this.#mergesRunning === 0 && this.#core.transactions.jobs === 0 }
 
   /** Resolves when the next job has ended. */
   changed(): Promise<void> {
@@ -122,14 +122,14 @@ export class Background {
       ...this.output(0, Number.MAX_SAFE_INTEGER),
       buffer: slot.buffer,
       snapshots: core.snapshots.seqs(),
-      outside: core.tree.outside(new Set(), slot.memtable.largestSeq),
+      outside: core.view.tree.outside(new Set(), slot.memtable.largestSeq),
     }
     const end = (finish: () => void): void => core.engine.endFlush(() => {
       this.#flushRunning = false
       finish()
     })
     core.engine.flush(args, (error, output) => {
-      if (core.closing || core.closed) {
+      if (core.health.closing || core.health.closed) {
         end(() => this.#discard(output))
         return
       }
@@ -137,7 +137,7 @@ export class Background {
         end(() => this.#flushFailed(error))
         return
       }
-      const { logNumber } = core.sealed[1] ?? core.active
+      const { logNumber } = core.view.sealed[1] ?? core.view.active
       this.#installs.add(output.tables, {
         add: { tables: output.tables.map(recordOf), level: 0, joinsRun: false },
         lastSeq: slot.memtable.largestSeq,
@@ -148,8 +148,8 @@ export class Background {
 
   /** A flush that failed begins again now, if the pause since then is over or it is asked for: true if it does. */
   retryNow(isAskedFor = false): boolean {
-    const slot = this.#core.sealed[0]
-    if (slot === undefined || this.#flushRunning || this.#core.closing || this.#core.readOnlyReason !== undefined || !this.#core.ownership.isOurs) return false
+    const slot = this.#core.view.sealed[0]
+    if (slot === undefined || this.#flushRunning || this.#core.health.closing || this.#core.health.readOnlyReason !== undefined || !this.#core.ownership.isOurs) return false
     if (!isAskedFor && !this.#pause.isOver) return false
     this.#cancelRetry?.()
     this.#cancelRetry = undefined
@@ -164,21 +164,21 @@ export class Background {
     // A flush that found no room for its tables' metadata waits for a merge, which gives some back, if one runs.
     if (!this.#flushDenied || (core.engine.mergesRunning > 0 && core.engine.mergesEnded === this.#deniedAfterMerges)) return
     this.#flushDenied = false
-    if (!core.closed) this.retryNow(true)
+    if (!core.health.closed) this.retryNow(true)
   }
 
   #scheduleMerges(): void {
     const core = this.#core
-    while (this.#paused === 0 && !core.closing && !core.closed && core.readOnlyReason === undefined) {
+    while (this.#paused === 0 && !core.health.closing && !core.health.closed && core.health.readOnlyReason === undefined) {
       if (core.host.clock.nowMs() < this.#mergeRetryAt) return
-      const pick = core.strategy.pick(core.tree.view(this.#hidden)) ?? this.#pickForMetadata()
+      const pick = core.strategy.pick(core.view.tree.view(this.#hidden)) ?? this.#pickForMetadata()
       if (pick === undefined || !this.#merge(pick, () => {})) return
     }
   }
 
   /** When metadata is short: the smallest runs, whatever the strategy thinks of it. Fewer tables take less memory. */
   #pickForMetadata(): Pick | undefined {
-    const { engine, tree, strategy } = this.#core
+    const { engine, view: { tree }, strategy } = this.#core
     if (!engine.isMetadataShort || strategy.name !== 'tiered') return undefined
     const runs = tree.runs.filter(run => !run.tables.some(table => this.#hidden.has(table.id))).sort((a, b) => a.bytes - b.bytes).slice(0, SHORT_MERGE_RUNS)
     if (runs.length < 2) return undefined
@@ -195,7 +195,7 @@ export class Background {
    */
   mergeForReaders(bytesPerSecond: number): void {
     const core = this.#core
-    const { tree } = core
+    const { tree } = core.view
     const { runReads, tableBytes } = tree
     const { flushBytes } = core.counters
     // Without a worker it is the readers' own thread that merges.
@@ -204,7 +204,7 @@ export class Background {
     if (bytesPerSecond > 0 && (bytesPerSecond * MIN_SECONDS > tableBytes || flushBytes - this.#wholeAt < tableBytes * MIN_NEW_BESIDE)) return
     const priceUs = tableBytes * MERGE_BYTE_US * (isDue ? DUE_SHARE : 1)
     if (runReads < MIN_RUN_READS || runReads * RUN_READ_US < priceUs || tableBytes > MAX_BYTES_FOR_READERS) return
-    if (tree.runs.length < 2 || this.#paused > 0 || !this.isIdle || core.sealed.length > 0 || core.closing || core.readOnlyReason !== undefined) return
+    if (tree.runs.length < 2 || this.#paused > 0 || !this.isIdle || core.view.sealed.length > 0 || core.health.closing || core.health.readOnlyReason !== undefined) return
     if (core.host.clock.nowMs() < Math.max(this.#mergeRetryAt, this.#optionalRetryAt)) return
     // Whatever becomes of it, the next one is not before they have paid as much again.
     tree.runReads = 0
@@ -220,7 +220,7 @@ export class Background {
     }
     const isStarted = this.#merge({ ...pick, isOptional: true, reason: 'readers look through several runs, and little is written' }, () => {
       resume()
-      if (!core.closed) this.schedule()
+      if (!core.health.closed) this.schedule()
     })
     if (!isStarted) resume()
   }
@@ -234,7 +234,7 @@ export class Background {
       for (;;) {
         while (this.#mergesRunning > 0 || !core.engine.hasMergePlace) {
           await this.changed()
-          core.checkWritable()
+          core.health.checkWritable()
         }
         const pick = this.#pickRange(first, last)
         if (pick === undefined) return
@@ -246,7 +246,7 @@ export class Background {
         if (merged === undefined && core.engine.isBusy) {
           // Jobs hold the memory, or are about to bring some.
           await this.changed()
-          core.checkWritable()
+          core.health.checkWritable()
           continue
         }
         if (merged === undefined) {
@@ -260,7 +260,7 @@ export class Background {
       }
     } finally {
       this.#paused--
-      if (!core.closed) this.schedule()
+      if (!core.health.closed) this.schedule()
     }
   }
 
@@ -268,7 +268,7 @@ export class Background {
   async close(): Promise<void> {
     const core = this.#core
     this.#cancelRetry?.()
-    Atomics.store(core.stop, 0, 1)
+    core.health.stopJobs()
     while (!this.isIdle) await this.changed()
     this.wake()
   }
@@ -280,7 +280,7 @@ export class Background {
 
   /** A job of a store that was closed meanwhile had ended already: nobody will name its tables. */
   #discard(output: JobOutput | undefined): void {
-    for (const { fileNumber } of output?.tables ?? []) this.#core.discard(this.#core.tablePath(fileNumber))
+    for (const { fileNumber } of output?.tables ?? []) this.#core.files.discard(this.#core.files.tablePath(fileNumber))
   }
 
   /** Undefined: there is no memory for it now, and nothing was started. */
@@ -292,7 +292,7 @@ export class Background {
 
   /** @internal Options of a job that writes tables of this store. */
   output(level: number, targetTableBytes: number): OutputOptions {
-    const { settings, host, directory, place, nextFile, stop } = this.#core
+    const { settings, host, health: { stop }, files: { directory, reference: place, nextNumber: nextFile } } = this.#core
     const { compression, blockBytes, filterBitsPerKey } = settings
     return {
       directoryPrefix: host.join(directory, 'x').slice(0, -1), place,
@@ -303,16 +303,15 @@ export class Background {
 
   #flushed(slot: MemtableSlot, output: JobOutput, logFloor: number): void {
     const core = this.#core
-    core.sealed.shift()
-    core.shape++
-    for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
+    core.setMemtables(core.view.active, core.view.sealed.slice(1))
+    for (const number of slot.valueFiles) core.files.unsyncedValues.delete(number)
     core.valueFiles.release(slot.valueFiles)
     slot.close()
     core.engine.admission.give(slot.buffer)
     core.counters.flushes++
     core.counters.flushBytes += output.bytesWritten
     core.engine.governor.traffic.flushedBytes += output.bytesWritten
-    emitFlush({ directory: core.directory, entries: output.entriesOut, bytesWritten: output.bytesWritten, tables: output.tables.length })
+    emitFlush({ directory: core.files.directory, entries: output.entriesOut, bytesWritten: output.bytesWritten, tables: output.tables.length })
     this.flushError = undefined
     this.#pause.succeeded()
     this.#failures = 0
@@ -332,12 +331,12 @@ export class Background {
     }
     this.flushError = error
     this.#pause.failed()
-    emitFlush({ directory: core.directory, entries: 0, bytesWritten: 0, tables: 0, error })
+    emitFlush({ directory: core.files.directory, entries: 0, bytesWritten: 0, tables: 0, error })
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#pause.failures, 10))
     this.#cancelRetry?.()
     this.#cancelRetry = core.host.scheduler.later(delayMs, () => {
       this.#cancelRetry = undefined
-      if (!core.closed) this.retryNow(true)
+      if (!core.health.closed) this.retryNow(true)
     }, true)
   }
 
@@ -353,7 +352,7 @@ export class Background {
     let inputs = this.#inputsOf(pick)
     let memory = core.engine.admitMerge(inputs.runs.length, this.#windowFactor, core.settings.blockBytes)
     while (memory === undefined && core.engine.hasMergePlace && inputs.runs.length > 2) {
-      pick = narrowPick(wanted, core.tree.view(this.#hidden), inputs.runs.length - 1)
+      pick = narrowPick(wanted, core.view.tree.view(this.#hidden), inputs.runs.length - 1)
       inputs = this.#inputsOf(pick)
       memory = core.engine.admitMerge(inputs.runs.length, this.#windowFactor, core.settings.blockBytes)
     }
@@ -364,8 +363,8 @@ export class Background {
       ...this.output(pick.outputLevel, pick.targetTableBytes),
       runs, snapshots: core.snapshots.seqs(),
       // Beside tables of a large transaction there may be older entries in memory that are in no table yet.
-      outside: maxSeq > core.version.lastSeq ? undefined : core.tree.outside(new Set(pick.tables), maxSeq),
-      ...offsetsOf(pick.tables.map(number => core.reader(number))),
+      outside: maxSeq > core.view.version.lastSeq ? undefined : core.view.tree.outside(new Set(pick.tables), maxSeq),
+      ...offsetsOf(pick.tables.map(number => core.tables.get(number))),
       readAheadBytes: memory.readAheadBytes, windowBytes: memory.windowBytes,
     }
     for (const table of pick.tables) this.#hidden.add(table)
@@ -380,7 +379,7 @@ export class Background {
     }
     core.engine.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
       const output = result as JobOutput
-      if (core.closing || core.closed) {
+      if (core.health.closing || core.health.closed) {
         end(() => {
           this.#discard(output)
           return new SpillwayError('SPILLWAY_CLOSED', 'the store was closed before this was done')
@@ -404,7 +403,7 @@ export class Background {
     const runs: number[][] = []
     let maxSeq = 0
     let bytes = 0
-    for (const run of this.#core.tree.runs) {
+    for (const run of this.#core.view.tree.runs) {
       const readers = run.readers.filter(reader => inputs.has(reader.properties.fileNumber))
       if (readers.length === 0) continue
       runs.push(readers.map(reader => reader.properties.fileNumber))
@@ -421,19 +420,19 @@ export class Background {
     core.counters.mergeBytes += output.bytesWritten
     core.engine.governor.traffic.mergeBytes += output.bytesRead + output.bytesWritten
     emitMerge({
-      directory: core.directory, inputs: pick.tables.length, outputs: output.tables.length, level: pick.outputLevel, bytesWritten: output.bytesWritten,
+      directory: core.files.directory, inputs: pick.tables.length, outputs: output.tables.length, level: pick.outputLevel, bytesWritten: output.bytesWritten,
     })
     this.#failures = 0
-    if (core.tree.runs.length === 1) this.#wholeAt = core.counters.flushBytes
+    if (core.view.tree.runs.length === 1) this.#wholeAt = core.counters.flushBytes
     const { blockBytes } = core.settings
-    const tables = output.tables.map(({ fileNumber, blocks }) => ({ table: core.reader(fileNumber), bytes: WARM_OVERHEAD * blocks * blockBytes }))
+    const tables = output.tables.map(({ fileNumber, blocks }) => ({ table: core.tables.get(fileNumber), bytes: WARM_OVERHEAD * blocks * blockBytes }))
     const bytes = tables.reduce((total, table) => total + table.bytes, 0)
     if (pick.isOptional === true || droppedBytes >= MIN_CACHED * bytes) core.engine.warm(tables)
   }
 
   #mergeFailed(pick: Pick, cause: Error): Error {
     const error = this.#retryMerge(cause, pick.isOptional === true)
-    emitMerge({ directory: this.#core.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error })
+    emitMerge({ directory: this.#core.files.directory, inputs: pick.tables.length, outputs: 0, level: pick.outputLevel, bytesWritten: 0, error })
     return error
   }
 
@@ -454,7 +453,7 @@ export class Background {
     const delayMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures)
     this.#mergeRetryAt = core.host.clock.nowMs() + delayMs
     core.host.scheduler.later(delayMs + 1, () => {
-      if (!core.closed) this.schedule()
+      if (!core.health.closed) this.schedule()
     }, true)
     return error
   }
@@ -463,15 +462,15 @@ export class Background {
   #failed(cause: Error, doing: string, isNeeded = true): Error {
     const core = this.#core
     const error = ioError(cause, doing)
-    core.lastBackgroundError = error
+    core.health.lastBackgroundError = error
     core.counters.backgroundErrors++
     const nowMs = core.host.clock.nowMs()
     if (this.#failures++ === 0) this.#failingSinceMs = nowMs
     const lasts = isNeeded && this.#failures >= MAX_FAILURES && nowMs - this.#failingSinceMs >= MIN_FAILING_MS
     const { code } = error as { code?: unknown }
     if (code === 'SPILLWAY_FENCED') core.ownership.lose(error)
-    else if (isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.readOnlyReason ??= error
-    emitError({ directory: core.directory, error, readOnly: core.readOnlyReason !== undefined })
+    else if (isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) core.health.failStop(error)
+    emitError({ directory: core.files.directory, error, readOnly: core.health.readOnlyReason !== undefined })
     return error
   }
 
@@ -495,7 +494,7 @@ export class Background {
 
   /** All tables that overlap the range, widened until no table outside overlaps what is inside. */
   #pickRange(first: Uint8Array | undefined, last: Uint8Array | undefined): Pick | undefined {
-    const { tree, strategy } = this.#core
+    const { view: { tree }, strategy } = this.#core
     const chosen = new Set<number>()
     for (let grew = true; grew;) {
       grew = false

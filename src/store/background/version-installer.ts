@@ -98,9 +98,9 @@ export class VersionInstaller {
   /** The same as `add` within this call, while `isBusy` is false. */
   now(added: readonly TableProperties[], edit: VersionEdit): void {
     if (this.#isBusy) throw new Error('a manifest is on its way already')
-    const prepared = this.#prepare({ added, edit, droppedBytes: 0 }, this.#core.version)
+    const prepared = this.#prepare({ added, edit, droppedBytes: 0 }, this.#core.view.version)
     try {
-      this.#core.manifests.commit(prepared.version)
+      this.#core.files.manifests.commit(prepared.version)
     } catch (error) {
       this.#undo([prepared], error as Error)
       if (error instanceof Unlisted) this.#takeBack(error)
@@ -127,20 +127,20 @@ export class VersionInstaller {
       const failed: { wanted: WaitingEdit, error: Error }[] = []
       for (const wanted of this.#waiting.splice(0)) {
         try {
-          group.push(this.#prepare(wanted, group.at(-1)?.version ?? core.version))
+          group.push(this.#prepare(wanted, group.at(-1)?.version ?? core.view.version))
         } catch (error) {
           failed.push({ wanted, error: error as Error })
         }
       }
       const last = group.at(-1)
       if (last === undefined) this.#isBusy = false
-      else this.#publish(group, core.manifests.encode(last.version))
+      else this.#publish(group, core.files.manifests.encode(last.version))
       for (const { wanted, error } of failed) wanted.done(error, 0)
     }
   }
 
   #publish(group: readonly Prepared<WaitingEdit>[], manifest: NewManifest | undefined): void {
-    const { manifests, engine, place } = this.#core
+    const { engine, files: { manifests, reference: place } } = this.#core
     if (manifest === undefined) {
       this.#end(group, undefined)
       return
@@ -168,7 +168,7 @@ export class VersionInstaller {
     } catch (error) {
       // The manifest counts, and the store does not know what it names.
       failure = error as Error
-      this.#core.readOnlyReason ??= failure
+      this.#core.health.failStop(failure)
     }
     this.#isBusy = false
     let thrown: unknown
@@ -191,15 +191,15 @@ export class VersionInstaller {
     const { tableMemory } = core.engine
     try {
       // The manifest of this number may be there already, and it would be taken for that of another process.
-      if (core.readOnlyReason !== undefined) throw core.readOnlyReason
+      if (core.health.readOnlyReason !== undefined) throw core.health.readOnlyReason
       core.ownership.check()
       // A flush leaves a merge what it needs: that is what gives memory back.
       tableMemory.keptBytes = edit.remove === undefined ? MERGE_SPARE_BYTES : 0
       for (const properties of added) core.tables.open(recordOf(properties))
-      const after = applyEdit(before, { ...edit, nextFile: Atomics.load(core.nextFile, 0) }, tables => sortedByKey(core, tables))
-      const version = { ...after, number: core.version.number + 1 }
+      const after = applyEdit(before, { ...edit, nextFile: Atomics.load(core.files.nextNumber, 0) }, tables => sortedByKey(core, tables))
+      const version = { ...after, number: core.view.version.number + 1 }
       // One that goes is there until the new version counts.
-      core.tables.holdRuns(Math.max(version.runs.length, before.runs.length, core.version.runs.length))
+      core.tables.holdRuns(Math.max(version.runs.length, before.runs.length, core.view.version.runs.length))
       return { wanted, version }
     } catch (error) {
       this.#remove(added)
@@ -215,14 +215,14 @@ export class VersionInstaller {
    */
   #takeBack(failure: Error): void {
     const core = this.#core
-    const version = { ...core.version, number: core.version.number + 1 }
-    const manifest = core.manifests.encode(version)!
+    const version = { ...core.view.version, number: core.view.version.number + 1 }
+    const manifest = core.files.manifests.encode(version)!
     try {
-      core.files.publish(manifest.path, manifest.bytes)
+      core.files.io.publish(manifest.path, manifest.bytes)
       this.#unlisted.push({ number: version.number, added: [] })
-      core.version = version
+      core.setVersion(version)
     } catch {
-      core.readOnlyReason ??= failure
+      core.health.failStop(failure)
     }
   }
 
@@ -232,18 +232,18 @@ export class VersionInstaller {
       // Should this process die now, the manifest counts: what it names stays until the next one is durable, which leaves it out.
       const added = group.flatMap(({ wanted }) => wanted.added)
       for (const { fileNumber } of added) core.tables.drop(fileNumber)
-      const number = core.version.number + 1
+      const number = core.view.version.number + 1
       this.#unlisted.push({ number, added })
-      core.version = { ...core.version, number }
+      core.setVersion({ ...core.view.version, number })
       return
     }
     const isFenced = (failure as { code?: unknown }).code === 'SPILLWAY_FENCED'
     if (isFenced) {
       // Another writer may have gone on from it.
       core.ownership.lose(failure)
-    } else if (this.#mayExist(core.version.number + 1)) {
+    } else if (this.#mayExist(core.view.version.number + 1)) {
       // It may or may not be durable: nothing it names may be removed.
-      core.readOnlyReason ??= failure
+      core.health.failStop(failure)
     } else {
       for (const { wanted } of group) this.#remove(wanted.added)
     }
@@ -251,7 +251,7 @@ export class VersionInstaller {
 
   #mayExist(number: number): boolean {
     try {
-      return this.#core.manifests.exists(number)
+      return this.#core.files.manifests.exists(number)
     } catch {
       // Whoever cannot be asked does not say no. The failure that led here is told.
       return true
@@ -263,20 +263,18 @@ export class VersionInstaller {
     for (const { wanted, version } of group) {
       const { added, edit } = wanted
       for (const properties of added) core.valueFiles.retain(properties.valueFiles)
-      core.version = version
-      core.tree = new Tree(version, core.tables.readers, core.strategy, core.tree, edit.remove !== undefined)
-      core.shape++
+      core.setTables(version, new Tree(version, core.tables.readers, core.strategy, core.view.tree, edit.remove !== undefined))
       for (const number of edit.remove ?? []) {
-        const { valueFiles } = core.reader(number).properties
-        wanted.droppedBytes += core.cache.dropTable(core.reader(number).id)
+        const { valueFiles } = core.tables.get(number).properties
+        wanted.droppedBytes += core.engine.cache.dropTable(core.tables.get(number).id)
         core.tables.drop(number)
-        core.discardSoon(core.tablePath(number))
+        core.files.discardSoon(core.files.tablePath(number))
         core.valueFiles.release(valueFiles)
       }
     }
-    core.tables.holdRuns(core.version.runs.length)
+    core.tables.holdRuns(core.view.version.runs.length)
     for (const { number, added } of this.#unlisted.splice(0)) {
-      core.manifests.remove(number)
+      core.files.manifests.remove(number)
       this.#remove(added)
     }
   }
@@ -286,7 +284,7 @@ export class VersionInstaller {
     const core = this.#core
     for (const { fileNumber } of added) {
       core.tables.drop(fileNumber)
-      core.discard(core.tablePath(fileNumber))
+      core.files.discard(core.files.tablePath(fileNumber))
     }
   }
 }
@@ -300,7 +298,7 @@ function isLost(error: Error): boolean {
 /** The tables of a run, all of them open, in the order of their keys. Each key is looked up once. */
 function sortedByKey(core: StoreState, tables: readonly TableRecord[]): TableRecord[] {
   const keyed = tables.map(table => {
-    const { firstKey, rangeStart } = core.reader(table.fileNumber).properties
+    const { firstKey, rangeStart } = core.tables.get(table.fileNumber).properties
     return { table, key: (firstKey ?? rangeStart)! }
   })
   return keyed.sort((a, b) => compareKeys(a.key, b.key)).map(({ table }) => table)

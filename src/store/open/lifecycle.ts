@@ -23,6 +23,8 @@ import { emitError } from '../api/events.ts'
 import { ioError } from '../api/io-errors.ts'
 import { checkedSettings } from '../api/settings.ts'
 import type { Settings } from '../api/settings.ts'
+import { ReadOnlyFiles } from './read-only-files.ts'
+import { readOnlyPlace, writablePlace } from './store-place.ts'
 import { ReadOnlyBackground, holdForReading, recoverForReading } from './read-only.ts'
 import { inspect, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
@@ -131,14 +133,17 @@ async function openOwned(engine: BudgetEngine, owned: Owned, settings: Settings)
 }
 
 function hasNewerManifest({ directory }: Owned, core: StoreState | undefined): boolean {
-  return core !== undefined && newestManifest(directory.files.list(directory.path)) > core.manifests.newestNumber
+  return core !== undefined && newestManifest(directory.files.list(directory.path)) > core.files.manifests.newestNumber
 }
 
 function openParts(engine: BudgetEngine, owned: Owned, settings: Settings, opened: Opened, leases: Lease[]): OpenStore {
-  const core = opened.core = new StoreState(engine, owned.directory, settings, leases)
+  const { host, kernels } = engine
+  const spill = settings.isReadOnly ? new ReadOnlyFiles(host, owned.directory.path) : undefined
+  const place = spill === undefined ? writablePlace(host, owned.directory, kernels) : readOnlyPlace(host, owned.directory, kernels, spill)
+  const core = opened.core = new StoreState(engine, place, settings, leases)
   core.ownership.hold(owned.lock)
-  const recovered = settings.isReadOnly
-    ? recoverForReading(core, () => opened.background = new ReadOnlyBackground(core))
+  const recovered = spill !== undefined
+    ? recoverForReading(core, () => opened.background = new ReadOnlyBackground(core, spill))
     : recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
   const committer = opened.committer = new GroupCommit(core, recovered.background)
   if (!settings.isReadOnly) committer.start()
@@ -152,7 +157,7 @@ function openParts(engine: BudgetEngine, owned: Owned, settings: Settings, opene
 /** All that a store has taken which could not be opened. Each part of it, whether or not the others can be given back. */
 async function giveBack(engine: BudgetEngine, { core, background, committer, tenant }: Opened): Promise<void> {
   if (core === undefined) return
-  core.closing = core.closed = true
+  core.health.closing = core.health.closed = true
   core.ownership.close()
   try {
     committer?.abandon()
@@ -169,9 +174,9 @@ async function giveBack(engine: BudgetEngine, { core, background, committer, ten
 /** Iterators and snapshots end, waiting writes fail. */
 export async function closeStore({ core, background, committer, writer, tenant, release }: OpenStore): Promise<void> {
   // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
-  if (core.logs.length > MAX_LOGS_LEFT && core.readOnlyReason === undefined) await writer.flush().catch(() => {})
-  core.closing = true
-  for (const transaction of [...core.transactions]) transaction.close()
+  if (core.files.logs.length > MAX_LOGS_LEFT && core.health.readOnlyReason === undefined) await writer.flush().catch(() => {})
+  core.health.closing = true
+  for (const transaction of [...core.transactions.open]) transaction.close()
   for (const iterator of core.iterators.list()) iterator.close()
   core.snapshots.closeAll()
   writer.close()
@@ -183,7 +188,7 @@ export async function closeStore({ core, background, committer, writer, tenant, 
   } catch (error) {
     throw ioError(error, 'closing the log')
   } finally {
-    core.closed = true
+    core.health.closed = true
     core.ownership.close()
     try {
       await background.close()
@@ -202,11 +207,11 @@ function tenantOf(core: StoreState, background: Background, committer: GroupComm
     owner: exchange,
     writtenBytes: () => core.counters.userBytes - core.counters.largeBytes,
     reclaimableBytes: () => exchange.reclaimableBytes,
-    unflushedBytes: () => core.active.memtable.liveBytes,
+    unflushedBytes: () => core.view.active.memtable.liveBytes,
     yieldMemtable: () => exchange.yield(),
     retryFlush: isAskedFor => background.retryNow(isAskedFor),
     heldBy: () => exchange.heldBy,
-    tableBytes: () => core.tree.tableBytes,
+    tableBytes: () => core.view.tree.tableBytes,
     waitingBytes: () => writer.waitingBytes,
     schedule: () => background.schedule(),
     mergeForReaders: bytesPerSecond => background.mergeForReaders(bytesPerSecond),

@@ -4,12 +4,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { KIND_PUT } from '../../base/cursor.ts'
-import { logName } from '../../base/file-names.ts'
+import { logName, valueName } from '../../base/file-names.ts'
 import { Kernels } from '../../kernels/kernels.ts'
 import type { Version } from '../../manifest/version.ts'
 import { LOG_READ_BUFFER_BYTES } from '../../wal/log-reader.ts'
 import { LogWriter } from '../../wal/log-writer.ts'
-import type { StoreState } from '../state/store-state.ts'
 import { scanHistory } from './log-history.ts'
 import { Spillway } from '../spillway.ts'
 import { simHost } from '../testing/sim.ts'
@@ -44,11 +43,15 @@ function historyOf(segments: Segment[], base: Partial<Version> = {}): { parts: S
   host.files.makeDirectory(DIRECTORY)
   const buffer = new Uint8Array(64 * 1024)
   const core = {
-    host, settings: {}, files: host.files, directory: DIRECTORY, kernels: KERNELS, logPath: (number: number) => join(DIRECTORY, logName(number)), manifests: { newestPath: 'manifest' },
-  } as unknown as StoreState
+    host, settings: { isReadOnly: false }, engine: { kernels: KERNELS },
+    files: {
+      io: host.files, directory: DIRECTORY, manifests: { newestPath: 'manifest' },
+      logPath: (number: number) => join(DIRECTORY, logName(number)), valuePath: (number: number) => join(DIRECTORY, valueName(number)),
+    },
+  }
   const bytesAt = new Map<string, number>()
   for (const [number, firstSeq, operations] of segments) {
-    const log = new LogWriter(host.files.create(core.logPath(number)), number, buffer, KERNELS, host.bootId(), firstSeq)
+    const log = new LogWriter(host.files.create(core.files.logPath(number)), number, buffer, KERNELS, host.bootId(), firstSeq)
     for (let i = 0; i < operations; i++) {
       log.append(KIND_PUT, Uint8Array.of(number), 0, 1, Uint8Array.of(i), 0, 1)
       log.commit(true, () => {})

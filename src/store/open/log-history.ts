@@ -18,12 +18,16 @@ import type { Version } from '../../manifest/version.ts'
 import { VALUE_REFERENCE_BYTES, decodeValueReference, verifyValueFile } from '../../table/value-file.ts'
 import { firstSeqOf, scanLog } from '../../wal/log-reader.ts'
 import type { LogContents, ScanOptions } from '../../wal/log-reader.ts'
-import type { StoreState } from '../state/store-state.ts'
+import type { Host } from '../../host/host.ts'
+import type { Kernels } from '../../kernels/kernels.ts'
+import type { Manifests, StoreFiles } from '../state/store-files.ts'
 
 /** What of a store is looked at. */
-export interface HistorySource extends Pick<StoreState, 'host' | 'files' | 'directory' | 'kernels' | 'logPath' | 'valuePath'> {
-  readonly settings: Pick<StoreState['settings'], 'isReadOnly'>
-  readonly manifests: Pick<StoreState['manifests'], 'newestPath'>
+export interface HistorySource {
+  readonly host: Host
+  readonly engine: { readonly kernels: Kernels }
+  readonly settings: { readonly isReadOnly: boolean }
+  readonly files: Pick<StoreFiles, 'io' | 'directory' | 'logPath' | 'valuePath'> & { readonly manifests: Pick<Manifests, 'newestPath'> }
 }
 
 /** A segment of the history. */
@@ -86,15 +90,15 @@ class HistoryScan {
     const loggedSeq = (this.#expected ?? 1) - 1
     if (closed !== undefined && loggedSeq !== closed.lastSeq) {
       throw new CorruptionError(
-        this.#core.logPath(closed.logs.at(-1)![0]), 0, `the log ends at sequence number ${loggedSeq}, the store was closed at ${closed.lastSeq}`)
+        this.#core.files.logPath(closed.logs.at(-1)![0]), 0, `the log ends at sequence number ${loggedSeq}, the store was closed at ${closed.lastSeq}`)
     }
     // The names of the segments; a store that was closed has seen to that.
-    if (closed === undefined && this.#parts.length > 0 && !this.#isReadOnly) this.#core.files.syncDirectory(this.#core.directory)
+    if (closed === undefined && this.#parts.length > 0 && !this.#isReadOnly) this.#core.files.io.syncDirectory(this.#core.files.directory)
     const lastSeq = nextLogged(this.#base, Math.max(flushedSeq, loggedSeq)) - 1
     const lost = ahead?.find(([first]) => first > lastSeq)
     if (lost !== undefined) {
       throw new CorruptionError(
-        this.#core.manifests.newestPath, 0,
+        this.#core.files.manifests.newestPath, 0,
         `the log ends at sequence number ${lastSeq}, but tables hold a transaction that began at ${lost[0]}, and what was written before it was durable then`,
       )
     }
@@ -107,7 +111,7 @@ class HistoryScan {
     const known = closed?.logs ?? earlier?.logs.filter(([number]) => number >= logFloor) ?? []
     for (const [number] of known) {
       if (numbers.includes(number)) continue
-      throw new CorruptionError(this.#core.logPath(number), 0, `the log segment is missing, though the store was ${closed === undefined ? 'opened' : 'closed'} with it`)
+      throw new CorruptionError(this.#core.files.logPath(number), 0, `the log segment is missing, though the store was ${closed === undefined ? 'opened' : 'closed'} with it`)
     }
     if (closed !== undefined) return [...known]
     const own = numbers.filter(number => number >= Math.max(logFloor, earlier?.before ?? 0))
@@ -151,8 +155,8 @@ class HistoryScan {
   }
 
   #firstSeqOf(number: number): number | undefined {
-    const { files, kernels } = this.#core
-    const file = files.openRead(this.#core.logPath(number))
+    const { files: { io: files }, engine: { kernels } } = this.#core
+    const file = files.openRead(this.#core.files.logPath(number))
     try {
       return firstSeqOf(file, number, this.#buffer, kernels)
     } finally {
@@ -175,12 +179,12 @@ class HistoryScan {
   #scanOnce(number: number, options: ScanOptions): LogContents {
     const core = this.#core
     const { lastSeq } = this.#base
-    const path = core.logPath(number)
+    const path = core.files.logPath(number)
     const { endBytes = 0 } = options
-    const file = this.#isReadOnly ? core.files.openRead(path) : core.files.openWrite(path)
+    const file = this.#isReadOnly ? core.files.io.openRead(path) : core.files.io.openWrite(path)
     let isValueLost = false
     try {
-      const contents = scanLog(file, number, this.#buffer, core.kernels, core.host.bootId(), {
+      const contents = scanLog(file, number, this.#buffer, core.engine.kernels, core.host.bootId(), {
         ...options, latestFirstSeq: lastSeq + 1,
         isWhole: (seq, kind, bytes, start, end) => {
           if (seq <= lastSeq || kind !== KIND_VALUE_FILE || this.#isValueWhole(bytes, start, end)) return true
@@ -202,10 +206,10 @@ class HistoryScan {
   #isValueWhole(bytes: Uint8Array, start: number, end: number): boolean {
     // What is no reference is found out when it is replayed.
     if (end - start !== VALUE_REFERENCE_BYTES) return true
-    const { files, kernels } = this.#core
+    const { files: { io: files }, engine: { kernels } } = this.#core
     const { fileNumber, lengthBytes } = decodeValueReference(bytes, start, end)
     try {
-      verifyValueFile(files, this.#core.valuePath(fileNumber), fileNumber, lengthBytes, kernels)
+      verifyValueFile(files, this.#core.files.valuePath(fileNumber), fileNumber, lengthBytes, kernels)
       return true
     } catch (error) {
       if (error instanceof CorruptionError && this.#base.closed === undefined) return false

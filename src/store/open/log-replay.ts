@@ -19,26 +19,26 @@ import { MemoryWait } from '../state/memory-wait.ts'
 
 /** Returns how many operations came back. */
 export function replay(core: StoreState, background: Background, parts: readonly LogPart[], buffer: Uint8Array): number {
-  core.logs = parts.map(({ number }) => number)
-  core.active = new MemtableSlot(undefined, core.logs[0] ?? Atomics.load(core.nextFile, 0), core.engine.metadata)
-  const recoveredSeq = core.version.lastSeq
+  core.files.logs = parts.map(({ number }) => number)
+  core.setMemtables(new MemtableSlot(undefined, core.files.logs[0] ?? Atomics.load(core.files.nextNumber, 0), core.engine.metadata))
+  const recoveredSeq = core.view.version.lastSeq
   const patience = new MemoryWait(
     core, 'opening waits for memory that nobody is about to give back', true)
   let operations = 0
   for (const part of parts) {
     const { number } = part
-    const path = core.logPath(number)
-    const file = core.files.openRead(path)
+    const path = core.files.logPath(number)
+    const file = core.files.io.openRead(path)
     try {
-      deliverLog(file, number, buffer, core.kernels, part, (seq, kind, bytes, keyStart, keyEnd, valueStart, valueEnd) => {
+      deliverLog(file, number, buffer, core.engine.kernels, part, (seq, kind, bytes, keyStart, keyEnd, valueStart, valueEnd) => {
         if (seq <= recoveredSeq) return
-        if (seq !== nextLogged(core.version, core.lastSeq)) throw missing(path, seq, core.lastSeq)
+        if (seq !== nextLogged(core.view.version, core.lastSeq)) throw missing(path, seq, core.lastSeq)
         if (kind === KIND_VALUE_FILE && valueEnd - valueStart !== VALUE_REFERENCE_BYTES) {
           throw new CorruptionError(path, 0, `the reference to a large value has ${valueEnd - valueStart} bytes, expected ${VALUE_REFERENCE_BYTES}`)
         }
         makeRoom(core, background, patience, number, kind, keyEnd - keyStart, valueEnd - valueStart)
         while (kind === KIND_VALUE_FILE && !core.valueFiles.reserve(1) && core.engine.flushInside());
-        if (kind === KIND_VALUE_FILE && !core.settings.isReadOnly) core.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
+        if (kind === KIND_VALUE_FILE && !core.settings.isReadOnly) core.files.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
         applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
         operations++
       })
@@ -46,7 +46,7 @@ export function replay(core: StoreState, background: Background, parts: readonly
       file.close()
     }
   }
-  core.lastSeq = nextLogged(core.version, core.lastSeq) - 1
+  core.lastSeq = nextLogged(core.view.version, core.lastSeq) - 1
   return operations
 }
 
@@ -58,14 +58,13 @@ function missing(path: string, found: number, last: number): CorruptionError {
 function makeRoom(
   core: StoreState, background: Background, patience: MemoryWait, logNumber: number, kind: number, keyBytes: number, valueBytes: number,
 ): void {
-  const { active, engine } = core
+  const { engine, view: { active, sealed } } = core
   const hasPlace = kind !== KIND_DELETE_RANGE || active.memtable.rangeCount < MAX_RANGES
   if (!active.isPlaceholder && hasPlace && active.memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
   if (!active.isPlaceholder) {
-    core.sealed.push(active)
-    core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
+    core.setMemtables(new MemtableSlot(undefined, logNumber, engine.metadata), [...sealed, active])
     background.flush(active)
-    while (core.sealed.length > 0) waitForJob(background)
+    while (core.view.sealed.length > 0) waitForJob(background)
   }
   // Who only reads has nothing to gain by small ones: what stays in memory needs no scratch files.
   const wish = { isScratch: core.settings.isReadOnly }
@@ -75,7 +74,7 @@ function makeRoom(
     if (!waitForJob(background)) patience.check()
   }
   patience.renew()
-  core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
+  core.setMemtables(new MemtableSlot(buffer, core.view.active.logNumber, engine.metadata))
 }
 
 /** False: no job runs. */

@@ -20,15 +20,15 @@ import type { StoreState } from '../state/store-state.ts'
 import type { MemtableSlot } from '../state/memtable-slot.ts'
 import { recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
-import type { ReadOnlyFiles } from '../state/read-only-files.ts'
+import type { ReadOnlyFiles } from './read-only-files.ts'
 
 /** Flushes what replay cannot keep in memory, and does nothing else. */
 export class ReadOnlyBackground extends Background {
   readonly #spill: ReadOnlyFiles
 
-  constructor(core: StoreState) {
+  constructor(core: StoreState, spill: ReadOnlyFiles) {
     super(core)
-    this.#spill = core.spill!
+    this.#spill = spill
   }
 
   override flush(slot: MemtableSlot): void {
@@ -56,10 +56,10 @@ export async function holdForReading(directory: HostDirectory): Promise<HostLock
 /** Bring the store to the state of its files, and leave those alone. */
 export function recoverForReading(core: StoreState, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
   const { background, report } = recover(core, false, makeBackground)
-  const { epoch, number } = core.manifests.stored!
+  const { epoch, number } = core.files.manifests.stored!
   // No version is its own: those in between were in memory only.
-  core.version = { ...core.version, epoch, number }
-  core.readOnlyReason = readOnlyError(core.directory)
+  core.setVersion({ ...core.view.version, epoch, number })
+  core.health.failStop(readOnlyError(core.files.directory))
   return { background, report: { ...report, orphansRemoved: 0 } }
 }
 

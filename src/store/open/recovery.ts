@@ -70,15 +70,15 @@ interface StoredFile { name: string, kind: string, number: number }
 /** Bring the store to the state of its files. `isTakeover`: the owner before may live still, and has not heard of this one. */
 export function recover(core: StoreState, isTakeover: boolean, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
   const startedMs = core.host.clock.nowMs()
-  const names = inspect(core.files, core.directory, core.settings, true)
-  const found = core.manifests.load(names)
+  const names = inspect(core.files.io, core.files.directory, core.settings, true)
+  const found = core.files.manifests.load(names)
   const files: StoredFile[] = names.map(name => ({ name, ...parseName(name) }))
   const largest = files.reduce((most, { number }) => Math.max(most, number), 0)
-  core.strategy = chooseStrategy(core.settings.compaction, found?.strategy, core.plan.maxRuns)
+  core.strategy = chooseStrategy(core.settings.compaction, found?.strategy, core.engine.plan.maxRuns)
   const strategy = { name: core.strategy.name, parameters: core.strategy.parameters }
   const base: Version = { ...(found ?? { number: 0, epoch: 0, lastSeq: 0, logFloor: 1, nextFile: 1, nextRun: 1, runs: [] }), strategy }
   const next = Math.max(base.nextFile, largest + 1) + (isTakeover ? TAKEOVER_GAP : 0)
-  Atomics.store(core.nextFile, 0, core.spill?.begin(next) ?? next)
+  Atomics.store(core.files.nextNumber, 0, core.files.firstOwnNumber(next))
   core.lastSeq = base.lastSeq
 
   for (const run of base.runs) {
@@ -88,7 +88,7 @@ export function recover(core: StoreState, isTakeover: boolean, makeBackground: (
     }
   }
   withMemory(core.engine, () => { core.tables.holdRuns(base.runs.length) })
-  checkFloor(core.plan, core.engine.metadataBytes)
+  checkFloor(core.engine.plan, core.engine.metadataBytes)
   const release = withMemory(core.engine, () => core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES))
   try {
     const { background, report } = recoverLog(core, base, files, isTakeover, makeBackground)
@@ -108,16 +108,16 @@ function recoverLog(
   const history = scanHistory(core, base, numbers, buffer, isTakeover)
   const parts = history.parts.filter(({ operations }) => operations > 0)
 
-  core.version = openingVersion(base, Atomics.load(core.nextFile, 0), parts)
-  core.tree = new Tree(core.version, core.tables.readers, core.strategy)
-  core.manifests.commit(core.version)
+  const version = openingVersion(base, Atomics.load(core.files.nextNumber, 0), parts)
+  core.setTables(version, new Tree(version, core.tables.readers, core.strategy))
+  core.files.manifests.commit(version)
 
   const kept = new Set([...base.runs.flatMap(run => run.tables.map(table => table.fileNumber)), ...parts.map(({ number }) => number)])
   let orphansRemoved = 0
   for (const { name, kind, number } of files) {
     const isOrphan = kind === 'temporary' || (kind === 'manifest' && number < base.number) || ((kind === 'table' || kind === 'log') && !kept.has(number))
     if (!isOrphan) continue
-    core.discard(core.host.join(core.directory, name))
+    core.files.discard(core.host.join(core.files.directory, name))
     orphansRemoved++
   }
 
@@ -126,7 +126,7 @@ function recoverLog(
   const referenced = new Set(core.valueFiles.numbers())
   for (const { kind, number } of files) {
     if (kind !== 'value' || referenced.has(number)) continue
-    core.discard(core.valuePath(number))
+    core.files.discard(core.files.valuePath(number))
     orphansRemoved++
   }
   return { background, report: { logSegments: history.parts.length, operations, droppedBytes: history.droppedBytes, orphansRemoved, elapsedMs: 0 } }

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../../base/cursor.ts'
 import type { Hit } from '../../base/cursor.ts'
 import { PointReader } from './point-reader.ts'
-import type { GivenUp, ReadView } from './point-reader.ts'
+import type { BlockSource } from '../../table/block/block-source.ts'
+import type { GivenUp } from './point-reader.ts'
 
 const KEY = new Uint8Array([1, 2, 3])
 
@@ -22,7 +23,7 @@ function givenUp({ isOpen = true, isThere = true, kind = KIND_PUT, laterSeq = 50
 }
 
 test('a look-up goes on in its block where no other run can have anything newer, and begins again everywhere else', () => {
-  const reader = new PointReader({ blocks: { bytes: EMPTY } } as unknown as ReadView)
+  const reader = new PointReader({ view: undefined! }, { bytes: EMPTY } as unknown as BlockSource)
   const find = (place: GivenUp): number | undefined => reader.findFrom(place, KEY, 100)?.seq
   assert.equal(find(givenUp({})), 50)
   assert.equal(find(givenUp({ laterSeq: 51 })), undefined)

@@ -19,21 +19,11 @@ import { decodeValueReference, readValueFile, readValueText } from '../../table/
 import type { StoreState } from '../state/store-state.ts'
 import type { LargeValue, Transcoder } from '../../encoding/encoding.ts'
 import type { MemtableSlot } from '../state/memtable-slot.ts'
+import type { View } from '../state/store-view.ts'
 import type { Tree } from '../state/tree.ts'
 
 /** Of so many reads that look into tables one says so. */
 const MANY_GETS_MASK = 0xfff
-
-/** What a point read looks at: a store, or what a transaction has written. */
-export interface ReadView {
-  readonly active: MemtableSlot
-  /** Oldest first. */
-  readonly sealed: readonly MemtableSlot[]
-  readonly tree: Tree
-  readonly blocks: BlockSource
-  /** Whose rows are read and kept; without it none are. */
-  readonly cache?: ReadCache
-}
 
 /** Where a look-up was given up for want of a block. */
 export interface GivenUp {
@@ -46,15 +36,20 @@ export interface GivenUp {
 }
 
 export class PointReader {
-  readonly #core: ReadView
+  readonly #source: { readonly view: View }
+  readonly #blocks: BlockSource
+  readonly #cache: ReadCache | undefined
   readonly #hit = new Hit()
   #cover = 0
   /** The tree that `find` looks into, having found nothing at all before. */
   #tree: Tree | undefined
   #keepsRows = false
 
-  constructor(core: ReadView) {
-    this.#core = core
+  /** `source`: a store, or the staged tables of a transaction. `cache`: whose rows are read and kept; without it none are. */
+  constructor(source: { readonly view: View }, blocks: BlockSource, cache?: ReadCache) {
+    this.#source = source
+    this.#blocks = blocks
+    this.#cache = cache
   }
 
   /** After `find`, from blocks that defer: whether it was given up for want of a data block, which is `missed`. */
@@ -65,23 +60,24 @@ export class PointReader {
 
   /** The visible value of a key, as views that hold until the next read or write; undefined if there is none. */
   find(key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
-    const core = this.#core
+    const { active, sealed, tree } = this.#source.view
     const hit = this.#hit
     hit.seq = 0
     this.#cover = 0
     this.#tree = undefined
-    let done = this.#inMemtable(core.active, key, start, end, snapshotSeq)
-    for (let i = core.sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(core.sealed[i]!, key, start, end, snapshotSeq)
-    const { tree, cache } = core
+    let done = this.#inMemtable(active, key, start, end, snapshotSeq)
+    for (let i = sealed.length - 1; i >= 0 && !done; i--) done = this.#inMemtable(sealed[i]!, key, start, end, snapshotSeq)
     const { newestSeq } = tree
     if (hit.seq < newestSeq && this.#cover < newestSeq) {
+      const blocks = this.#blocks
+      const cache = this.#cache
       const hash = hashKey(key, start, end)
       const keepsRows = cache !== undefined && hit.seq === 0 && this.#cover === 0 && snapshotSeq >= newestSeq && !tree.hasRanges
       if (keepsRows && this.#inRows(cache, tree, key, start, end, hash, snapshotSeq)) return hit.kind !== KIND_DELETE ? hit : undefined
-      if (core.blocks.retried === undefined && (++core.blocks.gets & MANY_GETS_MASK) === 0) core.blocks.onManyGets?.()
+      if (blocks.retried === undefined && (++blocks.gets & MANY_GETS_MASK) === 0) blocks.onManyGets?.()
       if (hit.seq === 0 && this.#cover === 0 && !tree.hasRanges) this.#tree = tree
       this.#keepsRows = keepsRows
-      this.#cover = tree.get(core.blocks, key, start, end, hash, snapshotSeq, this.#cover, hit)
+      this.#cover = tree.get(blocks, key, start, end, hash, snapshotSeq, this.#cover, hit)
       if (keepsRows && hit.seq > 0 && hit.kind === KIND_PUT) this.#offer(cache, tree, key, start, end, hash)
     }
     return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
@@ -101,17 +97,16 @@ export class PointReader {
    * Undefined: the block does not tell by itself, or its table is gone. Find it then.
    */
   findFrom({ table, offset, storedBytes, tree, run, keepsRows }: GivenUp, key: Uint8Array, snapshotSeq: number): Hit | undefined {
-    const core = this.#core
     const hit = this.#hit
     hit.seq = 0
     this.#cover = 0
     this.#tree = undefined
     if (!table.isOpen) return undefined
     const hash = hashKey(key, 0, key.length)
-    if (!table.getFrom(core.blocks, offset, storedBytes, key, 0, key.length, hash, snapshotSeq, hit) || hit.kind === KIND_DELETE) return undefined
+    if (!table.getFrom(this.#blocks, offset, storedBytes, key, 0, key.length, hash, snapshotSeq, hit) || hit.kind === KIND_DELETE) return undefined
     const next = tree.runs[run + 1]
     if (next !== undefined && next.maxSeq > hit.seq) return undefined
-    if (keepsRows && tree === core.tree && hit.kind === KIND_PUT) this.#offer(core.cache!, tree, key, 0, key.length, hash)
+    if (keepsRows && tree === this.#source.view.tree && hit.kind === KIND_PUT) this.#offer(this.#cache!, tree, key, 0, key.length, hash)
     return hit
   }
 
@@ -126,7 +121,7 @@ export class PointReader {
     if (!rows.find(tree.space, hash, key, start, end) || rows.epoch < tree.mergedEpoch) return false
     const hit = this.#hit
     if (rows.epoch < tree.epoch) {
-      if (tree.getSince(this.#core.blocks, key, start, end, hash, snapshotSeq, rows.epoch, hit)) {
+      if (tree.getSince(this.#blocks, key, start, end, hash, snapshotSeq, rows.epoch, hit)) {
         rows.hits++
         if (hit.kind === KIND_PUT) rows.offer(tree.space, hash, key, start, end, tree.epoch, hit)
         return true
@@ -175,12 +170,12 @@ class FileValue implements LargeValue {
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
-    const { files, kernels } = this.#core
-    return readValueFile(files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+    const { files, engine: { kernels } } = this.#core
+    return readValueFile(files.io, this.#core.files.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
   }
 
   text(): string {
-    const { files, kernels } = this.#core
-    return readValueText(files, this.#core.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
+    const { files, engine: { kernels } } = this.#core
+    return readValueText(files.io, this.#core.files.valuePath(this.#fileNumber), this.#fileNumber, this.#lengthBytes, kernels)
   }
 }

@@ -18,7 +18,7 @@ const CUT_DELETIONS = 512
 export function extendEmptyRange(core: StoreState): void {
   const { emptyRange } = core
   const { end, deleted } = emptyRange.takeDeletions()
-  if (core.closing || core.closed) return
+  if (core.health.closing || core.health.closed) return
   let next = end === undefined ? 0 : walk(core, end)
   if (next === 0 && deleted !== undefined) next = walk(core, deleted)
   emptyRange.walked(next)

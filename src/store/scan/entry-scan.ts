@@ -25,8 +25,7 @@ import { windowBytes } from '../../memory/windows.ts'
 import type { WindowPool } from '../../memory/windows.ts'
 import type { BlockSource } from '../../table/block/block-source.ts'
 import type { TableReader } from '../../table/table-reader.ts'
-import type { MemtableSlot } from '../state/memtable-slot.ts'
-import type { Tree } from '../state/tree.ts'
+import type { View } from '../state/store-view.ts'
 
 /** Measured: a scan with the cursors of two memtables. */
 const SCAN_OBJECTS_BYTES = 2048
@@ -35,20 +34,16 @@ const RUN_OBJECTS_BYTES = 3584
 /** Keys and values up to this fit the scan's own buffers. */
 const SMALL_BYTES = 256
 
-/** What a scan looks at: a store, or what a transaction has written. */
+/** What a scan reads: a store, or the staged tables of a transaction. */
 export interface ScanView {
-  readonly shape: number
-  readonly active: MemtableSlot
-  readonly sealed: readonly MemtableSlot[]
-  readonly tree: Tree
-  readonly blocks: BlockSource
-  readonly windows: WindowPool
+  readonly view: View
+  readonly engine: { readonly blocks: BlockSource, readonly windows: WindowPool }
   readonly settings: { readonly blockBytes: number }
 }
 
 /** An entry after the other, forward or backward. */
 export interface EntryScan {
-  readonly shape: number
+  readonly generation: number
   readonly key: Uint8Array
   readonly keyLength: number
   readonly valid: boolean
@@ -72,7 +67,7 @@ export class Scan implements EntryScan {
   value: Uint8Array = this.key
   valueStart = 0
   valueEnd = 0
-  readonly shape: number
+  readonly generation: number
   readonly #core: ScanView
   readonly #windows: WindowPool
   /** Of the memtables. */
@@ -97,16 +92,16 @@ export class Scan implements EntryScan {
   /** `showsDeletes`: a key whose newest version is a deletion is seen too, for whoever lays this over something else. */
   constructor(core: ScanView, snapshotSeq: number, reverse: boolean, showsDeletes = false) {
     this.#showsDeletes = showsDeletes
-    this.shape = core.shape
+    this.generation = core.view.generation
     this.#core = core
-    this.#windows = core.windows
+    this.#windows = core.engine.windows
     this.#snapshotSeq = snapshotSeq
     this.#reverse = reverse
-    for (const slot of [core.active, ...core.sealed]) {
+    for (const slot of [core.view.active, ...core.view.sealed]) {
       this.#memory.push(slot.memtable.cursor())
       if (slot.ranges.size > 0) this.#ranges.push(slot.ranges)
     }
-    for (const run of core.tree.runs) {
+    for (const run of core.view.tree.runs) {
       if (run.ranges.size > 0) this.#ranges.push(run.ranges)
       if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#tables.push(run.pointReaders)
     }
@@ -165,15 +160,15 @@ export class Scan implements EntryScan {
   #openWide(): MergeCursor | undefined {
     const core = this.#core
     const tables = this.#tables
-    this.#objects = core.windows.account.tryLease(SCAN_OBJECTS_BYTES + tables.length * RUN_OBJECTS_BYTES)
+    this.#objects = core.engine.windows.account.tryLease(SCAN_OBJECTS_BYTES + tables.length * RUN_OBJECTS_BYTES)
     if (this.#objects === undefined) return undefined
-    this.#runs = tables.map(run => new RunCursor(run, core.blocks, core.windows))
+    this.#runs = tables.map(run => new RunCursor(run, core.engine.blocks, core.engine.windows))
     return new MergeCursor([...this.#memory, ...this.#runs])
   }
 
   #openNarrow(): MergeCursor {
     const core = this.#core
-    this.#reread = new SeekPerStepCursor(this.#tables, core.blocks, core.windows, this.#snapshotSeq)
+    this.#reread = new SeekPerStepCursor(this.#tables, core.engine.blocks, core.engine.windows, this.#snapshotSeq)
     return new MergeCursor([...this.#memory, this.#reread])
   }
 

@@ -29,7 +29,7 @@ export interface IteratorPlan {
 /** @internal */
 export interface ScanOverlay {
   /** Change when a scan has to be made anew, and when it has to look up its place again. */
-  readonly shape: number
+  readonly generation: number
   readonly lastSeq: number
   open(snapshotSeq: number, reverse: boolean): EntryScan
   /** The iterator is closed. */

@@ -151,7 +151,7 @@ export class ReadAhead<T> {
 
   /** Bytes leased for the next chunk; 0: no room for more than an entry or two. */
   #leaseChunk(): number {
-    const { engine: { budget, idleScans }, windows: { account } } = this.#core
+    const { budget, idleScans, windows: { account } } = this.#core.engine
     const { entryBytes } = this.#reader
     const share = Math.floor(budget.totalBytes * READ_AHEAD_SHARE / (idleScans.size + 1))
     const wanted = Math.min(CHUNK_LEASE_BYTES, share, this.#entries * entryBytes)

@@ -17,6 +17,7 @@ import type { ScanKernel } from '../../kernels/scan-kernel.ts'
 import type { CachedBlocks } from '../../table/block/block-source.ts'
 import { DataBlock } from '../../table/block/data-block.ts'
 import { readU32 } from '../../table/little-endian.ts'
+import type { MemtableSlot } from '../state/memtable-slot.ts'
 import type { StoreState } from '../state/store-state.ts'
 import { RunPosition } from './run-position.ts'
 
@@ -49,16 +50,16 @@ export class KernelScanSources {
 
   constructor(core: StoreState, snapshotSeq: number, kernel: ScanKernel, bypassesCache: boolean) {
     this.#kernel = kernel
-    this.#blocks = core.blocks
+    this.#blocks = core.engine.blocks
     this.#snapshotSeq = snapshotSeq
-    this.#addMemtable(core.active)
-    let inMemory = core.active.memtable.entryCount
-    for (const slot of core.sealed) {
+    this.#addMemtable(core.view.active)
+    let inMemory = core.view.active.memtable.entryCount
+    for (const slot of core.view.sealed) {
       this.#addMemtable(slot)
       inMemory += slot.memtable.entryCount
     }
     let inRuns = 0
-    for (const run of core.tree.runs) {
+    for (const run of core.view.tree.runs) {
       inRuns += run.entries
       if (run.ranges.size > 0) this.#ranges.push(run.ranges)
       if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) this.#runs.push(new RunPosition(run.pointReaders, bypassesCache))
@@ -147,7 +148,7 @@ export class KernelScanSources {
     for (let i = 0; i < runs.length; i++) if (runs[i]!.valid) runs[i]!.place!.position = this.#kernel.positionOf(i)
   }
 
-  #addMemtable({ memtable, ranges }: StoreState['active']): void {
+  #addMemtable({ memtable, ranges }: MemtableSlot): void {
     // What was written after the snapshot is not looked at.
     if (ranges.size > 0) this.#ranges.push(ranges)
     if (memtable.entryCount > 0 && memtable.smallestSeq <= this.#snapshotSeq) this.#memory.push(memtable.cursor())

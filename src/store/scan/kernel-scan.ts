@@ -57,7 +57,7 @@ export interface RowShape {
 }
 
 export class KernelScan {
-  readonly shape: number
+  readonly generation: number
   readonly kernel: ScanKernel
   readonly heldBytes: number
   /** The last walk ended before it came to anything. */
@@ -79,19 +79,19 @@ export class KernelScan {
 
   /** Undefined when there is no room for it, or too many runs. `bypassesCache`: it leaves the cache as it is. */
   static open(core: StoreState, snapshotSeq: number, bypassesCache = false): KernelScan | undefined {
-    const kernel = ScanKernel.of(core.kernels)
+    const kernel = ScanKernel.of(core.engine.kernels)
     if (kernel === undefined) return undefined
     let runs = 0
-    for (const run of core.tree.runs) if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) runs++
-    const memtables = 1 + core.sealed.length
+    for (const run of core.view.tree.runs) if (run.minSeq <= snapshotSeq && run.pointReaders.length > 0) runs++
+    const memtables = 1 + core.view.sealed.length
     if (!kernel.layOut(runs + memtables, core.settings.blockBytes)) return undefined
     const bytes = SCAN_OBJECTS_BYTES + runs * RUN_OBJECTS_BYTES
-    const lease = core.windows.account.tryLease(bytes)
+    const lease = core.engine.windows.account.tryLease(bytes)
     return lease === undefined ? undefined : new KernelScan(core, snapshotSeq, kernel, lease, bypassesCache)
   }
 
   private constructor(core: StoreState, snapshotSeq: number, kernel: ScanKernel, lease: Lease, bypassesCache: boolean) {
-    this.shape = core.shape
+    this.generation = core.view.generation
     this.kernel = kernel
     this.heldBytes = lease.bytes
     this.#core = core
@@ -171,7 +171,7 @@ export class KernelScan {
     if (this.#isInVain && !sources.hasSpilled) this.#noteDead(row.withKeys)
     if (sources.hasRanges) kernel.drop(sources.isCovered)
     if (kernel.rows > 0) this.#isInVain = false
-    if (inRuns > 1) this.#core.tree.runReads += isFirst ? SOUGHT_READS * (inRuns - 1) + (kernel.rows >>> 1) : kernel.rows >>> 1
+    if (inRuns > 1) this.#core.view.tree.runReads += isFirst ? SOUGHT_READS * (inRuns - 1) + (kernel.rows >>> 1) : kernel.rows >>> 1
     return result
   }
 

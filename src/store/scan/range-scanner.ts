@@ -61,7 +61,7 @@ export class RangeScanner {
     if (this.#scan === undefined) return
     this.#scan.close()
     this.#scan = undefined
-    this.#core.windows.holders.delete(this.#closeScan)
+    this.#core.engine.windows.holders.delete(this.#closeScan)
   }
 
   /** `idle` is what the engine calls between two calls when others need the memory. */
@@ -81,7 +81,7 @@ export class RangeScanner {
   get kernel(): ScanKernel { return this.#packed!.kernel }
 
   checkOpen(): void {
-    this.#core.checkOpen()
+    this.#core.health.checkOpen()
     if (this.#place.isClosed) throw new SpillwayError('SPILLWAY_CLOSED', 'the iterator is closed. Make a new one with db.iterator()')
   }
 
@@ -180,7 +180,7 @@ export class RangeScanner {
     const core = this.#core
     core.engine.idleScans.delete(this.#idle)
     let packed = this.#packed
-    if (packed === undefined || packed.shape !== core.shape) {
+    if (packed === undefined || packed.generation !== core.view.generation) {
       this.#closeScan()
       packed = this.#packed = KernelScan.open(core, this.#plan.snapshotSeq)
       packed?.seek(this.#place.startKey())
@@ -261,14 +261,14 @@ export class RangeScanner {
   #placeScan(): EntryScan {
     const core = this.#core
     core.engine.idleScans.delete(this.#idle)
-    core.windows.holders.delete(this.#closeScan)
+    core.engine.windows.holders.delete(this.#closeScan)
     let scan = this.#scan
     const { overlay, reverse, snapshotSeq } = this.#plan
     // Both only grow.
-    const shape = core.shape + (overlay?.shape ?? 0)
+    const generation = core.view.generation + (overlay?.generation ?? 0)
     const seq = core.lastSeq + (overlay?.lastSeq ?? 0)
-    if (scan !== undefined && scan.shape === shape && this.#scanSeq === seq) return scan
-    if (scan !== undefined && scan.shape !== shape) {
+    if (scan !== undefined && scan.generation === generation && this.#scanSeq === seq) return scan
+    if (scan !== undefined && scan.generation !== generation) {
       this.#closeScan()
       scan = undefined
     }
@@ -279,7 +279,7 @@ export class RangeScanner {
   }
 
   #keepScan(): void {
-    const { engine, windows } = this.#core
+    const { engine, engine: { windows } } = this.#core
     engine.idleScans.add(this.#idle)
     if (windows.usesReserve) windows.holders.add(this.#closeScan)
   }

@@ -16,6 +16,7 @@ import type { Host } from '../../host/host.ts'
 import { nodeHost } from '../../host/node/node-host.ts'
 import { temporaryDirectory } from '../../host/node/temporary-directory.ts'
 import { ScratchDirectory } from '../../host/scratch-directory.ts'
+import type { Version } from '../../manifest/version.ts'
 import type { Budget, Lease, MemoryReport } from '../../memory/budget.ts'
 import { StoreState } from '../state/store-state.ts'
 import type { Transcoder } from '../../encoding/encoding.ts'
@@ -30,7 +31,7 @@ import { PointReader, decodeValue } from '../read/point-reader.ts'
 import { withMemory } from '../engine/wait-for-lease.ts'
 import { Scan } from '../scan/entry-scan.ts'
 import { ScratchWriter } from './scratch-writer.ts'
-import { ScratchBackground } from './null-parts.ts'
+import { ScratchBackground, scratchPlace } from './null-parts.ts'
 import { Tree } from '../state/tree.ts'
 import { Writer } from '../write/writer.ts'
 
@@ -73,14 +74,14 @@ export class ScratchStore {
     let core: StoreState | undefined
     try {
       this.#files = new ScratchDirectory(host, directory ?? temporaryDirectory())
-      this.#core = core = new StoreState(engine, { path: host.resolve(this.#files.place), files: host.files, reference: undefined }, settings, withMemory(engine, () => engine.leaseStore()))
-      core.strategy = chooseStrategy(undefined, undefined, core.plan.maxRuns)
+      this.#core = core = new StoreState(engine, scratchPlace(host, host.resolve(this.#files.place)), settings, withMemory(engine, () => engine.leaseStore()))
+      core.strategy = chooseStrategy(undefined, undefined, core.engine.plan.maxRuns)
       this.#begin()
-      checkFloor(core.plan, engine.metadataBytes)
+      checkFloor(core.engine.plan, engine.metadataBytes)
       this.#background = new ScratchBackground(core, this.#files)
       this.#committer = new ScratchWriter(core, this.#background, this.#files)
       this.#writer = new Writer(core, this.#background, this.#committer)
-      this.#reader = new PointReader(core)
+      this.#reader = new PointReader(core, core.engine.blocks, core.engine.cache)
     } catch (error) {
       core?.releaseMemory()
       engine.releaseSync()
@@ -92,11 +93,11 @@ export class ScratchStore {
       owner: exchange,
       writtenBytes: () => made.counters.userBytes - made.counters.largeBytes,
       reclaimableBytes: () => exchange.reclaimableBytes,
-      unflushedBytes: () => made.active.memtable.liveBytes,
+      unflushedBytes: () => made.view.active.memtable.liveBytes,
       yieldMemtable: () => exchange.yield(),
       retryFlush: isAskedFor => this.#background.retryNow(isAskedFor),
       heldBy: () => exchange.heldBy,
-      tableBytes: () => made.tree.tableBytes,
+      tableBytes: () => made.view.tree.tableBytes,
       waitingBytes: () => this.#writer.waitingBytes,
       schedule: () => this.#background.schedule(),
       onProgress: () => {
@@ -110,7 +111,7 @@ export class ScratchStore {
   get budget(): Budget { return this.#core.engine.budget }
   get blockBytes(): number { return this.#core.settings.blockBytes }
   /** The largest value that is kept beside its key; larger ones take a file each. */
-  get inlineValueBytes(): number { return this.#core.plan.inlineValueBytes }
+  get inlineValueBytes(): number { return this.#core.engine.plan.inlineValueBytes }
   /** Where its files are; undefined: there are none yet. */
   get directory(): string | undefined { return this.#files.path }
 
@@ -167,17 +168,17 @@ export class ScratchStore {
   /** Whether a scan that saw the store at `seq` still sees it as it is. A narrow one is in the way of others. */
   isCurrent(scan: Scan, seq: number): boolean {
     const core = this.#core
-    return seq === core.lastSeq && scan.shape === core.shape && !scan.isNarrow
+    return seq === core.lastSeq && scan.generation === core.view.generation && !scan.isNarrow
   }
 
   /** Those who keep a scan between two calls: each is called, and gives its scan back, when others need the reserve to read. */
-  get scanHolders(): Set<() => void> { return this.#core.windows.holders }
+  get scanHolders(): Set<() => void> { return this.#core.engine.windows.holders }
 
   get lastSeq(): number { return this.#core.lastSeq }
 
   /** Memory for reading ahead; undefined: there is no room. */
   leaseReading(bytes: number): Lease | undefined {
-    return this.#core.windows.account.tryLease(bytes)
+    return this.#core.engine.windows.account.tryLease(bytes)
   }
 
   /** Take memory back when others need it. Returns its removal. */
@@ -190,18 +191,15 @@ export class ScratchStore {
     const core = this.#core
     this.#stopJobs()
     this.#dropAll()
-    Atomics.store(core.stop, 0, 0)
-    core.closed = false
-    core.readOnlyReason = undefined
+    core.health.reset()
     this.#begin()
-    core.shape++
     core.engine.progress()
   }
 
   memory(): MemoryReport { return this.budget.report() }
 
   stats(): ScratchStats {
-    const { tree, counters: { flushes, merges, flushBytes, mergeBytes }, cache } = this.#core
+    const { view: { tree }, counters: { flushes, merges, flushBytes, mergeBytes }, engine: { cache } } = this.#core
     const { hits, misses } = cache.stats()
     return {
       runs: tree.runs.length, tables: tree.tableCount, tableBytes: tree.tableBytes, flushes, merges, flushBytes, mergeBytes,
@@ -212,8 +210,8 @@ export class ScratchStore {
   /** Throws UNAVAILABLE when the files cannot be removed; all else is given back then, and the next process that needs a directory removes them. */
   close(): void {
     const core = this.#core
-    if (core.closing) return
-    core.closing = true
+    if (core.health.closing) return
+    core.health.closing = true
     try {
       this.#stopJobs()
       this.#writer.close()
@@ -250,39 +248,39 @@ export class ScratchStore {
   #begin(): void {
     const core = this.#core
     const { name, parameters } = core.strategy
-    const before = core.version as StoreState['version'] | undefined
-    core.version = {
+    const before = core.view.version as Version | undefined
+    const version = {
       number: (before?.number ?? 0) + 1, epoch: 1, lastSeq: core.lastSeq, logFloor: 1,
-      nextFile: Atomics.add(core.nextFile, 0, 1) + 1, nextRun: before?.nextRun ?? 1, strategy: { name, parameters }, runs: [],
+      nextFile: Atomics.add(core.files.nextNumber, 0, 1) + 1, nextRun: before?.nextRun ?? 1, strategy: { name, parameters }, runs: [],
     }
     core.tables.holdRuns(0)
-    core.tree = new Tree(core.version, core.tables.readers, core.strategy)
-    core.active = new MemtableSlot(undefined, 1, core.engine.metadata)
+    core.setTables(version, new Tree(version, core.tables.readers, core.strategy))
+    core.setMemtables(new MemtableSlot(undefined, 1, core.engine.metadata), [])
   }
 
   /** Returns when none of this store's jobs runs; what they made is removed. */
   #stopJobs(): void {
     const core = this.#core
-    core.closed = true
-    Atomics.store(core.stop, 0, 1)
+    core.health.closed = true
+    core.health.stopJobs()
     while (!this.#background.isIdle && this.#background.waitInside()) { /* one of somebody's jobs has ended */ }
   }
 
   #dropAll(): void {
     const core = this.#core
-    core.cache.rows.drop(core.tree.space)
-    for (const slot of [core.active, ...core.sealed]) {
+    core.engine.cache.rows.drop(core.view.tree.space)
+    for (const slot of [core.view.active, ...core.view.sealed]) {
       core.valueFiles.release(slot.valueFiles)
       slot.close()
       if (!slot.isPlaceholder) core.engine.admission.give(slot.buffer)
     }
-    core.sealed = []
-    core.unsyncedValues.clear()
+    core.setMemtables(core.view.active, [])
+    core.files.unsyncedValues.clear()
     for (const reader of [...core.tables.readers.values()]) {
       const { fileNumber, valueFiles } = reader.properties
-      core.cache.dropTable(reader.id)
+      core.engine.cache.dropTable(reader.id)
       core.tables.drop(fileNumber)
-      core.discard(core.tablePath(fileNumber))
+      core.files.discard(core.files.tablePath(fileNumber))
       core.valueFiles.release(valueFiles)
     }
   }

@@ -83,7 +83,7 @@ export class ScratchWriter implements Appender, PendingGroup {
 
   #append(operations: Operations): 'none' | 'memtable' | 'memory' {
     const core = this.#core
-    const slot = core.active
+    const slot = core.view.active
     if (slot.isPlaceholder) return 'memtable'
     operations.load(0)
     const keyBytes = operations.keyEnd - operations.keyStart
@@ -107,20 +107,20 @@ export class ScratchWriter implements Appender, PendingGroup {
   /** What lives of the active memtable into another one; false: it lives for the most part, or something else speaks against it. */
   #rebuild(): boolean {
     const core = this.#core
-    const slot = core.active
+    const slot = core.view.active
     const { memtable } = slot
     const live = memtable.entryCount - memtable.deleteCount
-    if (slot.isPlaceholder || core.tree.runs.length > 0 || core.sealed.length > 0 || slot.valueFiles.length > 0) return false
+    if (slot.isPlaceholder || core.view.tree.runs.length > 0 || core.view.sealed.length > 0 || slot.valueFiles.length > 0) return false
     if (memtable.deleteCount < live || memtable.rangeCount > 0) return false
     const { admission } = core.engine
     const wantBytes = Math.min(slot.buffer.byteLength, arenaSize(admission.limitBytes - admission.usedBytes))
     // Deletions take about as much as what they delete: a half of it is free again, or it is not worth it.
     if (wantBytes > admission.limitBytes - admission.usedBytes || wantBytes < arenaSizeAbove(memtable.liveBytes / 2)) return false
     const buffer = admission.take(this, wantBytes, wantBytes)
-    if (buffer === undefined || core.active !== slot) {
+    if (buffer === undefined || core.view.active !== slot) {
       if (buffer === undefined) admission.leave(this)
       else admission.give(buffer)
-      return core.active !== slot
+      return core.view.active !== slot
     }
     const fresh = new MemtableSlot(buffer, slot.logNumber, core.engine.metadata)
     const cursor = memtable.cursor()
@@ -134,15 +134,14 @@ export class ScratchWriter implements Appender, PendingGroup {
       // There is nothing older anywhere: the order of their writing counts no more.
       fresh.memtable.put(key, keyStart, keyEnd, core.lastSeq, kind, value, valueStart, valueEnd, 0)
     }
-    core.active = fresh
-    core.shape++
+    core.setMemtables(fresh)
     slot.close()
     admission.give(slot.buffer)
     return true
   }
 
   #sealsForValues(files: number): boolean {
-    const { active, counters: { valueFileBytes } } = this.#core
+    const { view: { active }, counters: { valueFileBytes } } = this.#core
     if (this.#valueSlot !== active) {
       this.#valueSlot = active
       this.#valueBytes = valueFileBytes

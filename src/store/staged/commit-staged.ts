@@ -24,7 +24,7 @@ export function writeLargeBatch(parts: Installing, tables: StagedTables, operati
   const { core, background, committer } = parts
   const waitInside = (): void => {
     if (!background.waitInside()) tables.checkStuck()
-    core.checkWritable()
+    core.health.checkWritable()
   }
   committer.commitPending()
   for (let i = 0; i < operations.count; i++) {
@@ -45,7 +45,7 @@ export function writeLargeBatch(parts: Installing, tables: StagedTables, operati
 }
 
 export function installTables({ core, background, committer }: Installing, tables: StagedTables): void {
-  core.checkWritable()
+  core.health.checkWritable()
   if (tables.runs.length === 0) {
     tables.handOver()
     return
@@ -54,7 +54,7 @@ export function installTables({ core, background, committer }: Installing, table
   const offset = core.lastSeq
   const lastSeq = offset + tables.lastSeq
   const shift = (by: number): void => {
-    for (const { tables: records } of tables.runs) for (const { fileNumber } of records) core.reader(fileNumber).shift(by)
+    for (const { tables: records } of tables.runs) for (const { fileNumber } of records) core.tables.get(fileNumber).shift(by)
   }
   shift(offset)
   try {
@@ -62,7 +62,7 @@ export function installTables({ core, background, committer }: Installing, table
   } catch (error) {
     shift(0)
     // Then a manifest may be there that names them.
-    tables.keepsFiles = core.readOnlyReason !== undefined
+    tables.keepsFiles = core.health.readOnlyReason !== undefined
     throw error
   }
   const { userBytes, lastSeq: operations } = tables

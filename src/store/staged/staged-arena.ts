@@ -24,9 +24,8 @@ const FIRST_SHARE = 1 / 32
 
 /** Whose memtable it is. */
 export interface ArenaOwner extends Tenant {
-  active: MemtableSlot
-  /** Changes when memtables are exchanged. */
-  shape: number
+  readonly active: MemtableSlot
+  exchange(change: { active: MemtableSlot }): void
   readonly lastSeq: number
   readonly snapshots: SnapshotList
   /** Nothing is in a table, or on its way to one. */
@@ -125,8 +124,7 @@ export class StagedArena {
 
   /** An empty memtable takes the place of the active one; none without a buffer. */
   replace(buffer: SharedArrayBuffer | undefined): void {
-    this.#owner.active = new MemtableSlot(buffer, 0, this.#core.engine.metadata)
-    this.#owner.shape++
+    this.#owner.exchange({ active: new MemtableSlot(buffer, 0, this.#core.engine.metadata) })
   }
 
   /** Nothing in it is needed any more. */
@@ -152,5 +150,5 @@ export class StagedArena {
 export function releaseValues(core: StoreState, numbers: readonly number[]): void {
   if (numbers.length === 0) return
   core.valueFiles.release(numbers)
-  for (const number of numbers) if (!core.valueFiles.has(number)) core.unsyncedValues.delete(number)
+  for (const number of numbers) if (!core.valueFiles.has(number)) core.files.unsyncedValues.delete(number)
 }

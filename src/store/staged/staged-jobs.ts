@@ -35,7 +35,8 @@ const MAX_DENIALS = 24
 /** Whose jobs they are. */
 export interface JobsOwner {
   /** Being flushed: none or one. */
-  readonly sealed: MemtableSlot[]
+  readonly sealed: readonly MemtableSlot[]
+  exchange(change: { sealed: readonly MemtableSlot[] }): void
   readonly snapshots: SnapshotList
   /** It is being committed: no more merges. */
   readonly finishing: boolean
@@ -106,7 +107,7 @@ export class StagedJobs {
   /** Start a merge if there is something to merge. */
   schedule(): void {
     const { isClosed, finishing } = this.#owner
-    if (isClosed || this.#isMerging || this.#isMergeDenied || finishing || this.#core.closing) return
+    if (isClosed || this.#isMerging || this.#isMergeDenied || finishing || this.#core.health.closing) return
     const { tree } = this.#runs
     const scattered = tree.runs.find(({ readers, bytes }) => readers.length >= MERGE_FROM_TABLES && bytes < readers.length * SMALL_TABLE_BYTES)
     if (scattered !== undefined) this.#merge([scattered])
@@ -117,7 +118,7 @@ export class StagedJobs {
   flush(slot: MemtableSlot): void {
     const core = this.#core
     this.#isFlushing = true
-    core.transactionJobs++
+    core.transactions.jobs++
     const args: FlushArgs = {
       ...this.#background.output(0, Number.MAX_SAFE_INTEGER), stop: this.#stop,
       buffer: slot.buffer, snapshots: this.#owner.snapshots.seqs(), outside: undefined,
@@ -128,11 +129,11 @@ export class StagedJobs {
   #flushed(slot: MemtableSlot, error: Error | undefined, output: JobOutput): void {
     const core = this.#core
     const owner = this.#owner
-    core.transactionJobs--
+    core.transactions.jobs--
     this.#isFlushing = false
     if (owner.isClosed) {
       this.#runs.removeFiles(output)
-      owner.sealed.length = 0
+      owner.exchange({ sealed: [] })
       owner.giveBack(slot)
       return
     }
@@ -143,8 +144,8 @@ export class StagedJobs {
       this.#failed(cause as Error, 'flushing a transaction')
       return
     }
-    owner.sealed.length = 0
-    for (const number of slot.valueFiles) core.unsyncedValues.delete(number)
+    owner.exchange({ sealed: [] })
+    for (const number of slot.valueFiles) core.files.unsyncedValues.delete(number)
     owner.giveBack(slot)
     this.#denials = 0
     this.#error = undefined
@@ -175,9 +176,9 @@ export class StagedJobs {
     const bytes = picked.reduce((sum, run) => sum + run.bytes, 0)
     this.#isMerging = true
     this.#runs.beginMerge(picked)
-    core.transactionJobs++
+    core.transactions.jobs++
     engine.runner.submit({ name: 'merge', args, priority: MERGE_PRIORITY + bytes }, (error, result) => {
-      core.transactionJobs--
+      core.transactions.jobs--
       this.#isMerging = false
       this.#runs.endMerge()
       release()

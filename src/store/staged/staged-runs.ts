@@ -84,7 +84,7 @@ export class StagedRuns {
 
   /** The files of tables that were never opened. */
   removeFiles(output: JobOutput | undefined): void {
-    for (const { fileNumber } of output?.tables ?? []) this.#core.discard(this.#core.tablePath(fileNumber))
+    for (const { fileNumber } of output?.tables ?? []) this.#core.files.discard(this.#core.files.tablePath(fileNumber))
   }
 
   /** The tables are the store's: forget them. The tree is good until then. */
@@ -123,7 +123,7 @@ export class StagedRuns {
 
   /** First and last key of entries and range tombstones. */
   #hull(fileNumber: number): [Uint8Array, Uint8Array] {
-    const { firstKey, lastKey, rangeStart, rangeEnd } = this.#core.reader(fileNumber).properties
+    const { firstKey, lastKey, rangeStart, rangeEnd } = this.#core.tables.get(fileNumber).properties
     const first = firstKey === undefined || rangeStart !== undefined && compareKeys(rangeStart, firstKey) < 0 ? rangeStart! : firstKey
     const last = lastKey === undefined || rangeEnd !== undefined && compareKeys(rangeEnd, lastKey) > 0 ? rangeEnd! : lastKey
     return [first, last]
@@ -136,12 +136,12 @@ export class StagedRuns {
 
   #drop(fileNumber: number, keepsFile: boolean): void {
     const core = this.#core
-    const reader = core.reader(fileNumber)
+    const reader = core.tables.get(fileNumber)
     const { valueFiles } = reader.properties
-    core.cache.dropTable(reader.id)
+    core.engine.cache.dropTable(reader.id)
     core.tables.drop(fileNumber)
     if (keepsFile) return
-    core.discard(core.tablePath(fileNumber))
+    core.files.discard(core.files.tablePath(fileNumber))
     core.valueFiles.release(valueFiles)
   }
 }

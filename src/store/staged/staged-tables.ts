@@ -28,18 +28,15 @@ import type { ArenaOwner } from './staged-arena.ts'
 import { StagedJobs } from './staged-jobs.ts'
 import type { JobsOwner } from './staged-jobs.ts'
 import { StagedRuns } from './staged-runs.ts'
+import type { Settings } from '../api/settings.ts'
+import type { BudgetEngine } from '../engine/budget-engine.ts'
+import type { View } from '../state/store-view.ts'
 import type { Tree } from '../state/tree.ts'
 
 /** With so many runs writers wait for a merge. */
 const STOP_RUNS = 24
 
 export class StagedTables implements ArenaOwner, JobsOwner {
-  active: MemtableSlot
-  /** Being flushed: none or one. */
-  readonly sealed: MemtableSlot[] = []
-  tree: Tree
-  /** Changes when memtables or tables are exchanged. */
-  shape = 0
   /** It is being committed: no more merges. */
   finishing = false
   /** Called when a job has ended: there may be room for a write that waits. */
@@ -52,22 +49,21 @@ export class StagedTables implements ArenaOwner, JobsOwner {
   userBytes = 0
   /** Open iterators over what is here. */
   readonly snapshots: SnapshotList
-  readonly blocks
-  readonly windows
-  readonly settings
+  readonly engine: BudgetEngine
+  readonly settings: Settings
   readonly #core: StoreState
   readonly #arena: StagedArena
   readonly #runs: StagedRuns
   readonly #jobs: StagedJobs
   readonly #patience: MemoryWait
+  #view: View
   #isClosed = false
   /** No memory is given back now: what is written is being read. */
   #frozen = false
 
   constructor(core: StoreState, background: Background) {
     this.#core = core
-    this.blocks = core.blocks
-    this.windows = core.windows
+    this.engine = core.engine
     this.settings = core.settings
     this.snapshots = new SnapshotList(core.host.clock)
     this.#arena = new StagedArena(core, this)
@@ -75,8 +71,18 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     this.#jobs = new StagedJobs(core, background, this, this.#runs)
     this.#patience = new MemoryWait(
       core, 'a transaction waits for memory that nobody is about to give back')
-    this.active = new MemtableSlot(undefined, 0, core.engine.metadata)
-    this.tree = this.#runs.tree
+    this.#view = { active: new MemtableSlot(undefined, 0, core.engine.metadata), sealed: [], tree: this.#runs.tree, generation: 0 }
+  }
+
+  get view(): View { return this.#view }
+  get active(): MemtableSlot { return this.#view.active }
+  /** Being flushed: none or one. */
+  get sealed(): readonly MemtableSlot[] { return this.#view.sealed }
+  get tree(): Tree { return this.#view.tree }
+
+  /** Replace memtables or tables. */
+  exchange(change: Partial<View>): void {
+    this.#view = { ...this.#view, ...change, generation: this.#view.generation + 1 }
   }
 
   get isEmpty(): boolean { return this.lastSeq === 0 }
@@ -154,7 +160,9 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     this.#close()
     this.#runs.discard(this.keepsFiles)
     // One that is being flushed goes when its job has ended.
-    if (!this.#jobs.isFlushing) for (const slot of this.sealed.splice(0)) this.giveBack(slot)
+    if (this.#jobs.isFlushing) return
+    for (const slot of this.sealed) this.giveBack(slot)
+    this.exchange({ sealed: [] })
   }
 
   #close(): void {
@@ -203,8 +211,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
   // ---- what its jobs ask
 
   onTables(): void {
-    this.tree = this.#runs.tree
-    this.shape++
+    this.exchange({ tree: this.#runs.tree })
   }
 
   giveBack(slot: MemtableSlot): void { this.#arena.giveBack(slot) }
@@ -237,7 +244,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
 
   #seal(): void {
     const slot = this.active
-    this.sealed.push(slot)
+    this.exchange({ sealed: [...this.sealed, slot] })
     this.#arena.replace(undefined)
     this.#jobs.flush(slot)
   }

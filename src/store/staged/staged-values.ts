@@ -25,11 +25,11 @@ export interface PlainValue {
 /** The file, if there is one, is counted once: the memtable that holds the reference releases it. No group may be pending. */
 export function storedValue(core: StoreState, { kind, value, valueStart, valueEnd, longText }: PlainValue): StoredValue {
   let lengthBytes = valueEnd - valueStart
-  const isLarge = kind === KIND_PUT && (lengthBytes > core.plan.inlineValueBytes || longText !== '')
+  const isLarge = kind === KIND_PUT && (lengthBytes > core.engine.plan.inlineValueBytes || longText !== '')
   if (!isLarge) return { kind, bytes: value, start: valueStart, end: valueEnd, forget }
-  const { files, kernels } = core
-  const fileNumber = core.takeFileNumber()
-  const path = core.valuePath(fileNumber)
+  const { files: { io: files }, engine: { kernels } } = core
+  const fileNumber = core.files.takeNumber()
+  const path = core.files.valuePath(fileNumber)
   core.valueFiles.retain([fileNumber])
   try {
     if (longText === '') writeValueFile(files, path, fileNumber, value, kernels, false, valueStart, valueEnd)
@@ -38,14 +38,14 @@ export function storedValue(core: StoreState, { kind, value, valueStart, valueEn
     core.valueFiles.release([fileNumber])
     throw ioError(error, 'writing a large value')
   }
-  core.unsyncedValues.add(fileNumber)
+  core.files.unsyncedValues.add(fileNumber)
   core.counters.valueFileBytes += lengthBytes
   const bytes = new Uint8Array(VALUE_REFERENCE_BYTES)
   encodeValueReference(bytes, 0, fileNumber, lengthBytes)
   return {
     kind: KIND_VALUE_FILE, bytes, start: 0, end: VALUE_REFERENCE_BYTES,
     forget: () => {
-      core.unsyncedValues.delete(fileNumber)
+      core.files.unsyncedValues.delete(fileNumber)
       core.valueFiles.release([fileNumber])
     },
   }

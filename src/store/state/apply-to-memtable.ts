@@ -9,7 +9,7 @@ export function applyOperation(
   core: StoreState, seq: number, kind: number, key: Uint8Array, keyStart: number, keyEnd: number,
   value: Uint8Array, valueStart: number, valueEnd: number,
 ): void {
-  const slot = core.active
+  const slot = core.view.active
   if (kind === KIND_DELETE_RANGE) {
     slot.memtable.deleteRange(key.slice(keyStart, keyEnd), value.slice(valueStart, valueEnd), seq)
   } else {

@@ -32,7 +32,7 @@ export class MemoryWait {
 
   /** Called when a wait found nobody to wait for. Throws when nobody ever will make room. */
   check(): void {
-    const { engine, counters: { flushBytes, mergeBytes }, readOnlyReason } = this.#core
+    const { engine, counters: { flushBytes, mergeBytes }, health: { readOnlyReason } } = this.#core
     if (engine.isBusy) return
     engine.makeRoom()
     if (engine.isBusy) return

@@ -1,58 +1,54 @@
 /**
- * Whether this store still owns its directory: the lock is its own, and the directory is there.
+ * Whether this store still owns its directory: it holds the lock, and the directory exists.
  *
- * A lock that the kernel holds cannot be lost. But a network file system has no kernel that all its users share: there somebody may take
- * over while this process is cut off. And any directory can be removed. Then this store is fenced: it makes, publishes and removes no
- * file any more, and acknowledges nothing at 'disk'.
+ * A kernel lock cannot be lost, but on a network file system another process may take over while this one is cut off, and any
+ * directory can be removed. The store is fenced then: it makes, publishes and removes no file and acknowledges nothing at 'disk'.
  *
  * Invariants
- * 1. What is acknowledged as durable was written before the directory had another owner: `check` comes after the sync and before the
+ * 1. A durable acknowledgement was written before the directory changed owner: `check` runs after the sync and before the
  *    acknowledgement, and a new owner takes the lock before it reads.
- * 2. While there are writes or jobs, it is found out within half a second.
+ * 2. While there are writes or jobs, a loss is noticed within half a second.
  *
- * Cost: one system call for each sync of the log, segment, flush and removal.
+ * Cost: one system call for each log sync, segment, flush and removal.
  */
 import type { Host, HostLock } from '../../host/host.ts'
 import { emitError } from '../api/events.ts'
 import { ioError } from '../api/io-errors.ts'
+import type { StoreHealth } from './store-health.ts'
 
 const WATCH_MS = 500
 
-/** What owning a directory needs of its store. */
-interface OwningStore {
-  readonly host: Pick<Host, 'scheduler'>
-  readonly directory: string
-  /** Not 0: jobs stop. */
-  readonly stop: Int32Array
-  readonly engine: { readonly isBusy: boolean }
-  readonly closing: boolean
-  readOnlyReason: Error | undefined
-}
-
 export class Ownership {
-  readonly #core: OwningStore
-  /** Undefined: of a store without a lock, whose directory nobody else knows. */
+  readonly #host: Pick<Host, 'scheduler'>
+  readonly #directory: string
+  readonly #health: StoreHealth
+  readonly #isBusy: () => boolean
+  /** Undefined: a store without a lock, in a directory of its own. */
   #lock: HostLock | undefined
-  #lost: Error | undefined
   #cancelWatch: (() => void) | undefined
-  /** A look comes within half a second. */
+  /** A check is due within half a second. */
   isWatched = false
 
-  constructor(core: OwningStore) {
-    this.#core = core
+  /** `isBusy`: whether jobs run. */
+  constructor(host: Pick<Host, 'scheduler'>, directory: string, health: StoreHealth, isBusy: () => boolean) {
+    this.#host = host
+    this.#directory = directory
+    this.#health = health
+    this.#isBusy = isBusy
   }
 
-  /** Before anything else is done in the directory. */
+  /** Call before anything else is done in the directory. */
   hold(lock: HostLock): void {
     this.#lock = lock
   }
 
-  /** The error of having lost it, once that is known. */
-  get lost(): Error | undefined { return this.#lost }
+  /** The error of having lost it, once known. */
+  get lost(): Error | undefined { return this.#health.fenced }
 
-  /** Throws FENCED when it is lost; then the store takes no more writes and its jobs end. */
+  /** Throws FENCED when it is lost; the store is fenced from then on. */
   check(): void {
-    if (this.#lost !== undefined) throw this.#lost
+    const { lost } = this
+    if (lost !== undefined) throw lost
     try {
       this.#lock?.check()
     } catch (cause) {
@@ -62,7 +58,7 @@ export class Ownership {
     }
   }
 
-  /** The same as an answer. What cannot be known is no. */
+  /** `check` as a boolean. False when it cannot be known. */
   get isOurs(): boolean {
     try {
       this.check()
@@ -72,14 +68,13 @@ export class Ownership {
     }
   }
 
-  /** Have a look soon, whoever else looks. */
+  /** Check within half a second, and again while jobs run. */
   watch(): void {
-    if (this.isWatched || this.#lock === undefined || this.#lost !== undefined) return
-    const core = this.#core
+    if (this.isWatched || this.#lock === undefined || this.lost !== undefined) return
     this.isWatched = true
-    this.#cancelWatch = core.host.scheduler.later(WATCH_MS, () => {
+    this.#cancelWatch = this.#host.scheduler.later(WATCH_MS, () => {
       this.isWatched = false
-      if (!core.closing && this.isOurs && core.engine.isBusy) this.watch()
+      if (!this.#health.closing && this.isOurs && this.#isBusy()) this.watch()
     }, true)
   }
 
@@ -87,13 +82,10 @@ export class Ownership {
     this.#cancelWatch?.()
   }
 
-  /** Somebody else's manifest says so, or the lock. */
+  /** The lock, or another owner's manifest, says that it is lost. */
   lose(error: Error): void {
-    if (this.#lost !== undefined) return
-    const core = this.#core
-    this.#lost = error
-    core.readOnlyReason ??= error
-    Atomics.store(core.stop, 0, 1)
-    emitError({ directory: core.directory, error, readOnly: true })
+    if (this.lost !== undefined) return
+    this.#health.fence(error)
+    emitError({ directory: this.#directory, error, readOnly: true })
   }
 }

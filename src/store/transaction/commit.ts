@@ -66,7 +66,7 @@ export async function commitSmall(
     if (!tables.isInMemory || tables.active.memtable.liveBytes > SMALL_BYTES || reads.tables !== undefined) return false
     const operations: Operations = new TransactionBatch(tables.active)
     const check = (checked: Operations): void => {
-      core.checkWritable()
+      core.health.checkWritable()
       for (const _ of conflicts.checkReads(reads, since));
       conflicts.checkOperations(checked, since)
     }
@@ -102,7 +102,7 @@ export async function commitSmall(
       return true
     }
     await background.changed()
-    core.checkWritable()
+    core.health.checkWritable()
   }
   return false
 }
@@ -117,7 +117,7 @@ export async function commitTables(
     while (!part.sealAll() || part.isBusy) await commission.wait('job')
   }
   await commission.wait(committer.syncLog())
-  while ((core.version.ahead?.length ?? 0) >= MAX_AHEAD && core.engine.isBusy) await commission.wait('job')
+  while ((core.view.version.ahead?.length ?? 0) >= MAX_AHEAD && core.engine.isBusy) await commission.wait('job')
   const watch = new CommitWatch(tables, reads)
   core.watchers.add(watch)
   try {

@@ -52,8 +52,8 @@ class Walk {
 
   constructor(core: StoreState, memory: readonly Cursor[], tables: readonly (readonly TableReader[])[], isNarrow: boolean) {
     const runs = isNarrow
-      ? tables.length === 0 ? [] : [new SeekPerStepCursor(tables, core.blocks, core.windows, MAX_SEQ)]
-      : tables.map(run => new RunCursor(run, core.blocks, core.windows))
+      ? tables.length === 0 ? [] : [new SeekPerStepCursor(tables, core.engine.blocks, core.engine.windows, MAX_SEQ)]
+      : tables.map(run => new RunCursor(run, core.engine.blocks, core.engine.windows))
     this.#closers = runs
     this.cursor = new MergeCursor([...memory, ...runs])
   }
@@ -95,7 +95,7 @@ export class Conflicts {
     for (const run of tables.tree.runs) {
       for (const reader of run.readers) {
         if (reader.ranges.size === 0) continue
-        for (const { start, end } of reader.readRanges(this.#core.kernels)) yield* this.checkRange(start, end, since)
+        for (const { start, end } of reader.readRanges(this.#core.engine.kernels)) yield* this.checkRange(start, end, since)
       }
     }
   }
@@ -113,8 +113,8 @@ export class Conflicts {
   * checkRange(start: Uint8Array, end: Uint8Array, since: number): Generator<void, void, void> {
     const core = this.#core
     yield* this.#walk(() => ({
-      memory: [core.active, ...core.sealed].filter(({ memtable }) => memtable.largestSeq > since).map(({ memtable }) => memtable.cursor()),
-      runs: core.tree.runs.filter(run => run.maxSeq > since && run.pointReaders.length > 0).map(run => run.pointReaders),
+      memory: [core.view.active, ...core.view.sealed].filter(({ memtable }) => memtable.largestSeq > since).map(({ memtable }) => memtable.cursor()),
+      runs: core.view.tree.runs.filter(run => run.maxSeq > since && run.pointReaders.length > 0).map(run => run.pointReaders),
     }), start, ({ key, keyStart, keyEnd, seq }) => {
       if (compareBytes(key, keyStart, keyEnd, end, 0, end.length) >= 0) return false
       if (seq > since) throw new ConflictError(key.subarray(keyStart, keyEnd))
@@ -164,20 +164,20 @@ export class Conflicts {
   #hasNewer(key: Uint8Array, start: number, end: number, since: number): boolean {
     const core = this.#core
     const hit = this.#hit
-    for (let i = core.sealed.length; i >= 0; i--) {
-      const { memtable, ranges } = i === core.sealed.length ? core.active : core.sealed[i]!
+    for (let i = core.view.sealed.length; i >= 0; i--) {
+      const { memtable, ranges } = i === core.view.sealed.length ? core.view.active : core.view.sealed[i]!
       if (memtable.largestSeq <= since) continue
       if (memtable.get(key, start, end, MAX_SEQ, hit) && hit.seq > since) return true
       if (ranges.size > 0 && ranges.coveringSeq(key, start, end, MAX_SEQ) > since) return true
     }
     let hash = -1
-    for (const run of core.tree.runs) {
+    for (const run of core.view.tree.runs) {
       if (run.maxSeq <= since) break
       if (run.ranges.size > 0 && run.ranges.coveringSeq(key, start, end, MAX_SEQ) > since) return true
       const reader = run.find(key, start, end)
       if (reader === undefined || reader.properties.maxSeq <= since) continue
       if (hash < 0) hash = hashKey(key, start, end)
-      if (reader.get(core.blocks, key, start, end, hash, MAX_SEQ, hit) && hit.seq > since) return true
+      if (reader.get(core.engine.blocks, key, start, end, hash, MAX_SEQ, hit) && hit.seq > since) return true
     }
     return false
   }
@@ -197,7 +197,7 @@ export class CommitWatch implements WriteWatcher {
 
   constructor(tables: StagedTables, reads: ReadSet) {
     this.#tables = tables
-    this.#own = new PointReader(tables)
+    this.#own = new PointReader(tables, tables.engine.blocks)
     this.#reads = reads
   }
 

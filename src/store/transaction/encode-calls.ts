@@ -38,8 +38,8 @@ export function loadPut(parts: TransactionParts, key: unknown, value: unknown, o
   encodeValue(key, value, valueTranscoder(core, options), valueScratch)
   const { start, end, longText } = valueScratch
   checkLengths(keyScratch.end - keyScratch.start, end - start)
-  if (longText !== '' || end - start > core.plan.inlineValueBytes) {
-    core.checkWritable()
+  if (longText !== '' || end - start > core.engine.plan.inlineValueBytes) {
+    core.health.checkWritable()
     committer.commitPending()
   }
   const stored = storedValue(core, { kind: KIND_PUT, value: valueScratch.bytes, valueStart: start, valueEnd: end, longText })

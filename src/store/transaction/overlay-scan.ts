@@ -13,7 +13,7 @@ import { Scan } from '../scan/entry-scan.ts'
 import type { EntryScan, ScanView } from '../scan/entry-scan.ts'
 
 export class OverlayScan implements EntryScan {
-  readonly shape: number
+  readonly generation: number
   readonly #own: Scan
   readonly #store: Scan
   readonly #reverse: boolean
@@ -23,7 +23,7 @@ export class OverlayScan implements EntryScan {
   #isTie = false
 
   constructor(own: ScanView, ownSeq: number, store: ScanView, snapshotSeq: number, reverse: boolean) {
-    this.shape = own.shape + store.shape
+    this.generation = own.view.generation + store.view.generation
     this.#reverse = reverse
     this.#store = new Scan(store, snapshotSeq, reverse)
     try {

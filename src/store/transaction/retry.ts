@@ -72,10 +72,10 @@ function reportOf(core: StoreState, { committed, conflicts }: { committed: numbe
   let bytes = 0
   let tableBytes = 0
   let oldestMs = nowMs
-  for (const transaction of core.transactions) {
+  for (const transaction of core.transactions.open) {
     bytes += transaction.bytes
     tableBytes += transaction.tableBytes
     oldestMs = Math.min(oldestMs, transaction.openedMs)
   }
-  return { open: core.transactions.size, bytes, tableBytes, ...(core.transactions.size === 0 ? {} : { oldestAgeMs: nowMs - oldestMs }), committed, conflicts }
+  return { open: core.transactions.open.size, bytes, tableBytes, ...(core.transactions.open.size === 0 ? {} : { oldestAgeMs: nowMs - oldestMs }), committed, conflicts }
 }

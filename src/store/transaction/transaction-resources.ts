@@ -5,7 +5,7 @@
  * Invariant: once it is over it holds nothing.
  */
 import type { Lease } from '../../memory/budget.ts'
-import type { OpenTransaction } from '../state/store-state.ts'
+import type { OpenTransaction } from '../state/open-transactions.ts'
 import type { IteratorResources } from '../scan/iterator-resources.ts'
 import type { Holding } from '../api/lost-handles.ts'
 import type { SnapshotPin } from '../api/snapshots.ts'
@@ -34,7 +34,7 @@ export class TransactionResources implements OpenTransaction, Holding {
     this.writes = new TransactionWrites(parts, signal, this.#readLease)
     this.pin = core.snapshots.add(core.lastSeq)
     this.openedMs = core.host.clock.nowMs()
-    core.transactions.add(this)
+    core.transactions.open.add(this)
   }
 
   get bytes(): number { return this.writes.bytes }
@@ -52,7 +52,7 @@ export class TransactionResources implements OpenTransaction, Holding {
     this.pin.close()
     this.#readLease.release()
     core.engine.transactionObjects.change(-OBJECT_BYTES)
-    core.transactions.delete(this)
+    core.transactions.open.delete(this)
     core.lostHandles.forget(this)
   }
 

@@ -59,12 +59,12 @@ export class TransactionView {
     const { core } = this.#parts
     const { own } = this.#writes
     if (own === undefined) {
-      return { shape: 0, lastSeq: 0, open: (seq: number, reverse: boolean): EntryScan => new Scan(core, seq, reverse), close: onClose }
+      return { generation: 0, lastSeq: 0, open: (seq: number, reverse: boolean): EntryScan => new Scan(core, seq, reverse), close: onClose }
     }
     const ownSeq = own.lastSeq
     const snapshot = own.snapshots.add(ownSeq)
     return {
-      get shape() { return own.shape },
+      get generation() { return own.view.generation },
       get lastSeq() { return own.lastSeq },
       open: (seq, reverse) => new OverlayScan(own, ownSeq, core, seq, reverse),
       close: () => {

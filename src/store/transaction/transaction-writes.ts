@@ -136,7 +136,7 @@ export class TransactionWrites {
   #tables(): StagedTables {
     if (this.#own !== undefined) return this.#own
     this.#own = this.#makeTables()
-    this.#ownReader = new PointReader(this.#own)
+    this.#ownReader = new PointReader(this.#own, this.#own.engine.blocks)
     return this.#own
   }
 
@@ -146,7 +146,7 @@ export class TransactionWrites {
    */
   readonly #onRoom = (): void => {
     const waiting = this.#waiting
-    if (waiting === undefined || this.#isOver || this.#parts.core.closing) return
+    if (waiting === undefined || this.#isOver || this.#parts.core.health.closing) return
     try {
       if (this.#try(waiting)) this.#waiting = undefined
     } catch (error) {
@@ -177,7 +177,7 @@ export class TransactionWrites {
         await background.changed()
         if (this.#waiting !== waiting) break
         if (this.#isOver) throw new SpillwayError('SPILLWAY_CLOSED', 'the transaction was aborted while this write waited')
-        core.checkOpen()
+        core.health.checkOpen()
         checkSignal(this.#signal)
         if (this.#try(waiting)) this.#waiting = undefined
       } catch (error) {
@@ -191,7 +191,7 @@ export class TransactionWrites {
   #waitInside(write: EncodedCall): void {
     const { core, background } = this.#parts
     if (!background.waitInside()) this.#checkStuck(write)
-    core.checkOpen()
+    core.health.checkOpen()
   }
 
   /** Called when a wait found nobody to wait for. Throws when nobody ever will make room for this write. */

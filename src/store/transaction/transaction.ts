@@ -217,17 +217,17 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
       if (finished !== undefined) await finished
       this.#writes.check()
       this.#holding.closeIterators()
-      core.checkOpen()
+      core.health.checkOpen()
       checkSignal(signal)
       const { own, reads } = this.#writes
       const since = this.#holding.pin.seq
       if (own === undefined || own.isEmpty) {
         // It has changed nothing: what it has read was so at its snapshot.
       } else if (!await commitSmall(this.#parts, own, reads, since, durability, signal)) {
-        core.checkWritable()
+        core.health.checkWritable()
         const check = (): void => {
           checkSignal(signal)
-          core.checkWritable()
+          core.health.checkWritable()
         }
         const wait = async (step: Step): Promise<void> => {
           if (step === 'turn') await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
@@ -256,7 +256,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     this.#parts.checkReentry()
     this.#holding.end('aborted')
     const { core, background } = this.#parts
-    while (!core.closed && this.#writes.isBusy) await background.changed()
+    while (!core.health.closed && this.#writes.isBusy) await background.changed()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -280,7 +280,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   // ---- between the two
 
   #checkState(): void {
-    this.#parts.core.checkOpen()
+    this.#parts.core.health.checkOpen()
     if (this.state !== 'open') {
       throw new SpillwayError('SPILLWAY_CLOSED', `the transaction is ${this.state === 'committing' ? 'being committed' : this.state}. Begin a new one with db.begin or db.transaction`)
     }

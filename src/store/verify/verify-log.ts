@@ -76,8 +76,11 @@ export class LogVerifier {
   #history(version: Version, numbers: readonly number[]): LogHistory {
     const { host, files, directory, kernels, buffer } = this.#parts
     const source = {
-      host, files, directory, kernels, settings: { isReadOnly: true }, manifests: { newestPath: this.#versionPath },
-      logPath: (number: number) => this.#path(number), valuePath: (number: number) => host.join(directory, valueName(number)),
+      host, engine: { kernels }, settings: { isReadOnly: true },
+      files: {
+        io: files, directory, manifests: { newestPath: this.#versionPath },
+        logPath: (number: number) => this.#path(number), valuePath: (number: number) => host.join(directory, valueName(number)),
+      },
     }
     return scanHistory(source, version, numbers, buffer, false)
   }

@@ -78,7 +78,7 @@ export class GroupCommit implements PendingGroup {
   start(): void {
     this.#core.engine.logBuffer.claim(this)
     this.#logs.begin()
-    if (this.#core.logs.length > MAX_REPLAYED_LOGS && this.exchange.canSeal) this.exchange.seal()
+    if (this.#core.files.logs.length > MAX_REPLAYED_LOGS && this.exchange.canSeal) this.exchange.seal()
   }
 
   /** Commit what was appended in this turn. Reads call it first, so that they see every write before them. */
@@ -121,7 +121,7 @@ export class GroupCommit implements PendingGroup {
 
   /** The thread that flushes takes as long to start as writers take to fill a memtable: it starts when the first one is filling. */
   #prepareFlush(): void {
-    const { active: { memtable, isPlaceholder }, engine } = this.#core
+    const { view: { active: { memtable, isPlaceholder } }, engine } = this.#core
     if (isPlaceholder || memtable.usedBytes < memtable.capacityBytes / 4) return
     this.#isFlushPrepared = true
     engine.runner.prepare?.()
@@ -157,12 +157,12 @@ export class GroupCommit implements PendingGroup {
   /** Written down in the manifest, a log that is lost or cut short from now on shows at the next open. */
   #recordClose(): void {
     const core = this.#core
-    if (core.lastSeq <= core.version.lastSeq || core.readOnlyReason !== undefined || this.#logs.hasTail) return
+    if (core.lastSeq <= core.view.version.lastSeq || core.health.readOnlyReason !== undefined || this.#logs.hasTail) return
     const closed = { lastSeq: core.lastSeq, logs: this.#logs.written() }
-    const version = applyEdit(core.version, { nextFile: Atomics.load(core.nextFile, 0), closed }, tables => tables)
+    const version = applyEdit(core.view.version, { nextFile: Atomics.load(core.files.nextNumber, 0), closed }, tables => tables)
     try {
-      core.manifests.commit(version)
-      core.version = version
+      core.files.manifests.commit(version)
+      core.setVersion(version)
     } catch (error) {
       if ((error as { code?: unknown }).code === 'SPILLWAY_FENCED') throw error
       // What was acknowledged is durable without it: the store is closed as one that died is.
@@ -181,7 +181,7 @@ export class GroupCommit implements PendingGroup {
       this.#logs.writeOut()
     } catch (error) {
       // Its frames cannot wait here. They were acknowledged as 'none'; after a gap in the log nothing may follow.
-      this.#core.readOnlyReason ??= error as Error
+      this.#core.health.failStop(error as Error)
       current.abandon(current.writtenBytes, this.#core.lastSeq + 1)
     }
   }
@@ -239,11 +239,11 @@ export class GroupCommit implements PendingGroup {
   /** What keeps the operations out of the group: if it is not nothing, nothing has changed. */
   #append(operations: Operations, durability: Durability): Problem {
     const writes = durability !== 'none'
-    if (this.#core.active.isPlaceholder || this.exchange.isTimeToSeal) return 'memtable'
+    if (this.#core.view.active.isPlaceholder || this.exchange.isTimeToSeal) return 'memtable'
     this.#core.engine.logBuffer.claim(this)
     if (this.#group !== undefined && this.#group.writes !== writes) this.commitPending()
     const log = this.#logs.current
-    const memtable = this.#core.active.memtable
+    const memtable = this.#core.view.active.memtable
     const mark = operations.count > 1 ? log.mark() : undefined
     let entries = this.#groupEntries
     let recordBytes = this.#groupRecordBytes
@@ -298,7 +298,7 @@ export class GroupCommit implements PendingGroup {
       for (let i = 0; i < operations.count; i++) {
         operations.load(i)
         recordBytes += recordBytesOf(operations.kind, operations.keyEnd - operations.keyStart, this.#values.storedBytes(operations))
-        if (!core.active.memtable.fitsBatch(i + 1, recordBytes)) {
+        if (!core.view.active.memtable.fitsBatch(i + 1, recordBytes)) {
           log.abandon(startBytes, firstSeq)
           return 'memtable'
         }
@@ -323,7 +323,7 @@ export class GroupCommit implements PendingGroup {
       this.#applyLarge(operations, durability, firstSeq)
     } catch (error) {
       // It is in the log, and would be there again when the store is opened: nothing may come behind it until then.
-      core.readOnlyReason ??= error as Error
+      core.health.failStop(error as Error)
       throw error
     } finally {
       this.isAppending = false

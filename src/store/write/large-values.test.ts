@@ -10,6 +10,7 @@ import { fileError } from '../../host/file-error.ts'
 import type { HostFile } from '../../host/host.ts'
 import { collectGarbage } from '../../host/node/garbage.ts'
 import type { SimHost } from '../../host/sim/sim-host.ts'
+import { scratchPlace } from '../scratch/null-parts.ts'
 import { StoreState } from '../state/store-state.ts'
 import type { Codec } from '../../encoding/encoding.ts'
 import { BudgetEngine } from '../engine/budget-engine.ts'
@@ -40,7 +41,7 @@ async function alone(test: (host: SimHost, core: StoreState, values: LargeValues
   const settings = checkedSettings({ budget: '8 MiB', host }, host)
   const engine = BudgetEngine.acquire(settings.budget, host, settings.blockBytes)
   try {
-    const core = new StoreState(engine, { path: DIRECTORY, files: host.files, reference: undefined }, settings)
+    const core = new StoreState(engine, scratchPlace(host, DIRECTORY), settings)
     test(host, core, new LargeValues(core))
   } finally {
     await engine.release()
@@ -56,7 +57,7 @@ function operationOf(value: Uint8Array, start = 0): SingleOperation {
 }
 
 test('a large value whose call must wait is in its operation again, and its file is gone', () => alone((host, core, values) => {
-  const value = new Uint8Array(core.plan.inlineValueBytes + 11).fill(9)
+  const value = new Uint8Array(core.engine.plan.inlineValueBytes + 11).fill(9)
   const operation = operationOf(value, 10)
   values.replace(operation, 0, false)
   assert.equal(operation.kind, KIND_VALUE_FILE)
@@ -68,7 +69,7 @@ test('a large value whose call must wait is in its operation again, and its file
   assert.deepEqual(host.files.list(DIRECTORY), [])
   assert.deepEqual([operation.kind, operation.valueStart, operation.valueEnd], [KIND_PUT, 10, value.length])
   assert.equal(operation.value, value)
-  assert.deepEqual([core.unsyncedValues.size, core.counters.userBytes], [0, 0])
+  assert.deepEqual([core.files.unsyncedValues.size, core.counters.userBytes], [0, 0])
 }))
 
 test('long text whose call must wait is text again, and goes to a file later', () => alone((host, core, values) => {
@@ -92,11 +93,11 @@ test('the files of a group that does not reach the log are removed, but for thos
   }
   assert.equal(valueFilesOf(host).length, 3)
   assert.ok(core.engine.metadata.bytes > before, 'their places in the books are leased before they are referred to')
-  const [first] = core.unsyncedValues
+  const [first] = core.files.unsyncedValues
   core.valueFiles.retain([first!])
   values.lost()
   assert.equal(valueFilesOf(host).length, 1)
-  assert.deepEqual([...core.unsyncedValues], [first])
+  assert.deepEqual([...core.files.unsyncedValues], [first])
   core.valueFiles.release([first!])
   assert.equal(core.engine.metadata.bytes, before)
   assert.deepEqual(valueFilesOf(host), [])

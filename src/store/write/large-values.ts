@@ -107,13 +107,13 @@ export class LargeValues {
   }
 
   #isLarge({ kind, valueStart, valueEnd, longText }: Operations): boolean {
-    return kind === KIND_PUT && (valueEnd - valueStart > this.#core.plan.inlineValueBytes || longText !== '')
+    return kind === KIND_PUT && (valueEnd - valueStart > this.#core.engine.plan.inlineValueBytes || longText !== '')
   }
 
   #write({ value, valueStart, valueEnd, longText }: Operations, durable: boolean): WrittenFile {
-    const { files, kernels, unsyncedValues, counters, directory } = this.#core
-    const fileNumber = this.#core.takeFileNumber()
-    const path = this.#core.valuePath(fileNumber)
+    const { files: { io: files, unsyncedValues, directory }, engine: { kernels }, counters } = this.#core
+    const fileNumber = this.#core.files.takeNumber()
+    const path = this.#core.files.valuePath(fileNumber)
     let lengthBytes = valueEnd - valueStart
     let exists = false
     try {
@@ -123,7 +123,7 @@ export class LargeValues {
       if (durable) files.syncDirectory(directory)
       else unsyncedValues.add(fileNumber)
     } catch (error) {
-      if (exists) this.#core.discard(path)
+      if (exists) this.#core.files.discard(path)
       throw ioError(error, 'writing a large value')
     }
     counters.valueFileBytes += lengthBytes
@@ -131,7 +131,7 @@ export class LargeValues {
   }
 
   #remove(fileNumber: number): void {
-    this.#core.unsyncedValues.delete(fileNumber)
-    this.#core.discard(this.#core.valuePath(fileNumber))
+    this.#core.files.unsyncedValues.delete(fileNumber)
+    this.#core.files.discard(this.#core.files.valuePath(fileNumber))
   }
 }

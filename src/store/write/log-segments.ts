@@ -35,22 +35,22 @@ export class LogSegments {
     core.ownership.check()
     const older = this.#current as LogWriter | undefined
     if (older !== undefined) this.writeOut()
-    else this.#recovered = new Map(core.version.earlier?.logs)
-    const number = core.takeFileNumber()
-    const path = core.logPath(number)
+    else this.#recovered = new Map(core.view.version.earlier?.logs)
+    const number = core.files.takeNumber()
+    const path = core.files.logPath(number)
     try {
-      const file = core.files.create(path)
+      const file = core.files.io.create(path)
       try {
-        this.#current = new LogWriter(file, number, core.engine.logBuffer.bytes, core.kernels, core.host.bootId(), core.lastSeq + 1)
+        this.#current = new LogWriter(file, number, core.engine.logBuffer.bytes, core.engine.kernels, core.host.bootId(), core.lastSeq + 1)
       } catch (error) {
         file.close()
-        core.discard(path)
+        core.files.discard(path)
         throw error
       }
     } catch (error) {
       throw ioError(error, 'creating a log segment')
     }
-    core.logs.push(number)
+    core.files.logs.push(number)
     this.#directorySynced = false
     if (older !== undefined) this.#older.push(older)
     return number
@@ -71,7 +71,7 @@ export class LogSegments {
   written(): [number, number][] {
     const bytes = new Map(this.#recovered)
     for (const log of [...this.#older, this.#current]) bytes.set(log.fileNumber, log.writtenBytes)
-    return this.#core.logs.filter(number => number >= this.#core.version.logFloor).map(number => [number, bytes.get(number)!])
+    return this.#core.files.logs.filter(number => number >= this.#core.view.version.logFloor).map(number => [number, bytes.get(number)!])
   }
 
   /** Whether what a failed write left behind could not be cut off. */
@@ -86,18 +86,18 @@ export class LogSegments {
       log.close()
       return false
     })
-    for (const number of core.logs) if (number < floor) core.discardSoon(core.logPath(number))
-    core.logs = core.logs.filter(number => number >= floor)
+    for (const number of core.files.logs) if (number < floor) core.files.discardSoon(core.files.logPath(number))
+    core.files.logs = core.files.logs.filter(number => number >= floor)
   }
 
   /** A sync of the current segment is all that is missing. */
   get isNearlySynced(): boolean {
-    return this.#directorySynced && this.#core.unsyncedValues.size === 0 && this.#older.every(log => log.isSynced)
+    return this.#directorySynced && this.#core.files.unsyncedValues.size === 0 && this.#older.every(log => log.isSynced)
   }
 
   /** Make durable all that was written before this call. */
   async sync(): Promise<void> {
-    const { unsyncedValues } = this.#core
+    const { unsyncedValues } = this.#core.files
     for (const log of [...this.#older, this.#current]) {
       // A sync covers what is written up to its beginning, so no large value may be left when it begins.
       while (unsyncedValues.size > 0) {
@@ -120,7 +120,7 @@ export class LogSegments {
   }
 
   syncNow(): void {
-    const { unsyncedValues } = this.#core
+    const { unsyncedValues } = this.#core.files
     for (const number of unsyncedValues) {
       const beside = this.#beside?.number === number ? this.#beside.file : undefined
       const file = beside ?? this.#openValue(number)
@@ -145,8 +145,8 @@ export class LogSegments {
     if (current === undefined) return
     current.close()
     if (current.isEmpty) {
-      core.discard(core.logPath(current.fileNumber))
-      core.logs = core.logs.filter(number => number !== current.fileNumber)
+      core.files.discard(core.files.logPath(current.fileNumber))
+      core.files.logs = core.files.logs.filter(number => number !== current.fileNumber)
     }
     for (const log of this.#older) log.close()
   }
@@ -155,19 +155,19 @@ export class LogSegments {
   #openValue(number: number): HostFile | undefined {
     const core = this.#core
     try {
-      const file = core.files.openWrite(core.valuePath(number))
+      const file = core.files.io.openWrite(core.files.valuePath(number))
       this.#directorySynced = false
       return file
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'ENOENT') throw error
-      core.unsyncedValues.delete(number)
+      core.files.unsyncedValues.delete(number)
       return undefined
     }
   }
 
   #syncDirectory(): void {
     if (this.#directorySynced) return
-    this.#core.files.syncDirectory(this.#core.directory)
+    this.#core.files.io.syncDirectory(this.#core.files.directory)
     this.#directorySynced = true
   }
 }

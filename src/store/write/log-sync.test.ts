@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { StoreHealth } from '../state/store-health.ts'
 import type { StoreState } from '../state/store-state.ts'
 import type { LogSegments } from './log-segments.ts'
 import { LogSync } from './log-sync.ts'
@@ -11,12 +12,12 @@ class FakeLog {
   isNearlySynced = true
   error: Error | undefined
   ways = ''
-  readonly core: { readOnlyReason?: Error }
+  readonly core: { readonly health: StoreHealth }
   readonly log: LogSync
 
   constructor() {
-    const core: { readOnlyReason?: Error, host: object, directory: string, ownership: object } = {
-      ownership: { check: () => {}, lost: undefined }, host: { clock: { nowMs: () => this.nowMs } }, directory: '/db',
+    const core = {
+      ownership: { check: () => {}, lost: undefined }, host: { clock: { nowMs: () => this.nowMs } }, files: { directory: '/db' }, health: new StoreHealth(false),
     }
     this.core = core
     this.log = new LogSync(core as unknown as StoreState, this as unknown as LogSegments)
@@ -87,12 +88,12 @@ test('a sync in place that fails rejects those who wait, and the store takes no 
   await fake.many(40)
   fake.error = Object.assign(new Error('input/output error'), { code: 'EIO' })
   await assert.rejects(fake.one(), /making the log durable/)
-  assert.match(fake.core.readOnlyReason!.message, /making the log durable/)
+  assert.match(fake.core.health.readOnlyReason!.message, /making the log durable/)
 })
 
 test('a sync that goes well is not believed once the store takes no more writes', async () => {
   const fake = new FakeLog()
-  fake.core.readOnlyReason = new Error('a flush has failed')
+  fake.core.health.failStop(new Error('a flush has failed'))
   const refusal = { code: 'SPILLWAY_UNAVAILABLE', message: /nobody knows whether this write is durable: a flush has failed\. Close the store/ }
   assert.throws(() => fake.log.now(), refusal)
   await assert.rejects(fake.one(), refusal)

@@ -96,7 +96,7 @@ export class LogSync {
   #checkKnown(): void {
     if (this.#failure !== undefined) throw this.#failure
     this.#core.ownership.check()
-    const { readOnlyReason } = this.#core
+    const { readOnlyReason } = this.#core.health
     if (readOnlyReason === undefined) return
     throw new SpillwayError(
       'SPILLWAY_UNAVAILABLE', `nobody knows whether this write is durable: ${readOnlyReason.message}. Close the store, mend the cause and open it again`,
@@ -108,8 +108,8 @@ export class LogSync {
     const core = this.#core
     const error = ioError(cause, 'making the log durable')
     this.#failure ??= error
-    core.readOnlyReason ??= error
-    if (error !== core.ownership.lost) emitError({ directory: core.directory, error, readOnly: true })
+    core.health.failStop(error)
+    if (error !== core.ownership.lost) emitError({ directory: core.files.directory, error, readOnly: true })
     for (const { reject } of [...waiting, ...this.#waiting.splice(0)]) reject(error)
     return error
   }

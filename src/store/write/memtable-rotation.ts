@@ -70,18 +70,18 @@ export class MemtableRotation {
   /** True when the active memtable holds something and can be handed to a flush now: not in the middle of a call, whose codec may write to other stores. */
   get canSeal(): boolean {
     const core = this.#core
-    if (core.closing || this.#group.isAppending || core.active.isEmpty || core.sealed.length > 0 || core.readOnlyReason !== undefined) return false
+    if (core.health.closing || this.#group.isAppending || core.view.active.isEmpty || core.view.sealed.length > 0 || core.health.readOnlyReason !== undefined) return false
     return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
   }
 
   /** Bytes of arena that `yield` would bring back, now or after a flush. */
   get reclaimableBytes(): number {
-    return this.canSeal || this.#holdsEmptyArena ? this.#core.active.buffer.byteLength : 0
+    return this.canSeal || this.#holdsEmptyArena ? this.#core.view.active.buffer.byteLength : 0
   }
 
   /** Why what this store holds in memory cannot be flushed now: for others who wait for it. */
   get heldBy(): SpillwayError | undefined {
-    const { active, sealed, readOnlyReason, directory } = this.#core
+    const { view: { active, sealed }, health: { readOnlyReason }, files: { directory } } = this.#core
     const cause = readOnlyReason ?? this.#background.flushError ?? this.#yieldError
     if (cause === undefined || (sealed.length === 0 && active.isPlaceholder)) return undefined
     const { code } = cause as Partial<SpillwayError>
@@ -94,7 +94,7 @@ export class MemtableRotation {
 
   /** What a write that finds no room waits for. */
   get stallCause(): StallCause {
-    if (this.#core.sealed.length > 0) return 'flush'
+    if (this.#core.view.sealed.length > 0) return 'flush'
     return this.#background.mergesRunning > 0 && this.#stalls.stop ? 'merge' : 'memory'
   }
 
@@ -103,7 +103,7 @@ export class MemtableRotation {
    * the log decides.
    */
   get isTimeToSeal(): boolean {
-    const { active, engine } = this.#core
+    const { view: { active }, engine } = this.#core
     if (this.#group.hasPending) return false
     const isLarge = engine.governor.sizer.shouldSeal(active.memtable.usedBytes) || this.#logs.current.writtenBytes > LOG_PER_ARENA * active.buffer.byteLength
     return isLarge && this.canSeal
@@ -111,7 +111,7 @@ export class MemtableRotation {
 
   /** A memtable with more room than the active one has for `count` operations, if it can be had now. Throws when they fit none. */
   makeRoom(count: number): boolean {
-    const { active, engine, plan } = this.#core
+    const { view: { active }, engine, engine: { plan } } = this.#core
     if (!active.isPlaceholder && active.isEmpty) {
       // Not even an empty one has room: only a larger arena helps.
       const capacityBytes = active.buffer.byteLength
@@ -143,10 +143,8 @@ export class MemtableRotation {
     this.#group.commitPending()
     core.engine.logBuffer.claim(this.#group)
     const logNumber = this.#logs.begin()
-    const slot = core.active
-    core.sealed.push(slot)
-    core.active = new MemtableSlot(undefined, logNumber, core.engine.metadata)
-    core.shape++
+    const slot = core.view.active
+    core.setMemtables(new MemtableSlot(undefined, logNumber, core.engine.metadata), [...core.view.sealed, slot])
     this.#stalls.pace.begin(slot.buffer.byteLength, core.host.clock.nowMs())
     this.#background.flush(slot)
     this.owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES
@@ -160,7 +158,7 @@ export class MemtableRotation {
     try {
       this.#group.commitPending()
       if (this.#holdsEmptyArena) {
-        const { buffer } = core.active
+        const { buffer } = core.view.active
         this.#replaceActive(undefined)
         core.engine.admission.give(buffer)
         return true
@@ -171,9 +169,9 @@ export class MemtableRotation {
     } catch (error) {
       // This store's trouble, not that of the one that needs the room.
       this.#yieldError = error as Error
-      core.lastBackgroundError = error as Error
+      core.health.lastBackgroundError = error as Error
       core.counters.backgroundErrors++
-      emitError({ directory: core.directory, error: error as Error, readOnly: core.readOnlyReason !== undefined })
+      emitError({ directory: core.files.directory, error: error as Error, readOnly: core.health.readOnlyReason !== undefined })
       return false
     }
   }
@@ -185,7 +183,7 @@ export class MemtableRotation {
   }
 
   get #holdsEmptyArena(): boolean {
-    const { active, closing } = this.#core
+    const { view: { active }, health: { closing } } = this.#core
     return !closing && !this.#group.isAppending && !this.#group.hasPending && !active.isPlaceholder && active.isEmpty
   }
 
@@ -199,7 +197,6 @@ export class MemtableRotation {
   /** An empty memtable takes the place of an empty one; the log goes on. */
   #replaceActive(buffer: SharedArrayBuffer | undefined): void {
     const core = this.#core
-    core.active = new MemtableSlot(buffer, core.active.logNumber, core.engine.metadata)
-    core.shape++
+    core.setMemtables(new MemtableSlot(buffer, core.view.active.logNumber, core.engine.metadata))
   }
 }

@@ -213,10 +213,10 @@ test('a batch that does not fit the smallest memtable waits for a larger one, an
 test('writers that are ahead of a flush are held back if they await, never inside their call, where the flush would not be seen to end', () => {
   let nowMs = 0
   const core = {
-    directory: '/db', sealed: [{}], tree: { runCount: 0, debtBytes: 0 }, engine: { runner: { mode: 'worker' } },
-    active: { isPlaceholder: false, memtable: { usedBytes: 95, capacityBytes: 100 } },
+    files: { directory: '/db' },
+    view: { sealed: [{}], active: { isPlaceholder: false, memtable: { usedBytes: 95, capacityBytes: 100 } }, tree: { runCount: 0, debtBytes: 0 } },
     host: { clock: { nowMs: () => nowMs }, scheduler: { later: () => () => {} } },
-    plan: { stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1e9, stopDebtBytes: 1e10, maxDelayMs: 10 } },
+    engine: { runner: { mode: 'worker' }, plan: { stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1e9, stopDebtBytes: 1e10, maxDelayMs: 10 } } },
   }
   const stalls = new WriteStalls(core as unknown as StoreState)
   stalls.pace.begin(1024 * 1024, 0)
@@ -225,6 +225,6 @@ test('writers that are ahead of a flush are held back if they await, never insid
   assert.equal(stalls.owes, false)
   assert.equal(stalls.takeDelay(), 10)
   assert.equal(stalls.report().byCause.flush.count, 1)
-  core.sealed = []
+  core.view.sealed = []
   assert.equal(stalls.takeDelay(), 0)
 })

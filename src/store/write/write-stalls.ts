@@ -57,7 +57,7 @@ export class WriteStalls {
     this.end()
     this.#sinceMs = this.#core.host.clock.nowMs()
     this.#cause = cause
-    emitStall({ directory: this.#core.directory, phase: 'begin', cause })
+    emitStall({ directory: this.#core.files.directory, phase: 'begin', cause })
   }
 
   /** Nobody waits any more. */
@@ -66,7 +66,7 @@ export class WriteStalls {
     const durationMs = this.#core.host.clock.nowMs() - this.#sinceMs
     this.#sinceMs = undefined
     this.#count(this.#cause, durationMs)
-    emitStall({ directory: this.#core.directory, phase: 'end', cause: this.#cause, durationMs })
+    emitStall({ directory: this.#core.files.directory, phase: 'end', cause: this.#cause, durationMs })
   }
 
   /** Writes of so many bytes were admitted. */
@@ -79,7 +79,7 @@ export class WriteStalls {
 
   /** What is owed, to be waited for now. */
   takeOwed(): number {
-    const delayMs = Math.min(this.#owedMs, 10 * this.#core.plan.stall.maxDelayMs)
+    const delayMs = Math.min(this.#owedMs, 10 * this.#core.engine.plan.stall.maxDelayMs)
     this.#owedMs = 0
     return this.#delay(this.#owedFor, delayMs)
   }
@@ -92,18 +92,18 @@ export class WriteStalls {
     const leadMs = this.#leadMs
     if (leadMs < 1 || leadMs <= this.#owedMs) return this.owes ? this.takeOwed() : 0
     this.#owedMs = 0
-    return this.#delay('flush', Math.min(leadMs, this.#core.plan.stall.maxDelayMs))
+    return this.#delay('flush', Math.min(leadMs, this.#core.engine.plan.stall.maxDelayMs))
   }
 
   get #leadMs(): number {
-    const { sealed, active, engine, host } = this.#core
+    const { view: { sealed, active }, engine, host } = this.#core
     // Where a flush has no thread of its own, writers help it along instead.
     if (sealed.length === 0 || active.isPlaceholder || engine.runner.mode !== 'worker') return 0
     return this.pace.leadMs(active.memtable.usedBytes / active.memtable.capacityBytes, host.clock.nowMs())
   }
 
   #delay(cause: StallCause, delayMs: number): number {
-    const { directory } = this.#core
+    const { directory } = this.#core.files
     this.#count(cause, delayMs)
     emitStall({ directory, phase: 'begin', cause, durationMs: delayMs })
     if (this.#delays++ === 0) this.#delayedMs = this.#core.host.clock.nowMs()
@@ -119,7 +119,7 @@ export class WriteStalls {
   helped(sinceMs: number): void {
     const durationMs = this.#core.host.clock.nowMs() - sinceMs
     if (durationMs < MIN_WORK_MS) return
-    const { directory } = this.#core
+    const { directory } = this.#core.files
     this.#count('work', durationMs)
     emitStall({ directory, phase: 'begin', cause: 'work' })
     emitStall({ directory, phase: 'end', cause: 'work', durationMs })
@@ -150,7 +150,7 @@ export class WriteStalls {
   }
 
   #verdict(): StallVerdict {
-    const { tree: { runCount: runs, debtBytes }, plan } = this.#core
+    const { view: { tree: { runCount: runs, debtBytes } }, engine: { plan } } = this.#core
     return stallVerdict({ runs, debtBytes }, plan.stall)
   }
 }

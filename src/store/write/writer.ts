@@ -63,7 +63,7 @@ export class Writer {
   get waitingBytes(): number { return this.#queue.bytes }
 
   write(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
-    this.#core.checkWritable()
+    this.#core.health.checkWritable()
     if (signal?.aborted === true) throw abortedError(signal)
     let appended: boolean
     try {
@@ -88,7 +88,7 @@ export class Writer {
 
   /** The same, if there is room now; undefined: nothing was written, and nobody waits. */
   tryNow(operations: Operations, durability: Durability): Promise<void> | undefined {
-    this.#core.checkWritable()
+    this.#core.health.checkWritable()
     if (this.#queue.length > 0) return undefined
     if (!this.#committer.tryAppend(operations, durability)) {
       this.#endIfNobodyWaits()
@@ -104,7 +104,7 @@ export class Writer {
   writeSync(operations: Operations, durability: Durability, signal: AbortSignal | undefined): void {
     const core = this.#core
     const committer = this.#committer
-    core.checkWritable()
+    core.health.checkWritable()
     if (signal?.aborted === true) throw abortedError(signal)
     try {
       while (this.#queue.length > 0) {
@@ -133,13 +133,13 @@ export class Writer {
     const target = core.lastSeq
     // What failed before may succeed now: only an attempt made from now on counts.
     this.#background.retryNow(true)
-    while (core.version.lastSeq < target) {
+    while (core.view.version.lastSeq < target) {
       if (this.#queue.length === 0 && this.#exchange.canSeal) this.#exchange.seal()
       const error = this.#flushError
       if (error !== undefined) throw error
-      if (core.sealed.length === 0 && core.active.isEmpty) break
+      if (core.view.sealed.length === 0 && core.view.active.isEmpty) break
       await this.#background.changed()
-      core.checkWritable()
+      core.health.checkWritable()
     }
   }
 
@@ -165,14 +165,14 @@ export class Writer {
     const queue = this.#queue
     // What is larger than the queue waits inside this call, where nobody can change it: it is not copied.
     const { bytes } = operations
-    const kept = bytes > core.plan.queueBytes ? operations : operations.keep()
+    const kept = bytes > core.engine.plan.queueBytes ? operations : operations.keep()
     const { promise } = queue.push(kept, durability, bytes, signal).deferred
     const { engine } = core
     core.engine.governor.recordDemand(bytes)
     this.#stalls.begin(this.#exchange.stallCause)
     this.#background.retryNow()
     // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
-    while (engine.queuedBytes > core.plan.queueBytes && queue.length > 0) {
+    while (engine.queuedBytes > core.engine.plan.queueBytes && queue.length > 0) {
       try {
         this.#waitOrSpill()
       } catch (error) {
@@ -185,7 +185,7 @@ export class Writer {
   }
 
   #drain(): void {
-    if (this.#core.closed || this.#isSpilling || this.#committer.isAppending || (this.#largeHead !== undefined && this.#largeHead === this.#queue.first)) return
+    if (this.#core.health.closed || this.#isSpilling || this.#committer.isAppending || (this.#largeHead !== undefined && this.#largeHead === this.#queue.first)) return
     const queue = this.#queue
     const committer = this.#committer
     const failed = this.#flushError
@@ -235,7 +235,7 @@ export class Writer {
 
   readonly #spillHead = (): void => {
     const write = this.#largeHead
-    if (write === undefined || this.#core.closing || this.#isSpilling) return
+    if (write === undefined || this.#core.health.closing || this.#isSpilling) return
     this.#largeHead = undefined
     // It may have been aborted.
     if (write === this.#queue.first) {
@@ -286,14 +286,14 @@ export class Writer {
     background.retryNow()
     const waited = background.waitInside()
     const error = this.#flushError
-    if (error !== undefined && core.sealed.length > 0) throw error
+    if (error !== undefined && core.view.sealed.length > 0) throw error
     if (waited) this.#fruitless = this.#retried ? this.#fruitless : 0
     else if (!core.engine.isBusy && this.#isStuck()) {
       // Other stores may be unable to give back what they hold: then that is the reason.
-      throw core.readOnlyReason ?? core.engine.heldBy() ?? new SpillwayError(
+      throw core.health.readOnlyReason ?? core.engine.heldBy() ?? new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL', `a write waits for memory that nobody is about to give back. Split it if it is a batch. ${core.engine.budget.advice()}`)
     }
-    core.checkWritable()
+    core.health.checkWritable()
   }
 
   /** No job runs and no memory can be had: waiting would never end. */
@@ -324,7 +324,7 @@ export class Writer {
 
   readonly #checkQueue = (): void => {
     this.#checkScheduled = false
-    if (this.#core.closing || this.#queue.length === 0 || this.#core.engine.isBusy) return
+    if (this.#core.health.closing || this.#queue.length === 0 || this.#core.engine.isBusy) return
     try {
       this.#drain()
       if (this.#queue.length > 0 && !this.#core.engine.isBusy) {

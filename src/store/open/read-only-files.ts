@@ -9,7 +9,7 @@ import { temporaryDirectory } from '../../host/node/temporary-directory.ts'
 import { ManifestStore } from '../../manifest/manifest-store.ts'
 import type { Version } from '../../manifest/version.ts'
 import { ScratchDirectory } from '../../host/scratch-directory.ts'
-import { ObsoleteFiles } from './obsolete-files.ts'
+import { ObsoleteFiles } from '../state/obsolete-files.ts'
 import { NoManifests } from '../../manifest/no-manifests.ts'
 
 /** Tables of its own have numbers that no writer of the store comes to. */

@@ -1,0 +1,25 @@
+/** Where an opened store keeps its files: for writing in its directory, for reading beside it. */
+import type { Kernels } from '../../kernels/kernels.ts'
+import type { Host, HostDirectory } from '../../host/host.ts'
+import { ManifestStore } from '../../manifest/manifest-store.ts'
+import { ObsoleteFiles } from '../state/obsolete-files.ts'
+import type { StorePlace } from '../state/store-files.ts'
+import { ReadOnlyManifests, ReadOnlyObsoleteFiles } from './read-only-files.ts'
+import type { ReadOnlyFiles } from './read-only-files.ts'
+
+export function writablePlace({ join }: Host, { path, files, reference }: HostDirectory, kernels: Kernels): StorePlace {
+  return { path, files, reference, join, manifests: new ManifestStore({ files, join }, path, kernels), obsolete: new ObsoleteFiles(files, path) }
+}
+
+/** `spill`: of this opening. */
+export function readOnlyPlace(host: Host, { path, files, reference }: HostDirectory, kernels: Kernels, spill: ReadOnlyFiles): StorePlace {
+  const { join } = host
+  return {
+    path, files, reference, join,
+    manifests: new ReadOnlyManifests({ files, join }, path, kernels),
+    obsolete: new ReadOnlyObsoleteFiles(host.files, path, spill),
+    tableDirectory: number => spill.directoryOf(number),
+    firstOwnNumber: next => spill.begin(next),
+    close: () => spill.close(),
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Whether a store takes calls and writes. The only place that stops it.
+ *
+ * Invariants
+ * 1. Once `readOnlyReason` is set it stays: the store takes no writes until it is opened again.
+ * 2. `closing` is set before anything is given back, `closed` after the last write.
+ */
+import { SpillwayError } from '../../base/errors.ts'
+
+export class StoreHealth {
+  /** Not 0: jobs of this store stop at their next step. Shared with the worker. */
+  readonly stop = new Int32Array(new SharedArrayBuffer(4))
+  lastBackgroundError: Error | undefined
+  /** No call is taken. */
+  closing = false
+  closed = false
+  readonly #isReadOnlyOpen: boolean
+  #readOnlyReason: Error | undefined
+  #fenced: Error | undefined
+
+  /** `isReadOnlyOpen`: opened for reading, so that the reason is the error itself. */
+  constructor(isReadOnlyOpen: boolean) {
+    this.#isReadOnlyOpen = isReadOnlyOpen
+  }
+
+  get readOnlyReason(): Error | undefined { return this.#readOnlyReason }
+  /** Why another process may own the directory. */
+  get fenced(): Error | undefined { return this.#fenced }
+  get takesCalls(): boolean { return !this.closing && !this.closed }
+
+  /** Stop writes for good. The first reason counts. */
+  failStop(error: Error): void {
+    this.#readOnlyReason ??= error
+  }
+
+  /** The directory is no longer this store's: stop writes and jobs. */
+  fence(error: Error): void {
+    this.#fenced = error
+    this.failStop(error)
+    this.stopJobs()
+  }
+
+  stopJobs(): void {
+    Atomics.store(this.stop, 0, 1)
+  }
+
+  /** A scratch store starts over after `clear`. */
+  reset(): void {
+    Atomics.store(this.stop, 0, 0)
+    this.closed = false
+    this.#readOnlyReason = undefined
+  }
+
+  /** Throws CLOSED. */
+  checkOpen(): void {
+    if (this.closing || this.closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the store is closed. Open it again with Spillway.open')
+  }
+
+  /** Throws CLOSED, FENCED, READ_ONLY. */
+  checkWritable(): void {
+    this.checkOpen()
+    if (this.#fenced !== undefined) throw this.#fenced
+    const reason = this.#readOnlyReason
+    if (reason === undefined) return
+    if (this.#isReadOnlyOpen) throw reason
+    throw new SpillwayError(
+      'SPILLWAY_READ_ONLY',
+      `the store takes no more writes: ${reason.message}. Reads go on; close it, fix the cause and open it again`,
+      { cause: reason },
+    )
+  }
+}
