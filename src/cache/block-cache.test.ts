@@ -189,7 +189,7 @@ test('what costs nobody anything is taken while much is free, be it budget or sl
 
 test('shrinking gives back whole slots, oldest first, and the memory at once', () => {
   const { cache, account, budget } = make(10 * SLOT + 4096)
-  budget.addReclaimer((bytes) => cache.shrink(bytes))
+  budget.addReclaimer('cache', (bytes) => cache.shrink(bytes))
   for (let i = 0; i < 10; i++) put(cache, 1, i, SLOT)
   assert.equal(cache.find(1, 0), true)
   const view = cache.bytes
@@ -306,7 +306,7 @@ test('whatever is done, a block found is the one inserted, and the leases are wh
   fc.assert(fc.property(history, fc.integer({ min: 1, max: 9 }), (steps, slots) => {
     const { cache, account, budget } = make(slots * SLOT + 2500)
     const other = budget.account('other', 'test')
-    budget.addReclaimer((bytes) => {
+    budget.addReclaimer('cache', (bytes) => {
       const held = account.bytes
       const given = cache.shrink(bytes)
       assert.equal(held - account.bytes, given)

@@ -64,7 +64,7 @@ export class ItemCodec<T> {
   constructor(options: ItemOptions<T>, space: SpillSpace) {
     this.#options = options
     if (options.encoding !== undefined) this.#use(transcoder(options.encoding, 'encoding'))
-    space.hold('sort items', '16 KiB', SCRATCH_BYTES)
+    space.hold('sort items', SCRATCH_BYTES)
   }
 
   /** The order of keys, once the first item is known. */

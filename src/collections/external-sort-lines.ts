@@ -45,10 +45,10 @@ export async function* sortLines(
   try {
     const engine = space.engine({ reverse: options.reverse === true }, space.outputBytes)
     // Before the list of pages takes what is left.
-    const lease = space.hold('sort output', SortSpace.outputBound, space.outputBytes)
+    const lease = space.hold('sort output', space.outputBytes)
     const turns = space.turns('sortLines', options.signal)
     turns.check()
-    const rest = new RestOfLine(engine, space.hold('sort output', SortSpace.outputBound, 0), space.bytes)
+    const rest = new RestOfLine(engine, space.hold('sort output', 0), space.bytes)
     for await (const chunk of chunks) {
       if (!isBytes(chunk)) throw invalidArgument(`sortLines takes chunks of bytes, not ${typeof chunk}. Encode text first`)
       turns.rested()

@@ -53,7 +53,6 @@ const ITEM_BYTES = 32 * 1024
 const MAX_GROUP_BYTES = 2 * 1024 * 1024
 
 export class SortSpace extends SpillSpace {
-  static readonly outputBound = 'a chunk, or the longest line; a line that is not finished'
   readonly pageBytes: number
   /** A chunk of lines given out. */
   readonly outputBytes: number
@@ -75,8 +74,8 @@ export class SortSpace extends SpillSpace {
     this.#engine = new SortEngine({
       ...order,
       pages: () => this.#store ??= new AdaptivePages(this.pages(0).pool),
-      account: this.account('sort', 'nearly all that is given to the sort'),
-      runAccount: this.account('sorted runs', 'first and last keys, and 24 bytes a page'),
+      account: this.account('sort'),
+      runAccount: this.account('sorted runs'),
       memoryBytes: (this.bytes - SpillPages.fixedBytes - booksBytes - reservedBytes) & ~7,
       pageBytes: this.pageBytes,
       groupPages: this.#groupPages,

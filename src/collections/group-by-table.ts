@@ -35,7 +35,6 @@ const LEASE_STEP_BYTES = 64 * 1024
 const SCRATCH_BYTES = 16 * 1024
 const FIRST_ENTRY_BYTES = 1024
 const NO_ENTRY = Buffer.alloc(0)
-const GROUPS_BOUND = 'a third of the budget, and an entry on its way into the sort'
 const ACCUMULATOR = 0
 const ITEM = 1
 
@@ -69,8 +68,8 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#items = options.encoding === undefined ? groupValue : transcoder(options.encoding, 'encoding')
     this.#limitBytes = Math.floor(space.bytes / 3)
     this.engine = space.engine({ reverse: options.reverse === true }, this.#limitBytes + SCRATCH_BYTES)
-    this.#lease = space.hold('groups', GROUPS_BOUND, SCRATCH_BYTES)
-    this.#entryLease = space.hold('groups', GROUPS_BOUND, 0)
+    this.#lease = space.hold('groups', SCRATCH_BYTES)
+    this.#entryLease = space.hold('groups', 0)
   }
 
   close(): void {

@@ -103,7 +103,7 @@ export abstract class Entries {
   }
 
   protected makeFilter(store: ScratchStore): void {
-    const account = store.budget.account('collections', 'filters of keys, at most a quarter of the budget each')
+    const account = store.budget.account('collections')
     this.filter = new KeyFilter(account, Math.floor(store.budget.totalBytes * FILTER_SHARE), FILTER_LEAVES_BYTES)
   }
 

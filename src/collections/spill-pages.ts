@@ -31,9 +31,9 @@ export class SpillPages {
   /** `limitBytes`: of pages in memory; with 0 every page goes straight to the file. */
   constructor(host: Host, budget: Budget, directory: string, limitBytes: number) {
     this.#directory = new ScratchDirectory(host, directory)
-    this.#kernelLease = budget.account('spill kernels', 'fixed').lease(SpillPages.fixedBytes)
+    this.#kernelLease = budget.account('spill kernels').lease(SpillPages.fixedBytes)
     try {
-      const account = budget.account('pages', 'pages in memory, 256 bytes of books a page, the map of the scratch file')
+      const account = budget.account('pages')
       this.#scratch = new ScratchFile(host.files, () => this.#directory.newFile('pages'), account)
       this.pool = new PagePool(account, { kernels: new Kernels(REGION_BYTES), scratch: this.#scratch, limitBytes })
     } catch (error) {

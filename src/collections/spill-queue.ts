@@ -81,7 +81,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     this.#space = new SpillSpace(options)
     const { bytes } = this.#space
     this.#pageBytes = Math.min(MAX_PAGE_BYTES, 2 ** Math.floor(Math.log2(bytes / 64)))
-    this.#lease = this.#space.account('queue ends', 'two pages, or the largest item; scratch; 8 bytes a page').lease(0)
+    this.#lease = this.#space.account('queue ends').lease(0)
     this.#head = new Uint8Array(this.#leased(this.#pageBytes, FIRST_PLACES))
     this.#tail = new Uint8Array(this.#pageBytes)
     this.#limitBytes = bytes - SpillPages.fixedBytes - this.#lease.bytes - Math.floor(bytes / 8)
@@ -157,7 +157,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     }
     for (let page = 0; page < this.#pages; page++) {
       const stored = this.#ring[(this.#first + page) % this.#ring.length]!
-      const lease = this.#space.account('queue iterators', 'a page each').lease(stored.length)
+      const lease = this.#space.account('queue iterators').lease(stored.length)
       try {
         const bytes = new Uint8Array(stored.length)
         this.#pool().read(stored, bytes, 0)
@@ -220,7 +220,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
 
   #pool(): PagePool {
     const { pool } = this.#space.pages(this.#limitBytes)
-    this.#removeReclaimer ??= this.#space.budget.addReclaimer(bytes => pool.shrink(bytes))
+    this.#removeReclaimer ??= this.#space.budget.addReclaimer('collections', bytes => pool.shrink(bytes))
     return pool
   }
 

@@ -51,7 +51,7 @@ test('a directory that is not there is made at the first write, not before', () 
 
 test('what a space holds is given back once', () => {
   const space = new SpillSpace({ budget: '4 MiB', directory })
-  space.hold('test', 'test', 1000)
+  space.hold('groups', 1000)
   assert.equal(space.budget.usedBytes, 1000)
   space.pages(65536)
   space.close()

@@ -12,6 +12,7 @@ import type { Host } from '../host/host.ts'
 import { nodeHost } from '../host/node/node-host.ts'
 import { temporaryDirectory } from '../host/node/temporary-directory.ts'
 import { Budget } from '../memory/budget.ts'
+import type { AccountName } from '../memory/accounts.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { BudgetEngine } from '../store/engine/budget-engine.ts'
 import { SpillPages } from './spill-pages.ts'
@@ -57,7 +58,7 @@ export class SpillSpace {
     // Caches of others take whatever is free, and give it back when asked.
     if (shared) this.budget.makeRoom(Math.max(2 * MIN_BYTES, Math.floor(this.budget.totalBytes * SHARE_TO_FREE)))
     // And if that is too little, what memtables hold is flushed.
-    while (shared && !this.budget.makeRoom(2 * MIN_BYTES) && BudgetEngine.of(this.budget)?.flushInside() === true);
+    while (shared && !this.budget.makeRoom(2 * MIN_BYTES) && BudgetEngine.of(this.budget)?.memory.flushInside() === true);
     this.bytes = shared ? Math.floor(this.budget.freeBytes / 2) : this.budget.totalBytes
     if (this.bytes < MIN_BYTES) {
       throw new SpillwayError(
@@ -69,7 +70,7 @@ export class SpillSpace {
     }
   }
 
-  account(name: string, bound: string): Account { return this.budget.account(name, bound) }
+  account(name: AccountName): Account { return this.budget.account(name) }
 
   /** The pool, made at the first call. `limitBytes`: of pages in memory. */
   pages(limitBytes: number): SpillPages {
@@ -79,8 +80,8 @@ export class SpillSpace {
   }
 
   /** A lease that is held until `close`. */
-  hold(name: string, bound: string, bytes: number): Lease {
-    const lease = this.account(name, bound).lease(bytes)
+  hold(name: AccountName, bytes: number): Lease {
+    const lease = this.account(name).lease(bytes)
     this.#held.push(lease)
     return lease
   }

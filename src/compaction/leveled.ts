@@ -44,7 +44,9 @@ export function createLeveled(options: LeveledOptions): Strategy {
 
 class Leveled implements Strategy {
   readonly name = 'leveled'
+  readonly joinsRuns = true
   readonly parameters: Readonly<typeof DEFAULTS>
+  get targetTableBytes(): number { return this.parameters.targetTableBytes }
 
   constructor(options: LeveledOptions) {
     checkNames('leveled', options, DEFAULTS)

@@ -64,6 +64,10 @@ export interface Strategy {
    * `createStrategy({ name, ...parameters })` gives the same strategy again, so this is what the manifest keeps.
    */
   readonly parameters: Readonly<Record<string, number>>
+  /** Output tables are cut at this size. */
+  readonly targetTableBytes: number
+  /** Outputs join the one run of their level; else each output is a run of its own, and any runs may be merged. */
+  readonly joinsRuns: boolean
   /** The most useful merge now, or undefined. */
   pick(tree: TreeView): Pick | undefined
   /** Bytes that merges are behind, over all runs, also those in flight. */

@@ -63,7 +63,9 @@ export function createTiered(options: TieredOptions): Strategy {
 
 class Tiered implements Strategy {
   readonly name = 'tiered'
+  readonly joinsRuns = false
   readonly parameters: Readonly<typeof DEFAULTS>
+  get targetTableBytes(): number { return this.parameters.targetTableBytes }
 
   constructor(options: TieredOptions) {
     checkNames('tiered', options, DEFAULTS)

@@ -118,9 +118,9 @@ test('reclaimers are asked in order, for what is missing, and no more of them th
     lease.resize(lease.bytes - given)
     return given
   }
-  budget.addReclaimer(reclaimer('first', 50))
-  const removeSecond = budget.addReclaimer(reclaimer('second', 80))
-  budget.addReclaimer(reclaimer('third', 300))
+  budget.addReclaimer('cache', reclaimer('first', 50))
+  const removeSecond = budget.addReclaimer('cache', reclaimer('second', 80))
+  budget.addReclaimer('cache', reclaimer('third', 300))
 
   const wanted = budget.account('wanted', '')
   assert.notEqual(wanted.tryLease(100), undefined)
@@ -141,7 +141,7 @@ test('reclaimers are asked in order, for what is missing, and no more of them th
 test('growing a lease reclaims too, unless told not to', () => {
   const budget = new Budget(100)
   const cache = budget.account('cache', '').lease(80)
-  budget.addReclaimer(bytes => {
+  budget.addReclaimer('cache', bytes => {
     cache.resize(cache.bytes - bytes)
     return bytes
   })
@@ -154,11 +154,11 @@ test('growing a lease reclaims too, unless told not to', () => {
 test('a reclaimer that takes itself off the list does not keep the next one from being asked', () => {
   const budget = new Budget(100)
   const cache = budget.account('cache', '').lease(100)
-  const remove = budget.addReclaimer(() => {
+  const remove = budget.addReclaimer('cache', () => {
     remove()
     return 0
   })
-  budget.addReclaimer(bytes => {
+  budget.addReclaimer('cache', bytes => {
     cache.resize(cache.bytes - bytes)
     return bytes
   })
@@ -168,7 +168,7 @@ test('a reclaimer that takes itself off the list does not keep the next one from
 test('what a reclaimer says it gave does not count, only what it gave', () => {
   const budget = new Budget(100)
   budget.account('cache', '').lease(100)
-  budget.addReclaimer(bytes => bytes)
+  budget.addReclaimer('cache', bytes => bytes)
   assert.equal(budget.account('a', '').tryLease(10), undefined)
   assert.equal(budget.usedBytes, 100)
 })
@@ -203,7 +203,7 @@ test(`at every step: used = sum of accounts = sum of leases <= total, and a deni
     const held: { lease: Lease, bytes: number }[] = []
     let denied = 0
     let highWater = 500
-    budget.addReclaimer(bytes => {
+    budget.addReclaimer('cache', bytes => {
       const given = Math.min(bytes, cache.bytes)
       cache.resize(cache.bytes - given)
       return given

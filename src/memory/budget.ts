@@ -15,6 +15,10 @@ import { IDENTITY, nextIdentity } from '../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
 import type { Inspect } from '../base/inspect.ts'
 import { formatSize, parseSize } from '../base/sizes.ts'
+import { ACCOUNTS } from './accounts.ts'
+import type { AccountEntry, AccountName } from './accounts.ts'
+import { RECLAIM_ORDER } from './reclaim-order.ts'
+import type { ReclaimerName } from './reclaim-order.ts'
 
 /** @internal Asked to give back at least `bytes`; returns how many it gave (its leases already shrunk). */
 export type Reclaimer = (bytes: number) => number
@@ -50,7 +54,8 @@ export class Budget {
   /** @internal */
   readonly [IDENTITY]: number = nextIdentity()
   readonly #accounts = new Map<string, Account>()
-  readonly #reclaimers: Reclaimer[] = []
+  /** Ascending by order, then by registration. */
+  readonly #reclaimers: { order: number, reclaim: Reclaimer }[] = []
   /** @internal For tests: asked before bytes are taken; true denies them as if there were no room. */
   denies: ((account: string, bytes: number) => boolean) | undefined
 
@@ -72,22 +77,28 @@ export class Budget {
     return inspectFields(this, 'Budget', { totalBytes: this.#totalBytes, usedBytes: this.#usedBytes }, { depth, options, inspect })
   }
 
-  /** @internal The account of that name, made at the first call. `bound` says what limits it. */
-  account(name: string, bound: string): Account {
+  /** @internal The account of that name, made at the first call. Default of `bound`: that of `accounts.ts`. */
+  account(name: AccountName): Account
+  account(name: string, bound: string): Account
+  account(name: string, bound?: string): Account {
     let account = this.#accounts.get(name)
     if (account === undefined) {
-      account = new Account(this, name, bound)
+      const entry: AccountEntry | undefined = ACCOUNTS[name as AccountName]
+      account = new Account(this, name, bound ?? entry.bound, entry?.remedy)
       this.#accounts.set(name, account)
     }
     return account
   }
 
-  /** @internal Register one that can give memory back; asked in order of registration. Returns its removal. */
-  addReclaimer(reclaimer: Reclaimer): () => void {
-    this.#reclaimers.push(reclaimer)
+  /** @internal Register a reclaimer, asked in the order of `reclaim-order.ts`. Returns its removal. */
+  addReclaimer(name: ReclaimerName, reclaim: Reclaimer): () => void {
+    const { order } = RECLAIM_ORDER[name]
+    const entry = { order, reclaim }
+    const at = this.#reclaimers.findIndex(other => other.order > order)
+    this.#reclaimers.splice(at === -1 ? this.#reclaimers.length : at, 0, entry)
     return () => {
-      const at = this.#reclaimers.indexOf(reclaimer)
-      if (at >= 0) this.#reclaimers.splice(at, 1)
+      const i = this.#reclaimers.indexOf(entry)
+      if (i >= 0) this.#reclaimers.splice(i, 1)
     }
   }
 
@@ -149,10 +160,10 @@ export class Budget {
   #reclaim(bytes: number): void {
     if (this.#usedBytes + bytes <= this.#totalBytes) return
     // A copy: a reclaimer may take itself off the list.
-    for (const reclaimer of [...this.#reclaimers]) {
+    for (const { reclaim } of [...this.#reclaimers]) {
       const missing = this.#usedBytes + bytes - this.#totalBytes
       if (missing <= 0) break
-      reclaimer(missing)
+      reclaim(missing)
     }
   }
 
@@ -170,15 +181,16 @@ export class Account {
   readonly budget: Budget
   /** Counts the buffers that are really there, for the report: what is leased and what is held are told apart. */
   measure: (() => number) | undefined
-  /** What a user can do to have less of it, in words that follow "Raise the budget, or". */
-  remedy: string | undefined
+  /** How a user can lower it; follows "Raise the budget, or". */
+  readonly remedy: string | undefined
   #bytes = 0
   #highWaterBytes = 0
 
-  constructor(budget: Budget, name: string, bound: string) {
+  constructor(budget: Budget, name: string, bound: string, remedy?: string) {
     this.budget = budget
     this.name = name
     this.bound = bound
+    this.remedy = remedy
   }
 
   get bytes(): number { return this.#bytes }

@@ -37,7 +37,7 @@ for (const [name, { withRunner = false, ...options }] of Object.entries(VARIANTS
       const runner = withRunner ? host.runner({ worker: () => '', module: pageJobs, mode: 'worker', heapBytes: 0 }) : undefined
       const made = testPool({ limitBytes: 1 * MIB, ...options, ...(runner === undefined ? {} : { runner }) })
       const { pool, budget, account, tierAccount } = made
-      const removal = budget.addReclaimer(bytes => pool.shrink(bytes))
+      const removal = budget.addReclaimer('cache', bytes => pool.shrink(bytes))
       const pages: { page: Page; bytes: Uint8Array; pins: Uint8Array[] }[] = []
       const target = new Uint8Array(3 * MIB + 16)
       let limitBytes = pool.limitBytes

@@ -234,7 +234,7 @@ test('shrink gives in the order of what it costs: warm slots, backed pages, the 
 
 test('a budget that others fill makes the pool evict, and gives nothing it does not have', () => {
   const { pool, budget, close } = testPool({ budgetBytes: 1 * MIB, limitBytes: 64 * MIB })
-  const removal = budget.addReclaimer(bytes => pool.shrink(bytes))
+  const removal = budget.addReclaimer('cache', bytes => pool.shrink(bytes))
   const pages: Page[] = []
   for (let seed = 1; seed <= 40; seed++) pages.push(insert(pool, seed))
   assert.ok(budget.usedBytes <= budget.totalBytes && pool.stats().residentBytes > 768 * KIB)

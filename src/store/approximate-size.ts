@@ -5,7 +5,7 @@ import type { TableReader } from '../table/table-reader.ts'
 import type { StoreState } from './state/store-state.ts'
 import type { ByteRange } from './api/key-range.ts'
 
-export function approximateBytes({ view: { tree }, engine: { blocks } }: StoreState, { start, end }: ByteRange): number {
+export function approximateBytes({ view: { tree }, engine: { reading: { blocks } } }: StoreState, { start, end }: ByteRange): number {
   let bytes = 0
   for (const run of tree.runs) {
     for (const table of run.pointReaders) {

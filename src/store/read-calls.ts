@@ -64,7 +64,7 @@ export class ReadCalls {
   get(key: unknown, options: ReadCallOptions | undefined): Promise<any> {
     try {
       const isLast = ++this.#gets % GETS_PER_TURN === 0
-      if (this.#core.engine.readsBeside && !isLast) {
+      if (this.#core.engine.reading.isAsync && !isLast) {
         const values = this.#scratch.values(options)
         return this.#findBeside(key, options, hit => this.#valueOf(key, hit, values))
       }
@@ -88,7 +88,7 @@ export class ReadCalls {
 
   async getMany(keys: readonly unknown[], options: ReadCallOptions | undefined): Promise<any[]> {
     if (options !== undefined) checkOptions(options, READ_OPTIONS, 'getMany')
-    if (this.#core.engine.readsBeside && Array.isArray(keys)) return Promise.all(keys.map(key => this.get(key, options)))
+    if (this.#core.engine.reading.isAsync && Array.isArray(keys)) return Promise.all(keys.map(key => this.get(key, options)))
     const values = this.getManySync(keys, options)
     const left = GETS_PER_TURN - this.#gets % GETS_PER_TURN
     const gets = Math.max(1, keys.length)
@@ -105,7 +105,7 @@ export class ReadCalls {
 
   async has(key: unknown, options: ReadCallOptions | undefined): Promise<boolean> {
     const isLast = ++this.#gets % GETS_PER_TURN === 0
-    if (this.#core.engine.readsBeside && !isLast) return this.#findBeside(key, options, hit => hit !== undefined)
+    if (this.#core.engine.reading.isAsync && !isLast) return this.#findBeside(key, options, hit => hit !== undefined)
     const isThere = this.hasSync(key, options)
     return isLast ? this.#turn(isThere) : isThere
   }
@@ -163,7 +163,7 @@ export class ReadCalls {
     this.#core.health.checkOpen()
     this.#scratch.checkReentry()
     if (this.#committer.hasPending) this.#committer.commitGroup()
-    if (this.#core.engine.readersPay) this.#core.engine.lookAfterReaders()
+    if (this.#core.engine.reading.isLookDue) this.#core.engine.lookAfterReaders()
   }
 
   #find(key: unknown, options: ReadCallOptions | undefined): Hit | undefined {

@@ -49,7 +49,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     super()
     const { core, background, committer, writer } = store
     const scratch = new EncodeBuffers(core.settings)
-    const reader = new PointReader(core, core.engine.blocks, core.engine.cache)
+    const reader = new PointReader(core, core.engine.reading.blocks, core.engine.reading.cache)
     const writes = new WriteCalls(core, writer, scratch)
     const reads = new ReadCalls(core, committer, reader, scratch)
     this.#store = store

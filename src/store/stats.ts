@@ -16,7 +16,7 @@ import type { Writer } from './write/writer.ts'
 
 export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer, recovery: RecoveryReport, transactions: TransactionReport): StoreStats {
   const { counters, view: { tree, version }, snapshots } = core
-  const { hits, misses, blocks, bytes } = core.engine.cache.stats()
+  const { hits, misses, blocks, bytes } = core.engine.reading.cache.stats()
   const { logBytes, flushBytes, mergeBytes, valueFileBytes: valueBytes, userBytes, operations } = counters
   const manifestBytes = core.files.manifests.bytesWritten
   const { oldest } = snapshots
@@ -48,7 +48,7 @@ export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer
     waiting: { writes: writer.waiting, bytes: writer.waitingBytes },
     unflushedBytes: [core.view.active, ...core.view.sealed].reduce((bytes, { memtable }) => bytes + memtable.liveBytes, 0),
     governor: core.engine.governor.report(),
-    cache: { hits, misses, blocks, bytes, compressed: core.engine.cache.blocks.secondStats(), rows: core.engine.cache.rowStats() },
+    cache: { hits, misses, blocks, bytes, compressed: core.engine.reading.cache.blocks.secondStats(), rows: core.engine.reading.cache.rowStats() },
     transactions,
     snapshots: {
       open: snapshots.size,
@@ -56,7 +56,7 @@ export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer
     },
     iterators: core.iterators.size,
     recovery,
-    background: core.engine.runner.mode,
+    background: core.engine.jobs.runner.mode,
     ...(core.engine.whyInline === undefined ? {} : { backgroundReason: core.engine.whyInline }),
   }
 }
@@ -150,9 +150,9 @@ async function verifyRead(core: StoreState): Promise<VerifyReport> {
 async function leaseReading(core: StoreState): Promise<() => void> {
   for (;;) {
     try {
-      return core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES)
+      return core.engine.jobs.leaseLogReading(LOG_READ_BUFFER_BYTES)
     } catch (error) {
-      if (!core.engine.isBusy) throw error
+      if (!core.engine.jobs.isBusy) throw error
     }
     await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
   }

@@ -358,7 +358,7 @@ test('a read is right whatever little the budget allows, or the cursor says BUDG
   const { file } = writeTable(entries, { compression: 'none' })
   for (const budget of ['0', '1 KiB', '8 KiB', '300 KiB', '520 KiB', '900 KiB']) {
     const opened = openTable(file, 7, budget)
-    opened.budget.addReclaimer((bytes) => opened.cache.shrink(bytes))
+    opened.budget.addReclaimer('cache', (bytes) => opened.cache.shrink(bytes))
     for (const entry of entries) assert.equal(lookUp(opened, entry.key, MAX_SEQ), textOf(entry))
     const cursor = opened.reader.cursor(opened.source, opened.windows)
     let seen = 0

@@ -158,7 +158,7 @@ export class VersionInstaller {
       }
       this.#end(group, failure)
     }
-    engine.runner.submit({ name: 'publish', args, priority: PUBLISH_PRIORITY }, published)
+    engine.jobs.runner.submit({ name: 'publish', args, priority: PUBLISH_PRIORITY }, published)
   }
 
   #end(group: readonly Prepared<WaitingEdit>[], failure: Error | undefined): void {
@@ -266,7 +266,7 @@ export class VersionInstaller {
       core.setTables(version, new Tree(version, core.tables.readers, core.strategy, core.view.tree, edit.remove !== undefined))
       for (const number of edit.remove ?? []) {
         const { valueFiles } = core.tables.get(number).properties
-        wanted.droppedBytes += core.engine.cache.dropTable(core.tables.get(number).id)
+        wanted.droppedBytes += core.engine.reading.cache.dropTable(core.tables.get(number).id)
         core.tables.drop(number)
         core.files.discardSoon(core.files.tablePath(number))
         core.valueFiles.release(valueFiles)

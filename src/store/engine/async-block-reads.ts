@@ -68,12 +68,12 @@ export class AsyncBlockReads {
   reads = 0
 
   constructor(budget: Budget, blocks: CachedBlocks, levels: TwoLevelCache, scheduler: HostScheduler) {
-    this.#account = budget.account('cold reads', `fixed: ${SLOTS} slots of ${SLOT_BYTES / 1024} KiB while reads from the device are under way`)
+    this.#account = budget.account('cold reads')
     this.#account.measure = () => (this.#free.length + this.#underWay) * SLOT_BYTES
     this.#blocks = blocks
     this.#levels = levels
     this.#scheduler = scheduler
-    this.#stopReclaiming = budget.addReclaimer(() => this.#letGo())
+    this.#stopReclaiming = budget.addReclaimer('asyncReads', () => this.#letGo())
   }
 
   /**

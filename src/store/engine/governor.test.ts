@@ -22,8 +22,8 @@ function governed(budgetBytes: number) {
   const admission = new ArenaAdmission(budget.account('memtables', ''), plan.writeBytes, { onStarved() {}, onGranted() {}, onAccountingError(error) { throw error } })
   const ghosts = new Ghosts(Ghosts.capacityFor(plan.ghostBytes), budgetBytes / 10)
   const cache = new BlockCache(budget.account('block cache', ''), { ghosts })
-  budget.addReclaimer(bytes => admission.arenas.releaseFree(bytes))
-  budget.addReclaimer(bytes => cache.shrink(bytes))
+  budget.addReclaimer('cache', bytes => admission.arenas.releaseFree(bytes))
+  budget.addReclaimer('cache', bytes => cache.shrink(bytes))
   const asked = { count: 0 }
   const governor = new Governor({ host, budget, cache, ghosts, admission, tableBytes: () => 40 * budgetBytes, gets: () => 0, makeRoom: () => { asked.count++ } }, plan)
   // Write memory is in use, as far as the limit goes.

@@ -28,6 +28,8 @@ import type { GovernorReport } from '../api/reports.ts'
 export interface Governed {
   host: Host
   budget: Budget
+  /** Counted by writes and jobs. Default: its own. */
+  traffic?: Traffic
   cache: Pick<BlockCache, 'stats' | 'bytesHeld' | 'setLimit'>
   ghosts: Ghosts | undefined
   admission: ArenaAdmission
@@ -76,7 +78,7 @@ const MIN_LENT_BYTES = 1024 * 1024
 const PRESSURE_THRESHOLD = 0.85
 
 export class Governor {
-  readonly traffic = new Traffic()
+  readonly traffic: Traffic
   readonly sizer: MemtableSizer
   readonly #tuner = new MemoryTuner({ mergeCost: MERGE_COST, runCostBytes: RUN_COST_BYTES })
   readonly #governed: Governed
@@ -111,6 +113,7 @@ export class Governor {
   constructor(governed: Governed, plan: BudgetPlan) {
     const { host } = governed
     this.#governed = governed
+    this.traffic = governed.traffic ?? new Traffic()
     this.#plan = plan
     this.#tunes = plan.tunes
     this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(governed.admission.limitBytes))

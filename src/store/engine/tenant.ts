@@ -1,29 +1,53 @@
+/** The stores and transactions that draw on one budget, as their engine sees them. */
 import type { SpillwayError } from '../../base/errors.ts'
 
-/** What the engine asks of each of its stores. */
 export interface Tenant {
-  /** Who takes its arenas. */
+  /** The key under which it takes arenas. */
   readonly owner: object
-  /** Bytes written to memtables so far: they never become fewer. */
+  /** Bytes written to memtables so far; never decreases. */
   writtenBytes(): number
-  /** Bytes of arena that a flush of its active memtable would give back; 0: none, or one is being flushed already. */
+  /** Bytes of arena that flushing its active memtable would free; 0: none, or a flush is under way. */
   reclaimableBytes(): number
   /** Bytes in its active memtable. */
   unflushedBytes(): number
-  /** Flush the active memtable for others, or give its arena back if it is empty. False: it cannot now. Never throws. */
+  /** Flush the active memtable for another tenant, or give its arena back if it is empty. False: not now. Never throws. */
   yieldMemtable(): boolean
-  /** Begin a flush that failed again now, in its pause only if that is asked for; false: there is none. */
+  /** Retry a failed flush now; while it pauses only if `isAskedFor`. False: there is none. */
   retryFlush(isAskedFor: boolean): boolean
-  /** Why it cannot give back the memory it holds; undefined: it can. */
+  /** Why it cannot give back its memory; undefined: it can. */
   heldBy(): SpillwayError | undefined
-  /** Some job has ended: go on with what waits. */
+  /** A job has ended: waiting calls try again. */
   onProgress(): void
-  /** Start merges, if there is a place and something to merge. */
+  /** Start merges, if there is a free place and a pick. */
   schedule(): void
-  /** Do what readers would profit from, if it is worth that while so much is written; 0: writers are at rest. */
+  /** Merge for readers, if that pays at this write rate; 0: no writes. */
   mergeForReaders?(bytesPerSecond: number): void
   /** Bytes of its tables. */
   tableBytes(): number
-  /** What its waiting writes hold. */
+  /** Bytes of its waiting writes. */
   waitingBytes(): number
+}
+
+export class Tenants {
+  /** Bytes of the waiting writes of all tenants. */
+  queuedBytes = 0
+  readonly #all = new Set<Tenant>()
+
+  add(tenant: Tenant): void { this.#all.add(tenant) }
+  delete(tenant: Tenant): void { this.#all.delete(tenant) }
+  [Symbol.iterator](): Iterator<Tenant> { return this.#all.values() }
+
+  of(owner: object): Tenant | undefined {
+    for (const tenant of this.#all) if (tenant.owner === owner) return tenant
+    return undefined
+  }
+
+  tableBytes(): number { return this.#sum(tenant => tenant.tableBytes()) }
+  waitingBytes(): number { return this.#sum(tenant => tenant.waitingBytes()) }
+
+  #sum(bytesOf: (tenant: Tenant) => number): number {
+    let bytes = 0
+    for (const tenant of this.#all) bytes += bytesOf(tenant)
+    return bytes
+  }
 }

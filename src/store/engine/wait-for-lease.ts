@@ -20,7 +20,7 @@ export function withMemory<T>(engine: BudgetEngine, take: () => T): T {
     try {
       return take()
     } catch (error) {
-      if (!isDenied(error) || !engine.flushInside()) throw error
+      if (!isDenied(error) || !engine.memory.flushInside()) throw error
     }
   }
 }
@@ -32,25 +32,25 @@ export async function leaseInTurn(engine: BudgetEngine, wanted: readonly (readon
   let retries = true
   try {
     while (!take()) {
-      if (!engine.isBusy) engine.makeRoom()
+      if (!engine.jobs.isBusy) engine.memory.makeRoom()
       // The disk of a store that could not flush may be well again: once.
-      if (!engine.isBusy && retries) {
+      if (!engine.jobs.isBusy && retries) {
         retries = false
-        engine.retryFlushes(true)
+        engine.memory.retryFlushes(true)
       }
-      if (!engine.isBusy && !take()) {
+      if (!engine.jobs.isBusy && !take()) {
         for (const [i, lease] of leases.entries()) {
           const { account } = lease
-          if (lease.bytes < wanted[i]![1]) throw engine.heldBy() ?? account.denied(wanted[i]![1])
+          if (lease.bytes < wanted[i]![1]) throw engine.memory.heldBy() ?? account.denied(wanted[i]![1])
         }
       }
-      if (engine.isBusy) await engine.jobEnded(take)
+      if (engine.jobs.isBusy) await engine.jobs.jobEnded(take)
     }
     return leases
   } catch (error) {
     for (const lease of leases) lease.release()
     // Others may wait for what was held.
-    engine.progressSoon()
+    engine.jobs.progressSoon()
     throw error
   }
 }

@@ -25,7 +25,7 @@ import { checkedSettings } from '../api/settings.ts'
 import type { Settings } from '../api/settings.ts'
 import { ReadOnlyFiles } from './read-only-files.ts'
 import { readOnlyPlace, writablePlace } from './store-place.ts'
-import { ReadOnlyBackground, holdForReading, recoverForReading } from './read-only.ts'
+import { holdForReading, readOnlyBackground, recoverForReading } from './read-only.ts'
 import { inspect, recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { leaseInTurn } from '../engine/wait-for-lease.ts'
@@ -143,13 +143,13 @@ function openParts(engine: BudgetEngine, owned: Owned, settings: Settings, opene
   const core = opened.core = new StoreState(engine, place, settings, leases)
   core.ownership.hold(owned.lock)
   const recovered = spill !== undefined
-    ? recoverForReading(core, () => opened.background = new ReadOnlyBackground(core, spill))
+    ? recoverForReading(core, () => opened.background = readOnlyBackground(core, spill))
     : recover(core, owned.lock.isTakeover, () => opened.background = new Background(core))
   const committer = opened.committer = new GroupCommit(core, recovered.background)
   if (!settings.isReadOnly) committer.start()
   const writer = new Writer(core, recovered.background, committer)
   const tenant = opened.tenant = tenantOf(core, recovered.background, committer, writer)
-  engine.admit(tenant)
+  engine.memory.admit(tenant)
   recovered.background.schedule()
   return { core, background: recovered.background, committer, writer, recovery: recovered.report, tenant, release: () => disown(owned) }
 }
@@ -165,7 +165,7 @@ async function giveBack(engine: BudgetEngine, { core, background, committer, ten
     try {
       await background?.close()
     } finally {
-      if (tenant !== undefined) engine.dismiss(tenant)
+      if (tenant !== undefined) engine.memory.dismiss(tenant)
       core.releaseMemory()
     }
   }
@@ -192,7 +192,7 @@ export async function closeStore({ core, background, committer, writer, tenant, 
     core.ownership.close()
     try {
       await background.close()
-      core.engine.dismiss(tenant)
+      core.engine.memory.dismiss(tenant)
       core.releaseMemory()
       await core.engine.release()
     } finally {
@@ -209,7 +209,7 @@ function tenantOf(core: StoreState, background: Background, committer: GroupComm
     reclaimableBytes: () => exchange.reclaimableBytes,
     unflushedBytes: () => core.view.active.memtable.liveBytes,
     yieldMemtable: () => exchange.yield(),
-    retryFlush: isAskedFor => background.retryNow(isAskedFor),
+    retryFlush: isAskedFor => background.flusher.retry(isAskedFor),
     heldBy: () => exchange.heldBy,
     tableBytes: () => core.view.tree.tableBytes,
     waitingBytes: () => writer.waitingBytes,

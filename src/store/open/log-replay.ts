@@ -37,7 +37,7 @@ export function replay(core: StoreState, background: Background, parts: readonly
           throw new CorruptionError(path, 0, `the reference to a large value has ${valueEnd - valueStart} bytes, expected ${VALUE_REFERENCE_BYTES}`)
         }
         makeRoom(core, background, patience, number, kind, keyEnd - keyStart, valueEnd - valueStart)
-        while (kind === KIND_VALUE_FILE && !core.valueFiles.reserve(1) && core.engine.flushInside());
+        while (kind === KIND_VALUE_FILE && !core.valueFiles.reserve(1) && core.engine.memory.flushInside());
         if (kind === KIND_VALUE_FILE && !core.settings.isReadOnly) core.files.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
         applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
         operations++
@@ -63,13 +63,13 @@ function makeRoom(
   if (!active.isPlaceholder && hasPlace && active.memtable.fitsBatch(1, recordBytesOf(kind, keyBytes, valueBytes))) return
   if (!active.isPlaceholder) {
     core.setMemtables(new MemtableSlot(undefined, logNumber, engine.metadata), [...sealed, active])
-    background.flush(active)
+    background.flusher.flush(active)
     while (core.view.sealed.length > 0) waitForJob(background)
   }
   // Who only reads has nothing to gain by small ones: what stays in memory needs no scratch files.
   const wish = { isScratch: core.settings.isReadOnly }
-  let buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES, wish)
-  for (; buffer === undefined; buffer = engine.takeArena(core, SMALLEST_ARENA_BYTES, wish)) {
+  let buffer = engine.memory.takeArena(core, SMALLEST_ARENA_BYTES, wish)
+  for (; buffer === undefined; buffer = engine.memory.takeArena(core, SMALLEST_ARENA_BYTES, wish)) {
     // Stores that share the budget hold the arenas. Their timers do not run while this call waits.
     if (!waitForJob(background)) patience.check()
   }
@@ -79,8 +79,8 @@ function makeRoom(
 
 /** False: no job runs. */
 function waitForJob(background: Background): boolean {
-  background.retryNow()
+  background.flusher.retry()
   const waited = background.waitInside()
-  if (background.flushError !== undefined) throw background.flushError
+  if (background.flusher.error !== undefined) throw background.flusher.error
   return waited
 }

@@ -13,38 +13,16 @@
  * Accounts: those of a store.
  */
 import { SpillwayError } from '../../base/errors.ts'
-import type { OutputOptions } from '../../compaction/jobs.ts'
 import type { HostDirectory, HostLock } from '../../host/host.ts'
 import { Background } from '../background/background.ts'
 import type { StoreState } from '../state/store-state.ts'
-import type { MemtableSlot } from '../state/memtable-slot.ts'
 import { recover } from './recovery.ts'
 import type { RecoveryReport } from './recovery.ts'
 import type { ReadOnlyFiles } from './read-only-files.ts'
 
-/** Flushes what replay cannot keep in memory, and does nothing else. */
-export class ReadOnlyBackground extends Background {
-  readonly #spill: ReadOnlyFiles
-
-  constructor(core: StoreState, spill: ReadOnlyFiles) {
-    super(core)
-    this.#spill = spill
-  }
-
-  override flush(slot: MemtableSlot): void {
-    // Before anything counts as begun: there may be no place for it.
-    this.#spill.make()
-    super.flush(slot)
-  }
-
-  /** Files that need not outlive the process: nothing is synced, and large values stay where they are. */
-  override output(level: number, targetTableBytes: number): OutputOptions {
-    return { ...super.output(level, targetTableBytes), directoryPrefix: this.#spill.make(), place: undefined, isScratch: true }
-  }
-
-  /** The tables of the store stay as they are. */
-  override schedule(): void {}
-  override mergeForReaders(): void {}
+/** Flushes the part of the log that memory cannot hold to temporary tables, and merges nothing. Value files stay where they are. */
+export function readOnlyBackground(store: StoreState, spill: ReadOnlyFiles): Background {
+  return new Background(store, { merges: false, output: () => ({ directoryPrefix: spill.make(), place: undefined, isScratch: true }) })
 }
 
 /** What takes the place of the lock, and holds nothing. Throws LOCKED when somebody is seen to write. */

@@ -89,7 +89,7 @@ export function recover(core: StoreState, isTakeover: boolean, makeBackground: (
   }
   withMemory(core.engine, () => { core.tables.holdRuns(base.runs.length) })
   checkFloor(core.engine.plan, core.engine.metadataBytes)
-  const release = withMemory(core.engine, () => core.engine.leaseLogReading(LOG_READ_BUFFER_BYTES))
+  const release = withMemory(core.engine, () => core.engine.jobs.leaseLogReading(LOG_READ_BUFFER_BYTES))
   try {
     const { background, report } = recoverLog(core, base, files, isTakeover, makeBackground)
     report.elapsedMs = core.host.clock.nowMs() - startedMs

@@ -10,7 +10,7 @@ import type { GivenUp, PointReader } from './point-reader.ts'
 
 /** What of a store a read that may have to wait needs. */
 interface Readable {
-  readonly engine: { readonly blocks: CachedBlocks, readonly coldReads: AsyncBlockReads }
+  readonly engine: { readonly reading: { readonly blocks: CachedBlocks, readonly asyncReads: AsyncBlockReads } }
   readonly snapshots: SnapshotList
   readonly lastSeq: number
   readonly health: { checkOpen(): void }
@@ -28,7 +28,7 @@ export function findAsync<T>(
 ): Promise<T> {
   let hit: Hit | undefined
   try {
-    hit = core.engine.coldReads.isLone() ? reader.find(key, start, end, snapshotSeq) : findDeferred(core.engine.blocks, reader, key, start, end, snapshotSeq)
+    hit = core.engine.reading.asyncReads.isLone() ? reader.find(key, start, end, snapshotSeq) : findDeferred(core.engine.reading.blocks, reader, key, start, end, snapshotSeq)
     if (hit === undefined && reader.isGivenUp) return findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer)
   } catch (error) {
     return error === BLOCK_MISSED ? findLater(core, reader, copyOf(key, start, end), snapshotSeq, answer) : Promise.reject(readError(error))
@@ -45,12 +45,12 @@ async function findLater<T>(core: Readable, reader: PointReader, key: Uint8Array
   const snapshot = core.snapshots.add(snapshotSeq)
   try {
     for (let waits = 1; ; waits++) {
-      const missed = core.engine.blocks.missed!
+      const missed = core.engine.reading.blocks.missed!
       const place = reader.givenUp(missed)
-      const isCached = await core.engine.coldReads.fetch()
+      const isCached = await core.engine.reading.asyncReads.fetch()
       core.health.checkOpen()
       try {
-        const hit = findAgain(core.engine.blocks, reader, missed, place, key, snapshotSeq, isCached && waits < MAX_WAITS)
+        const hit = findAgain(core.engine.reading.blocks, reader, missed, place, key, snapshotSeq, isCached && waits < MAX_WAITS)
         if (hit !== undefined || !reader.isGivenUp) return answer(hit)
       } catch (error) {
         if (error !== BLOCK_MISSED) throw error

@@ -37,7 +37,7 @@ const SMALL_BYTES = 256
 /** What a scan reads: a store, or the staged tables of a transaction. */
 export interface ScanView {
   readonly view: View
-  readonly engine: { readonly blocks: BlockSource, readonly windows: WindowPool }
+  readonly engine: { readonly reading: { readonly blocks: BlockSource, readonly windows: WindowPool } }
   readonly settings: { readonly blockBytes: number }
 }
 
@@ -94,7 +94,7 @@ export class Scan implements EntryScan {
     this.#showsDeletes = showsDeletes
     this.generation = core.view.generation
     this.#core = core
-    this.#windows = core.engine.windows
+    this.#windows = core.engine.reading.windows
     this.#snapshotSeq = snapshotSeq
     this.#reverse = reverse
     for (const slot of [core.view.active, ...core.view.sealed]) {
@@ -160,15 +160,15 @@ export class Scan implements EntryScan {
   #openWide(): MergeCursor | undefined {
     const core = this.#core
     const tables = this.#tables
-    this.#objects = core.engine.windows.account.tryLease(SCAN_OBJECTS_BYTES + tables.length * RUN_OBJECTS_BYTES)
+    this.#objects = core.engine.reading.windows.account.tryLease(SCAN_OBJECTS_BYTES + tables.length * RUN_OBJECTS_BYTES)
     if (this.#objects === undefined) return undefined
-    this.#runs = tables.map(run => new RunCursor(run, core.engine.blocks, core.engine.windows))
+    this.#runs = tables.map(run => new RunCursor(run, core.engine.reading.blocks, core.engine.reading.windows))
     return new MergeCursor([...this.#memory, ...this.#runs])
   }
 
   #openNarrow(): MergeCursor {
     const core = this.#core
-    this.#reread = new SeekPerStepCursor(this.#tables, core.engine.blocks, core.engine.windows, this.#snapshotSeq)
+    this.#reread = new SeekPerStepCursor(this.#tables, core.engine.reading.blocks, core.engine.reading.windows, this.#snapshotSeq)
     return new MergeCursor([...this.#memory, this.#reread])
   }
 

@@ -47,12 +47,12 @@ export class ReadAhead<T> {
   readonly #idle: Member<() => void> = new Member(() => {
     if (this.walk.holdsScan) this.walk.closeScan()
     else this.drop()
-    if (this.#lease !== undefined) this.#core.engine.idleScans.add(this.#idle)
+    if (this.#lease !== undefined) this.#core.engine.reading.idleScans.add(this.#idle)
   })
 
   constructor(core: StoreState, plan: IteratorPlan) {
     this.#core = core
-    this.place = new IteratorPosition(core.engine.iteratorObjects, plan)
+    this.place = new IteratorPosition(core.engine.reading.iteratorObjects, plan)
     this.walk = new RangeScanner(core, plan, this.place, this.#idle)
     this.#reader = new EntryReader(core, plan, this.place, this.walk)
     if (plan.limit <= SHORT_LIMIT) this.#entries = Math.max(1, plan.limit)
@@ -90,14 +90,14 @@ export class ReadAhead<T> {
     this.#at = 0
     this.#catchUp()
     // Its own lease must not close the scan that is about to be used.
-    engine.idleScans.delete(this.#idle)
+    engine.reading.idleScans.delete(this.#idle)
     place.hold()
     const roomBytes = place.isDone ? 0 : this.#leaseChunk()
     try {
       this.#chunk = this.#reader.read(roomBytes === 0 ? 1 : this.#entries, CHUNK_BYTES, roomBytes) as T[]
       if (this.#chunk.length > 1) this.#lease!.resize(Math.min(this.#reader.takenBytes, roomBytes))
     } finally {
-      if (this.#chunk.length > 1) engine.idleScans.add(this.#idle)
+      if (this.#chunk.length > 1) engine.reading.idleScans.add(this.#idle)
       else this.#endLease()
     }
     this.#entries = Math.min(CHUNK_ENTRIES, this.#entries * GROWTH)
@@ -138,7 +138,7 @@ export class ReadAhead<T> {
     this.walk.closeScan()
     this.drop()
     this.#skip = 0
-    this.#core.engine.idleScans.delete(this.#idle)
+    this.#core.engine.reading.idleScans.delete(this.#idle)
     this.place.close()
   }
 
@@ -151,7 +151,7 @@ export class ReadAhead<T> {
 
   /** Bytes leased for the next chunk; 0: no room for more than an entry or two. */
   #leaseChunk(): number {
-    const { budget, idleScans, windows: { account } } = this.#core.engine
+    const { budget, reading: { idleScans, windows: { account } } } = this.#core.engine
     const { entryBytes } = this.#reader
     const share = Math.floor(budget.totalBytes * READ_AHEAD_SHARE / (idleScans.size + 1))
     const wanted = Math.min(CHUNK_LEASE_BYTES, share, this.#entries * entryBytes)

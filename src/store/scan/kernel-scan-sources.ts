@@ -50,7 +50,7 @@ export class KernelScanSources {
 
   constructor(core: StoreState, snapshotSeq: number, kernel: ScanKernel, bypassesCache: boolean) {
     this.#kernel = kernel
-    this.#blocks = core.engine.blocks
+    this.#blocks = core.engine.reading.blocks
     this.#snapshotSeq = snapshotSeq
     this.#addMemtable(core.view.active)
     let inMemory = core.view.active.memtable.entryCount

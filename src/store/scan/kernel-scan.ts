@@ -86,7 +86,7 @@ export class KernelScan {
     const memtables = 1 + core.view.sealed.length
     if (!kernel.layOut(runs + memtables, core.settings.blockBytes)) return undefined
     const bytes = SCAN_OBJECTS_BYTES + runs * RUN_OBJECTS_BYTES
-    const lease = core.engine.windows.account.tryLease(bytes)
+    const lease = core.engine.reading.windows.account.tryLease(bytes)
     return lease === undefined ? undefined : new KernelScan(core, snapshotSeq, kernel, lease, bypassesCache)
   }
 

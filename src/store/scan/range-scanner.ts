@@ -61,7 +61,7 @@ export class RangeScanner {
     if (this.#scan === undefined) return
     this.#scan.close()
     this.#scan = undefined
-    this.#core.engine.windows.holders.delete(this.#closeScan)
+    this.#core.engine.reading.windows.holders.delete(this.#closeScan)
   }
 
   /** `idle` is what the engine calls between two calls when others need the memory. */
@@ -98,7 +98,7 @@ export class RangeScanner {
   finish(): void {
     this.#place.isDone = true
     this.#closeScan()
-    this.#core.engine.idleScans.delete(this.#idle)
+    this.#core.engine.reading.idleScans.delete(this.#idle)
   }
 
   /** After an error: some runs of the scan may stand further on than others. Returns what is to be thrown. */
@@ -132,7 +132,7 @@ export class RangeScanner {
       this.#passSeen(kernel)
       if (this.pauses) {
         place.count()
-        this.#core.engine.idleScans.add(this.#idle)
+        this.#core.engine.reading.idleScans.add(this.#idle)
         return FILL_PAUSED
       }
     }
@@ -154,7 +154,7 @@ export class RangeScanner {
       return
     }
     place.count()
-    if (this.#isAffordable(packed.heldBytes)) this.#core.engine.idleScans.add(this.#idle)
+    if (this.#isAffordable(packed.heldBytes)) this.#core.engine.reading.idleScans.add(this.#idle)
     else this.#closeScan()
   }
 
@@ -178,7 +178,7 @@ export class RangeScanner {
 
   #placePacked(): KernelScan | undefined {
     const core = this.#core
-    core.engine.idleScans.delete(this.#idle)
+    core.engine.reading.idleScans.delete(this.#idle)
     let packed = this.#packed
     if (packed === undefined || packed.generation !== core.view.generation) {
       this.#closeScan()
@@ -260,8 +260,8 @@ export class RangeScanner {
   /** A scan that stands on the next entry. */
   #placeScan(): EntryScan {
     const core = this.#core
-    core.engine.idleScans.delete(this.#idle)
-    core.engine.windows.holders.delete(this.#closeScan)
+    core.engine.reading.idleScans.delete(this.#idle)
+    core.engine.reading.windows.holders.delete(this.#closeScan)
     let scan = this.#scan
     const { overlay, reverse, snapshotSeq } = this.#plan
     // Both only grow.
@@ -279,13 +279,13 @@ export class RangeScanner {
   }
 
   #keepScan(): void {
-    const { engine, engine: { windows } } = this.#core
-    engine.idleScans.add(this.#idle)
+    const { engine, engine: { reading: { windows } } } = this.#core
+    engine.reading.idleScans.add(this.#idle)
     if (windows.usesReserve) windows.holders.add(this.#closeScan)
   }
 
   #isAffordable(heldBytes: number): boolean {
-    const { budget, idleScans } = this.#core.engine
+    const { budget, reading: { idleScans } } = this.#core.engine
     return heldBytes * (idleScans.size + 1) <= budget.totalBytes * SCANS_SHARE
   }
 }

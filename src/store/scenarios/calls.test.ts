@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SimHost } from '../../host/sim/sim-host.ts'
-import { BudgetEngine } from '../engine/budget-engine.ts'
+import { MemoryArbiter } from '../engine/memory-arbiter.ts'
 import type { Tenant } from '../engine/tenant.ts'
 import { Spillway } from '../spillway.ts'
 
@@ -143,8 +143,8 @@ test('operations of a batch whose getters call the store are written whole, or n
 
 test('a store is not asked for memory in the middle of a batch, whatever other stores its codec writes to', async t => {
   let tenant: Tenant | undefined
-  const { admit } = BudgetEngine.prototype
-  t.mock.method(BudgetEngine.prototype, 'admit', function (this: BudgetEngine, admitted: Tenant) {
+  const { admit } = MemoryArbiter.prototype
+  t.mock.method(MemoryArbiter.prototype, 'admit', function (this: MemoryArbiter, admitted: Tenant) {
     tenant ??= admitted
     admit.call(this, admitted)
   })

@@ -65,7 +65,7 @@ test('scans that go on and on are collected again and again', async () => {
   const db = await filled(host)
   let collections = 0
   let waitingBytes = 0
-  let mostBytes = 0
+  let maxBytes = 0
   // A generation so large that it collects nothing by itself.
   const garbage = new YoungGarbage({
     usedBytes: () => Infinity,
@@ -75,12 +75,12 @@ test('scans that go on and on are collected again and again', async () => {
     },
   })
   host.handedOut = (bufferBytes: number, objectBytes: number) => {
-    mostBytes = Math.max(mostBytes, waitingBytes += bufferBytes)
+    maxBytes = Math.max(maxBytes, waitingBytes += bufferBytes)
     garbage.add(bufferBytes, objectBytes)
   }
   for (let scan = 0; scan < 100; scan++) for (const _ of db.entriesSync()) continue
   const expected = 100 * ROWS * (KEY_BYTES + VALUE_BYTES) / MAX_WAITING_BYTES
   assert.ok(collections > 0.9 * expected && collections <= expected, `${collections} collections, at most ${expected} expected`)
-  assert.ok(mostBytes < MAX_WAITING_BYTES + 256 * 1024, `${mostBytes} bytes waited`)
+  assert.ok(maxBytes < MAX_WAITING_BYTES + 256 * 1024, `${maxBytes} bytes waited`)
   await within(host, db.close())
 })

@@ -52,8 +52,8 @@ class LeakyBudget extends Budget {
   readonly #leaky = new Set<Account>()
   #calls = 0
 
-  override account(name: string, bound: string): Account {
-    const account = super.account(name, bound)
+  override account(name: string, bound?: string): Account {
+    const account = super.account(name, bound!)
     if (this.#leaky.has(account)) return account
     this.#leaky.add(account)
     const shrink = account.shrink.bind(account)

@@ -9,7 +9,7 @@ import type { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
 import { Background } from '../background/background.ts'
 import { GroupCommit } from '../write/group-commit.ts'
-import { BudgetEngine } from '../engine/budget-engine.ts'
+import { MemoryArbiter } from '../engine/memory-arbiter.ts'
 import type { Tenant } from '../engine/tenant.ts'
 import { Spillway } from '../spillway.ts'
 import { assertTyped, checkLedger, simHost, turns, within } from '../testing/sim.ts'
@@ -207,12 +207,12 @@ for (const [when, fail] of Object.entries(FAILURES)) {
     await makeLogged(host, '/b')
     const budget = new Budget('12 MiB')
     const tenants = new Set<Tenant>()
-    const { admit, dismiss } = BudgetEngine.prototype
-    t.mock.method(BudgetEngine.prototype, 'admit', function (this: BudgetEngine, tenant: Tenant) {
+    const { admit, dismiss } = MemoryArbiter.prototype
+    t.mock.method(MemoryArbiter.prototype, 'admit', function (this: MemoryArbiter, tenant: Tenant) {
       tenants.add(tenant)
       admit.call(this, tenant)
     })
-    t.mock.method(BudgetEngine.prototype, 'dismiss', function (this: BudgetEngine, tenant: Tenant) {
+    t.mock.method(MemoryArbiter.prototype, 'dismiss', function (this: MemoryArbiter, tenant: Tenant) {
       tenants.delete(tenant)
       dismiss.call(this, tenant)
     })

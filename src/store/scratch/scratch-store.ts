@@ -31,7 +31,8 @@ import { PointReader, decodeValue } from '../read/point-reader.ts'
 import { withMemory } from '../engine/wait-for-lease.ts'
 import { Scan } from '../scan/entry-scan.ts'
 import { ScratchWriter } from './scratch-writer.ts'
-import { ScratchBackground, scratchPlace } from './null-parts.ts'
+import { Background } from '../background/background.ts'
+import { scratchPlace } from './null-parts.ts'
 import { Tree } from '../state/tree.ts'
 import { Writer } from '../write/writer.ts'
 
@@ -60,7 +61,7 @@ export interface ScratchStats {
 export class ScratchStore {
   readonly #core: StoreState
   readonly #files: ScratchDirectory
-  readonly #background: ScratchBackground
+  readonly #background: Background
   readonly #committer: ScratchWriter
   readonly #writer: Writer
   readonly #reader: PointReader
@@ -78,10 +79,10 @@ export class ScratchStore {
       core.strategy = chooseStrategy(undefined, undefined, core.engine.plan.maxRuns)
       this.#begin()
       checkFloor(core.engine.plan, engine.metadataBytes)
-      this.#background = new ScratchBackground(core, this.#files)
+      this.#background = new Background(core, { output: () => { this.#files.make(); return {} } })
       this.#committer = new ScratchWriter(core, this.#background, this.#files)
       this.#writer = new Writer(core, this.#background, this.#committer)
-      this.#reader = new PointReader(core, core.engine.blocks, core.engine.cache)
+      this.#reader = new PointReader(core, core.engine.reading.blocks, core.engine.reading.cache)
     } catch (error) {
       core?.releaseMemory()
       engine.releaseSync()
@@ -95,7 +96,7 @@ export class ScratchStore {
       reclaimableBytes: () => exchange.reclaimableBytes,
       unflushedBytes: () => made.view.active.memtable.liveBytes,
       yieldMemtable: () => exchange.yield(),
-      retryFlush: isAskedFor => this.#background.retryNow(isAskedFor),
+      retryFlush: isAskedFor => this.#background.flusher.retry(isAskedFor),
       heldBy: () => exchange.heldBy,
       tableBytes: () => made.view.tree.tableBytes,
       waitingBytes: () => this.#writer.waitingBytes,
@@ -105,7 +106,7 @@ export class ScratchStore {
         this.#writer.onProgress()
       },
     }
-    engine.admit(this.#tenant)
+    engine.memory.admit(this.#tenant)
   }
 
   get budget(): Budget { return this.#core.engine.budget }
@@ -172,18 +173,18 @@ export class ScratchStore {
   }
 
   /** Those who keep a scan between two calls: each is called, and gives its scan back, when others need the reserve to read. */
-  get scanHolders(): Set<() => void> { return this.#core.engine.windows.holders }
+  get scanHolders(): Set<() => void> { return this.#core.engine.reading.windows.holders }
 
   get lastSeq(): number { return this.#core.lastSeq }
 
   /** Memory for reading ahead; undefined: there is no room. */
   leaseReading(bytes: number): Lease | undefined {
-    return this.#core.engine.windows.account.tryLease(bytes)
+    return this.#core.engine.reading.windows.account.tryLease(bytes)
   }
 
   /** Take memory back when others need it. Returns its removal. */
   addReclaimer(reclaimer: (bytes: number) => number): () => void {
-    return this.budget.addReclaimer(reclaimer)
+    return this.budget.addReclaimer('collections', reclaimer)
   }
 
   /** Forget everything. Costs the same however much there was, but for removing its files. */
@@ -193,13 +194,13 @@ export class ScratchStore {
     this.#dropAll()
     core.health.reset()
     this.#begin()
-    core.engine.progress()
+    core.engine.jobs.progress()
   }
 
   memory(): MemoryReport { return this.budget.report() }
 
   stats(): ScratchStats {
-    const { view: { tree }, counters: { flushes, merges, flushBytes, mergeBytes }, engine: { cache } } = this.#core
+    const { view: { tree }, counters: { flushes, merges, flushBytes, mergeBytes }, engine: { reading: { cache } } } = this.#core
     const { hits, misses } = cache.stats()
     return {
       runs: tree.runs.length, tables: tree.tableCount, tableBytes: tree.tableBytes, flushes, merges, flushBytes, mergeBytes,
@@ -215,7 +216,7 @@ export class ScratchStore {
     try {
       this.#stopJobs()
       this.#writer.close()
-      core.engine.dismiss(this.#tenant)
+      core.engine.memory.dismiss(this.#tenant)
       core.engine.logBuffer.leave(this.#committer)
       core.releaseMemory()
       core.engine.releaseSync()
@@ -268,7 +269,7 @@ export class ScratchStore {
 
   #dropAll(): void {
     const core = this.#core
-    core.engine.cache.rows.drop(core.view.tree.space)
+    core.engine.reading.cache.rows.drop(core.view.tree.space)
     for (const slot of [core.view.active, ...core.view.sealed]) {
       core.valueFiles.release(slot.valueFiles)
       slot.close()
@@ -278,7 +279,7 @@ export class ScratchStore {
     core.files.unsyncedValues.clear()
     for (const reader of [...core.tables.readers.values()]) {
       const { fileNumber, valueFiles } = reader.properties
-      core.engine.cache.dropTable(reader.id)
+      core.engine.reading.cache.dropTable(reader.id)
       core.tables.drop(fileNumber)
       core.files.discard(core.files.tablePath(fileNumber))
       core.valueFiles.release(valueFiles)

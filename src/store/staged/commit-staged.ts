@@ -39,7 +39,7 @@ export function writeLargeBatch(parts: Installing, tables: StagedTables, operati
     }
   }
   tables.finishing = true
-  while (!tables.sealAll() || tables.isBusy || background.isInstalling) waitInside()
+  while (!tables.sealAll() || tables.isBusy || background.installer.isBusy) waitInside()
   operations.prepare?.()
   installTables(parts, tables)
 }
@@ -58,7 +58,7 @@ export function installTables({ core, background, committer }: Installing, table
   }
   shift(offset)
   try {
-    background.installTransaction(tables.runs.map(run => run.tables.map(table => ({ ...table, seqOffset: offset }))), [offset + 1, lastSeq])
+    background.installer.now([], { addRuns: tables.runs.map(run => run.tables.map(table => ({ ...table, seqOffset: offset }))), ahead: [offset + 1, lastSeq] })
   } catch (error) {
     shift(0)
     // Then a manifest may be there that names them.
@@ -72,5 +72,5 @@ export function installTables({ core, background, committer }: Installing, table
   core.counters.userBytes += userBytes
   core.counters.operations += operations
   for (const watcher of core.watchers) watcher.onMany(false)
-  core.engine.progress()
+  core.engine.jobs.progress()
 }

@@ -65,7 +65,7 @@ export class StagedArena {
   leaveFirst(): boolean {
     const owner = this.#owner
     this.#admit()
-    const buffer = this.#core.engine.takeArena(owner, SMALLEST_ARENA_BYTES, { mostBytes: SMALLEST_ARENA_BYTES })
+    const buffer = this.#core.engine.memory.takeArena(owner, SMALLEST_ARENA_BYTES, { maxBytes: SMALLEST_ARENA_BYTES })
     if (buffer === undefined) return false
     const { active } = owner
     const from = active.memtable
@@ -94,7 +94,7 @@ export class StagedArena {
     const isFirst = owner.isInMemory && active.buffer.byteLength === SMALLEST_ARENA_BYTES
     if (!isFirst || active.memtable.rangeCount > 0 || owner.snapshots.size > 0) return false
     owner.freeze(true)
-    const buffer = engine.takeArena(owner, 2 * SMALLEST_ARENA_BYTES)
+    const buffer = engine.memory.takeArena(owner, 2 * SMALLEST_ARENA_BYTES)
     owner.freeze(false)
     if (buffer === undefined || buffer.byteLength <= active.buffer.byteLength) {
       if (buffer === undefined) engine.admission.leave(owner)
@@ -116,7 +116,7 @@ export class StagedArena {
   /** An empty one, if an arena can be had now. */
   take(): boolean {
     this.#admit()
-    const buffer = this.#core.engine.takeArena(this.#owner, SMALLEST_ARENA_BYTES)
+    const buffer = this.#core.engine.memory.takeArena(this.#owner, SMALLEST_ARENA_BYTES)
     if (buffer === undefined) return false
     this.replace(buffer)
     return true
@@ -142,7 +142,7 @@ export class StagedArena {
   #admit(): void {
     if (this.#isAdmitted) return
     this.#isAdmitted = true
-    this.#core.engine.admit(this.#owner)
+    this.#core.engine.memory.admit(this.#owner)
   }
 }
 

@@ -138,7 +138,7 @@ export class StagedRuns {
     const core = this.#core
     const reader = core.tables.get(fileNumber)
     const { valueFiles } = reader.properties
-    core.engine.cache.dropTable(reader.id)
+    core.engine.reading.cache.dropTable(reader.id)
     core.tables.drop(fileNumber)
     if (keepsFile) return
     core.files.discard(core.files.tablePath(fileNumber))

@@ -168,7 +168,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
   #close(): void {
     this.#isClosed = true
     const { engine } = this.#core
-    engine.dismiss(this)
+    engine.memory.dismiss(this)
     engine.admission.leave(this)
     this.#dropActive()
   }

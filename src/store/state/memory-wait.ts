@@ -33,17 +33,17 @@ export class MemoryWait {
   /** Called when a wait found nobody to wait for. Throws when nobody ever will make room. */
   check(): void {
     const { engine, counters: { flushBytes, mergeBytes }, health: { readOnlyReason } } = this.#core
-    if (engine.isBusy) return
-    engine.makeRoom()
-    if (engine.isBusy) return
-    engine.progress()
-    if (engine.isBusy) return
-    engine.retryFlushes(this.#isOnce)
+    if (engine.jobs.isBusy) return
+    engine.memory.makeRoom()
+    if (engine.jobs.isBusy) return
+    engine.jobs.progress()
+    if (engine.jobs.isBusy) return
+    engine.memory.retryFlushes(this.#isOnce)
     // A flush that fails each time is no progress.
     if (flushBytes + mergeBytes !== this.#progressBytes) this.#fruitless = 0
     this.#progressBytes = flushBytes + mergeBytes
     if (++this.#fruitless <= MAX_FRUITLESS) return
     this.#fruitless = 0
-    throw readOnlyReason ?? engine.heldBy() ?? new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `${this.#what}. ${engine.budget.advice()}`)
+    throw readOnlyReason ?? engine.memory.heldBy() ?? new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL', `${this.#what}. ${engine.budget.advice()}`)
   }
 }

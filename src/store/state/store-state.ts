@@ -58,7 +58,7 @@ export class StoreState {
     this.engine = engine
     this.settings = settings
     this.health = new StoreHealth(settings.isReadOnly)
-    this.ownership = new Ownership(host, place.path, this.health, () => engine.isBusy)
+    this.ownership = new Ownership(host, place.path, this.health, () => engine.jobs.isBusy)
     const files = this.files = new StoreFiles(place, this.ownership)
     this.tables = new TableSet(engine, place.files, number => files.tablePath(number), () => this.ownership.check())
     this.valueFiles = new ValueFileRefs(number => files.discardSoon(files.valuePath(number)), engine.metadata)
@@ -95,8 +95,8 @@ export class StoreState {
     }
     this.#view = { ...this.#view, sealed: [] }
     engine.admission.leave(this)
-    for (const number of this.tables.readers.keys()) engine.cache.dropTable(this.tables.get(number).id)
-    if (tree as Tree | undefined) engine.cache.rows.drop(tree.space)
+    for (const number of this.tables.readers.keys()) engine.reading.cache.dropTable(this.tables.get(number).id)
+    if (tree as Tree | undefined) engine.reading.cache.rows.drop(tree.space)
     this.tables.close()
     this.valueFiles.close()
     for (const lease of this.#leases) lease.release()

@@ -57,7 +57,7 @@ export class TableSet {
       if (reader.properties.entries !== record.entries) {
         throw new CorruptionError(file.path, 0, `the table holds ${reader.properties.entries} entries, the manifest says ${record.entries}`)
       }
-      reader.id = this.#engine.takeTableId()
+      reader.id = this.#engine.reading.takeTableId()
       this.readers.set(fileNumber, reader)
       return reader
     } catch (error) {
@@ -80,7 +80,7 @@ export class TableSet {
     const reader = this.readers.get(number)
     if (reader === undefined) return
     this.readers.delete(number)
-    this.#engine.warming.drop(reader)
+    this.#engine.reading.warmer.drop(reader)
     reader.isOpen = false
     reader.file.close()
     this.#engine.tableMemory.give(OBJECT_BYTES + reader.residentBytes)

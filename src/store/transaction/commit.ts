@@ -117,7 +117,7 @@ export async function commitTables(
     while (!part.sealAll() || part.isBusy) await commission.wait('job')
   }
   await commission.wait(committer.syncLog())
-  while ((core.view.version.ahead?.length ?? 0) >= MAX_AHEAD && core.engine.isBusy) await commission.wait('job')
+  while ((core.view.version.ahead?.length ?? 0) >= MAX_AHEAD && core.engine.jobs.isBusy) await commission.wait('job')
   const watch = new CommitWatch(tables, reads)
   core.watchers.add(watch)
   try {
@@ -139,7 +139,7 @@ export async function commitTables(
         checked = upTo
       }
       // The manifest that is on its way does not name them.
-      const isInstalled = await background.installTurn(() => {
+      const isInstalled = await background.installer.turn(() => {
         commission.check()
         committer.commitPending()
         watch.check()

@@ -52,8 +52,8 @@ class Walk {
 
   constructor(core: StoreState, memory: readonly Cursor[], tables: readonly (readonly TableReader[])[], isNarrow: boolean) {
     const runs = isNarrow
-      ? tables.length === 0 ? [] : [new SeekPerStepCursor(tables, core.engine.blocks, core.engine.windows, MAX_SEQ)]
-      : tables.map(run => new RunCursor(run, core.engine.blocks, core.engine.windows))
+      ? tables.length === 0 ? [] : [new SeekPerStepCursor(tables, core.engine.reading.blocks, core.engine.reading.windows, MAX_SEQ)]
+      : tables.map(run => new RunCursor(run, core.engine.reading.blocks, core.engine.reading.windows))
     this.#closers = runs
     this.cursor = new MergeCursor([...memory, ...runs])
   }
@@ -177,7 +177,7 @@ export class Conflicts {
       const reader = run.find(key, start, end)
       if (reader === undefined || reader.properties.maxSeq <= since) continue
       if (hash < 0) hash = hashKey(key, start, end)
-      if (reader.get(core.engine.blocks, key, start, end, hash, MAX_SEQ, hit) && hit.seq > since) return true
+      if (reader.get(core.engine.reading.blocks, key, start, end, hash, MAX_SEQ, hit) && hit.seq > since) return true
     }
     return false
   }
@@ -197,7 +197,7 @@ export class CommitWatch implements WriteWatcher {
 
   constructor(tables: StagedTables, reads: ReadSet) {
     this.#tables = tables
-    this.#own = new PointReader(tables, tables.engine.blocks)
+    this.#own = new PointReader(tables, tables.engine.reading.blocks)
     this.#reads = reads
   }
 

@@ -43,7 +43,7 @@ export class ReadSet {
         return true
       }
       this.tables = this.#makeTables()
-      this.#reader = new PointReader(this.tables, this.tables.engine.blocks)
+      this.#reader = new PointReader(this.tables, this.tables.engine.reading.blocks)
     }
     return this.tables.tryWrite(KIND_DELETE, key, start, end, EMPTY, 0, 0)
   }

@@ -136,7 +136,7 @@ export class TransactionWrites {
   #tables(): StagedTables {
     if (this.#own !== undefined) return this.#own
     this.#own = this.#makeTables()
-    this.#ownReader = new PointReader(this.#own, this.#own.engine.blocks)
+    this.#ownReader = new PointReader(this.#own, this.#own.engine.reading.blocks)
     return this.#own
   }
 
@@ -173,7 +173,7 @@ export class TransactionWrites {
     const { core, background } = this.#parts
     while (this.#waiting === waiting) {
       try {
-        if (!core.engine.isBusy) this.#checkStuck(waiting)
+        if (!core.engine.jobs.isBusy) this.#checkStuck(waiting)
         await background.changed()
         if (this.#waiting !== waiting) break
         if (this.#isOver) throw new SpillwayError('SPILLWAY_CLOSED', 'the transaction was aborted while this write waited')

@@ -233,7 +233,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
           if (step === 'turn') await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
           else if (step !== 'job') await step
           else {
-            if (!core.engine.isBusy) own.checkStuck()
+            if (!core.engine.jobs.isBusy) own.checkStuck()
             await background.changed()
           }
           check()

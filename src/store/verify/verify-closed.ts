@@ -32,7 +32,7 @@ export interface VerifyOptions {
 export async function verifyClosed(path: string, { budget: size, host = nodeHost() }: VerifyOptions): Promise<VerifyReport> {
   const directory = host.resolve(path)
   const budget = new Budget(size)
-  const account = budget.account('verify', 'kernels, a frame of the log, what is read ahead; names of files, the manifest, the index of a table')
+  const account = budget.account('verify')
   const lease = account.lease(Kernels.bytesFor(KERNEL_REGION_BYTES) + LOG_READ_BUFFER_BYTES + TABLE_BYTES)
   let opened: HostDirectory | undefined
   try {

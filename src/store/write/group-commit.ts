@@ -66,7 +66,7 @@ export class GroupCommit implements PendingGroup {
     this.#values = new LargeValues(core)
     this.#acknowledgements = new Acknowledgements(core.host.clock, core.host.scheduler)
     this.exchange = new MemtableRotation(core, background, this.#logs, this.stalls, this)
-    background.onFlushed = floor => {
+    background.flusher.onFlushed = floor => {
       this.stalls.pace.end(core.host.clock.nowMs())
       this.#logs.drop(floor)
     }
@@ -124,7 +124,7 @@ export class GroupCommit implements PendingGroup {
     const { view: { active: { memtable, isPlaceholder } }, engine } = this.#core
     if (isPlaceholder || memtable.usedBytes < memtable.capacityBytes / 4) return
     this.#isFlushPrepared = true
-    engine.runner.prepare?.()
+    engine.jobs.runner.prepare?.()
   }
 
   /** The same; throws what kept the group from being written. */

@@ -71,7 +71,7 @@ export class MemtableRotation {
   get canSeal(): boolean {
     const core = this.#core
     if (core.health.closing || this.#group.isAppending || core.view.active.isEmpty || core.view.sealed.length > 0 || core.health.readOnlyReason !== undefined) return false
-    return !(this.#background.mergesRunning > 0 && this.#stalls.stop)
+    return !(this.#background.merger.running > 0 && this.#stalls.stop)
   }
 
   /** Bytes of arena that `yield` would bring back, now or after a flush. */
@@ -82,7 +82,7 @@ export class MemtableRotation {
   /** Why what this store holds in memory cannot be flushed now: for others who wait for it. */
   get heldBy(): SpillwayError | undefined {
     const { view: { active, sealed }, health: { readOnlyReason }, files: { directory } } = this.#core
-    const cause = readOnlyReason ?? this.#background.flushError ?? this.#yieldError
+    const cause = readOnlyReason ?? this.#background.flusher.error ?? this.#yieldError
     if (cause === undefined || (sealed.length === 0 && active.isPlaceholder)) return undefined
     const { code } = cause as Partial<SpillwayError>
     return new SpillwayError(
@@ -95,7 +95,7 @@ export class MemtableRotation {
   /** What a write that finds no room waits for. */
   get stallCause(): StallCause {
     if (this.#core.view.sealed.length > 0) return 'flush'
-    return this.#background.mergesRunning > 0 && this.#stalls.stop ? 'merge' : 'memory'
+    return this.#background.merger.running > 0 && this.#stalls.stop ? 'merge' : 'memory'
   }
 
   /**
@@ -146,7 +146,7 @@ export class MemtableRotation {
     const slot = core.view.active
     core.setMemtables(new MemtableSlot(undefined, logNumber, core.engine.metadata), [...core.view.sealed, slot])
     this.#stalls.pace.begin(slot.buffer.byteLength, core.host.clock.nowMs())
-    this.#background.flush(slot)
+    this.#background.flusher.flush(slot)
     this.owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES
   }
 
@@ -188,7 +188,7 @@ export class MemtableRotation {
   }
 
   #takeArena(leastBytes: number): boolean {
-    const buffer = this.#core.engine.takeArena(this, leastBytes, this.#core.settings)
+    const buffer = this.#core.engine.memory.takeArena(this, leastBytes, this.#core.settings)
     if (buffer === undefined) return false
     this.#replaceActive(buffer)
     return buffer.byteLength >= leastBytes

@@ -98,7 +98,7 @@ export class WriteStalls {
   get #leadMs(): number {
     const { view: { sealed, active }, engine, host } = this.#core
     // Where a flush has no thread of its own, writers help it along instead.
-    if (sealed.length === 0 || active.isPlaceholder || engine.runner.mode !== 'worker') return 0
+    if (sealed.length === 0 || active.isPlaceholder || engine.jobs.runner.mode !== 'worker') return 0
     return this.pace.leadMs(active.memtable.usedBytes / active.memtable.capacityBytes, host.clock.nowMs())
   }
 

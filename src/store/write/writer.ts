@@ -55,7 +55,7 @@ export class Writer {
     this.#committer = committer
     this.#exchange = committer.exchange
     this.#stalls = committer.stalls
-    this.#queue = new WriteQueue(() => this.#waiterLeft(), bytes => { core.engine.queuedBytes += bytes })
+    this.#queue = new WriteQueue(() => this.#waiterLeft(), bytes => { core.engine.tenants.queuedBytes += bytes })
   }
 
   /** Writes that wait for room. */
@@ -132,7 +132,7 @@ export class Writer {
     this.#committer.commitPending()
     const target = core.lastSeq
     // What failed before may succeed now: only an attempt made from now on counts.
-    this.#background.retryNow(true)
+    this.#background.flusher.retry(true)
     while (core.view.version.lastSeq < target) {
       if (this.#queue.length === 0 && this.#exchange.canSeal) this.#exchange.seal()
       const error = this.#flushError
@@ -170,9 +170,9 @@ export class Writer {
     const { engine } = core
     core.engine.governor.recordDemand(bytes)
     this.#stalls.begin(this.#exchange.stallCause)
-    this.#background.retryNow()
+    this.#background.flusher.retry()
     // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
-    while (engine.queuedBytes > core.engine.plan.queueBytes && queue.length > 0) {
+    while (engine.tenants.queuedBytes > core.engine.plan.queueBytes && queue.length > 0) {
       try {
         this.#waitOrSpill()
       } catch (error) {
@@ -283,14 +283,14 @@ export class Writer {
     const core = this.#core
     const background = this.#background
     this.#stalls.begin(this.#exchange.stallCause)
-    background.retryNow()
+    background.flusher.retry()
     const waited = background.waitInside()
     const error = this.#flushError
     if (error !== undefined && core.view.sealed.length > 0) throw error
     if (waited) this.#fruitless = this.#retried ? this.#fruitless : 0
-    else if (!core.engine.isBusy && this.#isStuck()) {
+    else if (!core.engine.jobs.isBusy && this.#isStuck()) {
       // Other stores may be unable to give back what they hold: then that is the reason.
-      throw core.health.readOnlyReason ?? core.engine.heldBy() ?? new SpillwayError(
+      throw core.health.readOnlyReason ?? core.engine.memory.heldBy() ?? new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL', `a write waits for memory that nobody is about to give back. Split it if it is a batch. ${core.engine.budget.advice()}`)
     }
     core.health.checkWritable()
@@ -299,35 +299,35 @@ export class Writer {
   /** No job runs and no memory can be had: waiting would never end. */
   #isStuck(): boolean {
     const { engine } = this.#core
-    engine.makeRoom()
-    if (engine.isBusy) return false
+    engine.memory.makeRoom()
+    if (engine.jobs.isBusy) return false
     // What was given back at once is found by the next attempt, or by the other store whose turn it is.
-    engine.progress()
-    if (engine.isBusy) return false
+    engine.jobs.progress()
+    if (engine.jobs.isBusy) return false
     // Others whose flushes failed hold what is missing: they need not wait for their next try.
-    this.#retried = engine.retryFlushes()
+    this.#retried = engine.memory.retryFlushes()
     return ++this.#fruitless > MAX_FRUITLESS
   }
 
   /** Why the latest attempt to flush failed; undefined while another one runs. */
   get #flushError(): Error | undefined {
-    return this.#background.isFlushing ? undefined : this.#background.flushError
+    return this.#background.flusher.isRunning ? undefined : this.#background.flusher.error
   }
 
   /** If nobody runs whose end would wake those that wait: try again soon, or tell them. */
   #checkSoon(): void {
     const { engine, host } = this.#core
-    if (this.#checkScheduled || this.#queue.length === 0 || engine.isBusy) return
+    if (this.#checkScheduled || this.#queue.length === 0 || engine.jobs.isBusy) return
     this.#checkScheduled = true
     host.scheduler.soon(this.#checkQueue)
   }
 
   readonly #checkQueue = (): void => {
     this.#checkScheduled = false
-    if (this.#core.health.closing || this.#queue.length === 0 || this.#core.engine.isBusy) return
+    if (this.#core.health.closing || this.#queue.length === 0 || this.#core.engine.jobs.isBusy) return
     try {
       this.#drain()
-      if (this.#queue.length > 0 && !this.#core.engine.isBusy) {
+      if (this.#queue.length > 0 && !this.#core.engine.jobs.isBusy) {
         this.#waitInside()
         this.#drain()
       }
@@ -343,7 +343,7 @@ export class Writer {
     this.#exchange.owedSteps = 0
     const { engine, host } = this.#core
     const sinceMs = host.clock.nowMs()
-    engine.runner.help(steps)
-    if (engine.runner.mode === 'inline') this.#stalls.helped(sinceMs)
+    engine.jobs.runner.help(steps)
+    if (engine.jobs.runner.mode === 'inline') this.#stalls.helped(sinceMs)
   }
 }

@@ -54,7 +54,7 @@ export class ReadAhead {
   constructor(account: Account, stretchBytes: () => number) {
     this.#account = account
     this.#stretchBytes = stretchBytes
-    this.#stopReclaiming = account.budget.addReclaimer(() => this.#letGo())
+    this.#stopReclaiming = account.budget.addReclaimer('readAhead', () => this.#letGo())
     account.measure = () => this.bytes.buffer.byteLength + this.#tags.byteLength
   }
 
