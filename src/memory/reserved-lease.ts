@@ -17,8 +17,6 @@ export class ReservedLease {
   readonly #wantedBytes: number
   readonly #lease: Lease
   #usedBytes = 0
-  /** Of the spare, what those who take now must leave for others. */
-  keptBytes = 0
 
   /** Leases the spare; throws BUDGET_TOO_SMALL when there is no room for it. */
   constructor(account: Account, spareBytes: number) {
@@ -31,10 +29,10 @@ export class ReservedLease {
   /** Leased and not used. */
   get spareBytes(): number { return this.#lease.bytes - this.#usedBytes }
 
-  /** Take so many. Throws BUDGET_TOO_SMALL when neither the budget nor the spare has them. */
-  take(bytes: number): void {
+  /** Take bytes. Throws BUDGET_TOO_SMALL when neither the budget nor the spare, less `keptBytes` of it, has them. */
+  take(bytes: number, keptBytes = 0): void {
     const usedBytes = this.#usedBytes + bytes
-    if (!this.#fill(usedBytes) && usedBytes + this.keptBytes > this.#lease.bytes) throw this.#denied(bytes)
+    if (!this.#fill(usedBytes) && usedBytes + keptBytes > this.#lease.bytes) throw this.#denied(bytes)
     this.#usedBytes = usedBytes
   }
 

@@ -188,24 +188,21 @@ export class VersionInstaller {
   #prepare<E extends Edit>(wanted: E, before: Version): Prepared<E> {
     const core = this.#core
     const { added, edit } = wanted
-    const { tableMemory } = core.engine
+    // A flush leaves memory to a merge, which will free some.
+    const keptBytes = edit.remove === undefined ? MERGE_SPARE_BYTES : 0
     try {
       // The manifest of this number may be there already, and it would be taken for that of another process.
       if (core.health.readOnlyReason !== undefined) throw core.health.readOnlyReason
       core.ownership.check()
-      // A flush leaves a merge what it needs: that is what gives memory back.
-      tableMemory.keptBytes = edit.remove === undefined ? MERGE_SPARE_BYTES : 0
-      for (const properties of added) core.tables.open(recordOf(properties))
+      for (const properties of added) core.tables.open(recordOf(properties), keptBytes)
       const after = applyEdit(before, { ...edit, nextFile: Atomics.load(core.files.nextNumber, 0) }, tables => sortedByKey(core, tables))
       const version = { ...after, number: core.view.version.number + 1 }
       // One that goes is there until the new version counts.
-      core.tables.holdRuns(Math.max(version.runs.length, before.runs.length, core.view.version.runs.length))
+      core.tables.holdRuns(Math.max(version.runs.length, before.runs.length, core.view.version.runs.length), keptBytes)
       return { wanted, version }
     } catch (error) {
       this.#remove(added)
       throw error
-    } finally {
-      tableMemory.keptBytes = 0
     }
   }
 

@@ -18,6 +18,7 @@ import type { Account, Budget, Lease } from '../../memory/budget.ts'
 import { Overdraft } from '../../memory/overdraft.ts'
 import { ReservedLease } from '../../memory/reserved-lease.ts'
 import { emitError } from '../api/events.ts'
+import type { Settings } from '../api/settings.ts'
 import { ArenaAdmission } from './arena-admission.ts'
 import { HEADROOM_BYTES } from './arena-pool.ts'
 import { METADATA_SPARE_BYTES, WORKER_FROM_BYTES, checkFloor, makePlan } from './budget-plan.ts'
@@ -31,18 +32,8 @@ import { ReadResources } from './read-resources.ts'
 import { Tenants } from './tenant.ts'
 import { WriteDemand } from './write-demand.ts'
 
-export interface EngineOptions {
-  /** Further stores may come. Default true. */
-  isShared?: boolean
-  /** A fixed share of the budget for memtables; undefined: tuned. */
-  writeShare?: number | undefined
-  /** Whether blocks may be kept as they are stored. Default true. */
-  compressedCache?: boolean
-  /** Whether single rows may be kept. Default true. */
-  rowCache?: boolean
-  /** Whether missing blocks are always read off the main thread. Default false: where reads are slow. */
-  coldReads?: boolean
-}
+/** Of the first store of a budget. */
+export type EngineOptions = Pick<Settings, 'budget' | 'blockBytes' | 'isShared' | 'writeShare' | 'compressedCache' | 'rowCache' | 'coldReads'>
 
 /** Bytes of transaction objects leased at a time. */
 const OBJECTS_STEP_BYTES = 16 * 1024
@@ -86,10 +77,11 @@ export class BudgetEngine {
   static of(budget: Budget): BudgetEngine | undefined { return engines.get(budget) }
 
   /** The engine of a budget, made by its first store. Each call is matched by one of `release`. */
-  static acquire(budget: Budget, host: Host, blockBytes: number, options: EngineOptions = {}): BudgetEngine {
+  static acquire(host: Host, options: EngineOptions): BudgetEngine {
+    const { budget } = options
     let engine = engines.get(budget)
     if (engine === undefined) {
-      engine = new BudgetEngine(budget, host, blockBytes, options)
+      engine = new BudgetEngine(host, options)
       engines.set(budget, engine)
     } else if (engine.host !== host && engine.host.constructor !== host.constructor) {
       throw invalidArgument('stores that share a budget must share their host too')
@@ -100,8 +92,8 @@ export class BudgetEngine {
     return engine
   }
 
-  private constructor(budget: Budget, host: Host, blockBytes: number, options: EngineOptions) {
-    const { isShared = true, writeShare, compressedCache = true, rowCache = true, coldReads = false } = options
+  private constructor(host: Host, options: EngineOptions) {
+    const { budget, blockBytes, isShared, writeShare } = options
     const whyNoWorker = hasWorkerCode ? host.shortcomings?.().worker : 'its code is missing: this copy of the package was not built'
     const plan = makePlan(budget.totalBytes, blockBytes, whyNoWorker === undefined ? undefined : 'inline', writeShare, isShared)
     checkFloor(plan, 0)
@@ -133,7 +125,7 @@ export class BudgetEngine {
       this.logBuffer = new LogBuffer(plan.logBufferBytes)
       // While no store writes, free arenas serve readers better. The next writer takes the memory back.
       const lend = (bytes: number): void => { if (this.#demand.isQuiet) this.admission.arenas.releaseFree(bytes) }
-      this.reading = this.#closed(new ReadResources(host, budget, this.kernels, () => this.#plan, { compressedCache, rowCache, coldReads }, lend))
+      this.reading = this.#closed(new ReadResources(host, budget, this.kernels, () => this.#plan, options, lend))
       this.governor = this.#closed(new Governor({
         host, budget, traffic, cache: this.reading.cache, ghosts: undefined, admission: this.admission,
         tableBytes: () => this.tenants.tableBytes(),
@@ -194,7 +186,7 @@ export class BudgetEngine {
 
   /** Change the budget while stores are open. Throws BUDGET_TOO_SMALL below the floor, and then changes nothing. */
   setBudget(budgetBytes: number, blockBytes: number): void {
-    const { isShared = true, writeShare } = this.#options
+    const { isShared, writeShare } = this.#options
     const plan = makePlan(budgetBytes, blockBytes, this.#plan.mode, writeShare, isShared)
     checkFloor(plan, this.metadataBytes, this.#holders)
     this.#plan = plan

@@ -16,20 +16,14 @@ import { Overdraft } from '../../memory/overdraft.ts'
 import { WindowPool } from '../../memory/windows.ts'
 import { CachedBlocks } from '../../table/block/block-source.ts'
 import { ReadAhead } from '../../table/block/read-ahead.ts'
+import type { Settings } from '../api/settings.ts'
 import { HEADROOM_BYTES } from './arena-pool.ts'
 import { AsyncBlockReads } from './async-block-reads.ts'
 import { GHOST_SHARE, READING_BYTES } from './budget-plan.ts'
 import type { BudgetPlan } from './budget-plan.ts'
 import { CacheWarmer } from './cache-warmer.ts'
 
-export interface ReadOptions {
-  /** Whether blocks may be kept as they are stored. */
-  readonly compressedCache: boolean
-  /** Whether single rows may be kept. */
-  readonly rowCache: boolean
-  /** Whether missing blocks are always read off the main thread; false: where reads are slow. */
-  readonly coldReads: boolean
-}
+type ReadOptions = Pick<Settings, 'compressedCache' | 'rowCache' | 'coldReads'>
 
 const MEASURED = ['block cache', 'compressed blocks', 'rows'] as const
 /** Bytes of iterator objects leased at a time. */

@@ -69,9 +69,7 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
   const whyNoStore = host.shortcomings?.().store
   if (whyNoStore !== undefined) throw new SpillwayError('SPILLWAY_UNAVAILABLE', `no store can be kept here, because ${whyNoStore}`)
   await BudgetEngine.settled(settings.budget)
-  const engine = BudgetEngine.acquire(settings.budget, host, settings.blockBytes, {
-    isShared: settings.sharesBudget, writeShare: settings.writeShare, compressedCache: settings.compressedCache, rowCache: settings.rowCache, coldReads: settings.coldReads,
-  })
+  const engine = BudgetEngine.acquire(host, settings)
   const directory = host.resolve(path)
   try {
     const owned = await own(host, directory, settings)

@@ -71,7 +71,7 @@ export class ScratchStore {
   /** Throws INVALID_ARGUMENT, and BUDGET_TOO_SMALL with the parts of the floor. */
   constructor({ budget, directory, host = nodeHost() }: ScratchOptions) {
     const settings = { ...checkedSettings({ budget, durability: 'none' }, host), isScratch: true }
-    const engine = BudgetEngine.acquire(settings.budget, host, settings.blockBytes, { isShared: settings.sharesBudget })
+    const engine = BudgetEngine.acquire(host, settings)
     let core: StoreState | undefined
     try {
       this.#files = new ScratchDirectory(host, directory ?? temporaryDirectory())

@@ -54,16 +54,15 @@ export class StagedRuns {
   /** New tables take the place of those of some runs. Throws, and they are removed, when they cannot be opened. */
   install(output: JobOutput, replaced: readonly Run[]): void {
     const core = this.#core
-    const { tableMemory } = core.engine
     const opened: number[] = []
     const gone = new Set(replaced.map(({ id }) => id))
     const records = output.tables.map(recordOf)
     try {
       // What is kept for the store's own flushes and merges stays theirs, but for a moment when more comes back at once.
       const replacedTables = replaced.reduce((sum, run) => sum + run.readers.length, 0)
-      tableMemory.keptBytes = records.length < replacedTables ? 0 : METADATA_SPARE_BYTES
+      const keptBytes = records.length < replacedTables ? 0 : METADATA_SPARE_BYTES
       for (const record of records) {
-        core.tables.open(record)
+        core.tables.open(record, keptBytes)
         opened.push(record.fileNumber)
       }
       const most = this.#records.length + 1
@@ -72,8 +71,6 @@ export class StagedRuns {
       for (const number of opened) core.tables.drop(number)
       this.removeFiles(output)
       throw error
-    } finally {
-      tableMemory.keptBytes = 0
     }
     for (const { valueFiles } of output.tables) core.valueFiles.retain(valueFiles)
     this.#records = this.#records.filter(({ id }) => !gone.has(id))

@@ -39,8 +39,8 @@ export class TableSet {
 
   get(number: number): TableReader { return this.readers.get(number)! }
 
-  /** Open a table and check it against what the manifest says of it. Throws CorruptionError, and BUDGET_TOO_SMALL without room. */
-  open(record: TableRecord): TableReader {
+  /** Open a table and check it against its record. `keptBytes`: part of the spare that stays for others. Throws CorruptionError, BUDGET_TOO_SMALL. */
+  open(record: TableRecord, keptBytes = 0): TableReader {
     const { tableMemory, kernels } = this.#engine
     const { fileNumber } = record
     const file = new TableFile(this.#pool, fileNumber, this.#path, this.#files, this.#missing)
@@ -50,7 +50,7 @@ export class TableSet {
       if (size !== record.fileBytes) throw new CorruptionError(file.path, Math.min(size, record.fileBytes), `the table has ${size} bytes, the manifest says ${record.fileBytes}`)
       const admit = (residentBytes: number): void => {
         const bytes = OBJECT_BYTES + residentBytes
-        tableMemory.take(bytes - taken)
+        tableMemory.take(bytes - taken, keptBytes)
         taken = bytes
       }
       const reader = TableReader.open(file, fileNumber, kernels, { admit, seqOffset: record.seqOffset ?? 0 })
@@ -67,11 +67,11 @@ export class TableSet {
     }
   }
 
-  /** Account for a version with so many runs. Throws BUDGET_TOO_SMALL without room. */
-  holdRuns(count: number): void {
+  /** Account for a version of `count` runs. Throws BUDGET_TOO_SMALL. */
+  holdRuns(count: number, keptBytes = 0): void {
     const { tableMemory } = this.#engine
     const bytes = count * RUN_BYTES
-    if (bytes > this.#runBytes) tableMemory.take(bytes - this.#runBytes)
+    if (bytes > this.#runBytes) tableMemory.take(bytes - this.#runBytes, keptBytes)
     else tableMemory.give(this.#runBytes - bytes)
     this.#runBytes = bytes
   }

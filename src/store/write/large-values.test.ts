@@ -39,7 +39,7 @@ async function alone(test: (host: SimHost, core: StoreState, values: LargeValues
   const host = simHost({ seed: 1 })
   host.files.makeDirectory(DIRECTORY)
   const settings = checkedSettings({ budget: '8 MiB', host }, host)
-  const engine = BudgetEngine.acquire(settings.budget, host, settings.blockBytes)
+  const engine = BudgetEngine.acquire(host, settings)
   try {
     const core = new StoreState(engine, scratchPlace(host, DIRECTORY), settings)
     test(host, core, new LargeValues(core))
