@@ -8,7 +8,7 @@ import type { SnapshotList } from '../api/snapshots.ts'
 import type { AsyncBlockReads } from '../engine/async-block-reads.ts'
 import type { GivenUp, PointReader } from './point-reader.ts'
 
-/** What of a store a read that may have to wait needs. */
+/** The part of a store that such a read uses. */
 interface Readable {
   readonly engine: { readonly reading: { readonly blocks: CachedBlocks, readonly asyncReads: AsyncBlockReads } }
   readonly snapshots: SnapshotList
@@ -16,12 +16,12 @@ interface Readable {
   readonly health: { checkOpen(): void }
 }
 
-/** With so many blocks read for one look-up and not one of them kept, the cache is too small to wait for them. */
+/** After this many block reads for one lookup, none of which stayed cached, the cache is too small: read on the main thread. */
 const MAX_WAITS = 64
 
 /**
- * Look up a key without reading from the device in between: `answer` makes of what was found, at once, what the caller gets. Where a
- * block is missing the rest happens later, at the same sequence number.
+ * Look up a key without blocking on the device. `answer` turns the hit into the result at once; if a block is missing, the rest
+ * happens later, at the same sequence number.
  */
 export function findAsync<T>(
   core: Readable, reader: PointReader, key: Uint8Array, start: number, end: number, snapshotSeq: number, answer: (hit: Hit | undefined) => T,
@@ -41,7 +41,7 @@ export function findAsync<T>(
 }
 
 async function findLater<T>(core: Readable, reader: PointReader, key: Uint8Array, snapshotSeq: number, answer: (hit: Hit | undefined) => T): Promise<T> {
-  // What is visible now must be there when the block is.
+  // Versions visible now must still exist when the block arrives.
   const snapshot = core.snapshots.add(snapshotSeq)
   try {
     for (let waits = 1; ; waits++) {

@@ -1,13 +1,12 @@
 /**
- * Point reads: active memtable, sealed ones, then the tree; values copied out or decoded on the spot.
+ * Point reads: active memtable, sealed ones, then the tree; values are copied out or decoded at once.
  *
  * Invariants
- * 1. The newest version with a sequence number <= the snapshot's wins, unless a newer range tombstone covers it,
- *    wherever either of them is.
- * 2. What is returned shares no memory with the store.
- * 3. A row from the row cache is used only while nothing newer of its key can be in the tree (`tree.ts`), and only by reads that see
- *    all of the tree.
- * 4. A large value is read from its file into what the caller gets; the store holds a piece of it at a time.
+ * 1. The newest version with a sequence number <= the snapshot's wins, unless a newer range tombstone covers it.
+ * 2. Returned values share no memory with the store.
+ * 3. A row of the row cache is used only while the tree can hold nothing newer of its key (`tree.ts`), and only by reads that see
+ *    the whole tree.
+ * 4. A large value is read from its file directly into the result, piece by piece.
  */
 import { Hit, KIND_DELETE, KIND_PUT, KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { hashKey } from '../../base/hash.ts'
@@ -22,10 +21,10 @@ import type { MemtableSlot } from '../state/memtable-slot.ts'
 import type { View } from '../state/store-view.ts'
 import type { Tree } from '../state/tree.ts'
 
-/** Of so many reads that look into tables one says so. */
+/** One in this many reads that look into tables reports it. */
 const MANY_GETS_MASK = 0xfff
 
-/** Where a look-up was given up for want of a block. */
+/** A lookup that stopped at a missing block. */
 export interface GivenUp {
   readonly table: TableReader
   readonly offset: number
@@ -41,7 +40,7 @@ export class PointReader {
   readonly #cache: ReadCache | undefined
   readonly #hit = new Hit()
   #cover = 0
-  /** The tree that `find` looks into, having found nothing at all before. */
+  /** The tree `find` searches, when memtables had nothing at all. */
   #tree: Tree | undefined
   #keepsRows = false
 
@@ -52,13 +51,13 @@ export class PointReader {
     this.#cache = cache
   }
 
-  /** After `find`, from blocks that defer: whether it was given up for want of a data block, which is `missed`. */
+  /** After `find` on a deferring source: it stopped at a missing data block, `missed`. */
   get isGivenUp(): boolean { return this.#hit.seq === SEQ_MISSED }
 
-  /** After `find`: whether there is anything of the key at all, if only that it was deleted. */
+  /** After `find`: whether any version of the key exists, even a deletion. */
   get touched(): boolean { return this.#hit.seq > 0 || this.#cover > 0 }
 
-  /** The visible value of a key, as views that hold until the next read or write; undefined if there is none. */
+  /** The visible value of a key, as views valid until the next read or write; undefined: none. */
   find(key: Uint8Array, start: number, end: number, snapshotSeq: number): Hit | undefined {
     const { active, sealed, tree } = this.#source.view
     const hit = this.#hit
@@ -83,7 +82,7 @@ export class PointReader {
     return hit.seq > this.#cover && hit.kind !== KIND_DELETE ? hit : undefined
   }
 
-  /** `find` was given up for want of that block: where, if the block may hold the answer without anything else being looked at again. */
+  /** State to resume a lookup that stopped at this block, if the block alone can decide it. */
   givenUp({ table, offset, storedBytes }: MissedBlock): GivenUp | undefined {
     const tree = this.#tree
     if (tree === undefined || !this.isGivenUp || tree.lastSeq > 0) return undefined
@@ -93,8 +92,9 @@ export class PointReader {
   }
 
   /**
-   * Go on where `find` was given up, at the same sequence number: newer places had nothing visible and cannot get anything, and a table does not change.
-   * Undefined: the block does not tell by itself, or its table is gone. Find it then.
+   * Resume a lookup that stopped at a missing block. Safe because memtables and newer runs had no version visible at this sequence
+   * number and cannot gain one, and tables are immutable. Undefined: the block alone does not decide, or its table is gone; call
+   * `find`.
    */
   findFrom({ table, offset, storedBytes, tree, run, keepsRows }: GivenUp, key: Uint8Array, snapshotSeq: number): Hit | undefined {
     const hit = this.#hit
@@ -115,7 +115,7 @@ export class PointReader {
     cache.rows.offer(tree.space, hash, key, start, end, tree.epoch, this.#hit)
   }
 
-  /** The newest version in the tree, if the row cache has what it takes to tell. */
+  /** The newest version in the tree, if the row cache can tell. */
   #inRows(cache: ReadCache, tree: Tree, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number): boolean {
     const { rows } = cache
     if (!rows.find(tree.space, hash, key, start, end) || rows.epoch < tree.mergedEpoch) return false
@@ -126,7 +126,7 @@ export class PointReader {
         if (hit.kind === KIND_PUT) rows.offer(tree.space, hash, key, start, end, tree.epoch, hit)
         return true
       }
-      // Blocks that were loaded may have taken the row's place.
+      // Loaded blocks may have evicted the row.
       if (!rows.find(tree.space, hash, key, start, end)) return false
       rows.renew(tree.epoch)
     }
@@ -139,7 +139,7 @@ export class PointReader {
     return true
   }
 
-  /** True when nothing in older memtables can matter. Tables of a large transaction may be newer than a memtable. */
+  /** True when older memtables cannot matter. Tables of a large transaction may be newer than a memtable. */
   #inMemtable(slot: MemtableSlot, key: Uint8Array, start: number, end: number, snapshotSeq: number): boolean {
     const ranges = slot.ranges
     if (ranges.size > 0) this.#cover = Math.max(this.#cover, ranges.coveringSeq(key, start, end, snapshotSeq))

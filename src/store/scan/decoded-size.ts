@@ -1,7 +1,7 @@
 /**
- * What keys and values take as the caller's: as JavaScript values, by their encoding.
+ * Memory of decoded keys and values, as JavaScript values, by encoding.
  *
- * Invariant: entries that are read ahead take no more than is said here (of JSON and users' codecs: usually), for they are leased by it.
+ * Invariant: prefetched entries, which are leased by these figures, take no more (JSON and users' codecs: usually).
  */
 import type { Host } from '../../host/host.ts'
 import type { Transcoder } from '../../encoding/encoding.ts'
@@ -9,18 +9,18 @@ import { isPackable } from './iterator-plan.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 import type { RowShape } from './kernel-scan.ts'
 
-/** An array for key and value, and its place in the chunk. */
+/** An array for key and value, and its slot in the chunk. */
 const ENTRY_BYTES = 64
 
-/** A Buffer on V8's heap, at least, without what it is a view of; measured 104 and more. */
+/** A Buffer on V8's heap, without its bytes; measured 104 and more. */
 const BUFFER_OBJECT_BYTES = 96
 
-/** An entry with so many bytes of key and value; undefined: not decoded. */
+/** Bytes of a decoded entry. An undefined transcoder is not decoded. */
 export function entryBytes(keys: Transcoder | undefined, keyBytes: number, values: Transcoder | undefined, valueBytes: number): number {
   return ENTRY_BYTES + (keys === undefined ? 0 : decodedBytes(keys, keyBytes)) + (values === undefined ? 0 : decodedBytes(values, valueBytes))
 }
 
-/** What packed rows are to have; undefined: this plan goes entry by entry. */
+/** Memory of decoded rows for the kernel; undefined: this plan goes entry by entry. */
 export function rowShape(plan: IteratorPlan): RowShape | undefined {
   const { keys, values } = plan
   if (!isPackable(plan) || keys !== undefined && keys.packed === undefined || values !== undefined && values.packed === undefined) return undefined
@@ -31,7 +31,7 @@ export function rowShape(plan: IteratorPlan): RowShape | undefined {
   }
 }
 
-/** What is the caller's from now on lies outside the budget: the host sees to it that not too much of it waits as garbage. */
+/** Report entries given to the caller, which lie outside the budget: the host limits how many wait as garbage. */
 export function reportExternalBytes({ keys, values }: IteratorPlan, host: Host, rows: number, keyBytes: number, valueBytes: number): void {
   const hasKeys = isBuffer(keys)
   const hasValues = isBuffer(values)
@@ -40,10 +40,10 @@ export function reportExternalBytes({ keys, values }: IteratorPlan, host: Host, 
   host.handedOut((hasKeys ? keyBytes : 0) + (hasValues ? valueBytes : 0), objectBytes)
 }
 
-/** Most that a decoded key or value takes, by its encoding; measured (of JSON and users' codecs: usually the most). */
+/** Maximum size of a decoded key or value; measured (JSON and users' codecs: usual maximum). */
 function decodedBytes({ name }: Transcoder, bytes: number): number {
   switch (name) {
-    // Short text is put together character by character, long text may take two bytes for each.
+    // Short text is built character by character; long text may take two bytes for each.
     case 'utf8': return bytes <= 12 ? 32 : bytes <= 24 ? 32 * (bytes - 10) : 2 * bytes + 32
     case 'view':
     case 'buffer': return bytes + (bytes >>> 3) + 224
@@ -51,7 +51,7 @@ function decodedBytes({ name }: Transcoder, bytes: number): number {
   }
 }
 
-/** As `decodedBytes`, of what comes from packed rows: so much, and so many eighths for each byte. */
+/** `decodedBytes` for packed rows: a fixed part and eighths of a byte for each byte. */
 function packedCost(transcoder: Transcoder | undefined): readonly [number, number] {
   if (transcoder === undefined) return [0, 0]
   switch (transcoder.name) {
@@ -62,7 +62,7 @@ function packedCost(transcoder: Transcoder | undefined): readonly [number, numbe
   }
 }
 
-/** Whether the bytes of what it decodes lie outside V8's heap. */
+/** Whether decoded bytes lie outside V8's heap. */
 function isBuffer(transcoder: Transcoder | undefined): boolean {
   return transcoder !== undefined && (transcoder.name === 'buffer' || transcoder.name === 'view')
 }

@@ -1,16 +1,16 @@
 /**
- * The visible entries of a range, one after the other, over the memtables and tables of this moment.
+ * The visible entries of a range, one by one, over the memtables and tables of one view.
  *
  * Invariants
- * 1. Of each key the newest version <= the snapshot is seen, unless it is a deletion or a newer range tombstone covers it.
- * 2. It holds one window and the objects of a cursor per run while it stands, all leased; `close` gives them back.
- * 3. When there is no room for those it is narrow: the runs are one cursor that keeps nothing of them and looks up its place in
- *    each again for every step. What it then holds, four windows of at most 64 KiB (two keys of that cursor, its own key, a
- *    value kept), fits the reserve of the window pool, so that a scan alone never fails for memory.
- * 4. It is good for one shape of the store only: who keeps it across a flush or merge seeks again in a new one.
+ * 1. For each key it yields the newest version <= the snapshot, unless that is a deletion or a newer range tombstone covers it.
+ * 2. It holds one window and one cursor per run, all leased; `close` releases them.
+ * 3. Without memory for those it becomes a low-memory scan: one cursor over all runs that keeps nothing and seeks again in each run
+ *    for every step. That needs at most four windows of 64 KiB (two keys of the cursor, its own key, a value), which the reserve of
+ *    the window pool holds. So a lone scan never fails for memory.
+ * 4. It is valid for one generation of the view. After a flush or merge the caller seeks again in a new one.
  *
- * Account: `iterators`. The objects of a narrow scan are not leased: they are few, and one such scan stands at a time.
- * Cost: one comparison chain per version, nothing allocated per entry. Narrow: two or three blocks read per run and key.
+ * Account: `iterators`. The objects of a low-memory scan are not leased: they are few, and at most one exists.
+ * Cost: one comparison chain per version, no allocation per entry. Low-memory: two or three block reads per run and key.
  */
 import { compareBytes, copyBytes } from '../../base/bytes.ts'
 import { KIND_DELETE, MAX_SEQ } from '../../base/cursor.ts'
@@ -29,7 +29,7 @@ import type { View } from '../state/store-view.ts'
 
 /** Measured: a scan with the cursors of two memtables. */
 const SCAN_OBJECTS_BYTES = 2048
-/** Measured: a run's cursor, its table's with block and index path (the handles of a partition are 1 KiB of it), a window's lease. */
+/** Measured: a run's cursor, its table cursor with block and index path (1 KiB of it the handles of a partition), a window's lease. */
 const RUN_OBJECTS_BYTES = 3584
 /** Keys and values up to this fit the scan's own buffers. */
 const SMALL_BYTES = 256
@@ -41,7 +41,7 @@ export interface ScanView {
   readonly settings: { readonly blockBytes: number }
 }
 
-/** An entry after the other, forward or backward. */
+/** A cursor over visible entries, forward or backward. */
 export interface EntryScan {
   readonly generation: number
   readonly key: Uint8Array
@@ -59,7 +59,7 @@ export interface EntryScan {
 }
 
 export class Scan implements EntryScan {
-  /** The entry it stands on. */
+  /** The current entry. */
   key = new Uint8Array(SMALL_BYTES)
   keyLength = 0
   valid = false
@@ -70,26 +70,26 @@ export class Scan implements EntryScan {
   readonly generation: number
   readonly #core: ScanView
   readonly #windows: WindowPool
-  /** Of the memtables. */
+  /** One for each memtable. */
   readonly #memory: Cursor[] = []
-  /** Of each run that may hold something visible, its tables with point entries. */
+  /** For each run with visible entries, its tables with point entries. */
   readonly #tables: (readonly TableReader[])[] = []
   readonly #ranges: RangeLookup[] = []
   readonly #snapshotSeq: number
   readonly #reverse: boolean
   readonly #showsDeletes: boolean
   #merge: MergeCursor
-  /** Empty when the scan is narrow. */
+  /** Empty in a low-memory scan. */
   #runs: RunCursor[] = []
   #objects: Lease | undefined
-  /** Set when the scan is narrow. */
+  /** Set in a low-memory scan. */
   #reread: SeekPerStepCursor | undefined
-  /** Backward, the merge stands beyond the current key already, so its value is kept here. */
+  /** Backward, the merge is already past the current key, so its value is copied here. */
   #kept = new Uint8Array(SMALL_BYTES)
-  /** Backward: the versions of `key` are being looked through. */
+  /** Backward: the versions of `key` are still being compared. */
   #undecided = false
 
-  /** `showsDeletes`: a key whose newest version is a deletion is seen too, for whoever lays this over something else. */
+  /** `showsDeletes`: also yield keys whose newest version is a deletion, for an overlay. */
   constructor(core: ScanView, snapshotSeq: number, reverse: boolean, showsDeletes = false) {
     this.#showsDeletes = showsDeletes
     this.generation = core.view.generation
@@ -108,21 +108,21 @@ export class Scan implements EntryScan {
     this.#merge = this.#openWide() ?? this.#openNarrow()
   }
 
-  /** About what it holds while it stands. */
+  /** Approximate bytes held while open. */
   get heldBytes(): number {
     return SCAN_OBJECTS_BYTES + this.#runs.length * (RUN_OBJECTS_BYTES + windowBytes(this.#core.settings.blockBytes + SMALL_BYTES))
   }
 
-  /** It stands on the reserve: whoever keeps it keeps others from reading, and a new one may do better. */
+  /** A low-memory scan uses the reserve, which other reads need; a new scan may find memory. */
   get isNarrow(): boolean { return this.#reread !== undefined }
 
-  /** Whether a range tombstone that is visible here covers a key. */
+  /** Whether a visible range tombstone covers a key. */
   covers(key: Uint8Array, length: number): boolean {
     for (const ranges of this.#ranges) if (ranges.coveringSeq(key, 0, length, Math.min(this.#snapshotSeq, MAX_SEQ)) > 0) return true
     return false
   }
 
-  /** To the first visible entry: at or after the key (forward), before it (backward); undefined: from the end of the order. */
+  /** Move to the first visible entry at or after the key (forward) or before it (backward); undefined: from the start. */
   seek(key: Uint8Array | undefined): void {
     try {
       this.#seek(key)
@@ -139,7 +139,8 @@ export class Scan implements EntryScan {
     } catch (error) {
       this.#goNarrow(error)
       const inclusive = this.#reverse && this.#undecided || !this.#reverse
-      // Forward all up to the key taken last is decided; backward that key is, unless its versions were being looked through.
+      // Forward, keys up to the last taken one are decided. Backward that key is decided too, unless its versions were still being
+      // compared.
       if (inclusive) this.key[this.keyLength] = 0
       this.#seek(this.key.subarray(0, this.keyLength + Number(inclusive)))
     }
@@ -156,7 +157,7 @@ export class Scan implements EntryScan {
     this.valid = false
   }
 
-  /** A window and cursors for each run; undefined: no room for the cursors. */
+  /** A window and a cursor for each run; undefined: no memory for the cursors. */
   #openWide(): MergeCursor | undefined {
     const core = this.#core
     const tables = this.#tables
@@ -172,7 +173,7 @@ export class Scan implements EntryScan {
     return new MergeCursor([...this.#memory, this.#reread])
   }
 
-  /** After a refused window: give all of them back and go on with what the reserve has. Throws what is no refusal. */
+  /** After a denied window: release all of them and continue on the reserve. Rethrows any other error. */
   #goNarrow(error: unknown): void {
     const isRefusal = error instanceof SpillwayError && error.code === 'SPILLWAY_BUDGET_TOO_SMALL'
     if (!isRefusal || this.#reread !== undefined) throw error
@@ -213,7 +214,7 @@ export class Scan implements EntryScan {
         merge.advance()
         continue
       }
-      // The first version that is not too new decides for its key.
+      // The first version within the snapshot decides its key.
       this.#takeKey(entry)
       if ((entry.kind !== KIND_DELETE || this.#showsDeletes) && !this.#isCovered(entry)) {
         if (entry === this.#reread) this.#reread.loadValue()
@@ -229,7 +230,7 @@ export class Scan implements EntryScan {
     this.valid = false
   }
 
-  /** Past all versions of the current key. */
+  /** Skip all versions of the current key. */
   #skipKey(): void {
     const merge = this.#merge
     while (merge.valid) {
@@ -240,7 +241,7 @@ export class Scan implements EntryScan {
     }
   }
 
-  /** Versions come oldest first: the last one that is not too new decides, known when the key changes. */
+  /** Versions come oldest first: the last one within the snapshot decides, known when the key changes. */
   #settleBackward(): void {
     const merge = this.#merge
     this.#undecided = false
@@ -278,7 +279,7 @@ export class Scan implements EntryScan {
 
   #takeKey({ key, keyStart, keyEnd }: Cursor): void {
     const length = keyEnd - keyStart
-    // One byte more, for the next possible key.
+    // One more byte, for the key's successor.
     if (length >= this.key.length) this.key = this.#room(this.key, length + 1)
     copyBytes(key, keyStart, keyEnd, this.key, 0)
     this.keyLength = length
@@ -289,7 +290,7 @@ export class Scan implements EntryScan {
     const length = entry.valueEnd - entry.valueStart
     if (length > this.#kept.length) {
       this.#kept = this.#room(this.#kept, length)
-      // Making room may have made the cache drop the block.
+      // Allocating may have evicted the block.
       if (entry === this.#reread) this.#reread.loadValue()
     }
     copyBytes(entry.value, entry.valueStart, entry.valueEnd, this.#kept, 0)
@@ -299,23 +300,23 @@ export class Scan implements EntryScan {
     this.valueEnd = length
   }
 
-  /** A window of at least `bytes` in place of one whose contents nobody needs, unless the scan has to become narrow for it. */
+  /** Replace a window whose content is no longer needed by one of at least `bytes`, unless the scan becomes a low-memory scan. */
   #room(old: Uint8Array<ArrayBuffer>, bytes: number): Uint8Array<ArrayBuffer> {
     const windows = this.#windows
     if (this.#reread === undefined) {
-      // Taken first: if that is refused, the key that is in the old one is still needed.
+      // Taken first: if it is denied, the key in the old one is still needed.
       const window = windows.take(bytes)
       this.#give(old)
       return window
     }
-    // Given back first: the reserve has no room for both.
+    // Released first: the reserve cannot hold both.
     if (old === this.key) this.key = NOTHING
     else this.#kept = NOTHING
     this.#give(old)
     return windows.take(bytes)
   }
 
-  /** Give a buffer back if it is a window; returns an empty one for its place. */
+  /** Release a buffer if it is a window. Returns an empty one in its place. */
   #give(buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     if (buffer.length > SMALL_BYTES) this.#windows.give(buffer)
     return NOTHING

@@ -1,18 +1,18 @@
 /**
- * Calls of an iterator that have not taken effect yet, because the event loop has its turn first or a long walk paused.
+ * Iterator calls that have not taken effect yet, because the event loop gets a turn first or a long walk has paused.
  *
  * Invariants
- * 1. They take effect one after the other, in the order in which they were made; each is settled once.
- * 2. A synchronous call has all of them take effect first, with `drain`: none of them needs the event loop, they only leave it its turns.
+ * 1. They take effect one after the other, in call order. Each settles once.
+ * 2. A synchronous call first runs all of them with `drain`: they only yield to the event loop and do not depend on it.
  *
- * Cost: nothing while calls are answered at once, which is nearly always.
+ * Cost: none while calls are answered at once, the usual case.
  */
 import type { StoreState } from '../state/store-state.ts'
 import { deferred } from '../api/deferred.ts'
 import type { Deferred } from '../api/deferred.ts'
 import { dueYield } from '../state/event-loop-yield.ts'
 
-/** What a step of a call says that is not done. */
+/** Returned by a step of a call that is not done. */
 export const PAUSED: unique symbol = Symbol('paused')
 
 interface WaitingCall {
@@ -22,7 +22,7 @@ interface WaitingCall {
 
 export class IteratorCalls {
   readonly #core: StoreState
-  /** From `#at` on, in their order. */
+  /** From `#at` on, in call order. */
   #waiting: WaitingCall[] = []
   #at = 0
   #isRunning = false
@@ -33,7 +33,7 @@ export class IteratorCalls {
 
   get isEmpty(): boolean { return this.#at === this.#waiting.length }
 
-  /** A call behind all others. `step` does a part of it and returns PAUSED, or its result. `turn`: wait for this first. */
+  /** Queue a call. `step` does part of it and returns PAUSED or its result. `turn`: wait for this first. */
   add<R>(step: () => R | typeof PAUSED, turn: Promise<void> | undefined): Promise<R> {
     const result = deferred<R>()
     this.#waiting.push({ step, result })
@@ -41,14 +41,14 @@ export class IteratorCalls {
     return result.promise
   }
 
-  /** Have all of them take effect now. */
+  /** Run all queued calls now. */
   drain(): void {
     while (!this.isEmpty) this.#step()
   }
 
   async #run(turn: Promise<void> | undefined): Promise<void> {
     this.#isRunning = true
-    // Never in the call that added it: that may be one of a codec, in the middle of another one.
+    // Never inside the call that added it: that may come from a codec, inside another call.
     await turn
     while (!this.isEmpty) {
       this.#step()
@@ -74,7 +74,7 @@ export class IteratorCalls {
   }
 
   #next(): void {
-    // It may hold what it has read.
+    // It may hold entries.
     this.#waiting[this.#at++] = undefined as never
     if (!this.isEmpty) return
     this.#waiting = []

@@ -1,11 +1,11 @@
 /**
- * An iterator as `for await` walks it. Not an async generator, which keeps calls of its own in a line of its own: with this one all calls of
- * the iterator, in a loop or not, are in the same.
+ * The `for await` view of an iterator. Not an async generator, which has a call queue of its own: here all calls of the iterator
+ * share one queue.
  *
- * Invariant: the end, an error and `return` close the iterator, in their turn.
+ * Invariant: the end, an error and `return` close the iterator, in call order.
  */
 
-/** What it needs of the iterator. */
+/** The part of an iterator it uses. */
 export interface LoopSource<T> {
   loopNext(loop: IteratorLoop<T>): Promise<IteratorResult<T, void>>
   loopEnd(loop: IteratorLoop<T>): Promise<void>
@@ -14,7 +14,7 @@ export interface LoopSource<T> {
 const AsyncIteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf((async function* () {}).prototype)) as object
 
 export class IteratorLoop<T> implements AsyncGenerator<T, void, undefined> {
-  /** Its end has taken effect. */
+  /** The end has taken effect. */
   isOver = false
   readonly #source: LoopSource<T>
 
@@ -41,5 +41,5 @@ export class IteratorLoop<T> implements AsyncGenerator<T, void, undefined> {
   get [Symbol.toStringTag](): string { return 'SpillwayIterator Loop' }
 }
 
-// What newer versions of Node have for async iterators, this one has too.
+// Inherit the helpers that newer versions of Node give async iterators.
 Object.setPrototypeOf(IteratorLoop.prototype, AsyncIteratorPrototype)

@@ -1,7 +1,7 @@
 /**
- * What an iterator is asked for, checked and encoded: it does not change while the iterator is open.
+ * The options of an iterator, checked and encoded. Immutable while the iterator is open.
  *
- * Cost: a few objects an iterator.
+ * Cost: a few objects per iterator.
  */
 import { invalidArgument } from '../../base/errors.ts'
 import { describe, takeCopy } from '../../encoding/encoding.ts'
@@ -18,25 +18,25 @@ export interface IteratorPlan {
   limit: number
   keys: Transcoder | undefined
   values: Transcoder | undefined
-  /** How `seek` targets are encoded, and where. */
+  /** Encoding of `seek` targets, and a buffer for one. */
   targets: Transcoder
   targetScratch: Scratch
   snapshotSeq: number
-  /** Of a transaction: what it has written lies over the store. */
+  /** In a transaction: its writes, laid over the store. */
   overlay?: ScanOverlay
 }
 
 /** @internal */
 export interface ScanOverlay {
-  /** Change when a scan has to be made anew, and when it has to look up its place again. */
+  /** A change of the first needs a new scan, of the second a new seek. */
   readonly generation: number
   readonly lastSeq: number
   open(snapshotSeq: number, reverse: boolean): EntryScan
-  /** The iterator is closed. */
+  /** Called when the iterator is closed. */
   close(): void
 }
 
-/** Direction and limit as given, checked and completed. */
+/** Direction and limit, checked and completed. */
 export function checkedOrder({ reverse = false, limit }: Pick<OrderOptions, 'reverse' | 'limit'>): Pick<IteratorPlan, 'reverse' | 'limit'> {
   if (typeof reverse !== 'boolean') throw invalidArgument(`reverse must be true or false, not ${describe(reverse)}`)
   if (limit !== undefined && limit !== Infinity && (!Number.isSafeInteger(limit) || limit < -1)) {
@@ -45,13 +45,13 @@ export function checkedOrder({ reverse = false, limit }: Pick<OrderOptions, 'rev
   return { reverse, limit: limit === undefined || limit === -1 ? Infinity : limit }
 }
 
-/** The bytes of a `seek` target. */
+/** Encode a `seek` target. */
 export function encodeTarget({ targets, targetScratch }: IteratorPlan, target: unknown): Uint8Array {
   encodeKey(target, targets, targetScratch)
   return takeCopy(targetScratch)
 }
 
-/** Whether many entries can be had at once: backward and under what a transaction has written it goes entry by entry. */
+/** Whether the kernel can produce many rows at once; backward and under an overlay the scan goes entry by entry. */
 export function isPackable({ reverse, overlay }: IteratorPlan): boolean {
   return !reverse && overlay === undefined
 }

@@ -1,11 +1,11 @@
 /**
- * Where an iterator stands in its range, and how many entries it may still yield.
+ * The position of an iterator in its range, and how many entries it may still yield.
  *
  * Invariants
- * 1. It needs no scan and no block: a scan can be sent there at any time, whatever shape the store has by then.
- * 2. After `back` it stands where it stood, and what was passed since is next again.
+ * 1. It needs no scan and no block: a scan can be sent there at any time, in any view.
+ * 2. After `back` it is where it was, and the entries passed since come next again.
  *
- * Account: `iterators`, of which the iterator's own objects and the keys it holds are in an allowance (`engine.iteratorObjects`).
+ * Account: `iterators`. Objects and keys of the iterator itself are in an overdraft (`reading.iteratorObjects`).
  */
 import { compareKeys } from '../../base/bytes.ts'
 import type { Overdraft } from '../../memory/overdraft.ts'
@@ -14,11 +14,11 @@ import type { KnowsStart } from './kernel-scan.ts'
 import { isEmptyRange } from '../api/key-range.ts'
 import type { ByteRange } from '../api/key-range.ts'
 
-/** Measured: an iterator with its snapshot and plan, 1152, and what it holds apart from itself, and being watched; a key that it holds, beside its length. */
+/** Measured: an iterator with snapshot and plan 1152, plus its resources and their registry entry; a held key, beside its length. */
 const ITERATOR_BYTES = 1312
 const KEY_OBJECT_BYTES = 224
 
-/** A place it had. */
+/** An earlier position. */
 export interface Standing {
   readonly key: Uint8Array | undefined
   readonly isNext: boolean
@@ -26,20 +26,20 @@ export interface Standing {
 }
 
 export class IteratorPosition implements Standing, KnowsStart {
-  /** Where to go on; undefined: where the range begins. */
+  /** Continue here; undefined: at the start of the range. */
   key: Uint8Array | undefined
-  /** The entry with that key is next, not the one behind it. */
+  /** The entry with this key comes next, not the one after it. */
   isNext = false
-  /** How many it may still yield. */
+  /** Entries it may still yield. */
   left: number
-  /** Nothing is left. */
+  /** The range is exhausted. */
   isDone: boolean
   isClosed = false
   readonly #allowance: Overdraft
   readonly #plan: IteratorPlan
-  /** To which it may have to go back. */
+  /** Saved by `hold`. */
   #held: Standing | undefined
-  /** In the allowance. */
+  /** Counted in the overdraft. */
   #bytes = 0
 
   constructor(allowance: Overdraft, plan: IteratorPlan) {
@@ -62,7 +62,7 @@ export class IteratorPosition implements Standing, KnowsStart {
     this.isDone = false
   }
 
-  /** Keep the present place for `backToHeld`. */
+  /** Save the position for `backToHeld`. */
   hold(): void {
     this.#held = this.standing()
   }
@@ -71,13 +71,13 @@ export class IteratorPosition implements Standing, KnowsStart {
     this.back(this.#held!)
   }
 
-  /** Behind the entry with this key. */
+  /** Move behind the entry with this key. */
   passKey(key: Uint8Array): void {
     this.key = key
     this.isNext = false
   }
 
-  /** To the first key at or after this one (reverse: at or before it). Outside the range: nothing is left. */
+  /** Move to the first key at or after this one (reverse: at or before it). Outside the range nothing is left. */
   seek(key: Uint8Array): void {
     this.key = key
     this.isNext = true
@@ -86,7 +86,7 @@ export class IteratorPosition implements Standing, KnowsStart {
     this.count()
   }
 
-  /** Where a scan has to be sent: to the first entry at or after it (reverse: before it); undefined: to where keys begin. */
+  /** Key for a scan's seek: at or after it (reverse: before it); undefined: from the start. */
   startKey(): Uint8Array | undefined {
     const { key } = this
     const { range, reverse } = this.#plan
@@ -94,13 +94,13 @@ export class IteratorPosition implements Standing, KnowsStart {
     return reverse === this.isNext ? successor(key) : key
   }
 
-  /** The first key outside, in its direction (reverse: the last inside); undefined: there is none. */
+  /** The first key outside the range, in its direction (reverse: the last one inside); undefined: none. */
   get bound(): Uint8Array | undefined {
     const { range, reverse } = this.#plan
     return reverse ? range.start : range.end
   }
 
-  /** Lease what the iterator's objects and keys take now. */
+  /** Lease the present size of objects and keys. */
   count(): void {
     if (this.isClosed) return
     const { start, end } = this.#plan.range
@@ -109,7 +109,7 @@ export class IteratorPosition implements Standing, KnowsStart {
     this.#bytes = bytes
   }
 
-  /** For good: hold nothing any longer. A walk that is under way, if a codec does this, finds nothing left. */
+  /** Release everything for good. A walk under way (a codec may call this) finds nothing left. */
   close(): void {
     this.isClosed = true
     this.left = 0

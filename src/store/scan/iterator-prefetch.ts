@@ -1,12 +1,12 @@
 /**
- * What an iterator has read and not yielded yet. It can be given back at any time between two calls: what of it was not yielded is
- * read again then, which at a snapshot is the same.
+ * Entries an iterator has read but not yielded. They can be dropped between any two calls and are then read again, which gives the
+ * same entries at a snapshot.
  *
  * Invariants
- * 1. What is read ahead is leased before it is read. Without room one entry is read, which is the caller's at once.
- * 2. It is no more than the iterator's share of an eighth of the budget.
- * 3. The place is behind all that was read. What was dropped brings it back to where that began, and `#skip` is how many entries behind
- *    there were yielded.
+ * 1. Entries are leased before they are read. Without memory one entry is read, which is the caller's at once.
+ * 2. They stay within the iterator's share of an eighth of the budget.
+ * 3. The position is behind the last entry read. A drop moves it back to the start of the chunk; `#skip` counts the entries after
+ *    it that were already yielded.
  *
  * Account: `iterators`. Cost: entries are read in chunks, small at first.
  */
@@ -18,32 +18,32 @@ import type { IteratorPlan } from './iterator-plan.ts'
 import { EntryReader } from './iterator-reader.ts'
 import { RangeScanner } from './range-scanner.ts'
 
-/** Of a chunk: entries at first and at most, bytes of keys and values, and what the entries take when decoded. */
+/** Limits of a chunk: entries at first and at most, bytes of keys and values, bytes when decoded. */
 const FIRST_ENTRIES = 16
 const CHUNK_ENTRIES = 256
 const GROWTH = 4
 const CHUNK_BYTES = 64 * 1024
 const CHUNK_LEASE_BYTES = 128 * 1024
-/** An iterator with such a limit reads all of it at once. */
+/** An iterator with a limit up to this reads all of it at once. */
 const SHORT_LIMIT = 256
-/** Part of the budget for what all iterators together read ahead. */
+/** Share of the budget for the prefetched entries of all iterators. */
 const READ_AHEAD_SHARE = 1 / 8
 
-/** T: what the iterator yields. */
+/** T: the yielded type. */
 export class ReadAhead<T> {
   readonly place: IteratorPosition
   readonly walk: RangeScanner
   readonly #core: StoreState
   readonly #reader: EntryReader
   #chunk: T[] = []
-  /** The next of them. */
+  /** Index of the next entry. */
   #at = 0
   #lease: Lease | undefined
-  /** For the next chunk. */
+  /** Entries of the next chunk. */
   #entries = FIRST_ENTRIES
-  /** Entries behind the place that were yielded already. */
+  /** Entries after the position that were already yielded. */
   #skip = 0
-  /** Called when others need the memory: first for the scan, then for what was read ahead. */
+  /** Called when others need the memory: first to release the scan, then the entries. */
   readonly #idle: Member<() => void> = new Member(() => {
     if (this.walk.holdsScan) this.walk.closeScan()
     else this.drop()
@@ -60,7 +60,7 @@ export class ReadAhead<T> {
 
   get isEmpty(): boolean { return this.#at >= this.#chunk.length }
 
-  /** The next entry, which is the caller's alone from now on: it may be large. Not when it is empty. */
+  /** The next entry; it must not be empty. It is the caller's alone from now on: it may be large. */
   take(): T {
     const at = this.#at++
     const entry = this.#chunk[at]!
@@ -68,28 +68,28 @@ export class ReadAhead<T> {
     return entry
   }
 
-  /** What is there, up to so many. */
+  /** Up to `most` of the entries at hand. */
   takeSome(most: number): T[] {
     const some = this.#chunk.slice(this.#at, this.#at + most)
     this.#at += some.length
     return some
   }
 
-  /** Up to so many for the caller at once. */
+  /** Read up to `most` entries directly for the caller. */
   readSome(most: number): T[] {
     this.drop()
     this.#catchUp()
     return this.#reader.read(most, Infinity, Infinity) as T[]
   }
 
-  /** Read ahead: more each time, as long as there is memory for it. Empty then: nothing is left, or the walk has paused. */
+  /** Read the next chunk, larger each time while memory lasts. Empty afterwards: the range is exhausted, or the walk has paused. */
   refill(): void {
     const { engine } = this.#core
     const { place } = this
     this.#chunk = []
     this.#at = 0
     this.#catchUp()
-    // Its own lease must not close the scan that is about to be used.
+    // Its own lease must not close the scan it is about to use.
     engine.reading.idleScans.delete(this.#idle)
     place.hold()
     const roomBytes = place.isDone ? 0 : this.#leaseChunk()
@@ -103,16 +103,16 @@ export class ReadAhead<T> {
     this.#entries = Math.min(CHUNK_ENTRIES, this.#entries * GROWTH)
   }
 
-  /** Up to so many entries that were not yielded, which are passed by. */
+  /** Pass up to `most` unyielded entries; returns their number. */
   count(most: number): number {
     this.drop()
     this.#catchUp()
     return this.walk.count(most)
   }
 
-  /** Go on at this key. */
+  /** Continue at this key. */
   seek(key: Uint8Array): void {
-    // What was read ahead and not yielded does not count for the limit.
+    // Unyielded entries do not count for the limit.
     this.drop()
     this.place.left -= this.#skip
     this.#skip = 0
@@ -121,7 +121,7 @@ export class ReadAhead<T> {
     this.place.seek(key)
   }
 
-  /** Forget what was read ahead; what of it was not yielded is read again. */
+  /** Drop the entries; unyielded ones are read again. */
   drop(): void {
     if (!this.isEmpty) {
       this.place.backToHeld()
@@ -142,20 +142,20 @@ export class ReadAhead<T> {
     this.place.close()
   }
 
-  /** Past the entries that were yielded before a chunk was dropped. */
+  /** Skip entries that were yielded before a chunk was dropped. */
   #catchUp(): void {
     this.walk.checkOpen()
     while (this.#skip > 0 && !this.place.isDone) this.#skip -= this.walk.count(this.#skip)
     this.#skip = 0
   }
 
-  /** Bytes leased for the next chunk; 0: no room for more than an entry or two. */
+  /** Bytes leased for the next chunk; 0: memory for only an entry or two. */
   #leaseChunk(): number {
     const { budget, reading: { idleScans, windows: { account } } } = this.#core.engine
     const { entryBytes } = this.#reader
     const share = Math.floor(budget.totalBytes * READ_AHEAD_SHARE / (idleScans.size + 1))
     const wanted = Math.min(CHUNK_LEASE_BYTES, share, this.#entries * entryBytes)
-    // Two entries, or it is not worth a lease.
+    // Fewer than two entries are not worth a lease.
     const least = 2 * entryBytes
     if (wanted >= least) {
       const lease = this.#lease ??= account.tryLease(0)

@@ -1,15 +1,16 @@
 /**
- * The visible entries of a range, forward, many at a time: the runs are merged in the kernels, which leave packed rows.
+ * The visible entries of a range, forward, many at a time: the wasm kernel merges the runs and leaves packed rows.
  *
  * Invariants
- * 1. It sees what a `Scan` at the same snapshot sees, in the same order.
- * 2. Between two calls it holds its place in each run and no block: a call lays the blocks into the kernels again.
- * 3. What it cannot do it says: blocks and keys too large for a slot, references to value files, more runs
- *    than there are slots. A `Scan` does it then.
- * 4. It is good for one shape of the store only. Memtables are sought anew in each call, so writes between two calls do not matter.
- * 5. A call walks through so many blocks in vain and no more: it ends without rows then, and the next one goes on.
+ * 1. It yields the same entries in the same order as a `Scan` at the same snapshot.
+ * 2. Between two calls it keeps a position in each run and no block: each call loads the blocks into the kernel again.
+ * 3. It reports what it cannot do (blocks or keys too large for a slot, references to value files, more runs than slots); a `Scan`
+ *    takes over.
+ * 4. It is valid for one generation of the view. Memtables are seeked again in each call, so writes between two calls do not
+ *    matter.
+ * 5. A call that finds nothing visible in MAX_BLOCKS blocks ends without rows; the next one continues.
  *
- * Account: `iterators`, for the objects. Cost: that of showing the sources in each call (`kernel-scan-sources.ts`), and a copy of each row.
+ * Account: `iterators`, for the objects. Cost: loading the sources in each call (`kernel-scan-sources.ts`), and a copy of each row.
  */
 import { compareBytes } from '../../base/bytes.ts'
 import { MAX_KERNEL_KEY_BYTES, SCAN_BOUND, SCAN_END, SCAN_FULL, SCAN_INPUT, ScanKernel } from '../../kernels/scan-kernel.ts'
@@ -17,37 +18,37 @@ import type { Lease } from '../../memory/budget.ts'
 import type { StoreState } from '../state/store-state.ts'
 import { OVER, KernelScanSources, UNFIT } from './kernel-scan-sources.ts'
 
-/** Measured: a scan with the cursors of two memtables; the place in a run. */
+/** Measured: a scan with the cursors of two memtables; the position in a run. */
 const SCAN_OBJECTS_BYTES = 2048
 const RUN_OBJECTS_BYTES = 1024
 
-/** Of deletions and what they hide: with fewer before the first row nothing is gained by remembering that. */
+/** Blocks without visible entries before the first row from which the empty range is remembered. */
 const MANY_BLOCKS = 16
-/** The same where something is known, so that it grows with what is deleted. */
+/** The same next to a known empty range, so that it grows with deletions. */
 const FEW_BLOCKS = 2
-/** In vain in a row, of one call: a millisecond or two. */
+/** Blocks without visible entries in one call: a millisecond or two. */
 const MAX_BLOCKS = 256
 
-/** What it costs to seek in another run, and an entry to come from several, in runs that a get looks through: the latter a half. */
+/** Cost, in runs a get probes, of seeking in one more run, and of an entry that comes from several (a half). */
 const SOUGHT_READS = 20
 
-/** Why `fill` returned. */
+/** Result of `fill`: the range is exhausted. */
 export const FILL_DONE = 0
 /** There may be more. */
 export const FILL_MORE = 1
-/** A `Scan` has to go on, behind the rows there are: this one stands nowhere. */
+/** A `Scan` must continue after the rows at hand: this scan has lost its position. */
 export const FILL_STOPPED = 2
 
-/** It was led past something, and begins anew there. */
+/** It skipped an empty range and starts again behind it. */
 const LED = 3
 const KEYS_ONLY = { withKeys: true, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
-/** Whoever knows the key to go on at; undefined: the very first. */
+/** Provides the key to continue at; undefined: the very first. */
 export interface KnowsStart {
   startKey(): Uint8Array | undefined
 }
 
-/** What rows are to have: see `ScanKernel.cost`. */
+/** Size limits of rows, see `ScanKernel.cost`. */
 export interface RowShape {
   readonly withKeys: boolean
   readonly withValues: boolean
@@ -60,24 +61,24 @@ export class KernelScan {
   readonly generation: number
   readonly kernel: ScanKernel
   readonly heldBytes: number
-  /** The last walk ended before it came to anything. */
+  /** The last walk ran out of time or blocks. */
   isCut = false
   readonly #core: StoreState
   readonly #snapshotSeq: number
   readonly #lease: Lease
   readonly #sources: KernelScanSources
-  /** Where to begin, as it was asked for, and where that is as well, for runs that have not been there yet. */
+  /** The requested start, and an equivalent one behind the empty range, for runs that were not seeked yet. */
   #wish: Uint8Array | undefined
   #target: Uint8Array | undefined
   #isPlaced = false
-  /** The last key that was decided, when older versions of it may be next. */
+  /** The last decided key, while older versions of it may follow. */
   #seen: Uint8Array | undefined
-  /** Nothing was found since it was sent somewhere, in so many blocks; it was led past what is known to be dead. */
+  /** Blocks without visible entries since the last seek, and whether an empty range was skipped. */
   #isInVain = false
   #blocksInVain = 0
   #isLed = false
 
-  /** Undefined when there is no room for it, or too many runs. `bypassesCache`: it leaves the cache as it is. */
+  /** Undefined without memory, or with too many runs. `bypassesCache`: does not change the cache. */
   static open(core: StoreState, snapshotSeq: number, bypassesCache = false): KernelScan | undefined {
     const kernel = ScanKernel.of(core.engine.kernels)
     if (kernel === undefined) return undefined
@@ -100,14 +101,14 @@ export class KernelScan {
     this.#sources = new KernelScanSources(core, snapshotSeq, kernel, bypassesCache)
   }
 
-  /** Since it was sent somewhere, before anything was found. */
+  /** Blocks since the last seek before anything was found. */
   get blocksInVain(): number { return this.#blocksInVain }
 
   close(): void {
     this.#lease.release()
   }
 
-  /** To the first entry at or after the key; undefined: to the very first. The next `fill` goes there. */
+  /** Move to the first entry at or after the key; undefined: the very first. Takes effect in the next `fill`. */
   seek(key: Uint8Array | undefined): void {
     this.#wish = key
     this.#target = this.#core.emptyRange.skip(key, this.#snapshotSeq)
@@ -119,8 +120,8 @@ export class KernelScan {
   }
 
   /**
-   * How far nothing is visible from a key on: to before the first row, or as far as it got with so many blocks and so much time.
-   * Undefined: not known, or not even to the next key.
+   * End of the range from a key on in which nothing is visible: before the first row, or as far as the limits allow. Undefined:
+   * unknown, or not even up to the next key.
    */
   walk(key: Uint8Array, mostBlocks: number, untilMs: number): Uint8Array | undefined {
     this.seek(key)
@@ -132,8 +133,8 @@ export class KernelScan {
   }
 
   /**
-   * Put up to so many rows into the kernel that begin at the place, none but the first beyond what they may take when decoded. `from`:
-   * where to begin, for the memtables; `bound`: the first key behind the range. Rows may be none though there are more.
+   * Put up to `rows` rows from the position into the kernel, within the decoded size limit (the first row always). `from`: start
+   * for the memtables; `bound`: the first key behind the range. There may be no rows although there are more.
    */
   fill(
     from: KnowsStart, bound: Uint8Array | undefined, row: RowShape, rows: number, takenBytes: number,
@@ -195,7 +196,7 @@ export class KernelScan {
           found = count
           blocksInVain = 0
         }
-        // What is dead is not worth its place in the cache.
+        // Blocks of deleted entries do not go into the cache.
         const next = sources.next(kernel.top, count === 0 && this.#blocksInVain > FEW_BLOCKS)
         if (next === UNFIT) {
           if (sources.hasSpilled) return this.#stopped()
@@ -218,7 +219,7 @@ export class KernelScan {
     return result
   }
 
-  /** Whether the next call will begin behind `before`, where this one did: what a snapshot does not see moves nothing. */
+  /** Whether the next call starts behind `before`, where this one did: versions newer than the snapshot move nothing. */
   #hasMoved(before: Uint8Array | undefined): boolean {
     const { kernel } = this
     return kernel.hasSeen && (before === undefined || compareBytes(kernel.memory, kernel.seenAt, kernel.seenEnd, before, 0, before.length) !== 0)
@@ -228,7 +229,7 @@ export class KernelScan {
     return untilMs !== Infinity && this.#core.host.clock.nowMs() >= untilMs
   }
 
-  /** Whether it has come into what is known to be dead: then it goes on behind that. */
+  /** Whether the position is inside the known empty range; then skip it. */
   #lead(): boolean {
     const { kernel } = this
     if (!kernel.hasSeen) return false
@@ -240,7 +241,7 @@ export class KernelScan {
     return true
   }
 
-  /** From where it was sent to its first row there is nothing, now: the next one need not look. */
+  /** Nothing is visible from the seek key to the first row: remember that. */
   #noteDead(withKeys: boolean): void {
     const { emptyRange, lastSeq } = this.#core
     const { kernel } = this

@@ -1,15 +1,14 @@
 /**
- * Moving an iterator's place on, by one of two scans: a `KernelScan` leaves many entries at once, a `Scan` stands on one after the
- * other and can do everything. Either is made when it is needed and made anew when the store has changed its shape.
+ * Moves the position of an iterator with one of two scans: a `KernelScan` for many entries at once, a `Scan` entry by entry for
+ * everything else. Either is opened on demand, again after the view has changed.
  *
  * Invariants
- * 1. At most one scan stands. Between two calls only the place is needed: the scan can be closed at any time then.
- * 2. It is kept between two calls only if those of all iterators fit half of the budget: otherwise each would push out what the next
- *    is about to use, and the block cache with it. What is kept is told to the engine, which has it given back for others.
- * 3. After an error of `fill`, `pass` or `each` whoever called it has it `goBack`; `count` does so itself.
+ * 1. At most one scan is open. Between two calls only the position is needed, so the scan can be closed at any time.
+ * 2. A scan is kept between two calls only while the kept scans of all iterators fit half of the budget; else each would evict the
+ *    blocks of the next. The engine closes kept scans when others need memory.
+ * 3. After an error of `fill`, `pass` or `each` the caller calls `goBack`; `count` does so itself.
  *
- * Account: `iterators`, for the scan. Cost: packed scans that were of little use make the next try wait, the longer the more often
- * that was so.
+ * Account: `iterators`, for the scan. Cost: kernel scans that helped little delay the next attempt, longer each time.
  */
 import { compareBytes } from '../../base/bytes.ts'
 import { SpillwayError } from '../../base/errors.ts'
@@ -25,35 +24,35 @@ import type { RowShape } from './kernel-scan.ts'
 import { Scan } from './entry-scan.ts'
 import type { EntryScan } from './entry-scan.ts'
 
-/** What `fill` says in place of what a packed scan does: go entry by entry; nothing was found so far. */
+/** Returned by `fill` instead of a kernel scan's result: go entry by entry; nothing found so far. */
 export const FILL_BY_ENTRY = -1
 export const FILL_PAUSED = -2
-/** What the function says that `each` calls: not this one; this one and no more; this one and the next. */
+/** Returned by the callback of `each`: not this entry; this entry and stop; this entry and go on. */
 export const REFUSE = 0
 export const LAST = 1
 export const MORE = 2
 
-/** Part of the budget for the scans that iterators keep between two calls. */
+/** Share of the budget for scans kept between calls. */
 const SCANS_SHARE = 1 / 2
-/** Packed scans that were of little use make the next try wait for so many chunks, at most. */
+/** Maximum chunks before a kernel scan is tried again. */
 const MAX_PATIENCE = 64
 const FEW_ROWS = 16
 const NO_COLUMNS: RowShape = { withKeys: false, withValues: false, costBytes: 0, keyEighths: 0, valueEighths: 0 }
 
 export class RangeScanner {
-  /** A walk through what was deleted ends the call, which then has fewer entries or none though there are more. */
+  /** A long walk through deleted entries ends the call, with fewer entries or none although there are more. */
   pauses = false
   readonly #core: StoreState
   readonly #plan: IteratorPlan
   readonly #place: IteratorPosition
   readonly #idle: Member<() => void>
   #scan: EntryScan | undefined
-  /** In its place, where many entries can be had at once. */
+  /** At the position, where many entries can be read at once. */
   #packed: KernelScan | undefined
-  /** Chunks to go without it, and how many it will be the next time. */
+  /** Chunks until the next kernel scan, and that number after the next useless one. */
   #wait = 0
   #patience = 1
-  /** Writes the scan has seen: the memtable cursor does not survive a change. -1: the place is not where the scan stands. */
+  /** Last sequence number the scan has seen: memtable cursors do not survive a write. -1: the scan is not at the position. */
   #scanSeq = 0
   readonly #closeScan = (): void => {
     this.#packed?.close()
@@ -64,7 +63,7 @@ export class RangeScanner {
     this.#core.engine.reading.windows.holders.delete(this.#closeScan)
   }
 
-  /** `idle` is what the engine calls between two calls when others need the memory. */
+  /** `idle` is called between two calls when others need the memory. */
   constructor(core: StoreState, plan: IteratorPlan, place: IteratorPosition, idle: Member<() => void>) {
     this.#core = core
     this.#plan = plan
@@ -74,10 +73,10 @@ export class RangeScanner {
 
   get holdsScan(): boolean { return this.#scan !== undefined || this.#packed !== undefined }
 
-  /** Go on entry by entry for so many before `fill` is tried again. */
+  /** Entries to read one by one before `fill` is tried again. */
   get patientRows(): number { return FEW_ROWS * this.#patience }
 
-  /** Where `fill` has left its rows. */
+  /** Holds the rows of `fill`. */
   get kernel(): ScanKernel { return this.#packed!.kernel }
 
   checkOpen(): void {
@@ -89,19 +88,19 @@ export class RangeScanner {
     this.#closeScan()
   }
 
-  /** The place was changed by somebody else. */
+  /** The position was changed elsewhere. */
   lost(): void {
     this.#scanSeq = -1
   }
 
-  /** Nothing is left. */
+  /** The range is exhausted. */
   finish(): void {
     this.#place.isDone = true
     this.#closeScan()
     this.#core.engine.reading.idleScans.delete(this.#idle)
   }
 
-  /** After an error: some runs of the scan may stand further on than others. Returns what is to be thrown. */
+  /** After an error some runs of the scan may be ahead of others. Returns the error to throw. */
   goBack(to: Standing, error: unknown): unknown {
     this.#place.back(to)
     this.#closeScan()
@@ -111,8 +110,8 @@ export class RangeScanner {
   // ---- many at once
 
   /**
-   * Have up to so many of the next rows in the kernel, which have to be `pass`ed then, none but the first beyond what they may take
-   * when decoded. FILL_BY_ENTRY: there are none that way; FILL_PAUSED: none yet.
+   * Put up to `rows` of the next rows into the kernel, within the decoded size limit (the first row always); then call `pass`.
+   * FILL_BY_ENTRY: not possible; FILL_PAUSED: none yet.
    */
   fill(rows: number, takenBytes: number, row: RowShape): number {
     if (this.#wait > 0) {
@@ -138,7 +137,7 @@ export class RangeScanner {
     }
   }
 
-  /** Behind what was filled, with what `fill` said. */
+  /** Move behind the rows of `fill`; `result` is what it returned. */
   pass(result: number): void {
     const packed = this.#packed!
     const { kernel } = packed
@@ -158,7 +157,7 @@ export class RangeScanner {
     else this.#closeScan()
   }
 
-  /** What was filled is not `pass`ed: go entry by entry from where it began. */
+  /** Do not `pass` the rows: read them one by one instead. */
   giveUpRows(): number {
     return this.#standBack(false)
   }
@@ -168,7 +167,7 @@ export class RangeScanner {
     if (seen !== undefined) this.#place.passKey(seen)
   }
 
-  /** Go entry by entry for a while, the longer the more often it was in vain. */
+  /** Go entry by entry for a while, longer after each useless attempt. */
   #standBack(wasOfUse: boolean): number {
     this.#closeScan()
     this.#patience = wasOfUse ? 1 : Math.min(MAX_PATIENCE, 2 * this.#patience)
@@ -193,7 +192,7 @@ export class RangeScanner {
 
   // ---- entry by entry
 
-  /** Call `take` for one entry after the other until it says REFUSE or LAST, or nothing is left. */
+  /** Call `take` for each entry until it returns REFUSE or LAST, or the range is exhausted. */
   each(take: (scan: EntryScan) => number): void {
     this.checkOpen()
     const place = this.#place
@@ -217,18 +216,18 @@ export class RangeScanner {
         place.key = scan.key.slice(0, scan.keyLength)
         place.isNext = step === REFUSE
       }
-      // Closed by a codec it has none left, and its scan stands nowhere.
+      // A codec may have closed the iterator.
       if (step !== REFUSE && --place.left > 0) scan.advance()
     }
     this.checkOpen()
-    // Before others may take what it holds: room for these is made at their cost, not at its own.
+    // First: memory for these is taken from others, not from this scan.
     place.count()
     if (step === MORE || place.left <= 0) this.finish()
     else if (scan.isNarrow || !this.#isAffordable(scan.heldBytes)) this.#closeScan()
     else this.#keepScan()
   }
 
-  /** Past up to so many entries; returns past how many. */
+  /** Skip up to `most` entries; returns their number. */
   count(most: number): number {
     const before = this.#place.standing()
     try {
@@ -257,7 +256,7 @@ export class RangeScanner {
     return count
   }
 
-  /** A scan that stands on the next entry. */
+  /** A scan positioned on the next entry. */
   #placeScan(): EntryScan {
     const core = this.#core
     core.engine.reading.idleScans.delete(this.#idle)

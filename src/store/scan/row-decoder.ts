@@ -1,9 +1,9 @@
 /**
  * Packed rows as JavaScript values.
  *
- * Invariant: what comes out shares no memory with the kernels. Keys of one chunk share pieces of at most PIECE_BYTES, and so do its
- * values, as the Buffers do that Node cuts from its pool; what is larger than half a piece has memory of its own. Text of one chunk shares
- * pieces of TEXT_PIECE_BYTES.
+ * Invariant: the values share no memory with the kernels. Keys of one chunk share pieces of at most PIECE_BYTES, and so do its
+ * values, like Buffers cut from Node's pool; anything larger than half a piece is separate. Text of one chunk shares pieces of
+ * TEXT_PIECE_BYTES.
  *
  * Cost: two objects a row and one for the pair; one allocation and one copy a piece.
  */
@@ -14,10 +14,10 @@ import type { Transcoder } from '../../encoding/encoding.ts'
 import { youngArray, youngPair } from '../../base/v8/unpretenured-arrays.ts'
 
 const PIECE_BYTES = 8192
-/** A string that is part of another keeps all of it, which nobody expects of text: so these are small. */
+/** A substring keeps its whole parent string alive, which users do not expect, so these are small. */
 const TEXT_PIECE_BYTES = 1024
 
-/** The class of Buffers: what `new` of it costs is half of what `Buffer.from` does. */
+/** The internal class of Buffers; `new` costs half of `Buffer.from`. */
 const FastBuffer = (Buffer as unknown as { [Symbol.species]?: unknown })[Symbol.species]
 type MakeBuffer = new (buffer: ArrayBuffer, offset: number, length: number) => Buffer
 const hasFastBuffer = typeof FastBuffer === 'function' && FastBuffer.prototype === Buffer.prototype
@@ -25,12 +25,12 @@ const Piece: MakeBuffer = hasFastBuffer ? FastBuffer as MakeBuffer : function (b
   return Buffer.from(buffer, offset, length)
 } as unknown as MakeBuffer
 
-/** What the decoder of text takes longer for: see `encoding.ts`. */
+/** Longer text is slower to decode in pieces, see `encoding.ts`. */
 const LONG_TEXT_BYTES = 2048
 type Slice = (this: Uint8Array, start: number, end: number) => string
 const { latin1Slice, utf8Slice } = Buffer.prototype as unknown as { latin1Slice: Slice, utf8Slice: Slice }
 
-/** The rows that a scan left, as an array of pairs, of keys or of values. */
+/** The rows a scan left, as an array of pairs, keys or values. */
 export function takeRows(kernel: ScanKernel, keys: Transcoder | undefined, values: Transcoder | undefined, host: Host): unknown[] {
   const rows = kernel.rows
   if (values === undefined) return takeColumn(kernel, kernel.keys, keys!, rows, host)
@@ -78,7 +78,7 @@ function buffers(memory: Uint8Array, words: Uint32Array, { at, ends }: Column, r
   return taken
 }
 
-/** ASCII: one string for a piece, of which the rows are parts. Others one by one. */
+/** ASCII: one string per piece, sliced into rows. Other text row by row. */
 function texts(memory: Uint8Array, words: Uint32Array, column: Column, transcoder: Transcoder, rows: number): unknown[] {
   const { at, ends } = column
   const taken = youngArray(rows)

@@ -1,9 +1,9 @@
 /**
- * A place in one run: in the table that it has come to.
+ * A position in one run: in its current table.
  *
- * Invariant: while it is valid, its block was the last that was loaded when it was moved there.
+ * Invariant: while valid, its block was the last one loaded when it moved there.
  *
- * Account: `iterators`, of whoever holds it. Cost: an object for each table it comes to.
+ * Account: `iterators`, of its owner. Cost: an object per table.
  */
 import { lowerTable } from '../../compaction/run-cursor.ts'
 import type { CachedBlocks } from '../../table/block/block-source.ts'
@@ -17,7 +17,7 @@ export class RunPosition {
   readonly #bypassesCache: boolean
   #at = -1
 
-  /** `bypassesCache`: it leaves the cache as it is. */
+  /** `bypassesCache`: does not change the cache. */
   constructor(tables: readonly TableReader[], bypassesCache: boolean) {
     this.#tables = tables
     this.#bypassesCache = bypassesCache
@@ -32,7 +32,7 @@ export class RunPosition {
     if (!this.valid) this.#nextTable(blocks)
   }
 
-  /** `passes`: the block is not worth its place in the cache. */
+  /** `passes`: do not cache the block. */
   nextBlock(blocks: CachedBlocks, passes: boolean): void {
     this.valid = false
     if (this.place!.nextBlock(blocks, passes)) this.valid = true
