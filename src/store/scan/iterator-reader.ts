@@ -1,12 +1,12 @@
 /**
- * The next entries of an iterator as JavaScript values: packed rows where it can, else entry by entry.
+ * The next entries of an iterator as JavaScript values: packed rows where possible, else entry by entry.
  *
  * Invariants
- * 1. What it returns shares no memory with the store.
- * 2. After an error the iterator stands where it stood before; before an entry that cannot be decoded, once those before it were read.
+ * 1. Returned values share no memory with the store.
+ * 2. After an error the iterator is where it was before. Entries before one that cannot be decoded are returned first.
  *
- * Account: none; whoever asks has leased what the entries take, and says how much that is. Cost: an array for each entry with key and
- * value, and what the decoders allocate.
+ * Account: none; the caller leases the entries and limits their size. Cost: an array for each entry with key and value, and the
+ * allocations of the decoders.
  */
 import type { StoreState } from '../state/store-state.ts'
 import { EncodingError, ofKey } from '../../encoding/encoding-error.ts'
@@ -22,9 +22,9 @@ import { takeRows } from './row-decoder.ts'
 import type { EntryScan } from './entry-scan.ts'
 
 export class EntryReader {
-  /** What the entries of the last call take. */
+  /** Decoded bytes of the entries of the last call. */
   takenBytes = 0
-  /** What an entry took in the last call that found any. */
+  /** Decoded bytes of one entry, in the last call that found any. */
   entryBytes = 512
   readonly #core: StoreState
   readonly #plan: IteratorPlan
@@ -41,8 +41,8 @@ export class EntryReader {
   }
 
   /**
-   * Up to so many entries and bytes of keys and values, and no more than fit into `roomBytes` when decoded, but for the first. None:
-   * nothing is left, or the walk has paused. With finite `roomBytes` they may be fewer than there are.
+   * Up to `entries` entries with `bytes` of keys and values that fit into `roomBytes` when decoded (the first always). None: the
+   * range is exhausted or the walk has paused. With finite `roomBytes` there may be more.
    */
   read(entries: number, bytes: number, roomBytes: number): unknown[] {
     const place = this.#place
@@ -59,7 +59,7 @@ export class EntryReader {
         const some = this.#row === undefined ? FILL_BY_ENTRY : this.#readRows(this.#row, entries - chunk.length, roomBytes)
         if (some === FILL_PAUSED) break
         if (typeof some === 'number') {
-          // As long as it may do better soon.
+          // While rows may be possible again soon.
           const few = this.#row === undefined || roomBytes !== Infinity ? Infinity : walk.patientRows
           if (!this.#readEntries(chunk, Math.min(entries, chunk.length + few), bytes, roomBytes)) break
         } else if (chunk.length === 0) {
@@ -76,7 +76,7 @@ export class EntryReader {
     return chunk
   }
 
-  /** Many at once, or why there are none: see `RangeScanner.fill`. */
+  /** Many at once, or why there are none, see `RangeScanner.fill`. */
   #readRows(row: RowShape, entries: number, roomBytes: number): unknown[] | number {
     const walk = this.#walk
     const plan = this.#plan
@@ -90,7 +90,7 @@ export class EntryReader {
       some = takeRows(kernel, plan.keys, plan.values, host)
     } catch (error) {
       if (!(error instanceof EncodingError)) throw error
-      // Entry by entry, for those before the one that cannot be decoded.
+      // Read the entries before the undecodable one one by one.
       return walk.giveUpRows()
     }
     this.takenBytes += kernel.takenBytes
@@ -99,7 +99,7 @@ export class EntryReader {
     return some
   }
 
-  /** Entry by entry, until `chunk` has so many. False: the next one cannot be decoded, which is an error once it is the first. */
+  /** Read one by one until `chunk` has `entries`. False: the next one cannot be decoded, an error only if it is the first. */
   #readEntries(chunk: unknown[], entries: number, bytes: number, roomBytes: number): boolean {
     const core = this.#core
     const { keys, values } = this.#plan
@@ -133,7 +133,7 @@ export class EntryReader {
     const { keys, values } = this.#plan
     let part: 'key' | 'value' = 'value'
     try {
-      // The value first: it may be a view that does not outlive what a user's codec does.
+      // The value first: it may be a view that a user's codec invalidates.
       const value = values === undefined ? undefined : decodeValue(this.#core, values, scan.kind, scan.value, scan.valueStart, scan.valueEnd)
       if (keys === undefined) return value
       part = 'key'

@@ -1,8 +1,8 @@
 /**
- * What an open iterator holds: its place, what it has read ahead, and a snapshot. All of it leads nowhere to the iterator itself, so that one
- * that the program has lost can be collected and then closed: see `lost-handles.ts`.
+ * Resources of an open iterator: its position, prefetched entries and snapshot. None of them references the iterator, so that a
+ * lost one can be collected and then closed (`lost-handles.ts`).
  *
- * Invariant: it is among the store's iterators from its beginning to `close`.
+ * Invariant: it is in the store's list of iterators until `close`.
  */
 import { Member } from '../../base/linked-list.ts'
 import type { StoreState } from '../state/store-state.ts'
@@ -11,7 +11,7 @@ import type { IteratorPlan } from './iterator-plan.ts'
 import type { YoungHolding } from '../api/lost-handles.ts'
 import type { SnapshotPin } from '../api/snapshots.ts'
 
-/** T: what the iterator yields. */
+/** T: the yielded type. */
 export class IteratorResources<T> implements YoungHolding {
   readonly core: StoreState
   readonly plan: IteratorPlan

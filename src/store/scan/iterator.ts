@@ -1,13 +1,13 @@
 /**
- * Iterators as their users see them: a snapshot, a place in a range, and what was read ahead from there.
+ * Public iterators: a snapshot, a position in a range, and prefetched entries.
  *
  * Invariants
  * 1. An iterator sees the store as of its creation, whatever is written, flushed or merged meanwhile.
- * 2. Between two calls it needs only its place: its scan (`range-scanner.ts`), then what it has read ahead (`iterator-prefetch.ts`), is
- *    given back when somebody else needs the memory.
- * 3. Calls take effect in the order in which they were made, awaited or not. One that can be answered at once is; others wait in line
- *    (`iterator-calls.ts`), and all that are made meanwhile behind them.
- * 4. What it holds (`iterator-resources.ts`) does not lead to it, and is given back when it is lost.
+ * 2. Between two calls it needs only its position. Its scan (`range-scanner.ts`), then its prefetched entries
+ *    (`iterator-prefetch.ts`), are released when others need the memory.
+ * 3. Calls take effect in call order, awaited or not. A call that cannot be answered at once is queued (`iterator-calls.ts`), and
+ *    so are all later ones.
+ * 4. Its resources (`iterator-resources.ts`) do not reference it and are released when it is lost.
  *
  * Account: `iterators`, of the parts. Cost: one promise per chunk with `nextv`, one per entry with `next` and `for await`.
  */
@@ -25,16 +25,26 @@ import { encodeTarget } from './iterator-plan.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
 import { dueYield } from '../state/event-loop-yield.ts'
 
-/** How many entries `all` asks for at a time. */
+/** Entries `all` reads at a time. */
 const ALL_CHUNK = 1000
 
-/** T: what it yields: [key, value], keys or values. K: the keys that `seek` takes. */
+/**
+ * A cursor over a range of a store, made by `db.iterator`, `db.keys` and `db.values`. It sees the store as of its creation, however
+ * long it stays open; open, it holds versions on disk, not memory. Close it, or use `for await` or `await using`, which do.
+ *
+ * `T` is the yielded type: `[key, value]`, keys or values; `K` the type of keys for `seek`.
+ * @example
+ * ```ts
+ * await db.batch([{ type: 'put', key: 'a', value: '1' }, { type: 'put', key: 'b', value: '2' }])
+ * for await (const [key, value] of db.iterator({ gte: 'a', limit: 10 })) console.log(key, value)
+ * ```
+ */
 export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
   readonly #holding: IteratorResources<T>
   readonly #ahead: ReadAhead<T>
   /** Made for the first call that has to wait. */
   #calls: IteratorCalls | undefined
-  /** Entries are being read, and code of the user's own may run. */
+  /** A read runs, and with it user code (codecs). */
   #isReading = false
   /** @internal */
   readonly [IDENTITY]: number = nextIdentity()
@@ -45,13 +55,20 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     this.#ahead = this.#holding.ahead
   }
 
-  /** The next one, or undefined after the last. */
+  /**
+   * The next entry; undefined after the last.
+   * @throws SPILLWAY_CLOSED the iterator or its store is closed
+   * @throws SPILLWAY_CORRUPTION a block is damaged
+   */
   async next(): Promise<T | undefined> {
     if (!this.#ahead.isEmpty && this.#isIdle) return this.#ahead.take()
     return this.#call(() => this.#stepNext())
   }
 
-  /** Up to `size` of the next ones; an empty array after the last. */
+  /**
+   * Up to `size` entries (a positive integer); an empty array after the last. May return fewer than `size` although there are more.
+   * @throws SPILLWAY_INVALID_ARGUMENT | SPILLWAY_CLOSED | SPILLWAY_CORRUPTION
+   */
   async nextv(size: number): Promise<T[]> {
     checkSize(size)
     return this.#call(() => this.#stepSome(size))
@@ -63,27 +80,34 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     return this.#readSome(size, false)
   }
 
-  /** All that are left, then close. */
+  /**
+   * All remaining entries, in memory at once; then the iterator is closed.
+   * @throws SPILLWAY_CLOSED | SPILLWAY_CORRUPTION
+   */
   async all(): Promise<T[]> {
     const all: T[] = []
     return this.#call(() => this.#stepAll(all))
   }
 
-  /** Go on at the first key at or after `target` (reverse: at or before it). Outside the range: nothing is left. */
+  /**
+   * Continue at the first key at or after `target` (reverse: at or before it). Outside the range the iterator is exhausted.
+   * @throws SPILLWAY_INVALID_ARGUMENT `target` is no key
+   * @throws SPILLWAY_CLOSED
+   */
   seek(target: K): void {
     this.#settle()
     this.#ahead.walk.checkOpen()
     this.#ahead.seek(encodeTarget(this.#holding.plan, target))
   }
 
-  /** Give back what it holds, once the calls made before have taken effect. Closing twice is fine. */
+  /** Release the iterator, after all earlier calls have taken effect. May be called again. */
   async close(): Promise<void> {
     if (this.#isIdle) this.#holding.close()
     else await this.#call(() => { this.#holding.close() })
   }
 
   closeSync(): void {
-    // A codec may close the iterator that it decodes for.
+    // A codec may close the iterator it decodes for.
     if (!this.#isReading) this.#calls?.drain()
     this.#holding.close()
   }
@@ -92,7 +116,10 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     return new IteratorLoop<T>(this)
   }
 
-  /** The same without promises. */
+  /**
+   * The remaining entries as a synchronous generator; ending the loop closes the iterator.
+   * @throws SPILLWAY_CLOSED | SPILLWAY_CORRUPTION
+   */
   * entriesSync(): Generator<T, void, undefined> {
     const ahead = this.#ahead
     try {
@@ -114,13 +141,13 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
 
   get [Symbol.toStringTag](): string { return 'SpillwayIterator' }
 
-  /** @internal Nothing of where it stands. */
+  /** @internal Shows nothing of its position. */
   [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
     if (!(#ahead in this)) return inspectPrototype('SpillwayIterator')
     return inspectFields(this, 'SpillwayIterator', { state: this.#ahead.place.isClosed ? 'closed' : 'open' }, { depth, options, inspect })
   }
 
-  /** @internal Count what is left without decoding it: up to so many, or fewer when `ended` says that there are more. */
+  /** @internal Count the remaining entries without decoding them, up to `most`; fewer when `ended` is false. */
   countSync(most: number): number {
     const { walk } = this.#ahead
     walk.pauses = true
@@ -131,7 +158,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     }
   }
 
-  /** @internal Where it stands, for splitting long work: true when nothing is left. */
+  /** @internal Whether the range is exhausted, for splitting long work. */
   get ended(): boolean { return this.#ahead.place.isDone }
 
   /** @internal */
@@ -153,10 +180,10 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
 
   // ---- calls in their order
 
-  /** Nothing that was called before is still to take effect. */
+  /** No earlier call is still queued. */
   get #isIdle(): boolean { return !this.#isReading && (this.#calls === undefined || this.#calls.isEmpty) }
 
-  /** The result of a call that is made now: at once, or behind those that wait. */
+  /** Run a call now, or queue it behind earlier ones. */
   #call<R>(step: () => R | typeof PAUSED): R | Promise<R> {
     let turn: Promise<void> | undefined
     if (this.#isIdle) {
@@ -169,7 +196,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     return (this.#calls ??= new IteratorCalls(this.#holding.core)).add(step, turn)
   }
 
-  /** Before a synchronous call: those made before take effect. */
+  /** Before a synchronous call: run all earlier calls. */
   #settle(): void {
     if (this.#isReading) throw invalidArgument('a codec called the iterator that it decodes for. Let decode only decode')
     this.#calls?.drain()
@@ -220,7 +247,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     return { done: true, value: undefined }
   }
 
-  /** Read ahead. `pauses`: it may end with nothing though there are more. */
+  /** Prefetch. `pauses`: it may return nothing although there are more. */
   #refill(pauses: boolean): void {
     const { walk } = this.#ahead
     this.#isReading = true
@@ -233,7 +260,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     }
   }
 
-  /** What was read ahead, or else up to so many. */
+  /** The prefetched entries, else up to `size` new ones. */
   #readSome(size: number, pauses: boolean): T[] {
     const ahead = this.#ahead
     if (!ahead.isEmpty) return ahead.takeSome(size)

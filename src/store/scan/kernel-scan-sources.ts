@@ -1,12 +1,13 @@
 /**
- * What a packed scan merges: a place in each run and a cursor for each memtable, and the range tombstones that lie over them. In a call
- * each has a slot of the kernel, where it shows a block of its run, or records of its memtable.
+ * The inputs of a kernel scan: a position in each run, a cursor for each memtable, and the range tombstones. During a call each
+ * input has a slot in the kernel with a block of its run or records of its memtable.
  *
  * Invariants
- * 1. Sources are numbered: the runs in the order of the tree, then the memtables. What a snapshot cannot see has no number.
- * 2. Between two calls nothing is in the slots: `showRuns` and `showMemory` lay everything there again.
+ * 1. Inputs are numbered: the runs in tree order, then the memtables. Inputs without entries visible at the snapshot have no
+ *    number.
+ * 2. Between two calls the slots are empty: `showRuns` and `showMemory` fill them again.
  *
- * Account: `iterators`, of the scan. Cost: a copy of each block, and of each record.
+ * Account: `iterators`, of the scan. Cost: a copy of each block and record.
  */
 import { copyBytes } from '../../base/bytes.ts'
 import type { Cursor } from '../../base/cursor.ts'
@@ -22,18 +23,18 @@ import type { StoreState } from '../state/store-state.ts'
 import { RunPosition } from './run-position.ts'
 
 const RECORD_HEADER_BYTES = 24
-/** Of a memtable, entries beyond those asked for: what of them are other versions and deletions is not known. */
+/** Extra memtable records per call, for other versions and deletions. */
 const MORE_RECORDS = 8
-/** Most records of a memtable at a time: as long as nothing is found, each time twice as many. */
+/** Maximum memtable records per step; doubled while nothing is found. */
 const MAX_RECORDS = 256
 
-/** In place of a number of sources: one does not fit its slot. */
+/** Instead of a number of inputs: one does not fit its slot. */
 export const UNFIT = -1
-/** What `next` says: there is more of the source in its slot; there is no more of it; UNFIT. */
+/** Results of `next`: the slot has the next part; the input is exhausted; or UNFIT. */
 export const SHOWN = 0
 export const OVER = 1
 
-/** The numbers of the sources of a call that have anything. */
+/** Numbers of the non-empty inputs of a call. */
 const order = new Uint32Array(64)
 
 export class KernelScanSources {
@@ -43,9 +44,9 @@ export class KernelScanSources {
   readonly #runs: RunPosition[] = []
   readonly #memory: Cursor[] = []
   readonly #ranges: RangeLookup[] = []
-  /** Of the rows of a scan, how many may come from memtables if keys are spread alike: twice what is to be expected, from 0 to 1. */
+  /** Expected share of rows that come from memtables, doubled; from 0 to 1. */
   readonly #memoryShare: number
-  /** Records of a memtable to show at a time. */
+  /** Memtable records per step. */
   #wanted = 0
 
   constructor(core: StoreState, snapshotSeq: number, kernel: ScanKernel, bypassesCache: boolean) {
@@ -73,24 +74,27 @@ export class KernelScanSources {
 
   get hasRanges(): boolean { return this.#ranges.length > 0 }
 
-  /** Whether a range tombstone that the snapshot sees is newer than this version of a key. */
+  /** Whether a range tombstone visible at the snapshot is newer than this version. */
   readonly isCovered = (key: Uint8Array, start: number, end: number, seq: number): boolean => {
     for (const ranges of this.#ranges) if (ranges.coveringSeq(key, start, end, this.#snapshotSeq) > seq) return true
     return false
   }
 
-  /** A call that wants so many rows of all sources begins. */
+  /** A call that wants `rows` rows of all inputs begins. */
   begin(rows: number): void {
     this.#blocks.regionUse = 0
     this.#wanted = Math.ceil(rows * this.#memoryShare) + MORE_RECORDS
   }
 
-  /** Nothing is found: show more at a time. */
+  /** Nothing is found: load more per step. */
   wantMore(): void {
     this.#wanted = Math.min(MAX_RECORDS, 2 * this.#wanted)
   }
 
-  /** Show the blocks of the runs, at their places or, `isSought`, from this key on. Returns how many sources have anything, or UNFIT. */
+  /**
+   * Load the blocks of the runs, at their positions or, if `isSought`, from `key` on. Returns the number of non-empty inputs, or
+   * UNFIT.
+   */
   showRuns(isSought: boolean, key: Uint8Array | undefined): number {
     const runs = this.#runs
     const blocks = this.#blocks
@@ -106,7 +110,7 @@ export class KernelScanSources {
     return count
   }
 
-  /** Show records of the memtables from this key on, beside `count` other sources. The same. */
+  /** Load memtable records from `key` on, beside `count` other inputs. Returns the number of non-empty inputs, or UNFIT. */
   showMemory(count: number, key: Uint8Array | undefined): number {
     const memory = this.#memory
     const runs = this.#runs.length
@@ -121,12 +125,12 @@ export class KernelScanSources {
     return count
   }
 
-  /** Have the kernel merge the first so many of those that were shown. */
+  /** Let the kernel merge the first `count` loaded inputs. */
   start(count: number): void {
     this.#kernel.start(order, count)
   }
 
-  /** Show what comes next of source `i`. `passes`: a block is not worth its place in the cache. */
+  /** Load the next part of input `i`. `passes`: do not cache the block. */
   next(i: number, passes: boolean): number {
     if (i >= this.#runs.length) {
       const cursor = this.#memory[i - this.#runs.length]!
@@ -134,27 +138,27 @@ export class KernelScanSources {
     }
     const run = this.#runs[i]!
     run.nextBlock(this.#blocks, passes)
-    // What lay there was overwritten.
+    // Its slot was overwritten.
     if (this.hasSpilled) return UNFIT
     return !run.valid ? OVER : this.#showBlock(i, run) ? SHOWN : UNFIT
   }
 
-  /** Blocks were loaded to where the kernel's rows lie: nothing of this call can be used, the places in the runs neither. */
+  /** Loading blocks has overwritten the kernel's rows: this call and the run positions are unusable. */
   get hasSpilled(): boolean { return this.#blocks.regionUse > LOWER_BYTES }
 
-  /** Take over from the kernel how far it has come in each block. */
+  /** Take the progress within each block back from the kernel. */
   keepPlaces(): void {
     const runs = this.#runs
     for (let i = 0; i < runs.length; i++) if (runs[i]!.valid) runs[i]!.place!.position = this.#kernel.positionOf(i)
   }
 
   #addMemtable({ memtable, ranges }: MemtableSlot): void {
-    // What was written after the snapshot is not looked at.
+    // Versions newer than the snapshot are skipped.
     if (ranges.size > 0) this.#ranges.push(ranges)
     if (memtable.entryCount > 0 && memtable.smallestSeq <= this.#snapshotSeq) this.#memory.push(memtable.cursor())
   }
 
-  /** The block that was loaded last into the slot of source `i`; false when it does not fit. */
+  /** Move the block loaded last into the slot of input `i`; false: it does not fit. */
   #showBlock(i: number, { place }: RunPosition): boolean {
     const kernel = this.#kernel
     const { bytes, start, end } = this.#blocks
@@ -170,7 +174,7 @@ export class KernelScanSources {
     return true
   }
 
-  /** Records of what a memtable has from the cursor on into the slot of source `i`; false when the first does not fit. */
+  /** Copy memtable records from the cursor on into the slot of input `i`; false: the first does not fit. */
   #showRecords(i: number, cursor: Cursor): boolean {
     const kernel = this.#kernel
     const { memory, words, numbers } = kernel

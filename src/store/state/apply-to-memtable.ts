@@ -1,4 +1,4 @@
-/** One logged operation into the active memtable: what a commit does after the log has it, and recovery from the log. */
+/** Applies one logged operation to the active memtable, after the log has it and when a log is replayed. */
 import { KIND_DELETE, KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { Memtable } from '../../memtable/memtable.ts'
 import { decodeValueReference } from '../../table/value-file.ts'

@@ -1,18 +1,17 @@
 /**
- * A range that holds nothing visible: what a scan had to walk through in vain, or what was deleted key by key, so that the next scan
- * need not walk through it. A store whose lowest keys were deleted one by one (a queue) finds its first key at once again, though the
- * tombstones are there until they are merged.
+ * A key range known to hold nothing visible, found by a scan or by deletions in key order, so that the next scan skips its
+ * tombstones. A queue, whose lowest keys are deleted one by one, finds its first key at once although the tombstones wait for a
+ * merge.
  *
  * Invariants
- * 1. Nothing in [start, end) is visible to a snapshot >= `seq`, for as long as the range is known.
- * 2. What is put into it cuts it off there, and writes that do not name their keys make it unknown. Deletions change nothing in it, and
- *    neither do flushes and merges: they keep what can be seen.
- * 3. After some deletions `extend` walks on from its end, or from the first of them, at the newest state, for a bounded time, where
- *    nobody else is reading. Without memory, or when reading fails, nothing happens: whoever reads there is told why. Walks that get
- *    nowhere, because keys are deleted in another order than theirs, become rare.
+ * 1. While the range is known, nothing in [start, end) is visible to a snapshot >= `seq`.
+ * 2. A put inside cuts the range there; a write that does not name its keys forgets it. Deletions, flushes and merges do not change
+ *    it.
+ * 3. After some deletions `scan/empty-range-walk.ts` extends it. Useless walks, because keys are deleted in another order, become
+ *    rare.
  *
- * Account: none; three keys of at most 2,000 bytes a store. Cost: an addition a deletion; two comparisons a put, while there is a range;
- * a walk through what was deleted, once.
+ * Account: none; three keys of at most 2,000 bytes a store. Cost: an addition per deletion; two comparisons per put while a range
+ * is known; one walk over deleted keys.
  */
 import { compareBytes, compareKeys } from '../../base/bytes.ts'
 import { KIND_DELETE } from '../../base/cursor.ts'
@@ -32,9 +31,9 @@ interface WatchedStore {
 
 export class EmptyRange implements WriteWatcher {
   readonly #core: WatchedStore
-  /** Undefined: the beginning of the order. */
+  /** Undefined: the first possible key. */
   #start: Uint8Array | undefined
-  /** Undefined: nothing is known. */
+  /** Undefined: no range is known. */
   #end: Uint8Array | undefined
   #seq = 0
   /** Since the last walk, and the key of the first. */
@@ -46,7 +45,7 @@ export class EmptyRange implements WriteWatcher {
     this.#core = core
   }
 
-  /** A scan at the newest state has found nothing from `start` to before `end`. What is known and touches it is kept. */
+  /** A scan at the newest state found nothing from `start` to before `end`. Joins a known range that touches it. */
   note(start: Uint8Array | undefined, end: Uint8Array): void {
     const core = this.#core
     if (start !== undefined && start.length > MAX_KERNEL_KEY_BYTES) return
@@ -69,7 +68,7 @@ export class EmptyRange implements WriteWatcher {
     core.watchers.add(this)
   }
 
-  /** Where a scan from `key` may begin as well. */
+  /** Where a scan from `key` may start instead. */
   skip(key: Uint8Array | undefined, snapshotSeq: number): Uint8Array | undefined {
     const end = this.#end
     if (end === undefined || snapshotSeq < this.#seq) return key
@@ -78,13 +77,13 @@ export class EmptyRange implements WriteWatcher {
     return isBehindStart && (key === undefined || compareKeys(key, end) < 0) ? end : key
   }
 
-  /** The end of the range if it holds the key; undefined: it does not. */
+  /** The end of the range if it holds the key; else undefined. */
   endAround(key: Uint8Array, start: number, end: number, snapshotSeq: number): Uint8Array | undefined {
     const behind = this.#end
     return behind !== undefined && snapshotSeq >= this.#seq && this.#holds(key, start, end, behind) ? behind : undefined
   }
 
-  /** Whether so much was deleted that `extend` should be called where nobody reads. */
+  /** Whether a walk is due, at a moment without reads. */
   get isDue(): boolean { return this.#deletions >= this.#dueDeletions }
 
   onDelete(key: Uint8Array, start: number, end: number): void {

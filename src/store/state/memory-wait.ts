@@ -1,9 +1,9 @@
 /**
- * Waiting for memory while no job runs whose end would bring some.
+ * A bounded wait for memory while no running job will free any.
  *
  * Invariants
- * 1. Each time all is done that could help: somebody is asked to flush, those whose turn it is go on, failed flushes begin again.
- * 2. It ends: after so many waits in a row that nobody could end, with the reason why the memory is kept.
+ * 1. Each step does all that could help: asks a store to flush, lets waiting tenants go on, retries failed flushes.
+ * 2. It ends: after MAX_FRUITLESS steps without progress it throws, naming the holder of the memory.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { StoreState } from './store-state.ts'
@@ -15,22 +15,25 @@ export class MemoryWait {
   readonly #what: string
   readonly #isOnce: boolean
   #fruitless = 0
-  /** What had been flushed and merged at the last fruitless wait. */
+  /** Bytes flushed and merged at the last step without progress. */
   #progressBytes = 0
 
-  /** `what`: who waits in vain, in a sentence without its end. What holds the memory is added, if no store says why it keeps it. `isOnce`: what waits does not come by the thousand, failed flushes are begun for it in their pauses. */
+  /**
+   * `what`: the caller, as the start of a sentence; the holder of the memory is appended, unless a store names its own reason.
+   * `isOnce`: such waits are rare, so failed flushes are retried even in their pause.
+   */
   constructor(core: StoreState, what: string, isOnce = false) {
     this.#core = core
     this.#isOnce = isOnce
     this.#what = what
   }
 
-  /** There was room. */
+  /** Memory was found. */
   renew(): void {
     this.#fruitless = 0
   }
 
-  /** Called when a wait found nobody to wait for. Throws when nobody ever will make room. */
+  /** A step without memory. Throws when no progress is possible. */
   check(): void {
     const { engine, counters: { flushBytes, mergeBytes }, health: { readOnlyReason } } = this.#core
     if (engine.jobs.isBusy) return
@@ -39,7 +42,7 @@ export class MemoryWait {
     engine.jobs.progress()
     if (engine.jobs.isBusy) return
     engine.memory.retryFlushes(this.#isOnce)
-    // A flush that fails each time is no progress.
+    // A flush that keeps failing is no progress.
     if (flushBytes + mergeBytes !== this.#progressBytes) this.#fruitless = 0
     this.#progressBytes = flushBytes + mergeBytes
     if (++this.#fruitless <= MAX_FRUITLESS) return

@@ -1,6 +1,6 @@
 /**
- * A memtable with what the store knows of it: the active one, or one being flushed. A store that has not written since its last
- * flush holds a placeholder of a few KiB instead of an arena.
+ * A memtable with its log segment, value files and range tombstones. A store that has not written since its last flush has a
+ * placeholder of a few KiB instead of an arena.
  */
 import type { Account } from '../../memory/budget.ts'
 import { arenaBuffer } from '../../memtable/arena.ts'
@@ -12,15 +12,15 @@ export class MemtableSlot {
   readonly buffer: SharedArrayBuffer
   /** First log segment that holds any of its entries. */
   readonly logNumber: number
-  /** Value files its entries refer to, or referred to before they were overwritten. */
+  /** Value files of its entries, also of overwritten ones. */
   readonly valueFiles: number[] = []
-  /** Its range tombstones, for reading; those added later are in it too. */
+  /** Its range tombstones, for reading; later ones are included. */
   readonly ranges: MemtableTombstones
 
-  /** True: nothing may be written to it. */
+  /** Nothing may be written to it. */
   readonly isPlaceholder: boolean
 
-  /** `account`: for what reading its range tombstones takes. */
+  /** `account`: for resolved range tombstones. */
   constructor(buffer: SharedArrayBuffer | undefined, logNumber: number, account: Account) {
     this.isPlaceholder = buffer === undefined
     buffer ??= arenaBuffer(Memtable.MIN_BYTES)
@@ -33,6 +33,6 @@ export class MemtableSlot {
 
   get isEmpty(): boolean { return this.memtable.entryCount === 0 && this.memtable.rangeCount === 0 }
 
-  /** Nobody reads it any more: give back what it holds besides its arena. */
+  /** Release all but the arena; no reads follow. */
   close(): void { this.ranges.close() }
 }

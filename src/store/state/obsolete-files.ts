@@ -1,11 +1,12 @@
 /**
- * Removes files that nothing needs any more. One that cannot be removed costs disk space, and nothing else.
+ * Removes obsolete files. One that cannot be removed costs only disk space.
  *
- * 1. A failure is never silent: it is counted and told on `spillway:error`, once for each file.
- * 2. What failed is tried again at the next removals, a few files each time; what is left when the store is closed is removed when
- *    it is opened next, as the leftovers of a crash are.
+ * Invariants
+ * 1. Every failure is counted and reported on `spillway:error`, once per file.
+ * 2. Failed removals are retried at the next removals, a few files each time; the rest when the store is opened again, like the
+ *    leftovers of a crash.
  *
- * Account: none; the paths of at most 256 files, beyond which they wait for the next opening.
+ * Account: none; the paths of at most 256 files, further ones wait for the next opening.
  */
 import type { HostFiles } from '../../host/host.ts'
 import { emitError } from '../api/events.ts'
@@ -13,13 +14,13 @@ import type { RemovalReport } from '../api/reports.ts'
 import { ioError } from '../api/io-errors.ts'
 
 const MAX_LEFT = 256
-/** Tried again at each removal: more than one, so that their number comes down. */
+/** Retries per removal: more than one, so that the list shrinks. */
 const RETRIES = 4
 
 export class ObsoleteFiles {
   readonly #files: HostFiles
   readonly #directory: string
-  /** The one that has waited longest first. */
+  /** Oldest first. */
   readonly #left = new Set<string>()
   #failed = 0
 
@@ -28,7 +29,7 @@ export class ObsoleteFiles {
     this.#directory = directory
   }
 
-  /** Remove it in this call. It is not tried again: its name may come to be another's. */
+  /** Remove it in this call. Not retried: the name may be used again. */
   now(path: string): void {
     this.#retry()
     try {
@@ -38,7 +39,7 @@ export class ObsoleteFiles {
     }
   }
 
-  /** Remove it beside the thread. Its name must not be used again. */
+  /** Remove it off the main thread. The name must not be used again. */
   soon(path: string): void {
     this.#retry()
     this.#files.removeSoon(path, error => {
@@ -52,7 +53,7 @@ export class ObsoleteFiles {
   #retry(): void {
     if (this.#left.size === 0) return
     let retries = 0
-    // A copy: one that fails at once is in the set again.
+    // A copy: one that fails at once is added again.
     for (const path of [...this.#left]) {
       if (retries++ === RETRIES) return
       this.#left.delete(path)

@@ -1,7 +1,7 @@
 /**
- * One run of a version, open for reading. Immutable, and kept from tree to tree for as long as its record stays the same.
+ * One run of a version, open for reading. Immutable; reused from tree to tree while its record is the same.
  *
- * Cost: built in one pass over its tables; a lookup is a binary search over packed keys, allocating nothing.
+ * Cost: built in one pass over its tables; a lookup is a binary search over packed keys without allocation.
  */
 import { compareKeys } from '../../base/bytes.ts'
 import type { RangeLookup } from '../../base/fragment-list.ts'
@@ -16,7 +16,7 @@ export class Run implements RunView {
   readonly level: number
   readonly tables: readonly TableView[]
   readonly readers: readonly TableReader[]
-  /** The readers that hold point entries. */
+  /** Readers of tables with point entries. */
   readonly pointReaders: readonly TableReader[]
   /** The range tombstones of all its tables. */
   readonly ranges: RangeLookup
@@ -25,7 +25,7 @@ export class Run implements RunView {
   readonly deletes: number
   readonly minSeq: number
   readonly maxSeq: number
-  /** Epoch of the tree that brought the latest of its rows. */
+  /** Epoch of the tree that brought its newest rows. */
   readonly born: number
 
   constructor(record: RunRecord, readers: ReadonlyMap<number, TableReader>, born: number) {
@@ -61,7 +61,7 @@ export class Run implements RunView {
     this.born = born
   }
 
-  /** The only table that may hold the key, if one may. */
+  /** The only table that may hold the key, if any. */
   find(key: Uint8Array, start: number, end: number): TableReader | undefined {
     const readers = this.pointReaders
     let low = 0
@@ -78,7 +78,7 @@ export class Run implements RunView {
   }
 }
 
-/** What a strategy sees of a table: the inclusive hull of its keys and range tombstones. Keys are made at each call. */
+/** A table as a strategy sees it: the inclusive hull of its keys and range tombstones. Keys are copied at each call. */
 class ReaderView implements TableView {
   readonly #reader: TableReader
 
@@ -108,7 +108,7 @@ function lookupOver(readers: readonly TableReader[]): RangeLookup {
   return readers.length === 1 ? readers[0]!.ranges : new RunRanges(readers)
 }
 
-/** Range tombstones of several tables: a binary search for the table where their hulls are disjoint, all of them otherwise. */
+/** Range tombstones of several tables: a binary search if their hulls are disjoint, else all tables. */
 class RunRanges implements RangeLookup {
   readonly size: number
   readonly #readers: readonly TableReader[]

@@ -1,19 +1,19 @@
 /**
- * Table files that are open for reading: a bounded number of descriptors, however many tables there are. A file is opened when
- * it is first read, and closed when others need its place.
+ * Open table files, with a bounded number of descriptors for any number of tables. A file is opened by its first read and closed
+ * when others need the descriptor.
  *
  * Invariants
- * 1. At most `limit` descriptors are open; when the system refuses one (EMFILE, ENFILE), the limit falls to what it gave.
- * 2. A file that was closed by its owner is never opened again: its table is gone.
+ * 1. At most `limit` descriptors are open. When the system refuses one (EMFILE, ENFILE), the limit falls to the number open.
+ * 2. A file closed by its owner is never opened again.
  *
- * Which one goes is decided by a clock hand: one that was read since the hand last passed gets another turn. A read of an open
- * file costs a check and a flag more than one of the file itself.
+ * Eviction by a clock hand: a file read since the hand last passed gets another round. A read of an open file costs a check and a
+ * flag more than a plain read.
  */
 import { CorruptionError } from '../../base/errors.ts'
 import type { HostFile, HostFiles } from '../../host/host.ts'
 import { fileError } from '../../host/file-error.ts'
 
-/** Well below what systems commonly allow a process (1024), with room for several stores' logs and whatever the program opens. */
+/** Well below the usual limit of a process (1024), with room for logs of several stores and the program's own files. */
 export const MAX_OPEN_TABLES = 512
 const MIN_OPEN = 8
 
@@ -22,11 +22,11 @@ const shared = new WeakMap<HostFiles, TableFileCache>()
 export class TableFileCache {
   readonly files: HostFiles
   #limit: number
-  /** Places of the clock: files that are open. */
+  /** The clock: open files. */
   readonly #open: TableFile[] = []
   #hand = 0
 
-  /** That of all stores over these files. */
+  /** The cache of all stores over these files. */
   static of(files: HostFiles): TableFileCache {
     let found = shared.get(files)
     if (found === undefined) {
@@ -83,7 +83,7 @@ export class TableFileCache {
     }
   }
 
-  /** The last one takes its place: order is of no account to the clock. */
+  /** The last one takes its slot: the order does not matter. */
   #removeAt(at: number): void {
     const last = this.#open.pop()!
     if (at < this.#open.length) this.#open[at] = last
@@ -91,12 +91,12 @@ export class TableFileCache {
 }
 
 export class TableFile implements HostFile {
-  /** Read since the clock's hand passed. */
+  /** Read since the clock hand last passed. */
   wasRead = false
   readonly #pool: TableFileCache
   readonly #number: number
   readonly #pathOf: (number: number) => string
-  /** Those of its store. */
+  /** Files of its store. */
   readonly files: HostFiles
   /** See `TableSet`. */
   readonly missing: () => void
@@ -111,7 +111,7 @@ export class TableFile implements HostFile {
     this.missing = missing
   }
 
-  /** Put together at each call: it is needed only for opening and for errors. */
+  /** Computed on demand, for opening and errors only. */
   get path(): string { return this.#pathOf(this.#number) }
 
   size(): number { return this.#opened().size() }
@@ -131,7 +131,7 @@ export class TableFile implements HostFile {
   sync(): Promise<void> { return Promise.reject(this.#readOnly('fdatasync')) }
   truncate(): void { throw this.#readOnly('ftruncate') }
 
-  /** For good. */
+  /** Close it for good. */
   close(): void {
     this.#isClosed = true
     if (this.#file === undefined) return
@@ -139,7 +139,7 @@ export class TableFile implements HostFile {
     this.release()
   }
 
-  /** @internal Close the descriptor, until the next read. */
+  /** @internal Close the descriptor until the next read. */
   release(): void {
     this.#file?.close()
     this.#file = undefined

@@ -1,8 +1,8 @@
 /**
- * The open tables, by number. Their files are opened when they are read and bounded in number (`table-file-cache.ts`).
+ * The open tables, by number. Their files are opened on demand and bounded in number (`table-file-cache.ts`).
  *
- * Account: `table metadata`, through the engine's spare lease: taken before a reader allocates, with what the version and the tree
- * hold of its table. So the tables of one flush and one smallest merge find room whatever others have leased.
+ * Account: `table metadata`, through the engine's reserved lease: taken before a reader allocates, together with the table's share
+ * of version and tree. So the tables of one flush and one smallest merge always find memory.
  */
 import { CorruptionError } from '../../base/errors.ts'
 import type { HostFiles } from '../../host/host.ts'
@@ -12,11 +12,11 @@ import type { BudgetEngine } from '../engine/budget-engine.ts'
 import { TableFile, TableFileCache } from './table-file-cache.ts'
 
 /**
- * Besides the reader: its file, its record in the version, its view and its places in the tree, and those in the version and tree
- * before, which are there until the new ones count. As measured.
+ * Beside the reader: its file, its record in the version, its view and its slots in the tree, and those of the previous version and
+ * tree until the new ones count. Measured.
  */
 const OBJECT_BYTES = 560
-/** A run of the version and of the tree, with its lists of tables. */
+/** A run in version and tree, with its lists of tables. */
 const RUN_BYTES = 640
 
 export class TableSet {
@@ -28,7 +28,7 @@ export class TableSet {
   readonly readers = new Map<number, TableReader>()
   #runBytes = 0
 
-  /** `missing` is called when a table's file is not there; it may throw a better reason than that. */
+  /** `missing` is called when a table's file does not exist; it may throw a better reason. */
   constructor(engine: BudgetEngine, files: HostFiles, path: (number: number) => string, missing: () => void) {
     this.#engine = engine
     this.#pool = TableFileCache.of(engine.host.files)

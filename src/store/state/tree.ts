@@ -2,14 +2,14 @@
  * The tables of one version, open for reading. Immutable: every flush and merge makes a new tree that shares the readers.
  *
  * Invariants
- * 1. `runs` are sorted by their newest sequence number, newest first. A run's place says nothing about one key (merges pick
- *    by size, not by age), so reads go on until no remaining run can hold anything newer than what was found.
- * 2. Within a run point keys are disjoint between tables; range tombstones count for the whole run.
+ * 1. `runs` are sorted by newest sequence number, newest first. Merges pick by size, not age, so a run's index says nothing about
+ *    one key: reads continue until no remaining run can hold anything newer than the hit.
+ * 2. Within a run the point keys of tables are disjoint; range tombstones apply to the whole run.
  *
- * Epochs tell whether the newest row of a key, found in an earlier tree, still is that (for `cache/row-cache.ts`). A tree that brings
- * rows begins an epoch, and its new runs are born with it; a merge brings none, and what it makes is as old as the youngest run it
- * replaces. So a row found at epoch e is in the tree until a run born after e is merged (`mergedEpoch` > e: it or what deleted it may
- * be gone), and until then only runs born after e can have a newer one.
+ * Epochs decide whether a row found in an earlier tree is still the newest of its key (`cache/row-cache.ts`). A tree that adds rows
+ * begins an epoch, in which its new runs are born; a merge adds none, and its output keeps the latest birth of its inputs. So a row
+ * found at epoch e is in the tree until a run born after e is merged (`mergedEpoch` > e), and until then only runs born after e can
+ * hold a newer one.
  */
 import { Hit } from '../../base/cursor.ts'
 import { packOutside } from '../../compaction/tombstone-elision.ts'
@@ -22,10 +22,10 @@ import type { TableProperties } from '../../table/properties.ts'
 import type { TableReader } from '../../table/table-reader.ts'
 import { Run } from './run.ts'
 
-/** Most hulls that a job is told of: of more tables, neighbours are told of as one. */
+/** Maximum hulls passed to a job; beyond it neighbouring tables are joined. */
 const MAX_OUTSIDE = 1024
 const NO_HIDDEN: ReadonlySet<number> = new Set()
-/** Trees made from nothing so far. */
+/** Lineages so far. */
 let spaces = 0
 
 export class Tree {
@@ -34,23 +34,23 @@ export class Tree {
   readonly debtBytes: number
   readonly tableBytes: number
   readonly tableCount: number
-  /** Of all runs. Large transactions bring tables that may be newer than what is in a memtable. */
+  /** Of all runs. Tables of a large transaction may be newer than entries of a memtable. */
   readonly newestSeq: number
-  /** What trees that come from one another have in common, and others do not. */
+  /** Shared by all trees derived from one another. */
   readonly space: number
   readonly epoch: number
-  /** The latest epoch of which a run was merged. */
+  /** The latest epoch of a merged run. */
   readonly mergedEpoch: number
   readonly hasRanges: boolean
-  /** Runs that reads have looked through beside one each, since rows were last merged. */
+  /** Extra runs that reads have probed since rows were last merged. */
   runReads: number
-  /** The run that the last `get` looked into when it ended, or was given up. */
+  /** The run the last `get` was in when it ended or stopped. */
   lastRun = 0
-  /** What that had found when it missed a block. */
+  /** Sequence number found before it missed a block. */
   lastSeq = 0
   readonly #tried = new Hit()
 
-  /** `before`: the tree before it. Runs that are the same in both are taken over. `isMerged`: all its rows were there before. */
+  /** `before`: the previous tree, whose unchanged runs are reused. `isMerged`: no rows were added. */
   constructor(version: Version, readers: ReadonlyMap<number, TableReader>, strategy: Strategy, before?: Tree, isMerged = false) {
     const known = new Map(before?.runs.map(run => [run.record, run]))
     this.space = before?.space ?? ++spaces
@@ -79,9 +79,9 @@ export class Tree {
   }
 
   /**
-   * Newest version of a key visible at `snapshotSeq` into `hit`, better than what `hit` and `coverSeq` already hold from newer
-   * places. Returns the newest range tombstone over the key. `hit`'s views hold until the next load from the source. Its sequence number is
-   * SEQ_MISSED when a source that defers has missed a data block.
+   * Find the newest version of a key visible at `snapshotSeq`, newer than `hit` and `coverSeq`, which come from newer places.
+   * Returns the newest range tombstone over the key. The views of `hit` are valid until the source's next load. `hit.seq` is
+   * SEQ_MISSED when a deferring source has missed a data block.
    */
   get(
     source: BlockSource, key: Uint8Array, start: number, end: number, hash: number,
@@ -122,7 +122,7 @@ export class Tree {
       found = reader
       stale = false
     }
-    // Another run was asked after the one that had the answer: its loads may have moved the bytes.
+    // A later run was probed after the hit: its loads may have moved the bytes.
     if (stale && hit.seq > cover) {
       this.lastSeq = hit.seq
       found!.get(source, key, start, end, hash, snapshotSeq, hit)
@@ -130,7 +130,7 @@ export class Tree {
     return cover
   }
 
-  /** As `get`, in runs born after an epoch only, of a tree without range tombstones. False: they have nothing of the key. */
+  /** `get` in runs born after an epoch only, in a tree without range tombstones. False: nothing of the key. */
   getSince(source: BlockSource, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, epoch: number, hit: Hit): boolean {
     const { runs } = this
     let found: TableReader | undefined
@@ -148,14 +148,14 @@ export class Tree {
       hit.seq = this.#tried.seq
       found = reader
     }
-    // Once more, because later loads may have moved the bytes.
+    // Again, because later loads may have moved the bytes.
     if (found === undefined) return false
     found.get(source, key, start, end, hash, snapshotSeq, hit)
     if (hit.seq === SEQ_MISSED) throw BLOCK_MISSED
     return hit.seq > 0
   }
 
-  /** Tables that are not among `inputs` and may hold entries older than `maxSeq`, neighbours joined when they are many. */
+  /** Tables outside the merge that may hold entries older than `maxSeq`; neighbours are joined when there are many. */
   outside(inputs: ReadonlySet<number>, maxSeq: number): OutsideTables {
     const outside: OutsideTable[] = []
     const atOnce = Math.ceil(this.tableCount / MAX_OUTSIDE)
@@ -164,7 +164,7 @@ export class Tree {
       let joined = 0
       for (const { fileNumber, properties } of run.pointReaders) {
         if (inputs.has(fileNumber)) {
-          // What lies on either side of an input must not be taken for one that reaches over it.
+          // The gap at an input must stay a gap.
           joined = 0
         } else if (properties.minSeq < maxSeq) {
           const { minSeq } = properties

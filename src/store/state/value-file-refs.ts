@@ -1,12 +1,12 @@
 /**
- * Files of large values, and who refers to each: memtables and tables. A file that nobody refers to any more is removed.
+ * Value files and their reference counts, from memtables and tables. Unreferenced files are removed.
  *
  * Account: `table metadata` (one map entry per file).
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Account, Lease } from '../../memory/budget.ts'
 
-/** A map entry, and its places in the list of its memtable and in the set of files that are not durable yet. */
+/** A map entry, and the file's slots in a memtable's list and the set of unsynced files. */
 const BYTES_PER_FILE = 64
 
 export class ValueFileRefs {
@@ -21,7 +21,7 @@ export class ValueFileRefs {
     this.#lease = account.lease(0)
   }
 
-  /** Keep room for so many more than there are, from before their files are written until they are referred to. False: no room now. */
+  /** Reserve memory for `count` more files, from before they are written until they are referenced. False: no memory now. */
   reserve(count: number): boolean {
     const files = this.#references.size + count
     if (!this.#lease.resize(files * BYTES_PER_FILE)) return false
@@ -35,7 +35,7 @@ export class ValueFileRefs {
 
   numbers(): number[] { return [...this.#references.keys()] }
 
-  /** Throws BUDGET_TOO_SMALL when there is no room for files that none was reserved for. */
+  /** Throws BUDGET_TOO_SMALL when there is no memory for unreserved files. */
   retain(numbers: readonly number[]): void {
     for (const number of numbers) {
       const before = this.#references.get(number)
@@ -44,7 +44,7 @@ export class ValueFileRefs {
     }
   }
 
-  /** Let go of references; files without any are removed. */
+  /** Drop references; files without any are removed. */
   release(numbers: readonly number[]): void {
     for (const number of numbers) {
       const left = (this.#references.get(number) ?? 0) - 1
@@ -63,7 +63,7 @@ export class ValueFileRefs {
     this.#lease.release()
   }
 
-  /** Room for one more, which is there if it was reserved. */
+  /** Memory for one more; there is some if it was reserved. */
   #grow(): void {
     const bytes = (this.#references.size + 1) * BYTES_PER_FILE
     if (bytes > this.#lease.bytes && !this.#lease.resize(bytes)) throw this.#noRoom()
