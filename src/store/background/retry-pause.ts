@@ -1,10 +1,9 @@
 /**
- * When a flush that failed may begin again because somebody wants to write: at once after the first failure, which may have been a
- * moment's, then after pauses that double. On a full disk each attempt writes a table in vain, and refused writes come by the thousand.
+ * When a failed flush may be retried for a waiting writer: at once after the first failure, then after pauses that double. On a
+ * full disk each attempt writes a table for nothing, and refused writes come by the thousand.
  *
- * Invariants
- * 1. The pauses grow with the failures in a row, whoever waits and however many; a second at most, so that writes go on soon after
- *    there is room again.
+ * Invariant: pauses grow with failures in a row, not with waiting writers; at most a second, so that writes resume soon after space
+ * is free.
  */
 import type { HostClock } from '../../host/host.ts'
 
@@ -21,7 +20,7 @@ export class RetryPause {
   }
 
   get isOver(): boolean { return this.#failures < 2 || this.#clock.nowMs() >= this.#endMs }
-  /** Failures in a row. */
+  /** In a row. */
   get failures(): number { return this.#failures }
 
   failed(): void {

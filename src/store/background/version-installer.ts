@@ -1,22 +1,21 @@
 /**
- * Makes what flushes and merges wrote part of the store: their tables are opened, the next manifest names them, and once that is
- * durable the tree is exchanged and what it replaces is removed.
+ * Makes the output of flushes and merges part of the store: opens the tables, publishes the next manifest and, once that is
+ * durable, exchanges the tree and removes the replaced tables.
  *
- * The manifest is published by a job of the runner, before all other jobs. So this thread does not wait for the disk where there is a
- * worker, and waits as for any other job where a caller gives the event loop no turn.
+ * The manifest is published by a job that runs before all others. With a worker this thread does not wait for the disk, and a
+ * caller that never yields waits as for any other job.
  *
  * Invariants
- * 1. One manifest at a time. What comes while it is on its way goes into the next one, all of it together, each edit applied to what
- *    those before it left.
- * 2. Until the manifest counts nothing of it is seen, and nothing that it replaces is removed.
- * 3. An edit that cannot be prepared fails alone; one manifest that fails is the failure of all its edits. Their tables are removed,
- *    unless the manifest may be there: then the store takes no more writes, and recovery judges. One that is there and durable, while the directory cannot
- *    be listed, is passed over: its tables stay until the next one is durable.
- * 4. Who installs in one step has its turn at the end of the manifest that is on its way, before what waits for the next one. A turn
- *    is one call and waits for nothing, so that nobody is kept waiting by one that has not come yet. A batch larger than memory, which
- *    waits inside its own call, comes after what waits.
+ * 1. One manifest is in flight at a time. Edits that arrive meanwhile are combined into the next one, each applied to the version
+ *    before it.
+ * 2. Until the manifest is durable no edit is visible and nothing is removed.
+ * 3. An edit that cannot be prepared fails alone; a failed manifest fails all its edits. Their tables are removed, unless the
+ *    manifest may exist: then the store stops, and recovery decides. A durable manifest in a directory that cannot be listed is
+ *    skipped: its tables stay until the next one is durable.
+ * 4. A caller that installs in one step gets its turn when the manifest in flight ends, before the queued edits. A turn is one call
+ *    and never waits. A batch larger than memory, which waits inside its call, comes after queued edits.
  *
- * Account: `table metadata`, through the tables. Cost: a message to the worker and back, on this thread.
+ * Account: `table metadata`, through the tables. Cost: one message to the worker and back.
  */
 import { compareKeys } from '../../base/bytes.ts'
 import { isNotDurable } from '../../compaction/sync-errors.ts'
@@ -38,7 +37,7 @@ interface Edit {
   /** Tables that are not open yet. */
   readonly added: readonly TableProperties[]
   readonly edit: VersionEdit
-  /** What the cache held of the tables that it removed. */
+  /** Cached bytes of the removed tables. */
   droppedBytes: number
 }
 
@@ -46,7 +45,7 @@ interface WaitingEdit extends Edit {
   readonly done: (error: Error | undefined, droppedBytes: number) => void
 }
 
-/** An edit whose tables are open, and the version that it makes. */
+/** An edit with open tables, and the version it makes. */
 interface Prepared<E extends Edit> {
   readonly wanted: E
   readonly version: Version
@@ -56,32 +55,29 @@ export class VersionInstaller {
   readonly #core: StoreState
   readonly #waiting: WaitingEdit[] = []
   readonly #turns: (() => void)[] = []
-  /** One of them is being called. */
+  /** A turn is being called. */
   #isTurning = false
   #isBusy = false
-  /** Manifests that are there and did not count, and the tables that they name beside those that do. */
+  /** Manifests that exist but did not count, and the tables only they name. */
   readonly #unlisted: { number: number, added: readonly TableProperties[] }[] = []
 
   constructor(core: StoreState) {
     this.#core = core
   }
 
-  /** A manifest is on its way. */
+  /** A manifest is in flight. */
   get isBusy(): boolean { return this.#isBusy }
 
   /**
-   * `done` is called once, when the edit counts or has failed: within this call, from the event loop or from the runner's `pump`. With
-   * it comes what the cache held of tables that are gone now.
+   * Queue an edit. `done` is called once, when the edit counts or has failed: within this call, from the event loop or from the
+   * runner's `pump`. `droppedBytes`: cached bytes of removed tables.
    */
   add(added: readonly TableProperties[], edit: VersionEdit, done: (error: Error | undefined, droppedBytes: number) => void): void {
     this.#waiting.push({ added, edit, done, droppedBytes: 0 })
     this.#goOn()
   }
 
-  /**
-   * Call `install` when no manifest is on its way: in this call, or at the end of the one that is. It may use `now`. Resolves to what
-   * it returns, once it has returned.
-   */
+  /** Call `install` when no manifest is in flight, now or later. It may use `now`. Resolves to its result. */
   turn<T>(install: () => T): Promise<T> {
     const { promise, resolve, reject } = deferred<T>()
     this.#turns.push(() => {
@@ -95,7 +91,7 @@ export class VersionInstaller {
     return promise
   }
 
-  /** The same as `add` within this call, while `isBusy` is false. */
+  /** Install an edit within this call, while `isBusy` is false. */
   now(added: readonly TableProperties[], edit: VersionEdit): void {
     if (this.#isBusy) throw new Error('a manifest is on its way already')
     const prepared = this.#prepare({ added, edit, droppedBytes: 0 }, this.#core.view.version)
@@ -109,7 +105,7 @@ export class VersionInstaller {
     this.#install([prepared])
   }
 
-  /** If no manifest is on its way: those whose turn it is, then what waits. */
+  /** Without a manifest in flight: turns first, then queued edits. */
   #goOn(): void {
     if (this.#isBusy || this.#isTurning) return
     this.#isTurning = true
@@ -120,7 +116,7 @@ export class VersionInstaller {
 
   #begin(): void {
     const core = this.#core
-    // Once, but for edits that fail before there is a manifest.
+    // Once, unless all edits fail before there is a manifest.
     while (this.#waiting.length > 0 && !this.#isBusy) {
       this.#isBusy = true
       const group: Prepared<WaitingEdit>[] = []
@@ -166,7 +162,7 @@ export class VersionInstaller {
       if (failure === undefined) this.#install(group)
       else this.#undo(group, failure)
     } catch (error) {
-      // The manifest counts, and the store does not know what it names.
+      // The manifest counts, and the store does not know its contents.
       failure = error as Error
       this.#core.health.failStop(failure)
     }
@@ -176,7 +172,7 @@ export class VersionInstaller {
       try {
         wanted.done(failure, wanted.droppedBytes)
       } catch (error) {
-        // The others are to be told all the same.
+        // The others are called all the same.
         thrown ??= error
       }
     }
@@ -184,20 +180,20 @@ export class VersionInstaller {
     if (thrown !== undefined) throw thrown
   }
 
-  /** Open the tables of an edit and apply it to a version. Throws, and the tables are removed, when that cannot be. */
+  /** Open the tables of an edit and apply it to a version. On an error the tables are removed. */
   #prepare<E extends Edit>(wanted: E, before: Version): Prepared<E> {
     const core = this.#core
     const { added, edit } = wanted
     // A flush leaves memory to a merge, which will free some.
     const keptBytes = edit.remove === undefined ? MERGE_SPARE_BYTES : 0
     try {
-      // The manifest of this number may be there already, and it would be taken for that of another process.
+      // A manifest of this number may exist, and would be mistaken for another process's.
       if (core.health.readOnlyReason !== undefined) throw core.health.readOnlyReason
       core.ownership.check()
       for (const properties of added) core.tables.open(recordOf(properties), keptBytes)
       const after = applyEdit(before, { ...edit, nextFile: Atomics.load(core.files.nextNumber, 0) }, tables => sortedByKey(core, tables))
       const version = { ...after, number: core.view.version.number + 1 }
-      // One that goes is there until the new version counts.
+      // The old version exists until the new one counts.
       core.tables.holdRuns(Math.max(version.runs.length, before.runs.length, core.view.version.runs.length), keptBytes)
       return { wanted, version }
     } catch (error) {
@@ -207,8 +203,8 @@ export class VersionInstaller {
   }
 
   /**
-   * The caller of this edit is told that it failed: it must not come back with the manifest that may count. The state before is published
-   * once more, beyond it.
+   * The caller is told that the edit failed, so the manifest that may count must not win: publish the previous state once more,
+   * after it.
    */
   #takeBack(failure: Error): void {
     const core = this.#core
@@ -226,7 +222,7 @@ export class VersionInstaller {
   #undo(group: readonly Prepared<Edit>[], failure: Error): void {
     const core = this.#core
     if (failure instanceof Unlisted) {
-      // Should this process die now, the manifest counts: what it names stays until the next one is durable, which leaves it out.
+      // If the process dies now, the manifest counts: its tables stay until the next one, which leaves them out, is durable.
       const added = group.flatMap(({ wanted }) => wanted.added)
       for (const { fileNumber } of added) core.tables.drop(fileNumber)
       const number = core.view.version.number + 1
@@ -236,10 +232,10 @@ export class VersionInstaller {
     }
     const isFenced = (failure as { code?: unknown }).code === 'SPILLWAY_FENCED'
     if (isFenced) {
-      // Another writer may have gone on from it.
+      // Another writer may have continued from it.
       core.ownership.lose(failure)
     } else if (this.#mayExist(core.view.version.number + 1)) {
-      // It may or may not be durable: nothing it names may be removed.
+      // It may or may not be durable: no table it names may be removed.
       core.health.failStop(failure)
     } else {
       for (const { wanted } of group) this.#remove(wanted.added)
@@ -250,7 +246,7 @@ export class VersionInstaller {
     try {
       return this.#core.files.manifests.exists(number)
     } catch {
-      // Whoever cannot be asked does not say no. The failure that led here is told.
+      // Unknown counts as yes. The original failure is reported.
       return true
     }
   }
@@ -276,7 +272,7 @@ export class VersionInstaller {
     }
   }
 
-  /** Nobody names these tables. */
+  /** No manifest names these tables. */
   #remove(added: readonly TableProperties[]): void {
     const core = this.#core
     for (const { fileNumber } of added) {
@@ -292,7 +288,7 @@ function isLost(error: Error): boolean {
   return code === 'SPILLWAY_ABORTED' || (code === 'SPILLWAY_UNAVAILABLE' && !isNotDurable(error))
 }
 
-/** The tables of a run, all of them open, in the order of their keys. Each key is looked up once. */
+/** The tables of a run in key order, all open. Each key is looked up once. */
 function sortedByKey(core: StoreState, tables: readonly TableRecord[]): TableRecord[] {
   const keyed = tables.map(table => {
     const { firstKey, rangeStart } = core.tables.get(table.fileNumber).properties

@@ -1,40 +1,40 @@
 /**
- * Admission of writes: byte credits for unflushed data, in the unit that is really allocated, a memtable's arena.
+ * Admission of writes by byte credits, in the unit that is allocated: a memtable's arena.
  *
- * A store that begins to write takes credits for an arena; its writes then reserve their bytes in that arena
- * (`Memtable.fitsBatch`) before anything is written, and an overwrite gives its bytes back there. When the arena is in a table
- * its credits come back, exactly and once, to whoever waits first, whatever store that is.
+ * A store that begins to write takes credits for an arena. Its writes reserve their bytes in that arena (`Memtable.fitsBatch`)
+ * before anything is written; an overwrite returns its bytes there. When the arena has been flushed, its credits go once to the
+ * store that has waited longest.
  *
  * Invariants
- * 1. Credits held = bytes of all arenas in use + credits granted to stores whose turn it is.
- * 2. First come, first served between stores: while one waits in line no other gets an arena.
- * 3. Whenever a wait begins, or one remains after a change, `onStarved` is told, so that a flush is on its way.
- * 4. Nothing here waits for the event loop: a grant takes effect inside the call that made room.
+ * 1. Credits held = bytes of all arenas in use + credits granted to waiting stores.
+ * 2. First come, first served between stores: while one waits, no other gets an arena.
+ * 3. Whenever a wait begins, or remains after a change, `onStarved` is called, so that a flush runs.
+ * 4. Nothing waits for the event loop: a grant takes effect inside the call that freed the memory.
  *
- * Accounts: `memtables` (through `arena-pool.ts`). Cost: a few comparisons for each memtable, nothing for a write.
+ * Account: `memtables` (through `arena-pool.ts`). Cost: a few comparisons per memtable, nothing per write.
  */
 import type { SpillwayError } from '../../base/errors.ts'
 import type { Account } from '../../memory/budget.ts'
 import { Credits } from '../../memory/credits.ts'
 import { ArenaPool, arenaSize, arenaSizeAbove } from './arena-pool.ts'
 
-/** An arena so many times smaller than the wanted one will do, if it is there. */
+/** A free arena smaller than wanted by up to this factor is accepted. */
 const NEAR = 4
-/** So many smaller ones are taken before those that lie free are dropped for one of the size that was wanted. */
+/** Smaller arenas accepted in a row before free ones are dropped for one of the wanted size. */
 const MAX_SMALLER = 8
-/** With larger ones there is less to gain, and what is dropped for them is more than may lie about as garbage. */
+/** Beyond this, larger arenas gain less, and dropping free ones would leave too much garbage. */
 const LARGEST_GROWN_BYTES = 4 * 1024 * 1024
 
 interface Turn {
-  /** Credits that are this store's; 0: it still waits. */
+  /** Credits granted to this store; 0: it still waits. */
   grantedBytes: number
   leave: () => boolean
 }
 
 export interface ArenaAdmissionEvents {
-  /** Somebody waits for credits: see to it that a flush is on its way. */
+  /** A store waits for credits: make a flush run. */
   onStarved: () => void
-  /** It is the turn of a store that waited. */
+  /** A waiting store has been granted credits. */
   onGranted: () => void
   onAccountingError: (error: SpillwayError) => void
 }
@@ -44,7 +44,7 @@ export class ArenaAdmission {
   readonly #credits: Credits
   readonly #events: ArenaAdmissionEvents
   readonly #turns = new Map<object, Turn>()
-  /** Arenas smaller than could be had that were taken since the last larger one. */
+  /** Smaller arenas taken since the last one of the wanted size. */
   #smaller = 0
   #prefersLarger = false
 
@@ -57,18 +57,18 @@ export class ArenaAdmission {
 
   get limitBytes(): number { return this.#credits.budgetBytes }
   get usedBytes(): number { return this.#credits.used }
-  /** Stores that wait in line. */
+  /** Waiting stores. */
   get waiting(): number { return this.#credits.waiting }
 
-  /** Most bytes of arenas in use. Lowered, it takes effect as flushes end. */
+  /** Maximum bytes of arenas in use. A lower limit takes effect as flushes end. */
   setLimit(bytes: number): void {
     this.arenas.setLimit(bytes)
     this.#credits.setBudget(bytes)
   }
 
   /**
-   * An arena of `wantBytes`, or of a smaller size down to `leastBytes`; undefined: `store` waits for its turn, or for the
-   * ledger to have room. It asks again after every job, or leaves the line.
+   * An arena of `wantBytes`, or smaller down to `leastBytes`. Undefined: `store` waits for its turn or for free memory; it calls
+   * again after every job, or `leave`.
    */
   take(store: object, wantBytes: number, leastBytes: number): SharedArrayBuffer | undefined {
     const least = arenaSizeAbove(leastBytes)
@@ -77,15 +77,15 @@ export class ArenaAdmission {
     const grantedBytes = turn?.grantedBytes ?? 0
     const credits = this.#credits
     const reach = Math.max(least, arenaSize(Math.min(wantBytes, grantedBytes + credits.freeBytes)))
-    // What lies free in nearly the right size first: a dropped arena is garbage until it is collected.
+    // Nearly the wanted size first, if free: a dropped arena is garbage until it is collected.
     const near = Math.max(least, reach / NEAR)
-    // But not for ever: when a small write memory has grown, so do the memtables.
+    // Not for ever: when a small write memory has grown, memtables grow too.
     const isWhole = this.#prefersLarger && reach === Math.max(least, arenaSize(wantBytes))
     if ((this.#smaller >= MAX_SMALLER || isWhole) && reach <= LARGEST_GROWN_BYTES) {
       this.#smaller = 0
       const { bytes } = this.arenas
       const buffer = this.#takeSize(reach, grantedBytes, true)
-      // One that lay free leaves the others as they are.
+      // A free one was used; the others stay.
       if (isWhole && this.arenas.bytes !== bytes) this.#prefersLarger = false
       if (buffer !== undefined) return this.#taken(store, buffer, grantedBytes)
     }
@@ -99,7 +99,7 @@ export class ArenaAdmission {
     }
     if (turn !== undefined || credits.used === 0) return undefined
     this.#wait(store, least)
-    // The wait itself may have made somebody give an empty arena back.
+    // Waiting may itself have freed an empty arena.
     return this.#turns.get(store)?.grantedBytes === least ? this.take(store, least, least) : undefined
   }
 
@@ -117,18 +117,18 @@ export class ArenaAdmission {
     return buffer
   }
 
-  /** What is about to come back is of sizes that stores at rest had: the next one for which there are credits is of the size that is wanted. */
+  /** The arenas about to be freed have the sizes of idle stores: take the wanted size next. */
   preferLarger(): void {
     this.#prefersLarger = true
   }
 
-  /** What was in the arena is in a table, or it was empty. */
+  /** Return an arena whose entries are in a table, or an empty one. */
   give(buffer: SharedArrayBuffer): void {
     this.arenas.give(buffer)
     this.#credits.release(buffer.byteLength)
   }
 
-  /** The store waits no longer; what was granted goes to the next. */
+  /** Stop waiting; granted credits go to the next store. */
   leave(store: object): void {
     const turn = this.#turns.get(store)
     if (turn === undefined) return

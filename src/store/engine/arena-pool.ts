@@ -1,27 +1,26 @@
 /**
- * The arenas of all memtables that share a budget: taken when a store begins to write, given back when what it wrote is in a
- * table. There are few sizes (`arenaSize`), so that an arena serves whoever comes next.
+ * The arenas of all memtables of a budget, taken when a store begins to write and returned after its flush. There are few sizes
+ * (`arenaSize`), so that arenas are reused.
  *
  * Invariants
- * 1. Every arena, in use or free, is leased. Free ones are dropped before all together would exceed `limitBytes`; how many may
- *    be in use is for the credits to say (`arena-admission.ts`).
- * 2. Two of the smallest size can always be made: they are leased for good. So a writer can always write once those before it
- *    have been flushed.
+ * 1. Every arena, in use or free, is leased. Free ones are dropped before the total would exceed `limitBytes`; `arena-admission.ts`
+ *    limits those in use.
+ * 2. Two of the smallest size are leased for good. So a writer can always continue once earlier memtables are flushed.
  *
- * Account: `memtables`. Shared memory goes back to the system only when the garbage collector finds it, so arenas are
- * dropped seldom: when the budget shrinks or somebody else needs the memory.
+ * Account: `memtables`. Shared memory returns to the system only after a garbage collection, so arenas are dropped seldom: when the
+ * budget shrinks or other accounts need the memory.
  */
 import type { Account, Lease } from '../../memory/budget.ts'
 import { arenaBuffer } from '../../memtable/arena.ts'
 
 export const RESERVED_ARENAS = 2
 export const SMALLEST_ARENA_BYTES: number = 256 * 1024
-/** Left free for the metadata of the tables that flushes and merges make, and for readers. */
+/** Left free for table metadata of flushes and merges, and for readers. */
 export const HEADROOM_BYTES: number = 512 * 1024
 
 interface Arena {
   buffer: SharedArrayBuffer
-  /** Undefined: it stands on the reserve. */
+  /** Undefined: part of the reserve. */
   lease: Lease | undefined
 }
 
@@ -33,7 +32,7 @@ export class ArenaPool {
   #free: Arena[] = []
   #bytes = 0
   #limitBytes: number
-  /** Called after arenas were dropped: their memory needs a collection to come back. */
+  /** Called after arenas were dropped: a collection must free their memory. */
   onDropped: (bytes: number) => void = () => {}
 
   constructor(account: Account, limitBytes: number) {
@@ -42,40 +41,37 @@ export class ArenaPool {
     this.#reserve = account.lease(RESERVED_ARENAS * SMALLEST_ARENA_BYTES)
   }
 
-  /** Bytes of all arenas, in use and free. */
+  /** All arenas, in use and free. */
   get bytes(): number { return this.#bytes }
   get limitBytes(): number { return this.#limitBytes }
 
-  /** The buffers that are there, counted one by one. */
+  /** The existing buffers, counted one by one. */
   measure(): number {
     let bytes = 0
     for (const { buffer } of [...this.#out.values(), ...this.#free]) bytes += buffer.byteLength
     return bytes
   }
 
-  /** What `releaseFree` could give. */
+  /** What `releaseFree` could free. */
   get releasableBytes(): number {
     let bytes = 0
     for (const { buffer, lease } of this.#free) if (lease !== undefined) bytes += buffer.byteLength
     return bytes
   }
 
-  /** Whether an arena is in use that would give memory back to the budget. */
+  /** Whether an arena outside the reserve is in use. */
   get holdsLeased(): boolean {
     for (const { lease } of this.#out.values()) if (lease !== undefined) return true
     return false
   }
 
-  /** Move the bound: free arenas beyond it go at once. */
+  /** Change the limit; free arenas beyond it are dropped at once. */
   setLimit(bytes: number): void {
     this.#limitBytes = bytes
     while (this.#bytes > this.#limitBytes && this.#free.length > 0) this.#drop(this.#free.shift()!)
   }
 
-  /**
-   * An arena of exactly this size, one of `arenaSize`; undefined: there is no room for it. `drops`: free ones of other sizes may
-   * be dropped for it.
-   */
+  /** An arena of exactly this size, one of `arenaSize`; undefined: no memory. `drops`: free ones of other sizes may be dropped for it. */
   take(size: number, drops: boolean): SharedArrayBuffer | undefined {
     const arena = this.#takeFree(size) ?? this.#make(size, drops)
     if (arena === undefined) return undefined
@@ -91,7 +87,7 @@ export class ArenaPool {
     this.setLimit(this.#limitBytes)
   }
 
-  /** Let free arenas go, for somebody who needs the memory. Suits `Budget.addReclaimer`. */
+  /** Drop free arenas for other accounts. A reclaimer. */
   releaseFree(bytes: number): number {
     let released = 0
     for (let i = 0; i < this.#free.length && released < bytes;) {
@@ -139,12 +135,12 @@ export class ArenaPool {
   }
 }
 
-/** The largest size of an arena that is at most `bytes`, but for the smallest: powers of two. */
+/** The largest arena size up to `bytes`, at least the smallest: powers of two. */
 export function arenaSize(bytes: number): number {
   return Math.max(SMALLEST_ARENA_BYTES, 2 ** Math.floor(Math.log2(Math.max(1, bytes))))
 }
 
-/** The smallest size of an arena that is at least `bytes`. */
+/** The smallest arena size of at least `bytes`. */
 export function arenaSizeAbove(bytes: number): number {
   return Math.max(SMALLEST_ARENA_BYTES, 2 ** Math.ceil(Math.log2(Math.max(1, bytes))))
 }

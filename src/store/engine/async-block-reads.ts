@@ -1,17 +1,16 @@
 /**
- * Blocks that have to come from the device, read beside the thread, so that readers do not wait for one another and the event loop
- * for none of them.
+ * Reads missing blocks from the device off the main thread, so that readers wait neither for one another nor block the event loop.
  *
- * A read from the page cache takes a few microseconds, less than the way to another thread and back. So this is for stores whose reads
- * were measured to be slow (`TwoLevelCache.readsAreSlow`), and a lone reader, who has nobody to share the time with, reads at once
- * too: whether there are others is known at the end of the synchronous stretch in which the first of them asked. Who has been alone
- * for a while does not even stop to ask (`isLone`).
+ * A read from the page cache takes a few microseconds, less than a round trip to another thread. So this is for stores whose reads
+ * were measured to be slow (`TwoLevelCache.readsAreSlow`). A lone reader reads at once too: whether there are others is known at
+ * the end of the synchronous stretch of the first request. A reader that has been alone for a while does not wait for that
+ * (`isLone`).
  *
  * Invariants
- * 1. Of any number of readers that want the same block at once one reads it.
- * 2. At most SLOTS reads are under way, into slots leased for as long as there are reads; what has no slot waits its turn, and what fits
- *    none, or where none can be leased, is read at once. Reads never fail for want of memory.
- * 3. What was read goes through the same checks as ever and into the cache; a block of a table that is gone by then does not.
+ * 1. A block wanted by several readers is read once.
+ * 2. At most SLOTS reads are under way, into slots leased while there are reads; further ones queue. A block that fits no slot, or
+ *    finds no memory for slots, is read at once. Reads never fail for memory.
+ * 3. Blocks pass the usual checks into the cache, unless their table is gone.
  *
  * Account: `cold reads`.
  */
@@ -20,21 +19,21 @@ import type { HostScheduler } from '../../host/host.ts'
 import type { Account, Budget, Lease } from '../../memory/budget.ts'
 import type { CachedBlocks, MissedBlock } from '../../table/block/block-source.ts'
 
-/** So many threads are seldom there to read; more would wait in the thread pool instead of here. */
+/** More threads are rarely free to read; further reads would only wait in the thread pool instead. */
 const SLOTS = 16
-/** Blocks of 4 KiB, however badly they compress, and the usual filters and index nodes. */
+/** Fits blocks of 4 KiB, however badly compressed, and the usual filters and index nodes. */
 const SLOT_BYTES = 8 * 1024
-/** Of so many reads one is made at once and timed: data may have come into the page cache. It keeps the thread from everybody else. */
+/** One in this many reads is made at once and timed, since data may have entered the page cache. It blocks the thread. */
 const TIMED = 256
-/** After so many reads that were made at once the event loop has its turn. */
+/** Reads made at once before the event loop gets a turn. */
 const AT_ONCE = 32
-/** And only for so long together, as far as reads were timed: a slow device is always read beside the thread. */
+/** And for at most this long together, as far as reads were timed: a slow device is always read off the main thread. */
 const MAX_MS = 4
-/** Who was found alone so many times in a row is taken to be so until somebody else comes. */
+/** A reader found alone this often in a row counts as alone until another one comes. */
 const LONE = 16
 
 interface Wanted extends MissedBlock {
-  /** Those who wait. False: the cache has no room for it. */
+  /** Waiting readers. False: the cache cannot keep the block. */
   settle: ((error: Error | undefined, isCached: boolean) => void)[]
 }
 
@@ -44,7 +43,7 @@ export class AsyncBlockReads {
   readonly #levels: TwoLevelCache
   readonly #scheduler: HostScheduler
   readonly #stopReclaiming: () => void
-  /** By table, and offset in it. */
+  /** By table id, then offset. */
   readonly #wanted = new Map<number, Map<number, Wanted>>()
   readonly #queue: Wanted[] = []
   readonly #free: Uint8Array<ArrayBuffer>[] = []
@@ -58,13 +57,13 @@ export class AsyncBlockReads {
   }
   #onIdle: (() => void) | undefined
   #count = 0
-  /** How often in a row a reader was found to be alone, and whether one has asked in this synchronous stretch. */
+  /** How often in a row a reader was alone, and whether one has asked in this synchronous stretch. */
   #lone = 0
   #isAsked = false
   readonly #endStretch = (): void => { this.#isAsked = false }
-  /** Reads there had been when the event loop had its last turn. */
+  /** Reads made before the event loop's last turn. */
   #readsAtTurn = 0
-  /** Read beside the thread, since the start. */
+  /** Reads off the main thread since the start. */
   reads = 0
 
   constructor(budget: Budget, blocks: CachedBlocks, levels: TwoLevelCache, scheduler: HostScheduler) {
@@ -77,8 +76,8 @@ export class AsyncBlockReads {
   }
 
   /**
-   * Whether the reader who asks now may read in place: nobody else wants anything, as far as can be told, and the event loop has had its
-   * turn. Ask once for each read: two in one synchronous stretch are two readers.
+   * Whether this reader may read at once: no other wants anything, and the event loop has had its turn. Ask once per read: two
+   * calls in one synchronous stretch are two readers.
    */
   isLone(): boolean {
     if (this.#lone < LONE) return false
@@ -91,13 +90,13 @@ export class AsyncBlockReads {
     return this.#mayReadNow
   }
 
-  /** Without keeping the event loop from its turn for too long. */
+  /** Within the limits for reads at once. */
   get #mayReadNow(): boolean {
     const { reads, readMs } = this.#levels
     return readMs <= MAX_MS && reads - this.#readsAtTurn < Math.min(AT_ONCE, MAX_MS / readMs)
   }
 
-  /** Read the block that was missed last into the cache. Resolves to false when it is not there to stay: read it yourself. */
+  /** Read the block that was missed last into the cache. Resolves to false when the cache cannot keep it: read it directly. */
   fetch(): Promise<boolean> {
     const { table, offset, storedBytes } = this.#blocks.missed!
     return new Promise((resolve, reject) => {
@@ -129,7 +128,7 @@ export class AsyncBlockReads {
     })
   }
 
-  /** Resolves when no read is under way, or about to be. */
+  /** Resolves when no read is under way or queued. */
   idle(): Promise<void> {
     return this.#underWay === 0 && !this.#isScheduled ? Promise.resolve() : new Promise(resolve => { this.#onIdle = resolve })
   }
@@ -189,7 +188,7 @@ export class AsyncBlockReads {
     let isCached = true
     try {
       const read = await table.file.read(slot, 0, storedBytes, offset)
-      // Of a table that is gone nothing is needed: the tree has changed, and those who wait look again.
+      // The table is gone: the tree has changed, and readers look again.
       if (table.isOpen) isCached = this.#blocks.keep(table, offset, slot, read, storedBytes)
     } catch (cause) {
       if (table.isOpen) error = cause as Error

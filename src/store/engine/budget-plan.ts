@@ -1,12 +1,11 @@
 /**
- * How a budget is divided: every derived size in one place. The only number a user gives is the budget.
+ * How a budget is divided: every derived size in one place. The budget is the user's only number.
  *
  * Invariants
- * 1. What must always be held (the floor) is leased when the first store of a budget opens, and kept: its parts are named
- *    when they do not fit.
- * 2. One flush, one smallest merge, two smallest memtables and one read can always go on: their memory is part of the floor,
- *    never lent to anyone else.
- * 3. What is left belongs to memtables, up to their share, and to the block cache, which gives it back whenever somebody asks.
+ * 1. The floor is leased when the first store of a budget opens, and kept. Its parts are named when they do not fit.
+ * 2. One flush, one smallest merge, two smallest memtables and one read can always run: their memory is part of the floor and never
+ *    lent.
+ * 3. The rest belongs to memtables, up to their share, and to the block cache, which gives it back on demand.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import { Kernels } from '../../kernels/kernels.ts'
@@ -21,31 +20,31 @@ const MIB = 1024 * KIB
 
 export interface BudgetPlan {
   budgetBytes: number
-  /** What a batch may take: an arena of this size can be had when those before it have been flushed. */
+  /** Maximum for a batch: an arena of this size is available after earlier ones are flushed. */
   batchArenaBytes: number
-  /** All arenas together, to begin with. */
+  /** All arenas together, at first. */
   writeBytes: number
-  /** Bounds of what the tuner may make of it, and what it leaves to the cache. */
+  /** Limits of the tuner. */
   minWriteBytes: number
   maxWriteBytes: number
   minCacheBytes: number
-  /** Whether the boundary between write memory and cache moves by itself. */
+  /** Whether the boundary between write memory and cache moves. */
   tunes: boolean
-  /** Memory for the names of blocks that were dropped from the cache lately. */
+  /** Names of recently evicted blocks. */
   ghostBytes: number
-  /** Rows read once lately that are remembered, so as to keep those that are read twice; and what kept rows grow by. */
+  /** Tags of rows read once, to recognise a second read; and the growth step of kept rows. */
   rowTags: number
   rowSlotBytes: number
-  /** What scans read at once. */
+  /** Read-ahead of scans. */
   stretchBytes: number
-  /** Values above this go to a file of their own. */
+  /** Larger values go to files of their own. */
   inlineValueBytes: number
   logBufferBytes: number
-  /** Writes that wait for room while a flush runs; beyond this a write call waits inside. */
+  /** Writes waiting for memory during a flush; when full, a write call waits inside itself. */
   queueBytes: number
-  /** Text encoding scratch of one store: two keys and a value. */
+  /** Encoding scratch of one store: two keys and a value. */
   scratchBytes: number
-  /** JavaScript objects of the parts that all stores share, and of one store, measured after a collection. Code is not counted. */
+  /** JavaScript objects shared by all stores, and of one store, measured after a collection. Code is not counted. */
   objectBytes: number
   storeObjectBytes: number
   /** wasm memory of the main thread. */
@@ -54,13 +53,13 @@ export interface BudgetPlan {
   mode: 'worker' | 'inline'
   /** Isolate, stack and wasm memory of the worker; inline: wasm memory of the jobs. */
   workerBytes: number
-  /** A limit, not a lease: no job comes near it. */
+  /** A V8 limit, not a lease; no job comes near it. */
   workerHeapBytes: number
   flushBytes: number
-  /** The reserve of one smallest merge. */
+  /** Reserved for one smallest merge. */
   mergeReserveBytes: number
   maxMerges: number
-  /** Runs a merge may be asked to take at once. */
+  /** Maximum runs of one merge. */
   maxRuns: number
   readAheadBytes: number
   windowBytesPerRun: number
@@ -69,33 +68,36 @@ export interface BudgetPlan {
   stall: StallLimits
 }
 
-/** Ghosts tell what a cache larger by this share of the budget would be worth. */
+/** Ghosts estimate the worth of a cache larger by this share of the budget. */
 export const GHOST_SHARE = 0.1
-/** Up to this, write memory begins with more than half of the budget, two arenas of a quarter each: small memtables mean many merges. */
+/** Up to this budget write memory starts above half of it, in two arenas of a quarter each: small memtables cause many merges. */
 const SMALL_BUDGET_BYTES = 32 * MIB
 const SMALL_WRITE_SHARE = 0.53
 const TUNES_FROM_BYTES = 12 * MIB
-/** Below this a worker thread costs more than it gives. */
+/** Below this a worker thread costs more than it gains. */
 export const WORKER_FROM_BYTES: number = 24 * MIB
 /** A worker's isolate with a small heap, measured as growth of RSS. */
 const ISOLATE_BYTES = 5 * MIB
-/** From here on there is room for what an isolate grows to under load, and for garbage that waits for the collector. */
+/** From here on there is memory for an isolate under load and for garbage before it is collected. */
 const AMPLE_FROM_BYTES = 48 * MIB
 const AMPLE_ISOLATE_BYTES = 12 * MIB
 const GARBAGE_SHARE = 1 / 32
-/** Tables of each further store that shares a budget. */
+/** Tables of each further store on the budget. */
 const STORE_METADATA_BYTES = 128 * KIB
-/** Of the spare for new tables, what flushes leave to merges. */
+/** Part of the spare for new tables that flushes leave to merges. */
 export const MERGE_SPARE_BYTES: number = 32 * KIB
 /** Windows and cache that merges and memtables leave to readers. */
 export const READING_BYTES: number = 512 * KIB
 const MIN_READING_BYTES = 64 * KIB
-/** The floor of a store, and room for the metadata of tables: what is not for memtables. */
+/** Floor of a store and table metadata: not for memtables. */
 const MIN_FLOOR_BYTES = 7 * MIB
-/** Of those, kept for the metadata of the tables that one flush and one smallest merge make. */
+/** Part of it, kept for the metadata of tables of one flush and one smallest merge. */
 export const METADATA_SPARE_BYTES: number = 64 * KIB
 
-/** `mode`: of a budget in use, whose worker runs or does not, or of a host without threads. `writeShare`: fixed, not tuned. `isShared`: further stores may come. */
+/**
+ * `mode`: of a budget in use, or 'inline' on a host without threads; default by size. `writeShare`: fixed instead of tuned.
+ * `isShared`: further stores may come.
+ */
 export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker' | 'inline', writeShare?: number, isShared = true): BudgetPlan {
   const chosen = mode ?? (budgetBytes >= WORKER_FROM_BYTES ? 'worker' : 'inline')
   const readAheadBytes = 64 * KIB
@@ -111,13 +113,13 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
     minWriteBytes: Math.min(writeBytes, Math.max(4 * SMALLEST_ARENA_BYTES, Math.floor(budgetBytes / 16))),
     maxWriteBytes: Math.max(writeBytes, Math.floor(0.6 * budgetBytes)),
     minCacheBytes: Math.max(512 * KIB, Math.floor(budgetBytes / 16)),
-    // A small budget has nothing to move: nearly all of it is the floor.
+    // A small budget is nearly all floor: there is nothing to move.
     tunes,
     ghostBytes: tunes ? Ghosts.memoryBytes(2 ** Math.ceil(Math.log2(GHOST_SHARE * budgetBytes / blockBytes))) : 0,
     rowTags: tunes ? powerOfTwoBelow(budgetBytes / 512) : 0,
     rowSlotBytes: budgetBytes < AMPLE_FROM_BYTES ? 64 * KIB : 256 * KIB,
     stretchBytes: clamp(budgetBytes / 1024, 16 * KIB, 64 * KIB),
-    // So that a memtable holds many, and the windows of merges and iterators have room for a block of one.
+    // So that a memtable holds many, and windows of merges and iterators have memory for a block of one.
     inlineValueBytes: clamp(memtableBytes / 128, 16 * KIB, 64 * KIB),
     logBufferBytes: 512 * KIB,
     queueBytes: 256 * KIB,
@@ -135,14 +137,14 @@ export function makePlan(budgetBytes: number, blockBytes: number, mode?: 'worker
   }
 }
 
-/** Two arenas of a quarter of a small budget that one store has alone, as far as the floor leaves room for them. */
+/** Two arenas of a quarter each of a small budget used by one store, as far as the floor allows. */
 function smallWriteBytes(budgetBytes: number, mode: 'worker' | 'inline'): number {
   if (budgetBytes > SMALL_BUDGET_BYTES) return 0
   const floorBytes = MIN_FLOOR_BYTES + (mode === 'worker' ? ISOLATE_BYTES : 0)
   return Math.floor(Math.min(SMALL_WRITE_SHARE * budgetBytes, budgetBytes - floorBytes))
 }
 
-/** The parts of the floor: what do so many stores need at least? */
+/** Parts of the floor for `stores` stores. */
 export function floorParts(plan: BudgetPlan, tableMetadataBytes: number, stores = 1): Record<string, number> {
   return {
     'table metadata': tableMetadataBytes,
@@ -153,7 +155,7 @@ export function floorParts(plan: BudgetPlan, tableMetadataBytes: number, stores 
     'flush and smallest merge': plan.flushBytes + plan.mergeReserveBytes,
     'checksum and compression kernels': plan.kernelBytes,
     [plan.mode === 'worker' ? 'worker' : 'background kernels']: plan.workerBytes,
-    // Tables written with this budget may have taken some of it: the store must open again.
+    // Tables written with this budget may have used some of it: the store must open again.
     ...(stores > 1 ? { 'metadata of further stores': (stores - 1) * STORE_METADATA_BYTES } : {}),
     'reading': Math.max(MIN_READING_BYTES, READING_BYTES - tableMetadataBytes),
   }
@@ -179,7 +181,7 @@ function powerOfTwoBelow(bytes: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, bytes)))
 }
 
-/** To what is shown of a size, so that the size shown is enough. */
+/** To the precision that is displayed, so that the displayed size suffices. */
 function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit
 }

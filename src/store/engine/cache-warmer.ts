@@ -1,16 +1,14 @@
 /**
- * Blocks of tables that a merge made, put into the cache before anybody asks for them: those of its inputs were dropped from there, and
- * the first to read each would wait for it.
+ * Loads blocks of a merge's output into the cache before they are read: the blocks of its inputs were just dropped from it.
  *
- * It is done in short steps, between the turns of the event loop and, for readers who leave it none, between their reads.
+ * It works in short steps between turns of the event loop, or between the reads of callers that never yield.
  *
  * Invariants
- * 1. No block is dropped from the cache for it: only memory that is free is used, or that blocks of the inputs gave back.
- * 2. A step takes about STEP_MS of the thread, and a PAUSE_MS follows. Where reading takes much longer it ends.
- * 3. An error ends it, and is no error here: whoever reads the block is told.
+ * 1. No block is evicted for it: it uses only free memory, including that of the dropped inputs.
+ * 2. A step takes about STEP_MS of the thread and is followed by a pause of PAUSE_MS. Slow reads end it.
+ * 3. An error ends it silently: a read of that block reports it.
  *
- * Account: `block cache`, for the blocks. Cost: reading, checking and copying each block, some 10 microseconds; nodes of the index on the way count
- * as a reader's.
+ * Account: `block cache`. Cost: reading, checking and copying each block, some 10 microseconds.
  */
 import type { Disposer, Host } from '../../host/host.ts'
 import type { CachedBlocks } from '../../table/block/block-source.ts'
@@ -19,14 +17,14 @@ import type { TableReader } from '../../table/table-reader.ts'
 
 const STEP_MS = 1
 const PAUSE_MS = 3
-/** Blocks that take so long between two looks at the clock come from a device: they are left to who needs them. */
+/** Slower reads come from a device: those blocks are left to their readers. */
 const LONG_MS = 8
-/** One read of the file for so much. */
+/** Size of one file read. */
 const AHEAD_BYTES = 64 * 1024
-/** Blocks between two looks at the clock. */
+/** Blocks between two clock reads. */
 const BLOCKS_PER_LOOK = 16
 
-/** A table, and about what its blocks take in the cache. */
+/** A table, and the approximate cache memory of its blocks. */
 export interface Warmed {
   readonly table: TableReader
   readonly bytes: number
@@ -36,30 +34,27 @@ export class CacheWarmer {
   readonly #host: Host
   readonly #blocks: CachedBlocks
   readonly #makeRoom: (bytes: number) => void
-  /** What is to come, the next one first; of the first, where it has got to. */
+  /** Tables to load; the first is in progress, with its path. */
   #tables: Warmed[] = []
-  /** Bytes of their blocks, those of the first one counted whole. */
+  /** Bytes of their blocks, all of the first one included. */
   #pendingBytes = 0
   #path: IndexPath | undefined
-  /** Of the filter that was the last. */
+  /** Of the last filter. */
   #filterOffset = -1
   #steppedMs = 0
   #cancel: Disposer | undefined
 
-  /** `makeRoom`: asked for so much memory that nobody uses when too little is free. */
+  /** `makeRoom`: asked for unused memory when too little is free. */
   constructor(host: Host, blocks: CachedBlocks, makeRoom: (bytes: number) => void) {
     this.#host = host
     this.#blocks = blocks
     this.#makeRoom = makeRoom
   }
 
-  /** There is something to do: call `step` now and then, if the event loop may have no turn. */
+  /** Something is left to load: call `step` if the event loop may get no turn. */
   get isBusy(): boolean { return this.#tables.length > 0 }
 
-  /**
-   * These too, in this order, unless there is no room for all of them; `lentBytes`: what `makeRoom` would find. They must be given to `drop` before
-   * they are closed.
-   */
+  /** Queue these tables, in order, if all fit. `lentBytes`: memory `makeRoom` could free. Call `drop` before closing a queued table. */
   add(tables: readonly Warmed[], lentBytes: number): void {
     const { cache } = this.#blocks
     const bytes = tables.reduce((total, table) => total + table.bytes, 0)
@@ -78,7 +73,7 @@ export class CacheWarmer {
     this.#tables.splice(i, 1)
   }
 
-  /** A step, if it is time for one. Not in the middle of a read: what that holds of the cache may move. */
+  /** One step, if it is time. Not in the middle of a read: views of cached blocks may move. */
   step(): void {
     if (!this.isBusy) return
     const { clock } = this.#host
@@ -97,7 +92,7 @@ export class CacheWarmer {
     this.#steppedMs = clock.nowMs()
   }
 
-  /** Forget what is to come. */
+  /** Forget all queued tables. */
   close(): void {
     this.#cancel?.()
     this.#cancel = undefined
@@ -106,7 +101,7 @@ export class CacheWarmer {
     this.#path = undefined
   }
 
-  /** A few blocks. False: there is no room for more. */
+  /** Load a few blocks. False: no memory for more. */
   #warmSome(): boolean {
     const blocks = this.#blocks
     const { table } = this.#tables[0]!

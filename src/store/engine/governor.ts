@@ -1,17 +1,16 @@
 /**
- * The slow loop over the memory of one budget: how large memtables should be (`memory/sizer.ts`), where the boundary between
- * write memory and read cache belongs (`memory/tuner.ts`), and what the host's own need of memory takes from the cache.
+ * The slow loop over the memory of one budget: memtable size (`memory/sizer.ts`), the boundary between write memory and read cache
+ * (`memory/tuner.ts`), and the host's memory pressure.
  *
  * Invariants
  * 1. It only moves limits: nothing waits for it, and no write or read fails because of it.
- * 2. The host's pressure shrinks the cache and the memtables to come, down to nothing and to the smallest; writers always keep
- *    the two smallest arenas.
- * 3. What cannot be read is unknown: then the last known value stays in force.
- * 4. Where nobody writes for a while and readers would profit, the cache gets what memtables hold: free arenas, and those in use
- *    by a flush; ever later when writes go on soon after it. A flush of little is what the next merge pays for.
+ * 2. Host pressure shrinks the cache, down to nothing, and future memtables, down to the smallest; writers keep the two smallest
+ *    arenas.
+ * 3. An unreadable value is unknown; the last known one stays in force.
+ * 4. When no store writes for a while and readers would profit, the cache gets the memory of memtables: free arenas, and used ones
+ *    by a flush. If writes resume soon after, the next time comes later.
  *
- * Cost: a few additions for each write and each job; a look every quarter of a second while the stores are used, seldom when
- * they are not, until the first miss of a block that was dropped lately.
+ * Cost: a few additions per write and job; a look every quarter of a second while stores are used, rarely at rest.
  */
 import type { BlockCache } from '../../cache/block-cache.ts'
 import type { Ghosts } from '../../cache/ghosts.ts'
@@ -35,17 +34,17 @@ export interface Governed {
   admission: ArenaAdmission
   /** Bytes of all tables. */
   tableBytes: () => number
-  /** Point reads so far that looked into tables. */
+  /** Point reads that looked into tables, so far. */
   gets: () => number
-  /** Have the store with the largest memtable flush it, if a flush does not run already. */
+  /** Make the store with the largest memtable flush, unless a flush runs. */
   makeRoom: () => void
   /** Called after each sample. */
   onSample?: () => void
 }
 
-/** Bytes since the engine began, of all its stores. */
+/** Bytes of all stores since the engine began. */
 export class Traffic {
-  /** Asked for, before admission. */
+  /** Before admission. */
   demandBytes = 0
   writtenBytes = 0
   flushedBytes = 0
@@ -55,26 +54,24 @@ export class Traffic {
 
 const TICK_MS = 250
 const SIZER_STEP_MS = 1000
-/** A store at rest is looked at this seldom. */
+/** Interval at rest. */
 const LONGEST_TICK_MS = 8000
 /**
- * A byte of table that is merged is decompressed, compared, written and compressed again, and with smaller memtables there are
- * more runs to look at in between; a byte of a block that is missed is decompressed. Roughly 11 and 2.4 ns: the difference in CPU
- * seconds between 8 % and 60 % of write memory under the mixed load of `npm run bench:tuner`, and the cost of a miss.
+ * A merged byte is decompressed, compared, written and compressed again, and smaller memtables mean more runs to probe; a missed
+ * byte is decompressed. Roughly 11 and 2.4 ns: the difference in CPU seconds between 8 % and 60 % of write memory in `npm run
+ * bench:tuner`, and the cost of a miss.
  */
 const MERGE_COST = 4
-/**
- * One more run is another filter, and where its partition lies, for each get: some 0.3 us, where a byte of a missed block takes 2.4 ns.
- */
+/** One more run costs each get a filter probe: some 0.3 us, where a missed byte takes 2.4 ns. */
 const RUN_COST_BYTES = 128
-/** Samples without writes after which arenas are given back for the sake of the cache: the first time, and at most. */
+/** Samples without writes before arenas are lent to the cache: the first time, and at most. */
 const FIRST_LENDING = 8
 const LATEST_LENDING = 1024
-/** Ghosts to be found in a sample for the cache to profit. */
+/** Ghost hits per sample for lending to pay. */
 const GHOSTS_TO_LEND = 16
 /** Less than this in arenas is not worth a flush. */
 const MIN_LENT_BYTES = 1024 * 1024
-/** Host pressure from which the cache gives way. */
+/** Host pressure from which the cache shrinks. */
 const PRESSURE_THRESHOLD = 0.85
 
 export class Governor {
@@ -86,16 +83,16 @@ export class Governor {
   #tunes: boolean
   #pressed = false
   #pressureBytes = Infinity
-  /** What the cache held when the host began to be short of memory. */
+  /** Cache size when the host pressure began. */
   #pressedFromBytes = 0
-  /** Of each part of the host that was ever known, the last value. */
+  /** Last known value of each part of the host. */
   readonly #lastKnown = new Map<string, number>()
   #isStale = false
   #tickedMs: number
   #sizedMs: number
   #tickMs = TICK_MS
   #cancel: (() => void) | undefined
-  // As of the last sample.
+  // At the last sample.
   #hits = 0
   #misses = 0
   #missBytes = 0
@@ -103,10 +100,10 @@ export class Governor {
   #ghostHitBytes = 0
   #gets = 0
   readonly #sampled = new Traffic()
-  /** Samples in a row in which only readers were seen, and how many it takes to flush memtables for them. */
+  /** Samples in a row with reads only, and how many trigger a flush for readers. */
   #readingSamples = 0
   #lendingSamples = FIRST_LENDING
-  /** Bytes written in all when memtables were last flushed for readers, and whether that was since they are alone. */
+  /** Bytes written in all when memtables were last flushed for readers, and whether that was since the last write. */
   #lentAtBytes = 0
   #hasLent = false
 
@@ -121,7 +118,7 @@ export class Governor {
     this.#arm()
   }
 
-  /** A write of so many bytes is asked for. */
+  /** A write of `bytes` is requested. */
   recordDemand(bytes: number): void {
     this.sizer.recordWrite(bytes)
     this.traffic.demandBytes += bytes
@@ -135,7 +132,7 @@ export class Governor {
     this.#ghostHitBytes = 0
   }
 
-  /** The plan has changed: the share of write memory stays what it was found to be, within the new bounds. */
+  /** For a new plan: the share of write memory stays, within the new limits. */
   configure(plan: BudgetPlan): void {
     const { admission } = this.#governed
     const share = admission.limitBytes / this.#plan.writeBytes
@@ -144,7 +141,7 @@ export class Governor {
     this.#setWriteBytes(Math.floor(plan.writeBytes * (plan.tunes ? share : 1)))
   }
 
-  /** Look now if it is time: for programs that give the event loop no turn. */
+  /** Look now if it is due: for programs that never yield to the event loop. */
   tick(): void {
     const nowMs = this.#governed.host.clock.nowMs()
     if (nowMs - this.#sizedMs >= SIZER_STEP_MS) {
@@ -180,7 +177,7 @@ export class Governor {
     }
   }
 
-  /** What the cache holds, or could if writers used all that is theirs. */
+  /** Cache size, or what it could reach if writers used all their memory. */
   get #cacheRoom(): number {
     const { cache, budget, admission } = this.#governed
     return Math.max(0, cache.bytesHeld + budget.totalBytes - budget.usedBytes - Math.max(0, admission.limitBytes - admission.arenas.bytes))
@@ -195,12 +192,12 @@ export class Governor {
       this.tick()
       this.#arm()
     }, true)
-    // Writers look by themselves. Readers who miss nothing need nothing.
+    // Writers look by themselves. Readers without misses need nothing.
     const { ghosts } = this.#governed
     if (ghosts !== undefined && this.#tunes) ghosts.onFound = this.#tickMs > TICK_MS ? this.#wake : undefined
   }
 
-  /** Somebody reads again. */
+  /** Reads have begun again. */
   readonly #wake = (): void => {
     this.#cancel?.()
     this.#tickMs = TICK_MS
@@ -240,7 +237,7 @@ export class Governor {
     emitMemory({ cause: 'tuner', writeBytes: decision.toWriteBytes, cacheBytes: decision.toCacheBytes, why: decision.why })
   }
 
-  /** Memory of writers who do not write, for readers who miss what was in the cache lately. */
+  /** Lend the memory of idle writers to readers that miss recently evicted blocks. */
   #lend(ghostHits: number): void {
     if (this.#tuner.only !== 'cache') {
       this.#readingSamples = 0
@@ -270,7 +267,7 @@ export class Governor {
     this.sizer.configure(sizerOptions(bytes))
   }
 
-  /** When the machine or the container runs out of memory, the cache is what can be done without. */
+  /** Under host memory pressure the cache is the first to go. */
   #yieldToHost(): void {
     const { host, cache, admission } = this.#governed
     const { pressure } = host.pressure()
@@ -292,7 +289,7 @@ export class Governor {
     }
   }
 
-  /** Of the host, and of this budget without the block cache, which fills whatever is free. */
+  /** Of the host, and of this budget without the block cache, which fills all free memory. */
   #pressure(): number | undefined {
     const { host, budget, cache, admission } = this.#governed
     const { totalBytes, usedBytes } = budget
@@ -308,8 +305,8 @@ export class Governor {
 }
 
 /**
- * The largest memtable is half of the write memory: one is filled while the other is flushed. A slow writer takes less, as soon as it is known
- * to be slow: a load begins at once, and small memtables are merged again and again.
+ * The largest memtable is half of the write memory: one is filled while the other is flushed. A slow writer gets less once it is
+ * known to be slow: loads begin at once, and small memtables cause many merges.
  */
 function sizerOptions(writeBytes: number): { baseBytes: number, maxBytes: number } {
   const maxBytes = Math.floor(writeBytes / 2)

@@ -1,15 +1,15 @@
 /**
- * The one buffer in which all stores of a budget frame their commit groups, one store at a time. A store that finds another
- * one's bytes in it has them committed and written first.
+ * The one buffer in which all stores of a budget frame their commit groups, one store at a time. A store that needs it makes the
+ * current owner commit and write its bytes first.
  *
  * Account: `log`.
  */
 import { invalidArgument } from '../../base/errors.ts'
 
 export interface LogBufferOwner {
-  /** A write is being framed, with calls of the user's codecs in between. */
+  /** A write is being framed; user codecs may run in between. */
   readonly isAppending: boolean
-  /** Commit what is pending and write everything out: the buffer is somebody else's next. Throws when it cannot be written. */
+  /** Commit the pending group and write everything out. Throws when that fails. */
   vacate(): void
 }
 

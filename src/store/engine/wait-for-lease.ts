@@ -1,20 +1,19 @@
 /**
- * Memory for those who are no writers: a store that is opened, a collection. What memtables of the same budget hold is flushed for
- * them, as it is for writers.
+ * Memory for opening stores and collections: memtables of the same budget are flushed for it, as for writers.
  *
  * Invariants
- * 1. It is denied only when no memtable is left that could be flushed and no job runs that would give memory back.
- * 2. What comes back while somebody waits for it outside a call is his before writers take it for their next memtable, bit by bit, so
- *    that writers who go on cannot keep him waiting for ever.
- * 3. Whoever is denied in the end holds nothing.
+ * 1. It is denied only when no memtable can be flushed and no running job will free memory.
+ * 2. Memory freed during an asynchronous wait goes to the waiting caller before writers, bit by bit, so that busy writers cannot
+ *    starve it.
+ * 3. A denied caller holds nothing.
  *
- * Account: whichever is asked for.
+ * Account: the caller's.
  */
 import type { Account, Lease } from '../../memory/budget.ts'
 import { isDenied } from '../api/denied.ts'
 import type { BudgetEngine } from './budget-engine.ts'
 
-/** What `take` returns, which leases memory and has changed nothing when it throws BUDGET_TOO_SMALL. Waits inside this call. */
+/** Returns the result of `take`, which leases memory and changes nothing when it throws BUDGET_TOO_SMALL. Waits inside this call. */
 export function withMemory<T>(engine: BudgetEngine, take: () => T): T {
   for (;;) {
     try {
@@ -25,7 +24,7 @@ export function withMemory<T>(engine: BudgetEngine, take: () => T): T {
   }
 }
 
-/** Leases of so many bytes, all of them or none. Throws BUDGET_TOO_SMALL, with the reason of a store that cannot flush if there is one. */
+/** Leases of these sizes, all or none. Throws BUDGET_TOO_SMALL, or the reason of a store that cannot flush. */
 export async function leaseInTurn(engine: BudgetEngine, wanted: readonly (readonly [Account, number])[]): Promise<Lease[]> {
   const leases = wanted.map(([account]) => account.lease(0))
   const take = (): boolean => leases.every((lease, i) => growTo(lease, wanted[i]![1]))
@@ -33,7 +32,7 @@ export async function leaseInTurn(engine: BudgetEngine, wanted: readonly (readon
   try {
     while (!take()) {
       if (!engine.jobs.isBusy) engine.memory.makeRoom()
-      // The disk of a store that could not flush may be well again: once.
+      // The disk of a failing store may work again: try once.
       if (!engine.jobs.isBusy && retries) {
         retries = false
         engine.memory.retryFlushes(true)
@@ -49,13 +48,13 @@ export async function leaseInTurn(engine: BudgetEngine, wanted: readonly (readon
     return leases
   } catch (error) {
     for (const lease of leases) lease.release()
-    // Others may wait for what was held.
+    // Others may wait for the released memory.
     engine.jobs.progressSoon()
     throw error
   }
 }
 
-/** As far as there is room: true if it has all of it. */
+/** Grow as far as there is memory. True: completely. */
 function growTo(lease: Lease, bytes: number): boolean {
   if (lease.bytes === bytes || lease.resize(bytes)) return true
   const some = Math.min(bytes - lease.bytes, lease.account.budget.freeBytes)

@@ -5,21 +5,21 @@ import type { StoreState } from '../state/store-state.ts'
 import type { StagedTables } from './staged-tables.ts'
 import { storedValue } from './staged-values.ts'
 
-/** Whose tables are installed. */
+/** A store and its staged tables. */
 export interface Installing {
   readonly core: StoreState
   readonly background: Background
   readonly committer: StagedCommit
 }
 
-/** What installing staged tables needs of the log and its pending group. */
+/** The part of the log writer it uses. */
 export interface StagedCommit {
   commitPending(): void
   endSegment(): void
   skipTo(seq: number): void
 }
 
-/** A batch that no memtable has room for, inside its call: nobody's writes come between. */
+/** Write a batch that no memtable can hold, within its call: no other write comes between. */
 export function writeLargeBatch(parts: Installing, tables: StagedTables, operations: Operations): void {
   const { core, background, committer } = parts
   const waitInside = (): void => {
@@ -61,7 +61,7 @@ export function installTables({ core, background, committer }: Installing, table
     background.installer.now([], { addRuns: tables.runs.map(run => run.tables.map(table => ({ ...table, seqOffset: offset }))), ahead: [offset + 1, lastSeq] })
   } catch (error) {
     shift(0)
-    // Then a manifest may be there that names them.
+    // A manifest may exist that names them.
     tables.keepsFiles = core.health.readOnlyReason !== undefined
     throw error
   }

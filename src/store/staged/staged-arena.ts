@@ -1,11 +1,11 @@
 /**
- * The memory of the memtable that a large write goes to.
+ * The memtable memory of a large write.
  *
  * Invariants
- * 1. The first one is small and leased apart, so that small transactions take no arena. All others are arenas of the engine's
- *    admission, like those of the store's memtables.
- * 2. What moves to a larger one is there with all its versions, or, where nobody has read them yet, with the last of each key.
- * 3. A memtable that is given back gives its memory back to where it came from.
+ * 1. The first memtable is small and leased separately, so that small transactions take no arena. All others are arenas of the
+ *    engine's admission, like the store's.
+ * 2. Moving to a larger arena keeps all versions or, before any read, the last of each key.
+ * 3. Memory is returned to its source.
  *
  * Accounts: `transactions` for the first one, `memtables` for the others.
  */
@@ -18,19 +18,19 @@ import type { Tenant } from '../engine/tenant.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
 import type { SnapshotList } from '../api/snapshots.ts'
 
-/** Of the first memtable; those of all transactions take a part of the budget at most. */
+/** Size of the first memtable; all first memtables together use at most a share of the budget. */
 const FIRST_BYTES = 16 * 1024
 const FIRST_SHARE = 1 / 32
 
-/** Whose memtable it is. */
+/** The staged tables. */
 export interface ArenaOwner extends Tenant {
   readonly active: MemtableSlot
   exchange(change: { active: MemtableSlot }): void
   readonly lastSeq: number
   readonly snapshots: SnapshotList
-  /** Nothing is in a table, or on its way to one. */
+  /** No entry is in a table or being flushed. */
   readonly isInMemory: boolean
-  /** While frozen its memtable stays in memory, whoever asks for it. */
+  /** While frozen, the memtable stays in memory. */
   freeze(frozen: boolean): void
 }
 
@@ -49,19 +49,19 @@ export class StagedArena {
   /** The active memtable is the first one. */
   get isFirst(): boolean { return this.#firstLease !== undefined }
 
-  /** The first one, if there is room for it. */
+  /** Take the first memtable, if there is memory. */
   takeFirst(): boolean {
     const { transactions, budget, admission } = this.#core.engine
     if (transactions.bytes > budget.totalBytes * FIRST_SHARE) return false
     this.#firstLease = transactions.tryLeaseLeaving(FIRST_BYTES, HEADROOM_BYTES)
     if (this.#firstLease === undefined) return false
-    // It may have waited for an arena before.
+    // It may have been waiting for an arena.
     admission.leave(this.#owner)
     this.replace(arenaBuffer(FIRST_BYTES))
     return true
   }
 
-  /** From the first memtable to an arena, with all versions. */
+  /** Move from the first memtable to an arena, with all versions. */
   leaveFirst(): boolean {
     const owner = this.#owner
     this.#admit()
@@ -86,7 +86,7 @@ export class StagedArena {
     return true
   }
 
-  /** From the smallest arena to a larger one, if one is free. */
+  /** Move from the smallest arena to a larger free one. */
   grow(): boolean {
     const owner = this.#owner
     const { active } = owner
@@ -104,7 +104,7 @@ export class StagedArena {
     this.replace(buffer)
     const { memtable, valueFiles } = owner.active
     const cursor = active.memtable.cursor()
-    // Each key is there once, so that one sequence number does for all.
+    // Each key exists once, so one sequence number serves all.
     for (cursor.seekToFirst(); cursor.valid; cursor.next()) {
       memtable.put(cursor.key, cursor.keyStart, cursor.keyEnd, owner.lastSeq, cursor.kind, cursor.value, cursor.valueStart, cursor.valueEnd, 0)
     }
@@ -113,7 +113,7 @@ export class StagedArena {
     return true
   }
 
-  /** An empty one, if an arena can be had now. */
+  /** An empty arena, if one is available now. */
   take(): boolean {
     this.#admit()
     const buffer = this.#core.engine.memory.takeArena(this.#owner, SMALLEST_ARENA_BYTES)
@@ -122,12 +122,12 @@ export class StagedArena {
     return true
   }
 
-  /** An empty memtable takes the place of the active one; none without a buffer. */
+  /** Replace the active memtable by an empty one; a placeholder without a buffer. */
   replace(buffer: SharedArrayBuffer | undefined): void {
     this.#owner.exchange({ active: new MemtableSlot(buffer, 0, this.#core.engine.metadata) })
   }
 
-  /** Nothing in it is needed any more. */
+  /** Return the memory of a memtable. */
   giveBack(slot: MemtableSlot): void {
     slot.close()
     releaseValues(this.#core, slot.valueFiles)
@@ -146,7 +146,7 @@ export class StagedArena {
   }
 }
 
-/** Files of large values that one memtable refers to no longer. */
+/** Drop a memtable's references to value files. */
 export function releaseValues(core: StoreState, numbers: readonly number[]): void {
   if (numbers.length === 0) return
   core.valueFiles.release(numbers)

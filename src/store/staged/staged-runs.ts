@@ -1,10 +1,10 @@
 /**
- * The tables of a large write that no manifest names, in runs like those of the store.
+ * Staged tables, which no manifest names yet, in runs like those of the store.
  *
  * Invariants
- * 1. A table is only a file until the store's manifest names it: each is handed over, or removed with its file, or left to recovery.
- * 2. Tables of a run do not overlap. One that overlaps none of a run joins it, unless that is being merged.
- * 3. What cannot be opened changes nothing, and its files are removed.
+ * 1. A staged table is only a file: it is handed over to the store, removed, or left to recovery.
+ * 2. Tables of a run do not overlap. A table that overlaps none of a run joins it, unless that run is being merged.
+ * 3. Output that cannot be opened changes nothing; its files are removed.
  *
  * Accounts: `table metadata` for open tables, `transactions` for the runs.
  */
@@ -18,7 +18,7 @@ import { METADATA_SPARE_BYTES } from '../engine/budget-plan.ts'
 import type { Run } from '../state/run.ts'
 import { Tree, recordOf } from '../state/tree.ts'
 
-/** A run of the tree, and of the version it is made from. */
+/** A run of the tree, and of its version. */
 const RUN_BYTES = 640
 const NO_VERSION = { number: 0, epoch: 0, lastSeq: 0, logFloor: 0, nextFile: 0, nextRun: 0 }
 
@@ -28,7 +28,7 @@ export class StagedRuns {
   #records: RunRecord[] = []
   #nextRun = 1
   #tree: Tree
-  /** Runs that a merge takes the place of when it ends: no table may join them. */
+  /** Runs being merged: no table may join them. */
   #merging: ReadonlySet<number> = new Set()
 
   constructor(core: StoreState) {
@@ -39,10 +39,10 @@ export class StagedRuns {
 
   get records(): readonly RunRecord[] { return this.#records }
   get length(): number { return this.#records.length }
-  /** Of the tables that are here now. */
+  /** Of the present tables. */
   get tree(): Tree { return this.#tree }
 
-  /** These are being merged, until `endMerge`. */
+  /** Until `endMerge`. */
   beginMerge(runs: readonly Run[]): void {
     this.#merging = new Set(runs.map(({ id }) => id))
   }
@@ -51,14 +51,14 @@ export class StagedRuns {
     this.#merging = new Set()
   }
 
-  /** New tables take the place of those of some runs. Throws, and they are removed, when they cannot be opened. */
+  /** Replace runs by new tables. Throws, and removes the tables, when they cannot be opened. */
   install(output: JobOutput, replaced: readonly Run[]): void {
     const core = this.#core
     const opened: number[] = []
     const gone = new Set(replaced.map(({ id }) => id))
     const records = output.tables.map(recordOf)
     try {
-      // What is kept for the store's own flushes and merges stays theirs, but for a moment when more comes back at once.
+      // The spare for the store's own flushes and merges stays untouched, unless more memory comes back at once.
       const replacedTables = replaced.reduce((sum, run) => sum + run.readers.length, 0)
       const keptBytes = records.length < replacedTables ? 0 : METADATA_SPARE_BYTES
       for (const record of records) {
@@ -79,25 +79,25 @@ export class StagedRuns {
     for (const run of replaced) for (const { fileNumber } of run.readers) this.#drop(fileNumber, false)
   }
 
-  /** The files of tables that were never opened. */
+  /** Files of tables that were never opened. */
   removeFiles(output: JobOutput | undefined): void {
     for (const { fileNumber } of output?.tables ?? []) this.#core.files.discard(this.#core.files.tablePath(fileNumber))
   }
 
-  /** The tables are the store's: forget them. The tree is good until then. */
+  /** The tables belong to the store now. The tree is valid until then. */
   handOver(): void {
     this.#lease.release()
     this.#records = []
   }
 
-  /** Close all of them; `keepsFiles`: a manifest may name them. */
+  /** Close all tables; `keepsFiles`: a manifest may name them. */
   discard(keepsFiles: boolean): void {
     this.#lease.release()
     for (const { tables } of this.#records) for (const { fileNumber } of tables) this.#drop(fileNumber, keepsFiles)
     this.#records = []
   }
 
-  /** Where keys come in order, or in large pieces, most tables overlap no other: then they are one run. */
+  /** With ordered keys most tables do not overlap, and form one run. */
   #add(added: RunRecord): void {
     const isApart = ({ id }: RunRecord): boolean => !this.#merging.has(id) && (this.#tree.runs.find(run => run.id === id)?.tables.every(table => {
       for (const record of added.tables) if (this.#overlap(record.fileNumber, table)) return false

@@ -1,13 +1,13 @@
 /**
- * What a large write has written and nobody else may see yet: a memtable, and tables that no manifest names. A small tree of its
- * own, read like the store's (`Reader`, `Scan`), with sequence numbers of its own, from 1.
+ * The entries of a large write, invisible to others: a memtable and tables that no manifest names. A small tree of its own, read
+ * like the store's (`PointReader`, `Scan`), with its own sequence numbers, from 1.
  *
  * Invariants
- * 1. Memory comes from the engine's admission like any memtable's (`staged-arena.ts`): when somebody else needs it, what is in it
- *    is flushed to a table in final format (`staged-jobs.ts`), and the arena goes back. Nothing is held that a flush could not give back.
- * 2. A table is only a file until the store's manifest names it (`staged-runs.ts`). `discard` removes all of them; a crash leaves
- *    them to recovery.
- * 3. A write is refused, not queued: whoever was refused asks again when a job has ended.
+ * 1. Memory comes from the engine's admission, as for any memtable (`staged-arena.ts`). When others need it, the memtable is
+ *    flushed to a table in final format (`staged-jobs.ts`).
+ * 2. A table is only a file until the store's manifest names it (`staged-runs.ts`). `discard` removes all of them; after a crash
+ *    recovery does.
+ * 3. A write is refused, not queued: the caller tries again when a job has ended.
  *
  * Accounts: `memtables`, `table metadata`, `flush and merge` as for the store, and `transactions` for the runs.
  */
@@ -33,13 +33,13 @@ import type { BudgetEngine } from '../engine/budget-engine.ts'
 import type { View } from '../state/store-view.ts'
 import type { Tree } from '../state/tree.ts'
 
-/** With so many runs writers wait for a merge. */
+/** From this many runs on writers wait for a merge. */
 const STOP_RUNS = 24
 
 export class StagedTables implements ArenaOwner, JobsOwner {
-  /** It is being committed: no more merges. */
+  /** Being committed: no more merges. */
   finishing = false
-  /** Called when a job has ended: there may be room for a write that waits. */
+  /** Called when a job has ended: a waiting write may try again. */
   onRoom: () => void = () => {}
   /** A manifest may name its tables: they must not be removed. */
   keepsFiles = false
@@ -47,7 +47,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
   lastSeq = 0
   /** Keys and values written so far. */
   userBytes = 0
-  /** Open iterators over what is here. */
+  /** Of open iterators over these tables. */
   readonly snapshots: SnapshotList
   readonly engine: BudgetEngine
   readonly settings: Settings
@@ -58,7 +58,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
   readonly #patience: MemoryWait
   #view: View
   #isClosed = false
-  /** No memory is given back now: what is written is being read. */
+  /** The entries are being read: no memory is given back. */
   #frozen = false
 
   constructor(core: StoreState, background: Background) {
@@ -76,7 +76,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
 
   get view(): View { return this.#view }
   get active(): MemtableSlot { return this.#view.active }
-  /** Being flushed: none or one. */
+  /** Being flushed: at most one. */
   get sealed(): readonly MemtableSlot[] { return this.#view.sealed }
   get tree(): Tree { return this.#view.tree }
 
@@ -86,18 +86,18 @@ export class StagedTables implements ArenaOwner, JobsOwner {
   }
 
   get isEmpty(): boolean { return this.lastSeq === 0 }
-  /** Nothing is in a table, or on its way to one. */
+  /** No entry is in a table or being flushed. */
   get isInMemory(): boolean { return this.#runs.length === 0 && this.sealed.length === 0 }
-  /** Some job runs. */
+  /** A job runs. */
   get isBusy(): boolean { return this.#jobs.isFlushing || this.#jobs.isMerging }
-  /** It was handed over or discarded. */
+  /** Handed over or discarded. */
   get isClosed(): boolean { return this.#isClosed }
   get runs(): readonly RunRecord[] { return this.#runs.records }
   get bytes(): number { return this.tree.tableBytes + [this.active, ...this.sealed].reduce((sum, { memtable }) => sum + memtable.liveBytes, 0) }
 
   // ---- writing
 
-  /** Write one operation; false: there is no room now, and a job runs or somebody was asked to make some. Throws what a flush failed with. */
+  /** Write one operation. False: no memory now, and a job runs or a flush was requested. Throws the error of a failed flush. */
   tryWrite(
     kind: number, key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number,
   ): boolean {
@@ -117,10 +117,10 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     return true
   }
 
-  /** Called when a wait found nobody to wait for. Throws when nobody ever will make room. */
+  /** Call when no job runs that could end a wait. Throws when no progress is possible. */
   checkStuck(): void { this.#patience.check() }
 
-  /** Hand all that is in memory to a flush. False: not now, one is running. */
+  /** Flush everything in memory. False: not now, a flush runs. */
   sealAll(): boolean {
     if (this.sealed.length > 0) {
       this.#jobs.check()
@@ -132,14 +132,14 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     return this.sealed.length === 0
   }
 
-  /** While frozen its memtable stays in memory, whoever asks for it. Not across a turn of the event loop. */
+  /** Keep the memtable in memory, whatever others need. Not across turns of the event loop. */
   freeze(frozen: boolean): void {
     this.#frozen = frozen
   }
 
   // ---- the end
 
-  /** What was in memory has been copied: give the arena back. Returns how to let go of the large values that it refers to. */
+  /** The entries have been copied: return the arena. Returns the release of their value files. */
   releaseMemory(): () => void {
     const core = this.#core
     const valueFiles = this.active.valueFiles.splice(0)
@@ -147,19 +147,19 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     return () => { releaseValues(core, valueFiles) }
   }
 
-  /** The tables are the store's from now on: let go of them. */
+  /** The tables belong to the store now. */
   handOver(): void {
     this.#close()
     this.#runs.handOver()
   }
 
-  /** Remove all of it. Jobs that run end soon and clean up after themselves. */
+  /** Remove everything. Running jobs end soon and clean up themselves. */
   discard(): void {
     if (this.#isClosed) return
     this.#jobs.stop()
     this.#close()
     this.#runs.discard(this.keepsFiles)
-    // One that is being flushed goes when its job has ended.
+    // The memtable being flushed is released when its job has ended.
     if (this.#jobs.isFlushing) return
     for (const slot of this.sealed) this.giveBack(slot)
     this.exchange({ sealed: [] })
@@ -226,7 +226,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     return memtable.rangeCount < MAX_RANGES && Memtable.rangeBytes(keyBytes, valueBytes) <= memtable.freeBytes
   }
 
-  /** A memtable with more room, if it can be had now. */
+  /** A memtable with more space, if available now. */
   #makeRoom(): boolean {
     const arena = this.#arena
     if (this.lastSeq === 0 && this.active.isPlaceholder && arena.takeFirst()) return true

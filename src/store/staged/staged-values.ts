@@ -1,10 +1,10 @@
-/** Large values of a transaction: written to their files when they are put, like those of the store; the entry holds a reference. */
+/** Large values of a transaction: written to files when they are put; the entry holds a reference. */
 import { KIND_PUT, KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { VALUE_REFERENCE_BYTES, encodeValueReference, writeValueFile, writeValueText } from '../../table/value-file.ts'
 import type { StoreState } from '../state/store-state.ts'
 import { ioError } from '../api/io-errors.ts'
 
-/** What is written of a value: itself, or a reference to its file. */
+/** What an entry stores: the value, or a reference to its file. */
 export interface StoredValue {
   readonly kind: number
   readonly bytes: Uint8Array
@@ -22,7 +22,7 @@ export interface PlainValue {
   readonly longText: string
 }
 
-/** The file, if there is one, is counted once: the memtable that holds the reference releases it. No group may be pending. */
+/** A file is counted once: the memtable with the reference releases it. No group may be pending. */
 export function storedValue(core: StoreState, { kind, value, valueStart, valueEnd, longText }: PlainValue): StoredValue {
   let lengthBytes = valueEnd - valueStart
   const isLarge = kind === KIND_PUT && (lengthBytes > core.engine.plan.inlineValueBytes || longText !== '')
