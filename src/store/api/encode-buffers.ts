@@ -1,13 +1,11 @@
 /**
- * Where the keys and values of calls are encoded, and how: with the encodings of the call, or else of the store.
+ * Encodes the keys and values of calls, in the encodings of the call or else of the store.
  *
  * Invariants
- * 1. Calls are synchronous up to the point where what they wait with is copied, so one scratch of each kind serves all of them, those
- *    of transactions too.
- * 2. Code of the user's own that runs while it encodes cannot overwrite what it is part of: its calls are refused, those too that
- *    encode nothing and would end what it is part of.
+ * 1. Calls are synchronous until their waiting part is copied, so one buffer of each kind serves all calls, transactions included.
+ * 2. User code that runs while encoding cannot overwrite the buffers: its calls into the store are refused.
  *
- * Account: `encoding`. Cost: nothing allocated for short text.
+ * Account: `encoding`. Cost: no allocation for short text.
  */
 import { invalidArgument } from '../../base/errors.ts'
 import type { SpillwayError } from '../../base/errors.ts'
@@ -22,7 +20,7 @@ const VALUE_BYTES = 200 * 1024
 export class EncodeBuffers {
   readonly key = new Scratch(KEY_BYTES)
   readonly value = new Scratch(VALUE_BYTES, true)
-  /** For what iterators seek. */
+  /** For `seek` targets of iterators. */
   readonly target = new Scratch(KEY_BYTES)
   readonly #keys: Transcoder
   readonly #values: Transcoder

@@ -1,35 +1,35 @@
 /**
- * What happens inside a store, for whoever listens: `diagnostics_channel.subscribe('spillway:stall', message => ...)`.
- * Nothing is built or sent while nobody listens. A listener runs inside the store's own call: it must be quick and may not
- * call the store.
+ * Events of stores, on `diagnostics_channel`: `diagnostics_channel.subscribe('spillway:stall', message => ...)`. Nothing is built
+ * without subscribers. A subscriber runs inside a call of the store: it must be quick and must not call the store.
  */
 import { channel } from 'node:diagnostics_channel'
 
 /**
- * Why writers are slowed. Waits: 'flush' = the memtable before is still being written, 'merge' = so many runs that a merge must
- * end first, 'memory' = the memory is in use elsewhere, by other stores or merges. Delays: 'runs' and 'debt' = merges fall behind.
- * 'work' = a small budget has no worker, and the write did a share of flushing and merging itself.
+ * Why a write was slowed. Waits: 'flush' = the previous memtable is still being flushed, 'merge' = too many runs until a merge
+ * ends, 'memory' = other stores or merges use the memory. Delays: 'runs' and 'debt' = merges fall behind. 'work' = without a worker
+ * (small budget) the write did a share of flushing and merging itself.
  */
 export type StallCause = 'flush' | 'merge' | 'memory' | 'runs' | 'debt' | 'work'
 
-/** `spillway:stall`: writers begin to wait, or have waited; a delay is told when it begins, with its length. */
+/** `spillway:stall`: a wait or delay begins or ends. */
 export interface StallEvent {
+  /** Of the store. */
   directory: string
   phase: 'begin' | 'end'
   cause: StallCause
-  /** How long it lasted, or, of a delay, will. Absent when that is not known yet. */
+  /** Its length in ms; at the beginning of a wait absent, of a delay planned. */
   durationMs?: number
 }
 
-/** `spillway:flush`: a memtable became tables, or failed to. */
+/** `spillway:flush`: a memtable was written to tables, or that failed with `error`. */
 export interface FlushEvent { directory: string, entries: number, bytesWritten: number, tables: number, error?: Error }
-/** `spillway:merge`: tables were merged, or were to be. */
+/** `spillway:merge`: tables were merged, or that failed with `error`. */
 export interface MergeEvent { directory: string, inputs: number, outputs: number, level: number, bytesWritten: number, error?: Error }
-/** `spillway:error`: a failure in the background, or an accounting error. `readOnly`: the store takes no more writes. */
+/** `spillway:error`: a background failure or an accounting error. `readOnly`: the store takes no more writes. */
 export interface ErrorEvent { directory?: string, error: Error, readOnly: boolean }
-/** `spillway:budget`: the budget was changed, or has come down to what was asked for. */
+/** `spillway:budget`: the budget was changed, or has come down to its target. */
 export interface BudgetEvent { budgetBytes: number, targetBytes: number, usedBytes: number }
-/** `spillway:memory`: the boundary between write memory and cache moved, or memory was given back to the host. */
+/** `spillway:memory`: the boundary between write memory and cache moved ('tuner'), or the host ran short of memory ('pressure'). */
 export interface MemoryEvent { cause: 'tuner' | 'pressure', writeBytes: number, cacheBytes: number, why: string }
 
 export const stallChannel = channel('spillway:stall')

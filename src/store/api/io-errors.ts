@@ -1,7 +1,7 @@
-/** Errors of the file system as the store's own: a full disk is NO_SPACE, the rest UNAVAILABLE, both with a remedy. */
+/** Errors of the file system as typed errors: a full disk is NO_SPACE, the rest UNAVAILABLE, with a remedy. */
 import { SpillwayError } from '../../base/errors.ts'
 
-/** The same for what a read threw. */
+/** A typed error for a file error thrown by a read; others are returned as they are. */
 export function readError(error: unknown): unknown {
   if (error instanceof SpillwayError) return error
   return typeof (error as { syscall?: unknown } | null | undefined)?.syscall === 'string' ? ioError(error, 'reading') : error

@@ -1,4 +1,4 @@
-/** A range as the user gave it, as bytes: [start, end), either side open. */
+/** A range as bytes: [start, end), either side may be open. */
 import { compareBytes } from '../../base/bytes.ts'
 import { invalidArgument } from '../../base/errors.ts'
 import { takeCopy } from '../../encoding/encoding.ts'
@@ -9,15 +9,15 @@ import type { RangeOptions } from './options.ts'
 export const RANGE_OPTIONS = ['gt', 'gte', 'lt', 'lte'] as const
 
 export interface ByteRange {
-  /** First key inside; undefined = from the beginning. */
+  /** First key inside; undefined = open. */
   start: Uint8Array | undefined
-  /** First key behind; undefined = to the end. */
+  /** First key outside; undefined = open. */
   end: Uint8Array | undefined
 }
 
 /**
- * The bytes of a range whose option names were checked. Throws INVALID_ARGUMENT for a bound that is there and undefined or null: it comes
- * from a variable that was never set, and would make everything of what was meant as a part.
+ * Bytes of a range with checked option names. Throws INVALID_ARGUMENT for a bound that is undefined or null: it comes from an unset
+ * variable and would silently widen the range.
  */
 export function byteRange(range: RangeOptions<unknown>, keys: Transcoder, scratch: Scratch): ByteRange {
   const hasGt = 'gt' in range
@@ -32,7 +32,7 @@ export function byteRange(range: RangeOptions<unknown>, keys: Transcoder, scratc
       throw invalidArgument(`${name} is ${key}; a bound must be a key. Leave ${name} out for a range without this bound`, { option: name })
     }
     encodeKey(key, keys, scratch)
-    // The next possible key is the same one with a zero byte behind it.
+    // The successor of a key is the key with a zero byte appended.
     return takeCopy(scratch, successor ? 1 : 0)
   }
   return {
@@ -41,7 +41,7 @@ export function byteRange(range: RangeOptions<unknown>, keys: Transcoder, scratc
   }
 }
 
-/** Whether any bound is given, if only as undefined. */
+/** Whether any bound is given, even as undefined. */
 export function hasBounds(range: object): boolean {
   return RANGE_OPTIONS.some(name => name in range)
 }

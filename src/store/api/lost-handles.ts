@@ -1,34 +1,34 @@
 /**
- * Handles that the program lost without closing them: iterators, snapshots, transactions. What one holds is given back once it was
- * collected, and a warning says so, once a process.
+ * Handles the program lost without closing: iterators, snapshots, transactions. Their resources are released once the handle is
+ * collected, with one warning a process.
  *
  * Invariants
- * 1. What a handle holds never leads to it, or it would live as long as the store.
- * 2. An iterator is watched only once it has been open for some 10 ms: being watched costs as much as a part of a short scan, and most are
- *    closed by then. Until then the store itself keeps it.
+ * 1. Resources never reference their handle, or it would live as long as the store.
+ * 2. An iterator is registered only after it has been open for about 10 ms: registration costs as much as part of a short scan.
+ *    Until then the store references it.
  *
- * Account: none; some 100 bytes of V8's for a handle that is watched, in the measure of an iterator. Cost: for an iterator that is closed
- * soon, nothing; a timer every 10 ms while new ones are opened, which looks at those that are still open.
+ * Account: none; some 100 bytes in V8 per registered handle, included in an iterator's size. Cost: none for an iterator closed
+ * soon; a timer every 10 ms while new ones are opened.
  */
 import type { LinkedList } from '../../base/linked-list.ts'
 import type { Host, LossRegistry } from '../../host/host.ts'
 import { emitError } from './events.ts'
 
-/** What a handle stands for. It knows nothing of the handle. */
+/** Resources of a handle, without a reference to it. */
 export interface Holding {
   readonly isClosed: boolean
   close(): void
 }
 
-/** One whose handle the store keeps for as long as it is new. */
+/** Resources whose handle the store references while it is new. */
 export interface YoungHolding extends Holding {
-  /** Undefined: it is watched, or closed. */
+  /** Undefined: registered or closed. */
   handle: object | undefined
   isWatched: boolean
 }
 
 const CODE = 'SPILLWAY_NOT_CLOSED'
-/** How long an iterator is new, at most. */
+/** Maximum age of a new iterator. */
 const YOUNG_MS = 10
 
 export class LostHandles {
@@ -45,27 +45,27 @@ export class LostHandles {
     this.#holdings = holdings
   }
 
-  /** A holding was added to the list, and its handle is with it. */
+  /** An entry with its handle was added to the list. */
   added(): void {
     if (this.#isDue || this.#host.lossRegistry === undefined) return
     this.#isDue = true
     this.#host.scheduler.later(YOUNG_MS, this.#watchYoung, true)
   }
 
-  /** From now on, if the handle is lost, `holding` is closed. `name`: 'a snapshot'. */
+  /** Close `holding` if the handle is lost. `name`: such as 'a snapshot'. */
   watch(handle: object, holding: Holding): void {
     this.#registry ??= this.#host.lossRegistry?.(lost => { this.#lost(lost as Holding) })
     this.#registry?.register(handle, holding, holding)
   }
 
-  /** The holding is closed. */
+  /** The holding was closed. */
   forget(holding: Holding): void {
     this.#registry?.unregister(holding)
   }
 
   readonly #watchYoung = (): void => {
     this.#isDue = false
-    // The young are the last ones.
+    // New ones are at the end.
     for (let member = this.#holdings.last; member !== undefined && member.value.handle !== undefined; member = member.before) {
       const holding = member.value
       this.watch(holding.handle!, holding)

@@ -7,14 +7,14 @@ export interface Operations {
   value: Uint8Array
   valueStart: number
   valueEnd: number
-  /** Not '': the value is this text, too long to be encoded at once; only its length is in the fields above, in bytes. */
+  /** Not empty: the value is this text, too long to encode at once; the fields above hold only its length in bytes. */
   longText: string
   /** Make operation i the current one. */
   load(i: number): void
-  /** What the result of `keep` holds, in bytes. Of a batch all operations are encoded for it: throws for what cannot be written. */
+  /** Bytes of the result of `keep`. For a batch this encodes all operations and throws for invalid ones. */
   readonly bytes: number
-  /** The same operations, sharing nothing with the caller or any scratch. */
+  /** The same operations, independent of the caller and all buffers. */
   keep(): Operations
-  /** Called when everything written before is in the memtable, right before these are appended: what they depend on is known now. */
+  /** Called right before these are appended, when all earlier writes are in the memtable. */
   prepare?(): void
 }

@@ -1,6 +1,6 @@
 /**
- * The operations of one write call, loaded one at a time into the same fields: a put or a batch of a million allocates
- * nothing per operation here. A call that must wait is `keep`t: copied out of the shared scratch.
+ * The operations of one write call, loaded one at a time into the same fields, without allocation per operation. A call that must
+ * wait is copied by `keep`.
  */
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../../base/cursor.ts'
 import { invalidArgument } from '../../base/errors.ts'
@@ -23,7 +23,7 @@ export function checkLengths(keyBytes: number, valueBytes: number): void {
   }
 }
 
-/** One operation whose bytes are already there. */
+/** One encoded operation. */
 export class SingleOperation implements Operations {
   readonly count = 1
   kind: number = KIND_PUT
@@ -37,7 +37,7 @@ export class SingleOperation implements Operations {
 
   load(): void {}
 
-  /** Hold nothing of the caller's any longer. */
+  /** Drop references to the caller's memory. */
   release(): void {
     this.key = EMPTY
     this.value = EMPTY
@@ -62,7 +62,7 @@ export class OperationList implements Operations {
   valueEnd = 0
   readonly longText = ''
   prepare?: () => void
-  /** What `prepare` holds on to. */
+  /** Bytes held by `prepare`. */
   preparedBytes = 0
   readonly #list: { kind: number, key: Uint8Array, value: Uint8Array }[] = []
 
@@ -91,11 +91,11 @@ export class OperationList implements Operations {
     return this.#list.reduce((sum, { key, value }) => sum + key.length + value.length, WAITER_BYTES + this.preparedBytes)
   }
 
-  /** Its bytes are its own already. */
+  /** It owns its bytes. */
   keep(): Operations { return this }
 }
 
-/** A batch as the user gave it, encoded as it is loaded. */
+/** A user's batch, encoded as it is loaded. */
 export class BatchOperations implements Operations {
   readonly count: number
   kind: number = KIND_PUT
@@ -126,7 +126,7 @@ export class BatchOperations implements Operations {
   }
 
   load(i: number): void {
-    // All of it before anything is encoded: getters may call the store.
+    // Read all fields before encoding: getters may call the store.
     const { type, key, value, keyEncoding, valueEncoding } = (this.#operations[i] ?? {}) as Record<string, unknown>
     if (type !== 'put' && type !== 'del') {
       throw invalidArgument(`operation ${i} of the batch must have the type 'put' or 'del', not ${describe(type)}. Nothing of the batch was written`)
@@ -157,7 +157,7 @@ export class BatchOperations implements Operations {
 
   get bytes(): number { return packedBytes(this.count, this.#measure()) }
 
-  /** The array, the objects in it and their buffers are the user's, who may use them again: all of it is encoded now. */
+  /** The array, its objects and buffers belong to the user, so all is encoded now. */
   keep(): Operations { return new PackedOperations(this, this.#measure()) }
 
   #measure(): number {

@@ -1,9 +1,9 @@
 /** Public options of the store: opening, writing, reading, transactions. */
-import type { Budget } from '../../memory/budget.ts'
-import type { Host } from '../../host/host.ts'
 import type { LeveledOptions } from '../../compaction/leveled.ts'
 import type { TieredOptions } from '../../compaction/tiered.ts'
 import type { KeyEncodingFor, NoEncodings, ValueEncodingFor } from '../../encoding/encoding-types.ts'
+import type { Host } from '../../host/host.ts'
+import type { Budget } from '../../memory/budget.ts'
 import type { Snapshot } from './snapshots.ts'
 
 /**
@@ -15,101 +15,111 @@ export type Durability = 'none' | 'os' | 'disk'
 /** One codec for all levels, or one per level (the last one counts for all deeper levels). */
 export type CompressionOption = 'none' | 'lz4' | readonly ('none' | 'lz4')[]
 
+/** A compaction strategy by name, with its defaults or with parameters. */
 export type CompactionOption =
   | 'tiered' | 'leveled'
   | ({ strategy: 'tiered' } & TieredOptions)
   | ({ strategy: 'leveled' } & LeveledOptions)
 
-/** All of them but the encodings. */
+/** Options of `Spillway.open` except the encodings. */
 export interface StoreOptions {
   /**
-   * Everything the store may hold in memory: bytes, "64 MiB", or a `Budget` that several stores share.
-   * Default: a quarter of what the process may use.
+   * Maximum memory of the store: bytes, a text such as "64 MiB", or a `Budget` that several stores share. Minimum about 6.1 MiB.
+   * Default: a quarter of the memory the process may use.
    */
   budget?: number | string | Budget | undefined
-  /** Default of every write. Default 'os'. */
+  /** Durability of writes that do not choose their own. Default 'os'. */
   durability?: Durability | undefined
-  /** Make the store if the directory has none. Default true. */
+  /** Create a store in a directory without one. Default true. */
   createIfMissing?: boolean | undefined
   /** Refuse a directory that already has a store. Default false. */
   errorIfExists?: boolean | undefined
-  /** Default: what the store was last opened with; for a new store 'tiered'. */
+  /** Compaction strategy. Default: the one the store was last opened with; for a new store 'tiered'. */
   compaction?: CompactionOption | undefined
-  /** Default 'lz4'. */
+  /** Compression of blocks. Default 'lz4'. */
   compression?: CompressionOption | undefined
-  /** Uncompressed bytes of a block. Default 4096. */
+  /** Uncompressed bytes of a block, 1,024 to 65,536. Default 4,096. */
   blockBytes?: number | undefined
-  /** Bits of filter per key; 0 = no filter. Default 10. */
+  /** Filter bits per key, 0 to 64; 0 = no filter. Default 10: about 1 % false positives. */
   filterBitsPerKey?: number | undefined
-  /** @internal A fixed share of the budget for memtables, instead of one that moves with the load; for comparisons. */
+  /** @internal A fixed share of the budget for memtables, 0 to 1, for comparisons. Default: moved by the tuner. */
   writeShare?: number | undefined
-  /** @internal For benchmarks: false = blocks are never kept as they are stored. */
+  /** @internal For benchmarks: false = cached blocks are never kept compressed. */
   compressedCache?: boolean | undefined
-  /** @internal For tests and benchmarks: false = rows are not kept by themselves. */
+  /** @internal For tests and benchmarks: false = single rows are not cached. */
   rowCache?: boolean | undefined
-  /** @internal For tests: true = blocks are read beside the thread, however fast reads are. */
+  /** @internal For tests: true = blocks are read off the main thread, however fast reads are. */
   coldReads?: boolean | undefined
-  /** @internal Nothing of the store is changed, no lock is taken, and every write is READ_ONLY; for commands that only read. Default false. */
+  /** @internal Change nothing, take no lock, and refuse every write with READ_ONLY. Default false. */
   readOnly?: boolean | undefined
   /** @internal The outside world; for tests. Default: this machine. */
   host?: Host | undefined
 }
 
 /**
- * How a store is opened whose keys are a `K` and whose values a `V`. `keyEncoding` and `valueEncoding` are 'utf8' by default, and have to be
- * given where that does not give a `K` or a `V`.
+ * Options of `Spillway.open` for keys of type `K` and values of type `V`. `keyEncoding` and `valueEncoding` default to 'utf8', and
+ * are required where that does not give a `K` or a `V`.
  */
 export type OpenOptions<K = string, V = string> = StoreOptions & KeyEncodingFor<K> & ValueEncodingFor<V>
 
-/** Of a write in the encodings of its store. To give others, `keyEncoding` and `valueEncoding`, beside them. */
+/** Options of a write in the store's encodings. For others add `keyEncoding` and `valueEncoding`. */
 export interface WriteOptions extends DurableOptions, NoEncodings {}
 
+/** Durability and cancellation of a write. */
 export interface DurableOptions {
-  /** Default: the store's. */
+  /** What the write survives once it is acknowledged. Default: the store's. */
   durability?: Durability | undefined
-  /** Ends a write that waits for room: it is rejected with ABORTED and leaves no trace. Once it has room it is written. */
+  /** Cancels a write that waits for memory: it rejects with ABORTED and leaves no trace. A write that has memory is not cancelled. */
   signal?: AbortSignal | undefined
 }
 
+/** Options of `db.begin`. */
 export interface BeginOptions {
-  /** What its commit survives. One that had to go to tables always survives the machine. Default: the store's. */
+  /** What the commit survives. Default: the store's. A transaction that was written to tables always survives the machine. */
   durability?: Durability | undefined
-  /** Once aborted, everything in the transaction and its commit fail with ABORTED, and nothing of it is written. */
+  /** Once aborted, every call of the transaction and its commit fail with ABORTED, and nothing is written. */
   signal?: AbortSignal | undefined
 }
 
+/** Options of `db.transaction`. */
 export interface TransactionOptions extends BeginOptions {
-  /** How often the function is run again after a conflict. Default 5. */
+  /** How often the function runs again after a conflict. Default 5. */
   retries?: number | undefined
 }
 
-/** Of a read in the encodings of its store. To give others, `keyEncoding` and `valueEncoding`, beside them. */
+/** Options of a read in the store's encodings. For others add `keyEncoding` and `valueEncoding`. */
 export interface ReadOptions extends SnapshotOptions, NoEncodings {}
 
+/** The state a read sees. */
 export interface SnapshotOptions {
-  /** Read as of this snapshot. */
+  /** Read as of this snapshot. Default: the newest state. */
   snapshot?: Snapshot | undefined
 }
 
-/** Which keys: bounds are keys in the key encoding. One that is not wanted is left out; undefined is refused. */
+/** A range of keys, in the key encoding. Leave a bound out to leave that side open; undefined is refused. */
 export interface RangeOptions<K = string> {
+  /** Keys after this one. */
   gt?: K
+  /** Keys from this one on. */
   gte?: K
+  /** Keys before this one. */
   lt?: K
+  /** Keys up to this one. */
   lte?: K
 }
 
-/** Which keys of a range, and in which order. */
+/** A range, its order and limit. */
 export interface OrderOptions<K = string> extends RangeOptions<K> {
   /** From the last key to the first. Default false. */
   reverse?: boolean | undefined
-  /** At most so many entries; -1 or Infinity = all. Default all. */
+  /** Maximum number of entries; -1 or Infinity = all. Default all. */
   limit?: number | undefined
 }
 
-/** Of an iterator over keys of the type `K`, in the encodings of its store. To give others, `keyEncoding` and `valueEncoding`, beside them. */
+/** Options of an iterator over keys of type `K`, in the store's encodings. For others add `keyEncoding` and `valueEncoding`. */
 export interface IteratorOptions<K = string> extends OrderOptions<K>, ReadOptions {}
 
+/** One operation of `db.batch`. */
 export type BatchOperation<K, V> =
   | { type: 'put', key: K, value: V }
   | { type: 'del', key: K }

@@ -1,24 +1,24 @@
 /**
- * Operations copied out of the caller's hands, in one array: what a call leaves in the queue while it waits.
+ * Operations copied into one array, for a call that waits in the queue.
  *
  * Invariants
- * 1. Nothing here is shared with what the operations came from: buffers, objects and scratch may change.
- * 2. `bytes` is what is reserved: the array, the lengths and kinds, and the objects around them.
+ * 1. They share nothing with their source: buffers, objects and scratch may change.
+ * 2. `bytes` is leased: the array, lengths and kinds, and the objects around them.
  *
- * Account: `write queue`. Cost: every operation is encoded and copied once.
+ * Account: `write queue`. Cost: each operation is encoded and copied once.
  */
 import { EMPTY, KIND_PUT } from '../../base/cursor.ts'
 import { copyBytes } from '../../base/bytes.ts'
 import type { Operations } from './operation.ts'
 
-/** The objects of a waiting call: this one, three arrays, a promise. */
+/** Objects of a waiting call: this one, three arrays, a promise. */
 export const WAITER_BYTES = 1024
 /** Two offsets and a kind. */
 const BYTES_PER_OPERATION = 9
 
 const encoder = new TextEncoder()
 
-/** What the copy of `count` operations takes whose keys and values add up to `contentBytes`. */
+/** Size of a copy of `count` operations whose keys and values add up to `contentBytes`. */
 export function packedBytes(count: number, contentBytes: number): number {
   return WAITER_BYTES + count * BYTES_PER_OPERATION + contentBytes
 }
@@ -35,10 +35,10 @@ export class PackedOperations implements Operations {
   readonly longText = ''
   #bytes: Uint8Array
   readonly #kinds: Uint8Array
-  /** Operation i: its key ends at ends[2 i], its value follows up to ends[2 i + 1]; the next key begins there. */
+  /** Operation i: its key ends at ends[2 i], its value at ends[2 i + 1], where the next key begins. */
   readonly #ends: Uint32Array
 
-  /** A copy of `operations`, each loaded once. `contentBytes`: what their keys and values add up to; more grows the array. */
+  /** Copies `operations`, each loaded once. `contentBytes`: their total size; the array grows if they turn out larger. */
   constructor(operations: Operations, contentBytes: number) {
     const { count } = operations
     this.count = count
@@ -65,13 +65,13 @@ export class PackedOperations implements Operations {
     this.key = this.#bytes
     this.keyStart = i === 0 ? 0 : this.#ends[2 * i - 1]!
     this.keyEnd = this.#ends[2 * i]!
-    // The value's fields are set anew as well: a large value's reference may have taken their place.
+    // A reference may have replaced the value's fields.
     this.value = this.#bytes
     this.valueStart = this.keyEnd
     this.valueEnd = this.#ends[2 * i + 1]!
   }
 
-  /** Its bytes are its own already. */
+  /** It owns its bytes. */
   keep(): Operations { return this }
 
   #add(at: number, bytes: Uint8Array, start: number, end: number): number {
@@ -88,7 +88,7 @@ export class PackedOperations implements Operations {
 
   #grow(at: number, needed: number): void {
     if (needed <= this.#bytes.length) return
-    // A codec that does not encode the same value to the same length twice.
+    // A codec that encodes the same value to different lengths.
     const grown = new Uint8Array(2 * needed)
     grown.set(this.#bytes.subarray(0, at))
     this.#bytes = grown

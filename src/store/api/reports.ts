@@ -1,124 +1,165 @@
-/** Public reports: `stats()`, `verify()`, stalls, transactions, removals. */
+/** Public reports: `stats()`, `verify()`, stalls, transactions, removals. Counts and bytes are since the store was opened. */
 import type { RowShareStats } from '../../cache/read-cache.ts'
 import type { SecondLevelStats } from '../../cache/two-level-cache.ts'
 import type { TunerDecision } from '../../memory/tuner.ts'
 import type { StallCause } from './events.ts'
 import type { Durability } from './options.ts'
 
+/** Obsolete files that could not be removed. */
 export interface RemovalReport {
   /** Files whose removal failed. */
   failed: number
-  /** Of those, how many are there still and are tried again. */
+  /** Part of them that still exist and are retried. */
   left: number
 }
 
+/** Transactions of a store. */
 export interface TransactionReport {
+  /** Open transactions. */
   open: number
-  /** What open ones have written, in memory and in tables; of that, what is in tables. */
+  /** Bytes written by open transactions, in memory and in tables. */
   bytes: number
+  /** Part of `bytes` that is in tables. */
   tableBytes: number
-  /** Of the one that has been open longest. */
+  /** Age of the oldest open transaction, in ms. */
   oldestAgeMs?: number
-  /** Since the store was opened. */
+  /** Transactions committed. */
   committed: number
+  /** Commits refused for a conflict. */
   conflicts: number
 }
 
+/** Stalls of one cause, or of all. */
 export interface StallTally {
+  /** Waits and delays. */
   count: number
+  /** Their total time, in ms. */
   totalMs: number
+  /** The longest of them, in ms. */
   longestMs: number
 }
 
+/** How writes were slowed. */
 export interface StallReport extends StallTally {
+  /** The same figures for each cause. */
   byCause: Record<StallCause, StallTally>
-  /** What a write of 64 KiB is delayed by now, computed from the tree as it is. */
+  /** The delay of a 64 KiB write now, from the state of the tree; `stop`: no further run before a merge ends. */
   verdict: { delayMs: number, stop: boolean, cause?: 'runs' | 'debt' }
-  /** Writers wait now. */
+  /** The present wait or delay, if any. */
   current?: { cause: StallCause, ageMs: number }
-  /** The latest that have ended, oldest first. */
+  /** The last 16 that have ended, oldest first. */
   recent: { cause: StallCause, agoMs: number, durationMs: number }[]
 }
 
+/** How the memory of a budget is governed, for all its stores. */
 export interface GovernorReport {
-  /** When a memtable is sealed: `rateBytesPerSecond` is what is asked for, `pressure` from 0 to 1 (absent: never known). */
+  /** Size at which memtables are sealed. `rateBytesPerSecond`: write demand; `pressure`: 0 to 1, absent while unknown. */
   memtable: { sizeBytes: number, rateBytesPerSecond: number, pressure?: number, pressureKnown: boolean }
-  /** Credits for unflushed data, in bytes of memtable arenas: how many there are, how many are held, stores that wait for some. */
+  /** Credits for unflushed data, in bytes of memtable arenas: limit, in use, and stores waiting for some. */
   credits: { limitBytes: number, usedBytes: number, waiting: number }
-  /** The boundary between write memory and cache, why it is where it is, and how it moved. */
+  /** The boundary between write memory and cache, why it stands there, and how it moved. */
   tuner: { enabled: boolean, writeBytes: number, cacheBytes: number, standing: string, decisions: readonly TunerDecision[] }
-  /** Shares of the memory of machine and container in use; null: unknown. `cacheLimitBytes`: there is pressure, the cache gives way. */
+  /** Shares of host and container memory in use; null: unknown. `cacheLimitBytes`: set while the host is short of memory. */
   host: { parts: Record<string, number | null>, cacheLimitBytes?: number }
 }
 
+/** The report of `db.stats()`. */
 export interface StoreStats {
-  /** Writer epoch, manifest number. */
+  /** How often the store was opened for writing. */
   epoch: number
+  /** Number of the newest manifest. */
   manifest: number
+  /** Sequence number of the last write. */
   lastSeq: number
+  /** Durability of writes that do not choose their own. */
   durability: Durability
+  /** Compaction strategy and all its parameters. */
   strategy: { name: string, parameters: Readonly<Record<string, number>> }
-  /** Newest first. */
+  /** Sorted runs, newest first. */
   runs: { id: number, level: number, tables: number, bytes: number, entries: number, deletes: number }[]
+  /** Number of tables. */
   tables: number
   /** Bytes of all tables on disk. */
   tableBytes: number
+  /** Files of large values. */
   valueFiles: number
+  /** The active memtable, then those being flushed. */
   memtables: { entries: number, bytes: number, capacityBytes: number, sealed: boolean }[]
+  /** Bytes written, by destination. */
   written: {
     /** Keys and values as the caller gave them. */
     userBytes: number
+    /** Puts, deletions and range deletions. */
     operations: number
+    /** Bytes of log frames. */
     logBytes: number
+    /** Bytes of tables written by flushes. */
     flushBytes: number
+    /** Bytes of tables written by merges. */
     mergeBytes: number
+    /** Bytes of large values written to files. */
     valueFileBytes: number
+    /** Bytes of manifests. */
     manifestBytes: number
-    /** (log + flush + merge + value files + manifest) / user. */
+    /** (log + flush + merge + value files + manifest) / user bytes. */
     amplification: number
   }
+  /** Memtables flushed. */
   flushes: number
+  /** Merges finished. */
   merges: number
+  /** Failed flushes and merges, retried ones included. */
   backgroundErrors: number
+  /** Message of the last of them. */
   lastBackgroundError?: string
-  /** Files that nothing needs any more and that could not be removed; see `spillway:error`. */
+  /** Obsolete files that could not be removed; see `spillway:error`. */
   removals: RemovalReport
-  /** How long and why writers were made to wait since the store was opened. */
+  /** How long and why writes were slowed. */
   stalls: StallReport
-  /** Writes that wait for room now. */
+  /** Writes waiting for memory now. */
   waiting: { writes: number, bytes: number }
-  /** Bytes of the entries that are in memory and not yet in a table. */
+  /** Bytes of entries that are in memory and in no table yet. */
   unflushedBytes: number
-  /** How the memory of the budget is governed: of all stores that share it. */
+  /** How the memory of the budget is governed, for all its stores. */
   governor: GovernorReport
-  /** Blocks in memory; `compressed`: the second level, which holds them as they are stored; `rows`: single rows that are read often. */
+  /** Cached blocks of all stores of the budget. `compressed`: blocks kept as stored; `rows`: single hot rows. */
   cache: { hits: number, misses: number, blocks: number, bytes: number, compressed: SecondLevelStats, rows: RowShareStats }
+  /** Transactions. */
   transactions: TransactionReport
+  /** Open snapshots, those of iterators included. */
   snapshots: { open: number, oldestSeq?: number, oldestAgeMs?: number }
+  /** Open iterators. */
   iterators: number
+  /** What opening recovered. `droppedBytes`: unfinished writes at the end of the log; `orphansRemoved`: leftover files. */
   recovery: { logSegments: number, operations: number, droppedBytes: number, orphansRemoved: number, elapsedMs: number }
-  /** Where flushes and merges run: a thread of their own, or slices of 2 ms on the main thread. */
+  /** Where flushes and merges run: a worker thread, or slices of 2 ms on the main thread. */
   background: 'worker' | 'inline'
   /** Why they run on the main thread. */
   backgroundReason?: string
 }
 
+/** The report of `db.verify()` and `spillway verify`. */
 export interface VerifyReport {
-  /** Files that were checked, damaged ones included. */
+  /** Manifests checked, damaged ones included. */
   manifests: number
+  /** Log segments checked. */
   logs: number
+  /** Tables checked. */
   tables: number
+  /** Value files checked. */
   valueFiles: number
-  /** Of all these files, those in which nothing is wrong. */
+  /** Checked files without damage. */
   sound: number
-  /** What was found whole: entries of sound tables, data blocks of all tables, operations of sound log segments. */
+  /** Entries of sound tables. */
   entries: number
+  /** Sound data blocks, of all tables. */
   blocks: number
+  /** Operations of sound log segments. */
   operations: number
-  /** Bytes of the files that were checked. */
+  /** Bytes of the checked files. */
   bytes: number
-  /** Each damaged place, up to 100 of one file; empty = all is well. A file that is missing, or cannot be read, is in it too. */
+  /** Each damaged place, up to 100 per file, and each missing or unreadable file; empty = all is well. */
   errors: { file: string, offset?: number, message: string }[]
-  /** What is no damage: leftovers of a crash, files of somebody else, an unfinished write at the end of the log. */
+  /** Findings that are no damage: leftovers of a crash, foreign files, an unfinished write at the end of the log. */
   notes: { file: string, message: string }[]
 }

@@ -1,13 +1,13 @@
 /**
- * Snapshots: sequence numbers that must stay readable. Iterators hold one each while they are open.
+ * Snapshots: sequence numbers that stay readable. Each open iterator holds one.
  *
  * Invariants
- * 1. While a snapshot is open, no flush, merge or overwrite removes a version that a read at it would return.
+ * 1. While a snapshot is open, no flush, merge or overwrite removes a version a read at it would return.
  * 2. A snapshot keeps versions alive, never memory or files.
- * 3. Those of one sequence number form a group, in the order of opening; groups are linked by sequence number, ascending.
+ * 3. Snapshots of one sequence number form a group in opening order; groups are linked by ascending sequence number.
  *
- * Cost: opening and closing take a fixed number of steps however many are open, in whatever order; only a sequence number
- * that none is open at and that is below the newest looks for its place. `seqs` walks the groups.
+ * Cost: opening and closing take constant steps; only a new sequence number below the newest searches its place. `seqs` walks the
+ * groups.
  */
 import type { InspectOptions } from 'node:util'
 import { SpillwayError } from '../../base/errors.ts'
@@ -17,7 +17,16 @@ import type { Inspect } from '../../base/inspect.ts'
 import type { HostClock } from '../../host/host.ts'
 import type { Holding, LostHandles } from './lost-handles.ts'
 
-/** The state of a store at one moment, for reading: pass it as `snapshot`. */
+/**
+ * The state of a store at one moment; pass it as `snapshot` to reads. It keeps old versions on disk until it is closed.
+ * @example
+ * ```ts
+ * await db.put('key', 'old')
+ * using snapshot = db.snapshot()
+ * await db.put('key', 'new')
+ * console.log(await db.get('key', { snapshot }))
+ * ```
+ */
 export class Snapshot implements Disposable {
   /** @internal */
   readonly [IDENTITY]: number = nextIdentity()
@@ -31,12 +40,12 @@ export class Snapshot implements Disposable {
     lostHandles.watch(this, pin)
   }
 
-  /** Reads at this snapshot see writes up to and including this sequence number. */
+  /** Reads at this snapshot see writes up to this sequence number. */
   get seq(): number { return this.#pin.seq }
 
   get closed(): boolean { return this.#pin.isClosed }
 
-  /** Let go; reading at it afterwards is an error. Closing twice is fine. */
+  /** Release the snapshot; later reads at it throw CLOSED. May be called again. */
   close(): void {
     if (this.#pin.isClosed) return
     this.#pin.close()
@@ -59,11 +68,11 @@ export class Snapshot implements Disposable {
   belongsTo(list: SnapshotList): boolean { return this.#pin.belongsTo(list) }
 }
 
-/** @internal A sequence number that stays readable until it is closed. */
+/** @internal A sequence number that stays readable until this is closed. */
 export class SnapshotPin implements Holding {
   readonly seq: number
   readonly openedMs: number
-  /** Its neighbours in its group: opened before and after it. */
+  /** Neighbours in its group, in opening order. */
   before: SnapshotPin | undefined
   after: SnapshotPin | undefined
   #list: SnapshotList | undefined
@@ -84,13 +93,13 @@ export class SnapshotPin implements Holding {
 
   belongsTo(list: SnapshotList): boolean { return this.#list === list }
 
-  /** Come behind the last one of a group. */
+  /** Append to a group. */
   follow(last: SnapshotPin): void {
     this.before = last
     last.after = this
   }
 
-  /** Its neighbours become each other's. */
+  /** Unlink from its group. */
   leave(): void {
     const { before, after } = this
     if (before !== undefined) before.after = after
@@ -110,7 +119,10 @@ interface Group {
 
 /** @internal */
 export class SnapshotList {
-  /** But for the newest, which comes and goes with every iterator, until a newer one comes: see `base/linked-list.ts` for what that does to a Map. */
+  /**
+   * All groups except the newest. The newest is opened and closed with every iterator, so it stays out of the Map
+   * (`base/linked-list.ts` says why).
+   */
   readonly #older = new Map<number, Group>()
   #lowest: Group | undefined
   #highest: Group | undefined
@@ -123,7 +135,7 @@ export class SnapshotList {
 
   get size(): number { return this.#size }
   get oldest(): SnapshotPin | undefined { return this.#lowest?.first }
-  /** Newest sequence number a snapshot reads at; 0 = none. */
+  /** Newest sequence number with a snapshot; 0 = none. */
   get newestSeq(): number { return this.#highest?.seq ?? 0 }
 
   add(seq: number): SnapshotPin {
@@ -153,14 +165,14 @@ export class SnapshotList {
     this.#size--
   }
 
-  /** The distinct sequence numbers, ascending. */
+  /** Distinct sequence numbers, ascending. */
   seqs(): number[] {
     const seqs: number[] = []
     for (let group = this.#lowest; group !== undefined; group = group.higher) seqs.push(group.seq)
     return seqs
   }
 
-  /** The sequence number to read at. Throws CLOSED for a snapshot that is closed or of another store. */
+  /** Sequence number of a read. Throws CLOSED for a closed snapshot or one of another store. */
   seqOf(snapshot: Snapshot | undefined, latest: number): number {
     if (snapshot === undefined) return latest
     if (!(snapshot instanceof Snapshot) || !snapshot.belongsTo(this)) {

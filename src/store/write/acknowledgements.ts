@@ -1,9 +1,9 @@
 /**
- * Telling writers that their group is written: at once, later when merges fall behind, and in the next turn of the event loop
- * when a writer that awaits each write has kept it from turning for a while.
+ * Resolves the promises of written groups: at once, delayed while merges fall behind, or in the next turn of the event loop when an
+ * awaiting writer has kept it busy.
  *
  * Invariants
- * 1. Groups are told in the order in which they were written.
+ * 1. Groups are acknowledged in write order.
  * 2. The event loop turns at least every few milliseconds of writing, however writes are awaited.
  */
 import type { HostClock, HostScheduler } from '../../host/host.ts'
@@ -13,13 +13,13 @@ interface Waiting {
   tell: () => void
 }
 
-/** So long an awaiting writer may keep the event loop. */
+/** Maximum time without a turn of the event loop. */
 const TURN_MS = 5
 
 export class Acknowledgements {
   readonly #clock: HostClock
   readonly #scheduler: HostScheduler
-  /** In the order of writing. */
+  /** In write order. */
   readonly #waiting: Waiting[] = []
   #isTurnAwaited = false
   #turnMs = 0
@@ -29,7 +29,7 @@ export class Acknowledgements {
     this.#scheduler = scheduler
   }
 
-  /** Call `tell` after `delayMs` (0: now, or in the next turn), but not before those that were added earlier. */
+  /** Call `tell` after `delayMs` (0: now or next turn), but not before earlier entries. */
   add(tell: () => void, delayMs: number): void {
     const nowMs = this.#clock.nowMs()
     if (!this.#isTurnAwaited) {
@@ -45,7 +45,7 @@ export class Acknowledgements {
     const last = this.#waiting.at(-1)
     const entry: Waiting = { dueMs: Math.max(last?.dueMs ?? 0, nowMs + delayMs), tell }
     this.#waiting.push(entry)
-    // What was awaited before is told with it: one timer that is early or late changes no order.
+    // Earlier entries are resolved with it, so an early or late timer changes no order.
     if (entry.dueMs > nowMs) this.#scheduler.later(entry.dueMs - nowMs, () => this.#tellUpTo(entry))
     else this.#scheduler.soon(() => this.#tellUpTo(entry))
   }
@@ -54,7 +54,7 @@ export class Acknowledgements {
     this.#isTurnAwaited = false
   }
 
-  /** And all behind it that are due: told one by one, their writers would go on as so many small groups, each with a write of its own, for ever. */
+  /** Resolve every due acknowledgement in one go. Resolved one by one, their writers would never form one commit group again. */
   #tellUpTo(entry: Waiting): void {
     const waiting = this.#waiting
     if (!waiting.includes(entry)) return

@@ -1,23 +1,20 @@
 /**
- * Keeps writers from running into a flush: while a memtable is flushed, the next one is to be full when that ends and not before.
- *
- * Without it a writer that is faster than the flush fills the memtable at full speed and then waits for all that is left of the
- * flush at once; with it the same time is spread over its writes.
- *
- * For writers that await: a call that waits inside itself would not see the flush end.
+ * Paces writers during a flush so that the next memtable fills up just as the flush ends. Unpaced, a fast writer fills it at full
+ * speed and then waits for the rest of the flush at once; paced, the same time is spread over its writes. Only for writers that
+ * await: a synchronous call would not see the flush end.
  *
  * Invariants
- * 1. No delay before half of the memtable is used, none without a flush, and none longer than the writer is ahead of the flush.
- * 2. A flush that takes longer than expected is expected to take a quarter more than it has taken so far.
+ * 1. No delay before half of the memtable is used, none without a flush, none longer than the writer's lead over the flush.
+ * 2. A flush that takes longer than expected is expected to take a quarter more than so far.
  *
- * Cost: a look at the clock for each group of writes while a flush runs. Account: none.
+ * Cost: a clock read per group during a flush. Account: none.
  */
 
-/** What is expected of the first flush, which has a thread to start and code to compile. */
+/** Expected for the first flush, which starts a thread and compiles code. */
 const FIRST_MS_PER_BYTE: number = 1 / (32 * 1024)
-/** Share of the latest flush in the average of them. */
+/** Weight of the latest flush in the average. */
 const LATEST_SHARE = 0.3
-/** Less than the average is expected: a flush that ends early has delayed writers for nothing, one that ends late has them wait a little. */
+/** Expect less than the average: a flush that ends early has delayed writers for nothing, one that ends late costs a short wait. */
 const EXPECTED_SHARE = 0.85
 const OVERRUN = 1.25
 
@@ -26,13 +23,13 @@ export class FlushPacer {
   #bytes = 0
   #sinceMs = 0
 
-  /** A memtable of so many bytes is handed to a flush. */
+  /** A flush of a memtable with `bytes` begins. */
   begin(bytes: number, nowMs: number): void {
     this.#bytes = bytes
     this.#sinceMs = nowMs
   }
 
-  /** That flush has succeeded. */
+  /** The flush has succeeded. */
   end(nowMs: number): void {
     if (this.#bytes === 0) return
     const msPerByte = (nowMs - this.#sinceMs) / this.#bytes
@@ -40,7 +37,7 @@ export class FlushPacer {
     this.#bytes = 0
   }
 
-  /** By how much writers who have used this share (0 to 1) of the next memtable are ahead of the flush, in ms. */
+  /** Lead of writers over the flush in ms, after using this share (0 to 1) of the next memtable. */
   leadMs(usedShare: number, nowMs: number): number {
     if (this.#bytes === 0 || usedShare <= 0.5) return 0
     const elapsedMs = nowMs - this.#sinceMs

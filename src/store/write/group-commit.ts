@@ -1,13 +1,13 @@
 /**
- * Group commit: operations go to the log as one group per turn, then to the memtable, then they are acknowledged.
+ * Group commit: the operations of one turn go to the log as one group, then to the memtable, then they are acknowledged.
  *
  * Invariants
- * 1. Nothing is in the memtable that is not in the log before it; a group whose write fails leaves no trace.
- * 2. Groups, and the operations in them, are applied in the order in which they were appended.
- * 3. A call is in one group as a whole: while it is being appended, whatever code of the user's own runs then, nothing is appended,
- *    committed or sealed.
+ * 1. The log is written before the memtable; a group whose log write fails leaves no trace.
+ * 2. Groups and their operations are applied in append order.
+ * 3. A call is in one group as a whole: while it is being appended nothing else is appended, committed or sealed, even by user
+ *    code.
  *
- * Account: `log`. Cost: one write to the file and one promise per group, nothing allocated per operation.
+ * Account: `log`. Cost: one file write and one promise per group, no allocation per operation.
  */
 import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
 import { applyEdit } from '../../manifest/version.ts'
@@ -30,13 +30,13 @@ import { WriteStalls } from './write-stalls.ts'
 import type { Durability } from '../api/options.ts'
 
 interface Group {
-  /** Written when committed; a group of 'none' writes is not. */
+  /** The group is written to the file when committed; not if all its writes are 'none'. */
   writes: boolean
   written: Deferred | undefined
   synced: Deferred | undefined
 }
 
-/** What is short: the memtable's room, the log buffer's, or memory for the books of large values. */
+/** What is missing: space in the memtable or the log buffer, or memory for large values. */
 type Problem = 'none' | 'memtable' | 'log' | 'memory'
 
 const DONE = Promise.resolve()
@@ -44,9 +44,9 @@ const MAX_REPLAYED_LOGS = 8
 export class GroupCommit implements PendingGroup {
   readonly stalls: WriteStalls
   readonly exchange: MemtableRotation
-  /** What is appended was counted as demand when it began to wait. */
+  /** While draining the wait queue: those writes were counted as demand when they were queued. */
   isDraining = false
-  /** A write is being framed, and its codecs called. */
+  /** A write is being framed, and its codecs run. */
   isAppending = false
   readonly #core: StoreState
   readonly #logs: LogSegments
@@ -74,14 +74,14 @@ export class GroupCommit implements PendingGroup {
 
   get hasPending(): boolean { return this.#group !== undefined }
 
-  /** Start the first log segment. Many short lives leave many small segments behind: then what they held is flushed. */
+  /** Start the first log segment. Many short lives leave many small segments; then a flush is started. */
   start(): void {
     this.#core.engine.logBuffer.claim(this)
     this.#logs.begin()
     if (this.#core.files.logs.length > MAX_REPLAYED_LOGS && this.exchange.canSeal) this.exchange.seal()
   }
 
-  /** Commit what was appended in this turn. Reads call it first, so that they see every write before them. */
+  /** Commit the pending group. Reads call it first, so that they see every earlier write. Returns the error of a failed log write. */
   commitGroup(): Error | undefined {
     this.#checkReentry()
     const group = this.#group
@@ -119,7 +119,7 @@ export class GroupCommit implements PendingGroup {
     return undefined
   }
 
-  /** The thread that flushes takes as long to start as writers take to fill a memtable: it starts when the first one is filling. */
+  /** Starting the flush thread takes as long as filling a memtable, so it starts while the first one fills. */
   #prepareFlush(): void {
     const { view: { active: { memtable, isPlaceholder } }, engine } = this.#core
     if (isPlaceholder || memtable.usedBytes < memtable.capacityBytes / 4) return
@@ -127,13 +127,13 @@ export class GroupCommit implements PendingGroup {
     engine.jobs.runner.prepare?.()
   }
 
-  /** The same; throws what kept the group from being written. */
+  /** Commit the pending group; throws when the log write fails. */
   commitPending(): void {
     const error = this.commitGroup()
     if (error !== undefined) throw error
   }
 
-  /** Everything acknowledged is durable. */
+  /** Make everything acknowledged durable and close the log. */
   async close(): Promise<void> {
     this.commitGroup()
     try {
@@ -148,13 +148,13 @@ export class GroupCommit implements PendingGroup {
     this.#recordClose()
   }
 
-  /** Opening has failed, and nothing was written: let go of the log and its buffer. */
+  /** Opening failed before anything was written: release the log and its buffer. */
   abandon(): void {
     this.#core.engine.logBuffer.leave(this)
     this.#logs.close()
   }
 
-  /** Written down in the manifest, a log that is lost or cut short from now on shows at the next open. */
+  /** Recorded in the manifest, a lost or truncated log is detected at the next open. */
   #recordClose(): void {
     const core = this.#core
     if (core.lastSeq <= core.view.version.lastSeq || core.health.readOnlyReason !== undefined || this.#logs.hasTail) return
@@ -165,22 +165,22 @@ export class GroupCommit implements PendingGroup {
       core.setVersion(version)
     } catch (error) {
       if ((error as { code?: unknown }).code === 'SPILLWAY_FENCED') throw error
-      // What was acknowledged is durable without it: the store is closed as one that died is.
+      // Acknowledged writes are durable without it: the next open treats the store as crashed.
     }
   }
 
-  /** Number and bytes of every log segment that is still needed. */
+  /** Number and bytes of every log segment still needed. */
   writtenLogs(): [number, number][] { return this.#logs.written() }
 
   /** Another store needs the log buffer. */
   vacate(): void {
     const { current } = this.#logs
-    // If it fails its callers are told, and it leaves nothing here.
+    // If that fails, its callers are told and no trace remains.
     this.commitGroup()
     try {
       this.#logs.writeOut()
     } catch (error) {
-      // Its frames cannot wait here. They were acknowledged as 'none'; after a gap in the log nothing may follow.
+      // Frames cannot stay in the buffer. They were acknowledged as 'none', but nothing may follow a gap in the log.
       this.#core.health.failStop(error as Error)
       current.abandon(current.writtenBytes, this.#core.lastSeq + 1)
     }
@@ -194,9 +194,7 @@ export class GroupCommit implements PendingGroup {
     core.counters.userBytes += keyEnd - keyStart + valueEnd - valueStart
   }
 
-  /**
-   * Put the operations into the pending group; false when they must wait for a flush. Throws for what can never be written.
-   */
+  /** Append the operations to the pending group. False: they must wait for a flush. Throws for operations that can never be written. */
   tryAppend(operations: Operations, durability: Durability): boolean {
     this.#checkReentry()
     try {
@@ -236,7 +234,7 @@ export class GroupCommit implements PendingGroup {
     if (this.isAppending) throw reentryError()
   }
 
-  /** What keeps the operations out of the group: if it is not nothing, nothing has changed. */
+  /** Try to append; unless 'none' is returned, nothing has changed. */
   #append(operations: Operations, durability: Durability): Problem {
     const writes = durability !== 'none'
     if (this.#core.view.active.isPlaceholder || this.exchange.isTimeToSeal) return 'memtable'
@@ -286,7 +284,7 @@ export class GroupCommit implements PendingGroup {
     return 'none'
   }
 
-  /** A batch larger than the log buffer: written in several frames, applied when the last one is out. */
+  /** A batch larger than the log buffer is written in several frames and applied after the last one. */
   #appendLarge(operations: Operations, durability: Durability): Problem {
     const core = this.#core
     const log = this.#logs.current
@@ -322,7 +320,7 @@ export class GroupCommit implements PendingGroup {
     try {
       this.#applyLarge(operations, durability, firstSeq)
     } catch (error) {
-      // It is in the log, and would be there again when the store is opened: nothing may come behind it until then.
+      // It is in the log and would reappear at the next open: nothing may follow it.
       core.health.failStop(error as Error)
       throw error
     } finally {
@@ -335,7 +333,7 @@ export class GroupCommit implements PendingGroup {
     return 'none'
   }
 
-  /** What `#appendLarge` has logged goes into the memtable, encoded once more. */
+  /** Apply the operations `#appendLarge` has logged, encoding them again. */
   #applyLarge(operations: Operations, durability: Durability, firstSeq: number): void {
     const core = this.#core
     for (let i = 0; i < operations.count; i++) {
@@ -347,7 +345,7 @@ export class GroupCommit implements PendingGroup {
     }
   }
 
-  /** Of what was appended last. Writes that only go to memory are told at once, unless writers are to be slowed. */
+  /** Acknowledgement of the last append. Writes to memory only are acknowledged at once, unless writers are being slowed. */
   acknowledgement(durability: Durability): Promise<void> {
     const group = this.#group
     if (group === undefined || (durability === 'none' && !this.stalls.owes)) return DONE
@@ -355,7 +353,7 @@ export class GroupCommit implements PendingGroup {
     return (group.written ??= deferred()).promise
   }
 
-  /** Resolves when all that was written before is durable. */
+  /** Resolves when everything written before is durable. */
   syncLog(): Promise<void> {
     const { promise, resolve, reject } = deferred()
     this.commitGroup()
@@ -363,7 +361,7 @@ export class GroupCommit implements PendingGroup {
     return promise
   }
 
-  /** Before a manifest with sequence numbers beyond those in the log: what is in the log is durable, and a new segment begins. */
+  /** Before a manifest with sequence numbers beyond the log's: make the log durable and begin a new segment. */
   endSegment(): void {
     this.commitPending()
     this.#core.engine.logBuffer.claim(this)
@@ -373,13 +371,13 @@ export class GroupCommit implements PendingGroup {
     this.#sync.now()
   }
 
-  /** What is written to the log from now on begins with this sequence number. The segment is empty. */
+  /** The next log record has this sequence number. The segment must be empty. */
   skipTo(seq: number): void {
     const { current } = this.#logs
     current.abandon(current.writtenBytes, seq)
   }
 
-  /** Make everything written durable, blocking. */
+  /** Make everything written durable, synchronously. */
   syncNow(): void {
     this.#sync.now()
   }

@@ -1,13 +1,12 @@
 /**
- * Values too large for the memtable go to files of their own while their write call is being appended; the entry then holds
- * a reference.
+ * Values too large for a memtable go to files of their own while their write is appended; the entry holds a reference.
  *
  * Invariants
  * 1. A value goes from the caller's memory to its file piece by piece, once, however often its call is appended.
- * 2. The files of a call that fails or must wait are removed, and so are those of a group that does not reach the log.
- * 3. A file is counted, and its place in the books leased, before it is written.
+ * 2. Files of a call that fails or must wait are removed, and so are those of a group that does not reach the log.
+ * 3. A file is counted, and its bookkeeping bytes leased, before it is written.
  *
- * Account: `table metadata`, for the books.
+ * Account: `table metadata`, for the bookkeeping.
  */
 import { EMPTY, KIND_PUT, KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { VALUE_REFERENCE_BYTES, encodeValueReference, writeValueFile, writeValueText } from '../../table/value-file.ts'
@@ -24,10 +23,10 @@ export class LargeValues {
   readonly #core: StoreState
   /** Files of the call being appended, by operation: it may be loaded more than once. */
   readonly #written = new Map<number, WrittenFile>()
-  /** Files of the calls of the pending group. */
+  /** Files of the pending group. */
   #pending: number[] = []
   readonly #reference = new Uint8Array(VALUE_REFERENCE_BYTES)
-  /** What the last reference stands for. */
+  /** The value behind the last reference. */
   #value: Uint8Array = EMPTY
   #valueStart = 0
   #valueEnd = 0
@@ -36,18 +35,18 @@ export class LargeValues {
     this.#core = core
   }
 
-  /** Bytes that the current operation's value will take in the memtable and the log. */
+  /** Bytes of the current operation's value in memtable and log. */
   storedBytes(operations: Operations): number {
     return this.#isLarge(operations) ? VALUE_REFERENCE_BYTES : operations.valueEnd - operations.valueStart
   }
 
   /**
-   * Put a reference in the place of a large value of operation i, the current one; its file is written the first time. False:
-   * there is no room in the books for a further file now.
+   * Replace a large value of operation i, the current one, by a reference; the file is written the first time. False: no
+   * bookkeeping memory for another file now.
    */
   replace(operations: Operations, i: number, durable: boolean): boolean {
     if (operations.kind !== KIND_PUT) return true
-    // What a codec makes of the same value may be larger the one time than the other: what was written counts.
+    // A codec may encode the same value differently each time; the written length counts.
     let file = this.#written.size === 0 ? undefined : this.#written.get(i)
     if (file === undefined) {
       if (!this.#isLarge(operations)) return true
@@ -65,7 +64,7 @@ export class LargeValues {
     return true
   }
 
-  /** The call is in the pending group: so are its files. */
+  /** The call has joined the pending group, with its files. */
   keep(): void {
     if (this.#written.size === 0) return
     for (const { fileNumber, lengthBytes } of this.#written.values()) {
@@ -77,21 +76,21 @@ export class LargeValues {
     this.#value = EMPTY
   }
 
-  /** The group is in the log: its files are the memtable's now. */
+  /** The group is in the log: its files belong to the memtable. */
   settled(): void {
     if (this.#pending.length === 0) return
     this.#pending = []
     this.#core.valueFiles.reserve(this.#written.size)
   }
 
-  /** The group is not in the log, and neither are references to its files. */
+  /** The group is not in the log, and no reference to its files is. */
   lost(): void {
     if (this.#pending.length === 0) return
     for (const fileNumber of this.#pending) if (!this.#core.valueFiles.has(fileNumber)) this.#remove(fileNumber)
     this.settled()
   }
 
-  /** The call has failed or must wait. What waits is loaded anew; where loading does nothing, the value is put back here. */
+  /** The call has failed or must wait. Waiting operations are loaded again; where loading does nothing, restore the value here. */
   forget(operations: Operations): void {
     if (this.#written.size === 0) return
     for (const { fileNumber } of this.#written.values()) this.#remove(fileNumber)

@@ -1,12 +1,12 @@
 /**
- * The log segments of an open store: the one being written and the older ones that a memtable still needs.
+ * The log segments of an open store: the current one and older ones that a memtable still needs.
  *
  * Invariants
- * 1. A segment belongs to one memtable (recovery may give a memtable several): it goes when that is in a table.
- * 2. Segments become durable in their order, after the large values they refer to, and their directory entries before their
- *    content counts as durable.
- * 3. A large value that is being made durable beside the thread is made so at once by the same open file, which hears of what the
- *    other sync was told already (`HostFiles.openWrite`). One that was opened now would not.
+ * 1. A segment belongs to one memtable (after recovery one memtable may have several) and is removed after its flush.
+ * 2. Segments become durable in order, after the large values they refer to; their directory entries before their content counts as
+ *    durable.
+ * 3. A large value whose asynchronous sync is under way is synced through the same open file: it learns of an error already
+ *    reported there (`HostFiles.openWrite`); a newly opened file would not.
  */
 import type { HostFile } from '../../host/host.ts'
 import { LogWriter } from '../../wal/log-writer.ts'
@@ -18,9 +18,9 @@ export class LogSegments {
   #current!: LogWriter
   #older: LogWriter[] = []
   #directorySynced = false
-  /** A large value that is being made durable beside the thread. */
+  /** The large value being synced off the main thread. */
   #beside: { readonly number: number, readonly file: HostFile } | undefined
-  /** Bytes of the segments of earlier lives that recovery kept. */
+  /** Bytes of the recovered segments of earlier lives. */
   #recovered = new Map<number, number>()
 
   constructor(core: StoreState) {
@@ -29,7 +29,7 @@ export class LogSegments {
 
   get current(): LogWriter { return this.#current }
 
-  /** Begin a new segment; what the last one had not written yet goes out first. Returns its number. */
+  /** Begin a new segment, after writing out the last one. Returns its number. */
   begin(): number {
     const core = this.#core
     core.ownership.check()
@@ -56,7 +56,7 @@ export class LogSegments {
     return number
   }
 
-  /** Hand what was committed without writing to the operating system. */
+  /** Hand frames committed without a write to the operating system. */
   writeOut(): void {
     const before = this.#current.writtenBytes
     try {
@@ -67,17 +67,17 @@ export class LogSegments {
     this.#core.counters.logBytes += this.#current.writtenBytes - before
   }
 
-  /** Number and bytes of every segment that is still needed, ascending: so much of it is the history, and nothing behind it is. */
+  /** Number and bytes of every segment still needed, ascending: exactly this part is history. */
   written(): [number, number][] {
     const bytes = new Map(this.#recovered)
     for (const log of [...this.#older, this.#current]) bytes.set(log.fileNumber, log.writtenBytes)
     return this.#core.files.logs.filter(number => number >= this.#core.view.version.logFloor).map(number => [number, bytes.get(number)!])
   }
 
-  /** Whether what a failed write left behind could not be cut off. */
+  /** Whether the remains of a failed write could not be truncated. */
   get hasTail(): boolean { return this.#current.hasTail || this.#older.some(log => log.hasTail) }
 
-  /** The segments below `floor` are no longer needed. */
+  /** Segments below `floor` are no longer needed. */
   drop(floor: number): void {
     const core = this.#core
     for (const number of this.#recovered.keys()) if (number < floor) this.#recovered.delete(number)
@@ -90,16 +90,16 @@ export class LogSegments {
     core.files.logs = core.files.logs.filter(number => number >= floor)
   }
 
-  /** A sync of the current segment is all that is missing. */
+  /** Only a sync of the current segment is missing. */
   get isNearlySynced(): boolean {
     return this.#directorySynced && this.#core.files.unsyncedValues.size === 0 && this.#older.every(log => log.isSynced)
   }
 
-  /** Make durable all that was written before this call. */
+  /** Make everything written before this call durable. */
   async sync(): Promise<void> {
     const { unsyncedValues } = this.#core.files
     for (const log of [...this.#older, this.#current]) {
-      // A sync covers what is written up to its beginning, so no large value may be left when it begins.
+      // A sync covers what was written before it began, so no large value may be left at that point.
       while (unsyncedValues.size > 0) {
         const [number] = unsyncedValues
         const file = this.#openValue(number!)
@@ -114,7 +114,7 @@ export class LogSegments {
         unsyncedValues.delete(number!)
       }
       this.#syncDirectory()
-      // A flush may have closed and removed it while another one was being synced: its content is in a table then.
+      // A flush may have closed and removed it during another segment's sync: its content is in a table.
       if (!log.isSynced && (log === this.#current || this.#older.includes(log))) await log.sync()
     }
   }
@@ -137,11 +137,11 @@ export class LogSegments {
     if (!this.#current.isSynced) this.#current.syncSync()
   }
 
-  /** A segment that holds nothing is not left behind. */
+  /** Remove an empty segment. */
   close(): void {
     const core = this.#core
     const current = this.#current as LogWriter | undefined
-    // The first one could not be begun.
+    // The first one could not be started.
     if (current === undefined) return
     current.close()
     if (current.isEmpty) {
@@ -151,7 +151,7 @@ export class LogSegments {
     for (const log of this.#older) log.close()
   }
 
-  /** The file of a large value, to make it durable; undefined when it was removed meanwhile and nobody needs it. */
+  /** The file of a large value, for its sync; undefined: removed meanwhile. */
   #openValue(number: number): HostFile | undefined {
     const core = this.#core
     try {

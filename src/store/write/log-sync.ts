@@ -1,15 +1,14 @@
 /**
- * Durability of the log: one sync at a time, for all who asked before it began.
+ * Durability of the log: one sync at a time, for all callers that asked before it began.
  *
- * A sync goes on beside this thread, which costs two changes of threads: on a disk that is done sooner than those, a lone writer gets
- * a third fewer writes. So where syncs have been quick they are made in place, and one that was not has many follow it beside.
+ * A sync off the main thread costs two thread switches; where the disk is faster than those, a lone writer gets a third fewer
+ * writes. So while syncs are quick they run on this thread; a slow one is followed by many off it.
  *
  * Invariants
- * 1. After a sync that failed the store takes no more writes. Nobody knows what is on the disk then, and a later sync that
- *    succeeds proves nothing.
- * 2. Nobody is told that a write is durable by a store that takes no more writes: something before it may not be. The system tells a
- *    failure of writing back to who had the file open then, so that whoever opens it later is told that all is well.
- * 3. In place is made only what ends with one call: the log's last segment, of which the directory knows.
+ * 1. After a failed sync the store takes no more writes: the disk's content is unknown, and a later successful sync proves nothing.
+ * 2. A store that takes no more writes acknowledges nothing as durable. The system reports a write-back error to files open at that
+ *    time, so a file opened later would seem fine.
+ * 3. A sync on this thread is one system call: the log's last segment, whose directory entry is durable.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { StoreState } from '../state/store-state.ts'
@@ -17,15 +16,15 @@ import { emitError } from '../api/events.ts'
 import { ioError } from '../api/io-errors.ts'
 import type { LogSegments } from './log-segments.ts'
 
-/** Syncs that take less on average, their way to another thread and back included, are made in place. */
+/** Average, including thread switches, below which syncs run on this thread. */
 const QUICK_MS = 0.4
-/** Share of the latest sync in that average. */
+/** Weight of the latest sync in the average. */
 const LATEST_SHARE = 0.1
-/** After one that took longer, or at first, so many are made beside. */
+/** At first, and after a slower sync, this many run off the main thread. */
 const SLOW_MS = 4
 const MAX_BESIDE = 32
 
-/** Somebody who waits for durability. */
+/** A caller waiting for durability. */
 export interface SyncWaiter {
   resolve: () => void
   reject: (error: Error) => void
@@ -37,7 +36,7 @@ export class LogSync {
   readonly #waiting: SyncWaiter[] = []
   #isRunning = false
   #averageMs = 0
-  /** So many syncs to come are made beside this thread, however quick. */
+  /** Syncs to come that run off the main thread. */
   #beside = MAX_BESIDE
 
   #failure: Error | undefined
@@ -47,13 +46,13 @@ export class LogSync {
     this.#logs = logs
   }
 
-  /** Settled when all that is in the log now is durable, or is known not to be. */
+  /** Settles when the present content of the log is durable, or known not to be. */
   add(waiter: SyncWaiter): void {
     this.#waiting.push(waiter)
     void this.#run()
   }
 
-  /** The same, blocking. */
+  /** Make the present content of the log durable, synchronously. */
   now(): void {
     try {
       this.#logs.syncNow()
@@ -73,7 +72,7 @@ export class LogSync {
           const sinceMs = this.#core.host.clock.nowMs()
           if (this.#beside === 0 && this.#averageMs < QUICK_MS && this.#logs.isNearlySynced) this.#logs.syncNow()
           else await this.#logs.sync()
-          // Whoever synced or flushed meanwhile may have been told.
+          // A sync or flush may have failed meanwhile.
           this.#checkKnown()
           this.#measured(this.#core.host.clock.nowMs() - sinceMs)
           for (const { resolve } of waiting) resolve()
@@ -92,7 +91,7 @@ export class LogSync {
     else if (this.#beside > 0) this.#beside--
   }
 
-  /** Throws when this sync went well and proves nothing. */
+  /** Throws when a successful sync proves nothing. */
   #checkKnown(): void {
     if (this.#failure !== undefined) throw this.#failure
     this.#core.ownership.check()

@@ -1,10 +1,10 @@
 /**
- * When the active memtable is sealed and where the next one's memory comes from.
+ * When the active memtable is sealed, and where the next one's memory comes from.
  *
  * Invariants
- * 1. A memtable is sealed together with its log segment, and only when the one before it is in a table.
- * 2. While the tree is so far behind that writers must stop, none is sealed before a merge has ended.
- * 3. A store that has nothing in memory holds no arena that somebody else asks for.
+ * 1. A memtable is sealed together with its log segment, and only after the previous one has been flushed.
+ * 2. While the tree is so far behind that writers must stop, none is sealed before a merge ends.
+ * 3. A store without entries in memory holds no arena that another store wants.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import { STEP_BYTES } from '../../compaction/jobs.ts'
@@ -17,12 +17,12 @@ import { MemtableSlot } from '../state/memtable-slot.ts'
 import type { WriteStalls } from './write-stalls.ts'
 import type { StallCause } from '../api/events.ts'
 
-/** A log segment grows to so many times its memtable's arena at most. */
+/** Maximum log segment size, in arenas of its memtable. */
 const LOG_PER_ARENA = 4
-/** For each byte of memtable so many bytes of flush and merge, where those have no thread of their own. */
+/** Without a worker: bytes of flush and merge work per byte of memtable. */
 const HELP_PER_BYTE = 4
 
-/** No memtable has room for all operations of a call: they have to go to tables (`commit.ts`). */
+/** No memtable can hold all operations of the call: they must go to tables. */
 export class BatchTooLarge extends SpillwayError {
   constructor(operations: number, capacityBytes: number) {
     super(
@@ -32,17 +32,17 @@ export class BatchTooLarge extends SpillwayError {
   }
 }
 
-/** The group of writes that is in the log buffer and not yet in the memtable. */
+/** Writes in the log buffer that are not in the memtable yet. */
 export interface PendingGroup extends LogBufferOwner {
   readonly hasPending: boolean
-  /** Throws what kept it from being written. */
+  /** Throws when the log write fails. */
   commitPending(): void
 }
 
-/** The log as far as memtables are concerned: `log-segments.ts`. */
+/** The log, as seen by memtables: `log-segments.ts`. */
 export interface Segments {
   readonly current: { readonly writtenBytes: number }
-  /** Begin a new one; returns its number. */
+  /** Begin a new segment; returns its number. */
   begin(): number
 }
 
@@ -52,11 +52,11 @@ export class MemtableRotation {
   readonly #logs: Segments
   readonly #stalls: WriteStalls
   readonly #group: PendingGroup
-  /** Why it could not be sealed for others, the last time. */
+  /** Why the last `yield` failed. */
   #yieldError: Error | undefined
-  /** An arena that the operations which wait fit into, as far as is known: smaller ones are of no use to them. */
+  /** Arena size the waiting operations need, as far as known. */
   #neededBytes = SMALLEST_ARENA_BYTES
-  /** Steps of jobs that a writer owes for the memtable it filled. */
+  /** Job steps a writer owes for the memtable it filled. */
   owedSteps = 0
 
   constructor(core: StoreState, background: Background, logs: Segments, stalls: WriteStalls, group: PendingGroup) {
@@ -67,19 +67,19 @@ export class MemtableRotation {
     this.#group = group
   }
 
-  /** True when the active memtable holds something and can be handed to a flush now: not in the middle of a call, whose codec may write to other stores. */
+  /** The active memtable holds entries and may be flushed now: not in the middle of a call, whose codec may write to other stores. */
   get canSeal(): boolean {
     const core = this.#core
     if (core.health.closing || this.#group.isAppending || core.view.active.isEmpty || core.view.sealed.length > 0 || core.health.readOnlyReason !== undefined) return false
     return !(this.#background.merger.running > 0 && this.#stalls.stop)
   }
 
-  /** Bytes of arena that `yield` would bring back, now or after a flush. */
+  /** Arena bytes that `yield` would free, now or after a flush. */
   get reclaimableBytes(): number {
     return this.canSeal || this.#holdsEmptyArena ? this.#core.view.active.buffer.byteLength : 0
   }
 
-  /** Why what this store holds in memory cannot be flushed now: for others who wait for it. */
+  /** Why this store's memory cannot be flushed now, for stores that wait for it. */
   get heldBy(): SpillwayError | undefined {
     const { view: { active, sealed }, health: { readOnlyReason }, files: { directory } } = this.#core
     const cause = readOnlyReason ?? this.#background.flusher.error ?? this.#yieldError
@@ -92,15 +92,15 @@ export class MemtableRotation {
     )
   }
 
-  /** What a write that finds no room waits for. */
+  /** Cause of the wait of a write that finds no space. */
   get stallCause(): StallCause {
     if (this.#core.view.sealed.length > 0) return 'flush'
     return this.#background.merger.running > 0 && this.#stalls.stop ? 'merge' : 'memory'
   }
 
   /**
-   * The sizer may want a memtable sealed before its arena is full. And overwrites fill the log without filling the memtable: then
-   * the log decides.
+   * The sizer may want a memtable sealed before its arena is full. Overwrites fill the log but not the memtable: then the log
+   * decides.
    */
   get isTimeToSeal(): boolean {
     const { view: { active }, engine } = this.#core
@@ -109,11 +109,14 @@ export class MemtableRotation {
     return isLarge && this.canSeal
   }
 
-  /** A memtable with more room than the active one has for `count` operations, if it can be had now. Throws when they fit none. */
+  /**
+   * Replace the active memtable by one with more space for `count` operations, if available now. Throws when no memtable can hold
+   * them.
+   */
   makeRoom(count: number): boolean {
     const { view: { active }, engine, engine: { plan } } = this.#core
     if (!active.isPlaceholder && active.isEmpty) {
-      // Not even an empty one has room: only a larger arena helps.
+      // An empty one is too small: only a larger arena helps.
       const capacityBytes = active.buffer.byteLength
       if (capacityBytes < plan.batchArenaBytes) {
         this.#replaceActive(undefined)
@@ -130,16 +133,16 @@ export class MemtableRotation {
     return this.#takeArena(this.#neededBytes)
   }
 
-  /** What waited for room has it, or waits no longer. */
+  /** The waiting write has space, or no longer waits. */
   settle(): void {
     this.#neededBytes = SMALLEST_ARENA_BYTES
   }
 
-  /** Hand the active memtable to a flush, its log segment with it. */
+  /** Hand the active memtable and its log segment to a flush. */
   seal(): void {
     const core = this.#core
     core.ownership.check()
-    // What was appended in this turn belongs to the segment and the memtable that end here.
+    // Operations appended in this turn belong to the old segment and memtable.
     this.#group.commitPending()
     core.engine.logBuffer.claim(this.#group)
     const logNumber = this.#logs.begin()
@@ -150,7 +153,7 @@ export class MemtableRotation {
     this.owedSteps = HELP_PER_BYTE * slot.buffer.byteLength / STEP_BYTES
   }
 
-  /** Flush the active memtable because somebody else needs its arena. False: it cannot now. Never throws. */
+  /** Flush the active memtable because another store needs its arena. False: not now. Never throws. */
   yield(): boolean {
     const core = this.#core
     this.#yieldError = undefined
@@ -167,7 +170,7 @@ export class MemtableRotation {
       this.seal()
       return true
     } catch (error) {
-      // This store's trouble, not that of the one that needs the room.
+      // The error concerns this store, not the one that needs memory.
       this.#yieldError = error as Error
       core.health.lastBackgroundError = error as Error
       core.counters.backgroundErrors++
@@ -176,7 +179,7 @@ export class MemtableRotation {
     }
   }
 
-  /** Nobody waits for an arena any more. */
+  /** No write waits for an arena any more. */
   leave(): void {
     this.settle()
     this.#core.engine.admission.leave(this)
@@ -194,7 +197,7 @@ export class MemtableRotation {
     return buffer.byteLength >= leastBytes
   }
 
-  /** An empty memtable takes the place of an empty one; the log goes on. */
+  /** Replace an empty memtable by another empty one; the log continues. */
   #replaceActive(buffer: SharedArrayBuffer | undefined): void {
     const core = this.#core
     core.setMemtables(new MemtableSlot(buffer, core.view.active.logNumber, core.engine.metadata))

@@ -1,10 +1,10 @@
 /**
- * Writes that wait for room, in the order of their calls.
+ * Writes waiting for memory, in call order.
  *
  * Invariants
- * 1. Nobody passes a waiter; one that is aborted leaves from wherever it stands, and was not written.
- * 2. Every waiter's promise is settled once, by whoever takes it off the queue, and then nothing listens to its signal any more.
- * 3. `bytes` is the sum of what the waiters hold.
+ * 1. No write overtakes another. An aborted one leaves the queue and was not written.
+ * 2. Each promise settles once, when its write leaves the queue; its signal is no longer listened to.
+ * 3. `bytes` is the sum of the queued writes.
  *
  * Account: `write queue`.
  */
@@ -26,12 +26,12 @@ export interface QueuedWrite {
 export class WriteQueue {
   readonly #onAborted: () => void
   readonly #onBytes: (bytes: number) => void
-  /** One listener a signal, however many writes share it. */
+  /** One listener per signal, shared by all its writes. */
   readonly #signals = new Map<AbortSignal, { writes: Set<QueuedWrite>, listener: () => void }>()
   readonly #waiting: QueuedWrite[] = []
   #bytes = 0
 
-  /** `onAborted`: waiters have left; the first may be among them. `onBytes`: so many more bytes are held, or fewer. */
+  /** `onAborted`: writes have left, perhaps the first. `onBytes`: change of the held bytes. */
   constructor(onAborted: () => void, onBytes: (bytes: number) => void) {
     this.#onAborted = onAborted
     this.#onBytes = onBytes
@@ -50,14 +50,14 @@ export class WriteQueue {
     return write
   }
 
-  /** Take the first one off. */
+  /** Remove the first. */
   shift(): QueuedWrite {
     const write = this.#waiting.shift()!
     this.#left(write)
     return write
   }
 
-  /** All that wait fail with this error. */
+  /** Fail all queued writes. */
   fail(error: Error): void {
     while (this.#waiting.length > 0) this.shift().deferred.reject(error)
   }

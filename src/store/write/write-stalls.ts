@@ -1,10 +1,10 @@
 /**
- * How writers are slowed: a smooth delay computed from the tree's present state, and waits for room. Each has a cause, an age
- * while it lasts, and an end that is counted and told (`spillway:stall`).
+ * How writers are slowed: a smooth delay computed from the present state of the tree, and waits for memory. Each has a cause and an
+ * age while it lasts, is counted, and is reported on `spillway:stall`.
  *
  * Invariants
- * 1. Nothing is latched: when the tree has recovered, nothing is owed any more.
- * 2. A wait that has begun ends, however the writes end: written, aborted, failed or closed.
+ * 1. Nothing is latched: once the tree has recovered, no delay is owed.
+ * 2. Every wait ends, however its writes end: written, aborted, failed or closed.
  */
 import { stallVerdict } from '../../compaction/stall.ts'
 import type { StallVerdict } from '../../compaction/stall.ts'
@@ -14,10 +14,10 @@ import { FlushPacer } from './flush-pacer.ts'
 import type { StallReport } from '../api/reports.ts'
 import type { StallCause } from '../api/events.ts'
 
-/** The delay of a verdict is for so many bytes; smaller writes owe their share of it. */
+/** A verdict's delay is for this many bytes; smaller writes owe their share. */
 const QUANTUM_BYTES = 64 * 1024
 const REMEMBERED = 16
-/** Less work inside a call is no stall. */
+/** Shorter work inside a call is no stall. */
 const MIN_WORK_MS = 1
 
 class Tally {
@@ -32,9 +32,9 @@ export class WriteStalls {
   #cause: StallCause = 'memory'
   #owedMs = 0
   #owedFor: StallCause = 'runs'
-  /** Told by who begins and ends flushes. */
+  /** Called when flushes begin and end. */
   readonly pace = new FlushPacer()
-  /** Delays that go on, since when, and for what. */
+  /** Delays in progress, since when, and their cause. */
   #delays = 0
   #delayedMs = 0
   #delayedFor: StallCause = 'runs'
@@ -46,12 +46,12 @@ export class WriteStalls {
     this.#core = core
   }
 
-  /** True when the tree is so far behind that no further run may be added before a merge has ended. */
+  /** No further run may be added before a merge ends. */
   get stop(): boolean { return this.#verdict().stop }
-  /** True when writers owe a delay that a timer can measure. */
+  /** Writers owe a delay long enough for a timer. */
   get owes(): boolean { return this.#owedMs >= 1 }
 
-  /** Writers wait for `cause` from now on. What they waited for before, if it was something else, has ended. */
+  /** Writers wait for `cause` from now on; a wait for another cause has ended. */
   begin(cause: StallCause): void {
     if (this.#sinceMs !== undefined && this.#cause === cause) return
     this.end()
@@ -60,7 +60,7 @@ export class WriteStalls {
     emitStall({ directory: this.#core.files.directory, phase: 'begin', cause })
   }
 
-  /** Nobody waits any more. */
+  /** No write waits. */
   end(): void {
     if (this.#sinceMs === undefined) return
     const durationMs = this.#core.host.clock.nowMs() - this.#sinceMs
@@ -69,7 +69,7 @@ export class WriteStalls {
     emitStall({ directory: this.#core.files.directory, phase: 'end', cause: this.#cause, durationMs })
   }
 
-  /** Writes of so many bytes were admitted. */
+  /** Writes of `bytes` were admitted. */
   owe(bytes: number): void {
     const { delayMs, cause } = this.#verdict()
     if (cause !== undefined) this.#owedFor = cause
@@ -77,7 +77,7 @@ export class WriteStalls {
     else this.#owedMs = 0
   }
 
-  /** What is owed, to be waited for now. */
+  /** Take the owed delay, to be waited now, in ms. */
   takeOwed(): number {
     const delayMs = Math.min(this.#owedMs, 10 * this.#core.engine.plan.stall.maxDelayMs)
     this.#owedMs = 0
@@ -85,8 +85,8 @@ export class WriteStalls {
   }
 
   /**
-   * For how long the acknowledgement of a group is held back: what is owed, or by how much its writers are ahead of the flush, if that
-   * is more. Not for a call that waits inside itself, since the event loop has to turn for a flush to be seen to end.
+   * Delay of a group's acknowledgement in ms: the owed delay, or its writers' lead over the flush if that is longer. Not for
+   * synchronous calls, which would not see the flush end.
    */
   takeDelay(): number {
     const leadMs = this.#leadMs
@@ -97,7 +97,7 @@ export class WriteStalls {
 
   get #leadMs(): number {
     const { view: { sealed, active }, engine, host } = this.#core
-    // Where a flush has no thread of its own, writers help it along instead.
+    // Without a worker, writers help the flush instead.
     if (sealed.length === 0 || active.isPlaceholder || engine.jobs.runner.mode !== 'worker') return 0
     return this.pace.leadMs(active.memtable.usedBytes / active.memtable.capacityBytes, host.clock.nowMs())
   }
@@ -115,7 +115,7 @@ export class WriteStalls {
     return delayMs
   }
 
-  /** Jobs without a thread of their own were helped inside a write, since so many ms of the clock. */
+  /** A write has run jobs inside its call since `sinceMs`. */
   helped(sinceMs: number): void {
     const durationMs = this.#core.host.clock.nowMs() - sinceMs
     if (durationMs < MIN_WORK_MS) return

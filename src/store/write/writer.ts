@@ -1,13 +1,13 @@
 /**
- * Write calls: those that find room are appended at once, the others wait in line, in the event loop or inside their call.
+ * Write calls: appended at once if there is space, else queued, in the event loop or inside the call.
  *
  * Invariants
- * 1. Writes are appended in the order of their calls: nobody passes a waiter.
- * 2. A write waits only while a flush or merge runs that will end its wait; if that fails, the write fails with its error.
- * 3. A call that may not wait (a sync one, or one too many in a loop without await) runs the wait inside itself.
- * 4. A write that is aborted, closed or failed while it waits has left no trace.
+ * 1. Writes are appended in call order.
+ * 2. A write waits only while a job runs that will end its wait; if that fails, the write fails with its error.
+ * 3. A call that must not return (a synchronous one, or one too many in a loop without await) waits inside itself.
+ * 4. A write that is aborted, closed or failed while waiting leaves no trace.
  *
- * Account: `write queue`. Cost: nothing for a write that finds room.
+ * Account: `write queue`. Cost: none for a write that finds space.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Background } from '../background/background.ts'
@@ -25,10 +25,10 @@ import type { Durability } from '../api/options.ts'
 import { WriteQueue, abortedError } from './write-queue.ts'
 import type { QueuedWrite } from './write-queue.ts'
 
-/** Waits in a row that nobody could end, before a write is told so. */
+/** Waits in a row without progress before a write fails. */
 const MAX_FRUITLESS = 24
 
-/** What a writer needs of `group-commit.ts`, or of its twin without a log. */
+/** What it uses of `group-commit.ts`, or of its twin without a log. */
 export type Appender = Pick<GroupCommit,
   'stalls' | 'exchange' | 'isAppending' | 'isDraining' | 'tryAppend' | 'acknowledgement' | 'commitGroup' | 'commitPending' | 'endSegment' | 'skipTo' | 'syncNow'>
 
@@ -42,10 +42,10 @@ export class Writer {
   #commitScheduled = false
   #checkScheduled = false
   #fruitless = 0
-  /** The last fruitless wait made other stores retry their flushes: that they end is no progress by itself. */
+  /** The last idle wait made other stores retry their flushes: their end alone is no progress. */
   #retried = false
 
-  /** A call that no memtable has room for stands first in the line. */
+  /** The first queued call fits no memtable. */
   #largeHead: QueuedWrite | undefined
   #isSpilling = false
 
@@ -58,7 +58,7 @@ export class Writer {
     this.#queue = new WriteQueue(() => this.#waiterLeft(), bytes => { core.engine.tenants.queuedBytes += bytes })
   }
 
-  /** Writes that wait for room. */
+  /** Queued writes. */
   get waiting(): number { return this.#queue.length }
   get waitingBytes(): number { return this.#queue.bytes }
 
@@ -78,7 +78,7 @@ export class Writer {
         this.#commitScheduled = true
         this.#core.host.scheduler.microtask(this.#commitSoon)
       }
-      // Before helping: a job that ends may have the group committed.
+      // Before helping: a job that ends may commit the group.
       const acknowledgement = this.#committer.acknowledgement(durability)
       if (this.#exchange.owedSteps > 0) this.#helpJobs()
       return acknowledgement
@@ -86,7 +86,7 @@ export class Writer {
     return this.#enqueue(operations, durability, signal)
   }
 
-  /** The same, if there is room now; undefined: nothing was written, and nobody waits. */
+  /** Write if there is space now; undefined: nothing was written or queued. */
   tryNow(operations: Operations, durability: Durability): Promise<void> | undefined {
     this.#core.health.checkWritable()
     if (this.#queue.length > 0) return undefined
@@ -126,12 +126,12 @@ export class Writer {
     if (this.#stalls.owes) core.host.scheduler.sleepSync(this.#stalls.takeOwed())
   }
 
-  /** Seal the active memtable, if it holds anything, as soon as that can be; resolves when all it held is in tables. */
+  /** Flush everything written so far; resolves when it is in tables. */
   async flush(): Promise<void> {
     const core = this.#core
     this.#committer.commitPending()
     const target = core.lastSeq
-    // What failed before may succeed now: only an attempt made from now on counts.
+    // Earlier failures do not count: only an attempt from now on.
     this.#background.flusher.retry(true)
     while (core.view.version.lastSeq < target) {
       if (this.#queue.length === 0 && this.#exchange.canSeal) this.#exchange.seal()
@@ -143,12 +143,12 @@ export class Writer {
     }
   }
 
-  /** Some job has ended: those that wait go on, in their order. */
+  /** A job has ended: queued writes go on, in order. */
   onProgress(): void {
     if (this.#queue.length > 0) this.#drain()
   }
 
-  /** What waits fails. */
+  /** Queued writes fail. */
   close(): void {
     this.#queue.fail(new SpillwayError('SPILLWAY_CLOSED', 'the store was closed while this write waited; it was not written'))
     this.#endIfNobodyWaits()
@@ -163,7 +163,7 @@ export class Writer {
   #enqueue(operations: Operations, durability: Durability, signal: AbortSignal | undefined): Promise<void> {
     const core = this.#core
     const queue = this.#queue
-    // What is larger than the queue waits inside this call, where nobody can change it: it is not copied.
+    // Larger than the queue: wait inside this call, without a copy, while the caller cannot change it.
     const { bytes } = operations
     const kept = bytes > core.engine.plan.queueBytes ? operations : operations.keep()
     const { promise } = queue.push(kept, durability, bytes, signal).deferred
@@ -171,7 +171,7 @@ export class Writer {
     core.engine.governor.recordDemand(bytes)
     this.#stalls.begin(this.#exchange.stallCause)
     this.#background.flusher.retry()
-    // A loop without await gives the event loop no turn: the call that is one too many waits here for all of them.
+    // A loop without await gives the event loop no turn: the call that overfills the queue waits for all of them.
     while (engine.tenants.queuedBytes > core.engine.plan.queueBytes && queue.length > 0) {
       try {
         this.#waitOrSpill()
@@ -196,7 +196,7 @@ export class Writer {
         appended = committer.tryAppend(write.operations, write.durability)
       } catch (error) {
         if (error instanceof BatchTooLarge) {
-          // Not from inside the end of a job.
+          // Not inside the end of a job.
           this.#largeHead = write
           this.#core.host.scheduler.soon(this.#spillHead)
           break
@@ -218,7 +218,7 @@ export class Writer {
     this.#checkSoon()
   }
 
-  /** Write what no memtable has room for to tables of its own, in this call. */
+  /** Write operations that fit no memtable to tables, within this call. */
   #spill(operations: Operations): void {
     const core = this.#core
     const tables = new StagedTables(core, this.#background)
@@ -245,7 +245,7 @@ export class Writer {
       } catch (error) {
         failure = error as Error
       }
-      // A signal's listener cannot run in between.
+      // No listener can run in between.
       const { deferred } = this.#queue.shift()
       if (failure === undefined) deferred.resolve()
       else deferred.reject(failure)
@@ -271,14 +271,14 @@ export class Writer {
     this.#stalls.end()
   }
 
-  /** A write that waited was aborted. */
+  /** A queued write was aborted. */
   #waiterLeft(): void {
     this.#endIfNobodyWaits()
-    // It may have been the one that kept smaller ones waiting.
+    // It may have blocked smaller ones.
     this.#checkSoon()
   }
 
-  /** Wait in this call until some background job has ended. Throws when none runs that could make room. */
+  /** Wait inside this call until a job has ended. Throws when none runs that could free memory. */
   #waitInside(): void {
     const core = this.#core
     const background = this.#background
@@ -289,32 +289,32 @@ export class Writer {
     if (error !== undefined && core.view.sealed.length > 0) throw error
     if (waited) this.#fruitless = this.#retried ? this.#fruitless : 0
     else if (!core.engine.jobs.isBusy && this.#isStuck()) {
-      // Other stores may be unable to give back what they hold: then that is the reason.
+      // Other stores may be unable to give back their memory: that is the reason then.
       throw core.health.readOnlyReason ?? core.engine.memory.heldBy() ?? new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL', `a write waits for memory that nobody is about to give back. Split it if it is a batch. ${core.engine.budget.advice()}`)
     }
     core.health.checkWritable()
   }
 
-  /** No job runs and no memory can be had: waiting would never end. */
+  /** No job runs and no memory is available: waiting would never end. */
   #isStuck(): boolean {
     const { engine } = this.#core
     engine.memory.makeRoom()
     if (engine.jobs.isBusy) return false
-    // What was given back at once is found by the next attempt, or by the other store whose turn it is.
+    // Memory freed at once is found by the next attempt, or by the store whose turn it is.
     engine.jobs.progress()
     if (engine.jobs.isBusy) return false
-    // Others whose flushes failed hold what is missing: they need not wait for their next try.
+    // Stores with failed flushes hold the memory: retry them now.
     this.#retried = engine.memory.retryFlushes()
     return ++this.#fruitless > MAX_FRUITLESS
   }
 
-  /** Why the latest attempt to flush failed; undefined while another one runs. */
+  /** Error of the last failed flush; undefined while another one runs. */
   get #flushError(): Error | undefined {
     return this.#background.flusher.isRunning ? undefined : this.#background.flusher.error
   }
 
-  /** If nobody runs whose end would wake those that wait: try again soon, or tell them. */
+  /** Without a running job that would wake the queue: try again soon, or fail the writes. */
   #checkSoon(): void {
     const { engine, host } = this.#core
     if (this.#checkScheduled || this.#queue.length === 0 || engine.jobs.isBusy) return
@@ -337,7 +337,7 @@ export class Writer {
     this.#checkSoon()
   }
 
-  /** Jobs on this thread keep pace with the writer; not from inside an append, since what they end goes on with other writes. */
+  /** Run jobs on this thread at the pace of the writer; not inside an append, since ending jobs resumes other writes. */
   #helpJobs(): void {
     const steps = this.#exchange.owedSteps
     this.#exchange.owedSteps = 0
