@@ -1,4 +1,4 @@
-/** What a range takes on disk, from the indexes of its tables: what is still in memory is not counted. Cost: two index entries a table. */
+/** Bytes of a range on disk, from the indexes of its tables; memory is not counted. Cost: two index lookups per table. */
 import { compareKeys } from '../base/bytes.ts'
 import type { CachedBlocks } from '../table/block/block-source.ts'
 import type { TableReader } from '../table/table-reader.ts'
@@ -17,7 +17,7 @@ export function approximateBytes({ view: { tree }, engine: { reading: { blocks }
   return bytes
 }
 
-/** About where in its file the first key at or after this one is. */
+/** About the offset of the first key at or after this one. */
 function bytesBefore(table: TableReader, blocks: CachedBlocks, key: Uint8Array): number {
   const { firstKey, lastKey, fileBytes } = table.properties
   if (compareKeys(key, firstKey!) <= 0) return 0

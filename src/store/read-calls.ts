@@ -1,11 +1,11 @@
 /**
- * Read calls as they come: arguments checked and encoded, then answered by `point-reader.ts` (keys) or an iterator (ranges).
+ * Read calls: arguments are checked and encoded, then answered by `point-reader.ts` (keys) or an iterator (ranges).
  *
  * Invariants
- * 1. A read sees every write called before it, but for those that wait for room: what waits for the end of this turn is committed first.
- * 2. Reads that are answered at once leave the event loop its turns.
+ * 1. A read sees every write called before it, except those waiting for memory: the pending group is committed first.
+ * 2. Reads that are answered at once still leave the event loop its turns.
  *
- * Account: none; see `iterators` and `cold reads`. Cost: of a get, what is decoded, and its promise.
+ * Account: none; see `iterators` and `cold reads`. Cost: of a get, the decoded value and its promise.
  */
 import { EMPTY } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
@@ -35,14 +35,14 @@ export type ReadCallOptions = SnapshotOptions & AnyEncodings
 const READ_OPTIONS = ['snapshot', 'keyEncoding', 'valueEncoding']
 const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...READ_OPTIONS, 'reverse', 'limit']
 const COUNT_OPTIONS = [...RANGE_OPTIONS, 'snapshot', 'keyEncoding']
-/** How many gets in a row are answered at once. */
+/** Gets answered at once in a row. */
 const GETS_PER_TURN = 1024
-/** What a get of a key that is not there resolves to: one promise for all. */
+/** The result for missing keys: one promise for all. */
 const NOTHING = Promise.resolve(undefined)
-/** How long a count may hold the event loop at a time, in entries. */
+/** Entries counted in one step. */
 const COUNT_SLICE = 20_000
 
-/** The encodings of a call decide what its keys and values are: the types are those of the methods that call this (`spillway.ts`). */
+/** The types of keys and values are those of the calling methods (`spillway.ts`). */
 export class ReadCalls {
   readonly #core: StoreState
   readonly #committer: GroupCommit
@@ -97,7 +97,7 @@ export class ReadCalls {
   }
 
   getManySync(keys: readonly unknown[], options: ReadCallOptions | undefined): any[] {
-    // Also when there is no key to be looked up with them.
+    // Even without keys.
     if (options !== undefined) checkOptions(options, READ_OPTIONS, 'getMany')
     if (!Array.isArray(keys)) throw invalidArgument(`getMany takes an array of keys, not ${describe(keys)}`)
     return keys.map(key => this.getSync(key, options))
@@ -158,7 +158,7 @@ export class ReadCalls {
 
   // ---- before each
 
-  /** Have what was written before visible, and refuse calls from inside a codec. */
+  /** Commit the pending group, and refuse calls from inside a codec. */
   settle(): void {
     this.#core.health.checkOpen()
     this.#scratch.checkReentry()
@@ -177,7 +177,7 @@ export class ReadCalls {
     }
   }
 
-  /** The same where blocks come from a device. Of `answer` views are no longer valid when it returns. */
+  /** `find` off the main thread. Views passed to `answer` are invalid after it returns. */
   #findBeside<T>(key: unknown, options: ReadCallOptions | undefined, answer: (hit: Hit | undefined) => T): Promise<T> {
     const snapshotSeq = this.#load(key, options)
     const scratch = this.#keyScratch
@@ -198,7 +198,7 @@ export class ReadCalls {
   #valueOf(key: unknown, hit: Hit | undefined, values: Transcoder): unknown {
     if (hit === undefined) return undefined
     const { value } = hit
-    // The memtable's arena may be given back before the next read.
+    // The memtable's arena may be reused before the next read.
     hit.value = EMPTY
     try {
       return decodeValue(this.#core, values, hit.kind, value, hit.valueStart, hit.valueEnd)
@@ -207,7 +207,7 @@ export class ReadCalls {
     }
   }
 
-  /** The value, when the event loop has had its turn: a loop of reads that are answered at once would leave it none. */
+  /** Resolve a value after a turn of the event loop: a loop of immediate reads would leave it none. */
   #turn<T>(value: T): Promise<T> {
     return nextYield(this.#core).then(() => value)
   }

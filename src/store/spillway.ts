@@ -1,7 +1,7 @@
 /**
- * The store as its users see it. What a call means is said here; what it does is in the part it is handed to: `write-calls.ts` and
- * `writer.ts` (writes), `read-calls.ts` and `point-reader.ts` (gets), `iterator.ts` (ranges), `retry.ts`, `background.ts` (flush and
- * merge), `lifecycle.ts` with `recovery.ts` (open, close).
+ * The public store. Calls go to `write-calls.ts` and `write/writer.ts` (writes), `read-calls.ts` and `read/point-reader.ts` (gets),
+ * `scan/iterator.ts` (ranges), `transaction/retry.ts`, `background/background.ts` (flush, merge), `open/lifecycle.ts` with
+ * `open/recovery.ts` (open, close).
  */
 import type { InspectOptions } from 'node:util'
 import { Uncloneable } from '../base/identity.ts'
@@ -35,7 +35,17 @@ import { WriteCalls } from './write-calls.ts'
 /**
  * An embedded, ordered key-value store that keeps all its memory inside one budget.
  *
- * Keys are at most 65 535 bytes and sort by their bytes; values are at most 256 MiB. A missing key is `undefined`.
+ * Keys are at most 65,535 bytes and sort by their bytes; values are at most 256 MiB. A missing key is `undefined`. `K` and `V` are
+ * the types of keys and values, by default strings.
+ *
+ * Errors are `SpillwayError`s with a `code`. Beside those listed, every call may throw SPILLWAY_CLOSED, and INVALID_ARGUMENT for
+ * options and arguments it cannot take; encodings that fail throw SPILLWAY_ENCODING.
+ * @example
+ * ```ts
+ * await db.put('city:paris', 'Paris')
+ * console.log(await db.get('city:paris'))
+ * for await (const [key, value] of db.iterator({ gte: 'city:', lt: 'city;' })) console.log(key, value)
+ * ```
  */
 export class Spillway<K = string, V = string> extends Uncloneable implements AsyncDisposable {
   readonly #store: OpenStore
@@ -64,19 +74,28 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
   }
 
   /**
-   * Open a store, making it if the directory has none.
+   * Open a store, creating it if the directory has none. One process at a time may have it open.
    *
-   * Throws INVALID_ARGUMENT (an option, or a directory that is no store), LOCKED (names the holder), BUDGET_TOO_SMALL (names
-   * the parts of the floor), CORRUPTION (names file and offset), UNAVAILABLE (a newer format).
-   *
-   * Keys and values are strings, or what `keyEncoding` and `valueEncoding` give: 'buffer' a Buffer, 'view' a Uint8Array, 'json' unknown, a
-   * codec its own type. `open<string, User>(directory, { valueEncoding: 'json' })` says what the JSON is; that 'utf8' gives numbers, say,
-   * does not compile.
+   * Keys and values are strings, or the types of `keyEncoding` and `valueEncoding`: 'buffer' a Buffer, 'view' a Uint8Array, 'json'
+   * unknown, a codec its own type. `open<string, User>(directory, { valueEncoding: 'json' })` types the JSON; encodings that cannot
+   * give the types do not compile.
+   * @throws SPILLWAY_INVALID_ARGUMENT an option, or a directory that is no store
+   * @throws SPILLWAY_LOCKED another process has it open; names the holder
+   * @throws SPILLWAY_BUDGET_TOO_SMALL names the parts of the floor
+   * @throws SPILLWAY_CORRUPTION names file and offset
+   * @throws SPILLWAY_UNAVAILABLE a newer format, or a file error
+   * @throws SPILLWAY_NO_SPACE the disk is full
+   * @example
+   * ```ts
+   * const users = await Spillway.open<string, { name: string }>('users', { budget: '32 MiB', valueEncoding: 'json' })
+   * await users.put('1', { name: 'Ada' })
+   * await users.close()
+   * ```
    */
   static open<K extends string = string, V extends string = string>(directory: string): Promise<Spillway<K, V>>
-  /** With keys that are a `K` and values that are a `V`: the encodings have to back both. */
+  /** With keys of type `K` and values of type `V`, which the encodings must support. */
   static open<K, V>(directory: string, options: OpenOptions<K, V>): Promise<Spillway<K, V>>
-  /** With keys and values as the encodings give them. */
+  /** With the types of the encodings. */
   static open<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     directory: string, options?: StoreOptions & EncodingsGiven<KE, VE>,
   ): Promise<Spillway<Decoded<KE>, Decoded<VE>>>
@@ -86,48 +105,76 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
 
   // ---- writing
 
-  /** Store a value. Resolves when the write survives what `durability` says. */
+  /**
+   * Store a value under a key. Resolves once the write survives what `options.durability` promises (default: the store's). Puts of
+   * one event-loop turn share one log write and one promise.
+   * @throws SPILLWAY_INVALID_ARGUMENT key over 65,535 bytes, value over 256 MiB, null or undefined
+   * @throws SPILLWAY_ABORTED `signal` fired while the write waited for memory; nothing was written
+   * @throws SPILLWAY_NO_SPACE | SPILLWAY_READ_ONLY | SPILLWAY_BUDGET_TOO_SMALL | SPILLWAY_UNAVAILABLE | SPILLWAY_CLOSED
+   * @example
+   * ```ts
+   * await db.put('city:paris', 'Paris', { durability: 'disk' })
+   * ```
+   */
   put<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>,
   ): Promise<void> {
     return this.#writes.put(key, value, options)
   }
 
+  /** `put` within this call; it may block while memory is freed. Throws as `put`. */
   putSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>,
   ): void {
     this.#writes.putSync(key, value, options)
   }
 
-  /** Remove a key; fine if it is not there. */
+  /** Delete a key, existing or not. Resolves and throws as `put`. */
   del<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: DurableOptions & EncodingsGiven<KE, VE>): Promise<void> {
     return this.#writes.del(key, options)
   }
 
+  /** `del` within this call. Throws as `put`. */
   delSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: DurableOptions & EncodingsGiven<KE, VE>): void {
     this.#writes.delSync(key, options)
   }
 
-  /** Remove every key of a range at the cost of one small write, whatever the number of keys. `{}` removes all; a bound that is undefined is INVALID_ARGUMENT. */
+  /**
+   * Delete every key of a range with one small write, whatever the number of keys; `{}` deletes all. Resolves and throws as `put`;
+   * a bound that is undefined is INVALID_ARGUMENT.
+   * @example
+   * ```ts
+   * await db.deleteRange({ gte: 'session:', lt: 'session;' })
+   * ```
+   */
   deleteRange<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>,
   ): Promise<void> {
     return this.#writes.deleteRange(range, options)
   }
 
+  /** `deleteRange` within this call. Throws as `put`. */
   deleteRangeSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>,
   ): void {
     this.#writes.deleteRangeSync(range, options)
   }
 
-  /** Write several operations, all or none. Later operations on a key win over earlier ones. */
+  /**
+   * Write several operations atomically: all or none, also after a crash. Later operations on a key win. Resolves and throws as
+   * `put`.
+   * @example
+   * ```ts
+   * await db.batch([{ type: 'put', key: 'balance:ada', value: '10' }, { type: 'del', key: 'pending:ada' }])
+   * ```
+   */
   batch<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>,
   ): Promise<void> {
     return this.#writes.batch(operations, options)
   }
 
+  /** `batch` within this call. Throws as `put`. */
   batchSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>,
   ): void {
@@ -135,36 +182,55 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
   }
 
   /**
-   * Run a function in a transaction, and commit what it wrote: all of it or nothing. It reads the store as of its start, with its
-   * own writes on top, and may write more than fits in memory. When somebody else has written meanwhile what it writes, or has read
-   * with `getForUpdate`, the function is run again, up to `retries` times (default 5), and then it is CONFLICT. What it throws
-   * aborts the transaction. Resolves to what the function returns.
+   * Run a function in a transaction and commit its writes: all or none. The function reads the store as of its start with its own
+   * writes on top, and may write more than fits in memory. If another writer changed a key that it writes, or read with
+   * `getForUpdate`, it runs again, up to `retries` times (default 5). An error it throws aborts the transaction. Resolves to the
+   * function's result.
+   * @throws SPILLWAY_CONFLICT after the last retry
+   * @throws SPILLWAY_ABORTED | SPILLWAY_NO_SPACE | SPILLWAY_READ_ONLY | SPILLWAY_BUDGET_TOO_SMALL | SPILLWAY_UNAVAILABLE |
+   *   SPILLWAY_CLOSED
+   * @example
+   * ```ts
+   * await db.transaction(async transaction => {
+   *   const count = Number(await transaction.getForUpdate('count') ?? 0)
+   *   await transaction.put('count', String(count + 1))
+   * })
+   * ```
    */
   transaction<T>(work: (transaction: Transaction<K, V>) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
     return this.#transactions.run(work, options)
   }
 
-  /** A transaction to commit or abort by hand; `await using` aborts one that was not committed. It holds a snapshot while it is open. */
+  /**
+   * Begin a transaction to commit or abort by hand; `await using` aborts one that was not committed. It holds a snapshot while it
+   * is open.
+   * @throws SPILLWAY_READ_ONLY | SPILLWAY_ABORTED | SPILLWAY_CLOSED
+   */
   async begin(options?: BeginOptions): Promise<Transaction<K, V>> {
     return this.#transactions.begin<K, V>(options)
   }
 
   // ---- reading
 
-  /** The value of a key, or undefined. */
+  /**
+   * The value of a key; undefined if it does not exist.
+   * @throws SPILLWAY_CORRUPTION a block is damaged; names file and offset
+   * @throws SPILLWAY_UNAVAILABLE | SPILLWAY_CLOSED
+   */
   get(key: K, options?: ReadOptions): Promise<V | undefined>
   get<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: SnapshotOptions & EncodingsGiven<KE, VE>): Promise<Decoded<VE, V> | undefined>
   get(key: unknown, options?: ReadCallOptions): Promise<any> {
     return this.#reads.get(key, options)
   }
 
+  /** The value of a key; undefined if it does not exist. Reads within this call. Throws as `get`. */
   getSync(key: K, options?: ReadOptions): V | undefined
   getSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: SnapshotOptions & EncodingsGiven<KE, VE>): Decoded<VE, V> | undefined
   getSync(key: unknown, options?: ReadCallOptions): any {
     return this.#reads.getSync(key, options)
   }
 
-  /** The values of several keys, in their order, as of one moment. */
+  /** The values of several keys, in their order, as of one moment. Throws as `get`. */
   getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]>
   getMany<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>,
@@ -173,6 +239,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return this.#reads.getMany(keys, options)
   }
 
+  /** The values of several keys, in their order, read within this call. Throws as `get`. */
   getManySync(keys: readonly K[], options?: ReadOptions): (V | undefined)[]
   getManySync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>,
@@ -181,15 +248,25 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return this.#reads.getManySync(keys, options)
   }
 
+  /** Whether a key exists. Does not decode its value. Throws as `get`. */
   has<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: SnapshotOptions & EncodingsGiven<KE, VE>): Promise<boolean> {
     return this.#reads.has(key, options)
   }
 
+  /** Whether a key exists, read within this call. Throws as `get`. */
   hasSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: SnapshotOptions & EncodingsGiven<KE, VE>): boolean {
     return this.#reads.hasSync(key, options)
   }
 
-  /** Entries of a range in key order, as of this moment or of `snapshot`. Async iterable; or next, nextv, all, seek, close. */
+  /**
+   * A cursor over the entries of a range in key order, as of now or of `snapshot`: async iterable, or by `next`, `nextv`, `all`,
+   * `seek`, `close`. Never fails for memory.
+   * @throws SPILLWAY_INVALID_ARGUMENT | SPILLWAY_CLOSED
+   * @example
+   * ```ts
+   * for await (const [key, value] of db.iterator({ gte: 'a', reverse: true, limit: 3 })) console.log(key, value)
+   * ```
+   */
   iterator(options?: IteratorOptions<K>): SpillwayIterator<[K, V], K>
   iterator<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
@@ -198,6 +275,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return this.#reads.iterator(options, true, true)
   }
 
+  /** A cursor over the keys of a range, see `iterator`; values are not decoded. */
   keys(options?: IteratorOptions<K>): SpillwayIterator<K, K>
   keys<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
@@ -206,6 +284,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return this.#reads.iterator(options, true, false)
   }
 
+  /** A cursor over the values of a range, see `iterator`; keys are not decoded. */
   values(options?: IteratorOptions<K>): SpillwayIterator<V, K>
   values<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
@@ -214,7 +293,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return this.#reads.iterator(options, false, true)
   }
 
-  /** The entries of a range without promises. Leave the loop, or run it to its end: either closes the iterator. */
+  /** The entries of a range as a synchronous generator. Leaving the loop or reaching its end closes the iterator. Throws as `get`. */
   entriesSync(options?: IteratorOptions<K>): Generator<[K, V], void, undefined>
   entriesSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     options: OrderOptions<Encodable<KE, K>> & SnapshotOptions & EncodingsGiven<KE, VE>,
@@ -223,33 +302,44 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return this.#reads.iterator(options, true, true).entriesSync()
   }
 
-  /** How many keys a range has, by walking it. The event loop gets its turns. */
+  /** The number of keys in a range, by walking it in steps that leave the event loop its turns. Throws as `get`. */
   count<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & SnapshotOptions & KeyEncodingGiven<KE> = {}): Promise<number> {
     return this.#reads.count(range)
   }
 
-  /** About how many bytes a range takes on disk, from the indexes alone. What is still in memory is not counted. */
+  /** Approximate bytes of a range on disk, from the indexes alone; entries in memory are not counted. Throws as `get`. */
   async approximateSize<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & KeyEncodingGiven<KE> = {}): Promise<number> {
     const { core } = this.#store
     core.health.checkOpen()
     return approximateBytes(core, this.#range(range, 'approximateSize'))
   }
 
-  /** Hold the present state for reading: pass it as `snapshot`. Close it, or `using`, when done: it keeps old versions on disk. */
+  /**
+   * Hold the present state for later reads: pass it as `snapshot`. It keeps old versions on disk until it is closed (`close`, or
+   * `using`).
+   * @throws SPILLWAY_CLOSED
+   */
   snapshot(): Snapshot {
     return this.#reads.snapshot()
   }
 
-  // ---- looking after it
+  // ---- maintenance
 
-  /** Write everything in memory to tables. */
+  /**
+   * Write everything in memory to tables.
+   * @throws SPILLWAY_NO_SPACE | SPILLWAY_READ_ONLY | SPILLWAY_UNAVAILABLE | SPILLWAY_CLOSED
+   */
   async flush(): Promise<void> {
     this.#scratch.checkReentry()
     this.#store.core.health.checkWritable()
     await this.#store.writer.flush()
   }
 
-  /** Merge what overlaps a range into one run, dropping all that is dead. Without a range: everything. */
+  /**
+   * Merge all tables that overlap a range, dropping deleted and overwritten entries; without a range all tables. Resolves when the
+   * disk space is free.
+   * @throws SPILLWAY_BUDGET_TOO_SMALL | SPILLWAY_NO_SPACE | SPILLWAY_READ_ONLY | SPILLWAY_UNAVAILABLE | SPILLWAY_CLOSED
+   */
   async compact<KE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>> & KeyEncodingGiven<KE> = {}): Promise<void> {
     const { core, background, writer } = this.#store
     core.health.checkWritable()
@@ -257,26 +347,29 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     if (isEmptyRange(bytes)) return
     await writer.flush()
     await background.compact(bytes.start, bytes.end)
-    // Who asks for it wants the disk back.
+    // Callers want the disk space back.
     await core.files.io.removed()
   }
 
-  /** Read and check every byte on disk. Damage is listed in the report, not thrown. */
+  /**
+   * Read and check every byte on disk. Damage is listed in the report, not thrown.
+   * @throws SPILLWAY_CLOSED
+   */
   async verify(): Promise<VerifyReport> {
     const { core, committer } = this.#store
     core.health.checkOpen()
     return verifyStore(core, committer)
   }
 
-  /** The ledger: every account, its bytes, its high-water mark and what bounds it. */
+  /** The memory ledger: every account with its bytes, high-water mark and bound. */
   memory(): MemoryReport {
     return this.#store.core.engine.budget.report()
   }
 
   /**
-   * Change the budget while the store is open; with a shared budget, for all its stores. Raising takes effect at once. Lowering
-   * shrinks caches at once and memtables as they are flushed; reads go on and writes are delayed, not failed.
-   * Throws BUDGET_TOO_SMALL, and nothing changes, when the floor does not fit.
+   * Change the budget, in bytes or as "64 MiB"; with a shared budget, for all its stores. Raising takes effect at once. Lowering
+   * shrinks caches at once and memtables as they are flushed; reads go on, and writes are delayed, not failed.
+   * @throws SPILLWAY_BUDGET_TOO_SMALL below the floor; nothing has changed
    */
   setBudget(budget: number | string): void {
     const { core } = this.#store
@@ -285,27 +378,38 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     core.engine.setBudget(parseSize(budget, 'budget'), core.settings.blockBytes)
   }
 
+  /**
+   * Figures of the store: tables, memory, writes, stalls, cache. All since it was opened.
+   * @throws SPILLWAY_CLOSED
+   */
   stats(): StoreStats {
     const { core, committer, writer, recovery } = this.#store
     core.health.checkOpen()
     return statsOf(core, committer, writer, recovery, this.#transactions.report())
   }
 
+  /** Absolute path of its directory. */
   get directory(): string { return this.#store.core.files.directory }
+  /** Whether `close` was called. */
   get isClosed(): boolean { return this.#closing !== undefined }
   get [Symbol.toStringTag](): string { return 'Spillway' }
 
-  /** Close: everything acknowledged is on disk, iterators and snapshots end, waiting writes fail. Closing twice is fine. */
+  /**
+   * Make everything acknowledged durable on disk and release the store: iterators and snapshots end, waiting writes fail. May be
+   * called again.
+   * @throws SPILLWAY_UNAVAILABLE | SPILLWAY_NO_SPACE the log could not be written
+   */
   close(): Promise<void> {
     if (this.#closing === undefined && this.#scratch.isBusy) return Promise.reject(reentryError())
     return this.#closing ??= closeStore(this.#store)
   }
 
+  /** `close`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
 
-  /** @internal Nothing of what it holds. */
+  /** @internal Shows no contents. */
   [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
     if (!(#store in this)) return inspectPrototype('Spillway')
     return inspectFields(this, 'Spillway', { directory: this.directory, state: this.isClosed ? 'closed' : 'open' }, { depth, options, inspect })

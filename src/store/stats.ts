@@ -62,14 +62,14 @@ export function statsOf(core: StoreState, committer: GroupCommit, writer: Writer
 }
 
 /**
- * Read and check every byte of the manifest, the log segments, the tables and the value files. Damage is listed, not thrown; what
- * is not written out yet is none. The event loop gets a turn between files. Files that are removed meanwhile are left out.
+ * Read and check every byte of manifest, log segments, tables and value files. Damage is listed, not thrown. Unwritten frames are
+ * no damage; files removed meanwhile are skipped. Yields to the event loop between files.
  */
 export async function verifyStore(core: StoreState, committer: GroupCommit): Promise<VerifyReport> {
   if (core.settings.isReadOnly) return verifyRead(core)
   const findings = new Findings()
   const { report } = findings
-  // A file is checked without a pause, so the kernels of reading can be used: only a frame of the log needs memory of its own.
+  // A file is checked without a pause, so the kernels for reading can be used; only a log frame needs memory of its own.
   const { kernels } = core.engine
   const check = async (pathOf: () => string, work: (path: string) => void, listAll?: (path: string) => readonly CorruptionError[]): Promise<void> => {
     await new Promise<void>(resolve => core.host.scheduler.soon(resolve))
@@ -95,7 +95,7 @@ export async function verifyStore(core: StoreState, committer: GroupCommit): Pro
       const { entries, blocks, fileBytes } = reader.properties
       report.tables++
       report.bytes += fileBytes
-      // What is open can be read even if it is gone, but only until the store is closed.
+      // An open file can be read even if it was removed, but only until the store closes.
       if (!core.files.io.exists(path)) throw new CorruptionError(path, 0, 'the table is missing, though the manifest names it')
       reader.verify(kernels)
       report.entries += entries
@@ -135,7 +135,7 @@ export async function verifyStore(core: StoreState, committer: GroupCommit): Pro
   }
 }
 
-/** Of a store that was opened for reading: its directory, as it is. What replay has put elsewhere is nobody's but its own. */
+/** For a store opened for reading: its directory as it is, without the temporary tables of replay. */
 async function verifyRead(core: StoreState): Promise<VerifyReport> {
   const release = await leaseReading(core)
   const { host, files: { io: files, directory }, engine: { kernels } } = core
@@ -146,7 +146,7 @@ async function verifyRead(core: StoreState): Promise<VerifyReport> {
   }
 }
 
-/** Room for a frame of the log: while jobs hold it, when they have ended. */
+/** Memory for a log frame, once no job holds it. */
 async function leaseReading(core: StoreState): Promise<() => void> {
   for (;;) {
     try {
@@ -158,7 +158,7 @@ async function leaseReading(core: StoreState): Promise<() => void> {
   }
 }
 
-/** Check the first `bytes` of a log segment, all that was written to it. */
+/** Check the first `bytes` of a log segment: all that was written to it. */
 function verifyLog(core: StoreState, path: string, number: number, bytes: number, expectedSeq: number | undefined, buffer: Uint8Array): LogContents {
   const { kernels } = core.engine
   let file: HostFile

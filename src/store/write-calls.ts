@@ -1,11 +1,11 @@
 /**
- * Write calls as they come: arguments checked and encoded, then handed to the writer, who finds room for them or has them wait.
+ * Write calls: arguments are checked and encoded, then handed to the writer.
  *
  * Invariants
- * 1. A call that is refused for its arguments has written nothing.
- * 2. After a call nothing of the caller's memory is held: what waits has been copied.
+ * 1. A call refused for its arguments has written nothing.
+ * 2. After a call nothing of the caller's memory is held: waiting operations are copies.
  *
- * Account: none; see `write queue` for what waits. Cost: nothing allocated for a put or del of short text.
+ * Account: none; see `write queue`. Cost: no allocation for a put or del of short text.
  */
 import { KIND_DELETE, KIND_PUT } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -40,7 +40,7 @@ export class WriteCalls {
   }
 
   put(key: unknown, value: unknown, options: WriteCallOptions | undefined): Promise<void> {
-    // Not an async function: writers of one turn share one promise.
+    // Not an async function: writes of one turn share a promise.
     try {
       return this.#writer.write(this.#single, this.#loadPut(key, value, options), options?.signal)
     } catch (error) {
@@ -112,11 +112,11 @@ export class WriteCalls {
     }
   }
 
-  /** After a write: what waits has been copied, so nothing of the caller's is held any longer, least of all a large value. */
+  /** After a write: drop references to the caller's memory, above all to a large value. */
   letGo(): void {
     const { key, value } = this.#scratch
     if (!key.holdsForeign && !value.holdsForeign) return
-    // A codec that calls the store is refused, and the call it is part of goes on.
+    // A call from a codec is refused, and the outer call goes on.
     if (key.busy || value.busy) return
     this.#single.release()
     key.release()
@@ -165,7 +165,7 @@ export class WriteCalls {
     return new BatchOperations(operations, scratch.keys(options), scratch.values(options), scratch.key, scratch.value)
   }
 
-  /** Undefined: nothing is to be removed. */
+  /** Undefined: nothing to delete. */
   #loadRange(range: RangeOptions<unknown>, options: WriteCallOptions | undefined): OperationList | undefined {
     const core = this.#core
     const scratch = this.#scratch

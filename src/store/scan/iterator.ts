@@ -74,6 +74,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     return this.#call(() => this.#stepSome(size))
   }
 
+  /** `nextv` within this call. Throws as `nextv`. */
   nextvSync(size: number): T[] {
     checkSize(size)
     this.#settle()
@@ -106,12 +107,14 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     else await this.#call(() => { this.#holding.close() })
   }
 
+  /** `close` within this call. */
   closeSync(): void {
     // A codec may close the iterator it decodes for.
     if (!this.#isReading) this.#calls?.drain()
     this.#holding.close()
   }
 
+  /** The remaining entries, for `for await`; leaving the loop closes the iterator. */
   [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     return new IteratorLoop<T>(this)
   }
@@ -135,6 +138,7 @@ export class SpillwayIterator<T, K = unknown> implements AsyncDisposable {
     }
   }
 
+  /** `close`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -1,4 +1,4 @@
-/** What takes the place of the log in a store that does not outlive its process. */
+/** Takes the place of log and manifests in a store that does not outlive its process. */
 import type { Host } from '../../host/host.ts'
 import { NoManifests } from '../../manifest/no-manifests.ts'
 import type { Segments } from '../write/memtable-rotation.ts'
@@ -10,7 +10,7 @@ export function scratchPlace({ files, join }: Host, path: string): StorePlace {
   return { path, files, reference: undefined, join, manifests: new NoManifests(), obsolete: new ObsoleteFiles(files, path) }
 }
 
-/** Numbers for memtables to be told apart by; nothing is written. */
+/** Numbers memtables; writes nothing. */
 export class NoLog implements Segments {
   readonly current = { writtenBytes: 0 }
   #number = 1

@@ -1,13 +1,13 @@
 /**
  * A store that does not outlive its process: the engine without log, manifests, syncs and lock, used synchronously and in bytes.
- * What does not fit its memtables is in tables in a directory of its own; nothing is written, and no directory made, before that.
+ * Tables go to a temporary directory, made when the first one is written.
  *
  * Invariants
  * 1. Every write is applied inside its call; one that throws has changed nothing.
- * 2. `close` and `clear` stop the jobs of this store and wait for that (a step of theirs), so that no file is made afterwards.
- * 3. The directory goes with `close`, at the latest with the process, and after a crash with the next process that needs one.
+ * 2. `close` and `clear` stop the jobs of this store at their next step and wait for that, so that no file is made afterwards.
+ * 3. The directory is removed by `close`, else at the end of the process, after a crash by the next process that needs one.
  *
- * Accounts: those of a store (MEMORY.md), without log and queue in use.
+ * Accounts: those of a store (MEMORY.md); log and queue stay unused.
  */
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../../base/cursor.ts'
 import type { Hit } from '../../base/cursor.ts'
@@ -38,13 +38,13 @@ import { Writer } from '../write/writer.ts'
 
 export interface ScratchOptions {
   budget: number | string | Budget
-  /** Where its directory is made when one is needed; undefined: where the system keeps temporary files. */
+  /** Parent of its directory; undefined: the system's temporary directory. */
   directory: string | undefined
-  /** The outside world; default this machine. */
+  /** Default: this machine. */
   host?: Host | undefined
 }
 
-/** Counts of what was done, for reports and tests. */
+/** Counters, for reports and tests. */
 export interface ScratchStats {
   runs: number
   tables: number
@@ -111,12 +111,12 @@ export class ScratchStore {
 
   get budget(): Budget { return this.#core.engine.budget }
   get blockBytes(): number { return this.#core.settings.blockBytes }
-  /** The largest value that is kept beside its key; larger ones take a file each. */
+  /** Larger values take a file each. */
   get inlineValueBytes(): number { return this.#core.engine.plan.inlineValueBytes }
-  /** Where its files are; undefined: there are none yet. */
+  /** Its directory; undefined: none yet. */
   get directory(): string | undefined { return this.#files.path }
 
-  /** `longText`: see `Scratch`; then only the value's length counts. Nothing is kept of what is passed. */
+  /** `longText`: see `Scratch`; then only the value's length counts. No argument is kept. */
   put(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number, longText = ''): void {
     const single = this.#single
     checkLengths(keyEnd - keyStart, valueEnd - valueStart)
@@ -143,7 +143,7 @@ export class ScratchStore {
     this.#write()
   }
 
-  /** The value of a key, as views that hold until the next call; undefined if there is none. */
+  /** The value of a key, as views valid until the next call; undefined: none. */
   find(key: Uint8Array, start: number, end: number): Hit | undefined {
     try {
       return this.#reader.find(key, start, end, this.#core.lastSeq)
@@ -152,7 +152,7 @@ export class ScratchStore {
     }
   }
 
-  /** What `hit` stands for, decoded; shares nothing with the store. */
+  /** Decode a hit; the result shares nothing with the store. */
   decode(values: Transcoder, kind: number, value: Uint8Array, start: number, end: number): unknown {
     try {
       return decodeValue(this.#core, values, kind, value, start, end)
@@ -161,33 +161,33 @@ export class ScratchStore {
     }
   }
 
-  /** A cursor over all entries as of now, good for as long as `isCurrent` says. */
+  /** A cursor over all present entries, valid while `isCurrent`. */
   scan(reverse: boolean): Scan {
     return new Scan(this.#core, this.#core.lastSeq, reverse)
   }
 
-  /** Whether a scan that saw the store at `seq` still sees it as it is. A narrow one is in the way of others. */
+  /** Whether a scan opened at `seq` still sees the present state. A low-memory scan never counts: it blocks the reserve. */
   isCurrent(scan: Scan, seq: number): boolean {
     const core = this.#core
     return seq === core.lastSeq && scan.generation === core.view.generation && !scan.isNarrow
   }
 
-  /** Those who keep a scan between two calls: each is called, and gives its scan back, when others need the reserve to read. */
+  /** Called to release scans kept between calls, when others need the read reserve. */
   get scanHolders(): Set<() => void> { return this.#core.engine.reading.windows.holders }
 
   get lastSeq(): number { return this.#core.lastSeq }
 
-  /** Memory for reading ahead; undefined: there is no room. */
+  /** Memory for prefetching; undefined: none now. */
   leaseReading(bytes: number): Lease | undefined {
     return this.#core.engine.reading.windows.account.tryLease(bytes)
   }
 
-  /** Take memory back when others need it. Returns its removal. */
+  /** Register a reclaimer. Returns its removal. */
   addReclaimer(reclaimer: (bytes: number) => number): () => void {
     return this.budget.addReclaimer('collections', reclaimer)
   }
 
-  /** Forget everything. Costs the same however much there was, but for removing its files. */
+  /** Drop everything. Constant cost, plus the removal of its files. */
   clear(): void {
     const core = this.#core
     this.#stopJobs()
@@ -208,7 +208,7 @@ export class ScratchStore {
     }
   }
 
-  /** Throws UNAVAILABLE when the files cannot be removed; all else is given back then, and the next process that needs a directory removes them. */
+  /** Throws UNAVAILABLE when files cannot be removed; the rest is released, and the next process that needs a directory removes them. */
   close(): void {
     const core = this.#core
     if (core.health.closing) return
@@ -240,12 +240,12 @@ export class ScratchStore {
     } catch (error) {
       throw ioError(error, 'writing')
     } finally {
-      // Nothing of the caller's is held any longer.
+      // Keep nothing of the caller's.
       if (single.valueEnd > 0) single.release()
     }
   }
 
-  /** An empty version. Numbers go on, so that nothing of the one before is mistaken for its own. */
+  /** An empty version. Numbers go on, so that none is used twice. */
   #begin(): void {
     const core = this.#core
     const { name, parameters } = core.strategy
@@ -259,7 +259,7 @@ export class ScratchStore {
     core.setMemtables(new MemtableSlot(undefined, 1, core.engine.metadata), [])
   }
 
-  /** Returns when none of this store's jobs runs; what they made is removed. */
+  /** Returns when no job of this store runs; their output is removed. */
   #stopJobs(): void {
     const core = this.#core
     core.health.closed = true
@@ -287,7 +287,7 @@ export class ScratchStore {
   }
 }
 
-/** What a closed collection says. */
+/** The error of a closed collection. */
 export function closedError(what: string): SpillwayError {
   return new SpillwayError('SPILLWAY_CLOSED', `the ${what} was disposed of. Make a new one`)
 }

@@ -1,10 +1,10 @@
 /**
- * Writes without a log: straight into the memtable. Twin of `group-commit.ts` for stores that do not outlive their process.
+ * Writes without a log, straight into the memtable: the twin of `group-commit.ts` for scratch stores.
  *
  * Invariants
  * 1. One operation at a time, applied inside its call: nothing is ever pending.
  * 2. An operation that throws or must wait leaves no trace.
- * 3. While there are no tables, a memtable full of what was deleted is copied into a fresh one, not written to disk.
+ * 3. While there are no tables, a memtable full of deleted entries is copied into a fresh one instead of being flushed.
  *
  * Cost: one copy of key and value.
  */
@@ -24,12 +24,12 @@ import { WriteStalls } from '../write/write-stalls.ts'
 import type { Appender } from '../write/writer.ts'
 
 const DONE = Promise.resolve()
-/** A memtable that refers to so many files of large values, or bytes in them, is sealed: overwritten ones go with it only. */
+/** A memtable with this many value files, or bytes in them, is sealed: overwritten files go only with their memtable. */
 const MAX_VALUE_FILES = 1024
 const MAX_BUFFERED_VALUE_BYTES = 256 * 1024 * 1024
 
 export class ScratchWriter implements Appender, PendingGroup {
-  /** It has no log to frame anything in. */
+  /** It has no log. */
   readonly isAppending = false
   readonly stalls: WriteStalls
   readonly exchange: MemtableRotation
@@ -38,7 +38,7 @@ export class ScratchWriter implements Appender, PendingGroup {
   readonly #core: StoreState
   readonly #values: LargeValues
   readonly #directory: ScratchDirectory
-  /** As of the beginning of the active memtable. */
+  /** When the active memtable began. */
   #valueBytes = 0
   #valueSlot: object | undefined
 
@@ -50,7 +50,7 @@ export class ScratchWriter implements Appender, PendingGroup {
     this.exchange = new MemtableRotation(core, background, new NoLog(), this.stalls, this)
   }
 
-  /** False when it must wait for a flush. Throws for what can never be written. */
+  /** False: it must wait for a flush. Throws for operations that can never be written. */
   tryAppend(operations: Operations): boolean {
     try {
       for (;;) {
@@ -75,7 +75,7 @@ export class ScratchWriter implements Appender, PendingGroup {
   commitGroup(): undefined { return undefined }
   commitPending(): void {}
 
-  /** One operation fits a memtable: none becomes tables of its own. */
+  /** One operation always fits a memtable. */
   endSegment(): void {}
   skipTo(): void {}
   syncNow(): void {}
@@ -104,7 +104,7 @@ export class ScratchWriter implements Appender, PendingGroup {
     return 'none'
   }
 
-  /** What lives of the active memtable into another one; false: it lives for the most part, or something else speaks against it. */
+  /** Copy the live entries of the active memtable into another one. False: too many are live, or it is not possible. */
   #rebuild(): boolean {
     const core = this.#core
     const slot = core.view.active
@@ -114,7 +114,7 @@ export class ScratchWriter implements Appender, PendingGroup {
     if (memtable.deleteCount < live || memtable.rangeCount > 0) return false
     const { admission } = core.engine
     const wantBytes = Math.min(slot.buffer.byteLength, arenaSize(admission.limitBytes - admission.usedBytes))
-    // Deletions take about as much as what they delete: a half of it is free again, or it is not worth it.
+    // Deletions take about as much as the entries they delete: unless half of it becomes free, it does not pay.
     if (wantBytes > admission.limitBytes - admission.usedBytes || wantBytes < arenaSizeAbove(memtable.liveBytes / 2)) return false
     const buffer = admission.take(this, wantBytes, wantBytes)
     if (buffer === undefined || core.view.active !== slot) {
@@ -131,7 +131,7 @@ export class ScratchWriter implements Appender, PendingGroup {
         admission.give(buffer)
         return false
       }
-      // There is nothing older anywhere: the order of their writing counts no more.
+      // There are no older versions, so sequence numbers do not matter.
       fresh.memtable.put(key, keyStart, keyEnd, core.lastSeq, kind, value, valueStart, valueEnd, 0)
     }
     core.setMemtables(fresh)

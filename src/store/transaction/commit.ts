@@ -1,15 +1,16 @@
 /**
  * How a transaction becomes part of the store, all of it or nothing.
  *
- * Small, and in memory still: one batch in the log, like any other. Otherwise its tables, which are complete, are named by the next
- * manifest, all by the same one. They take the sequence numbers that come next, by an offset: each byte was written once.
+ * A small one, still in memory, is one batch in the log. Otherwise the next manifest names all its finished tables, which get the
+ * next sequence numbers by an offset, so that each byte is written once.
  *
  * Invariants
- * 1. What the store holds when it is checked is what the transaction follows: the last look and the commit are one synchronous step.
- * 2. Before the manifest all that was written earlier is durable in the log; what is written later begins a new segment. So the gap
- *    in the log's sequence numbers is between two segments, and whoever finds the manifest finds everything before it.
- * 3. A failure before the manifest leaves no trace. If nobody knows whether it is there, the store takes no more writes, and the
- *    tables stay for recovery to judge.
+ * 1. The last conflict check and the commit are one synchronous step: the transaction follows exactly the state it was checked
+ *    against.
+ * 2. Before the manifest everything written earlier is durable in the log; later writes begin a new segment. So the gap in the
+ *    log's sequence numbers is between two segments, and a recovery that finds the manifest finds everything before it.
+ * 3. A failure before the manifest leaves no trace. If the manifest may exist, the store takes no more writes, and recovery
+ *    decides.
  */
 import type { Background } from '../background/background.ts'
 import type { GroupCommit } from '../write/group-commit.ts'
@@ -25,13 +26,13 @@ import type { StagedTables } from '../staged/staged-tables.ts'
 import type { Durability } from '../api/options.ts'
 import type { Writer } from '../write/writer.ts'
 
-/** A transaction of more than this in memory is written to a table: that is once instead of twice. */
+/** A larger transaction in memory is written to a table: once instead of twice. */
 const SMALL_BYTES = 1024 * 1024
-/** Up to this it waits for room as a copy, without an arena of its own. */
+/** Up to this it waits for memory as a copy, without an arena. */
 const PACKED_BYTES = 64 * 1024
-/** How often it tries to find room in the log and memtable before it becomes a table. */
+/** Attempts to find space in log and memtable before it becomes a table. */
 const MAX_TRIES = 4
-/** So many checks of everything may be overtaken by writes that do not name their keys. The next one is made where nobody writes. */
+/** Full checks that writes without known keys may outdate. The next one runs without interruption. */
 const MAX_CHECKS = 5
 /** Ranges ahead of the log that a manifest may have; each goes with the flush that reaches it. */
 const MAX_AHEAD = 16
@@ -44,20 +45,20 @@ export interface StoreParts {
   readonly conflicts: Conflicts
 }
 
-/** What a commit waits for: that the event loop turns, that a job ends, or a promise. */
+/** What a commit waits for: a turn of the event loop, the end of a job, or a promise. */
 export type Step = 'turn' | 'job' | Promise<void>
 
-/** Who has asked for a commit. */
+/** The caller of a commit. */
 export interface Commission {
-  /** Throws when the commit is not wanted any more, or the store takes no writes. */
+  /** Throws when the commit is cancelled, or the store takes no writes. */
   check(): void
   /** Wait, then `check`. */
   wait(step: Step): Promise<void>
-  /** It is committed: called in the step that has done it. */
+  /** Called in the step that has committed. */
   done(): void
 }
 
-/** Commit what fits the log in one batch. False: it has to become a table. Throws ConflictError. */
+/** Commit it as one batch in the log. False: it must become tables. Throws ConflictError. */
 export async function commitSmall(
   parts: StoreParts, tables: StagedTables, reads: ReadSet, since: number, durability: Durability, signal: AbortSignal | undefined,
 ): Promise<boolean> {
@@ -107,7 +108,7 @@ export async function commitSmall(
   return false
 }
 
-/** Commit it as tables: when this resolves, it is. Throws ConflictError, for a key that somebody else has written. */
+/** Commit it as tables; done when this resolves. Throws ConflictError for a key written by another. */
 export async function commitTables(
   parts: StoreParts, tables: StagedTables, reads: ReadSet, since: number, commission: Commission,
 ): Promise<void> {
@@ -138,12 +139,12 @@ export async function commitTables(
         }
         checked = upTo
       }
-      // The manifest that is on its way does not name them.
+      // A manifest in flight does not name them.
       const isInstalled = await background.installer.turn(() => {
         commission.check()
         committer.commitPending()
         watch.check()
-        // In one go: it keeps the event loop from its turn, but otherwise large transactions beside others might never end.
+        // Without turns of the event loop: otherwise large transactions beside others might never end.
         if (isOvertaken) for (const _ of checkAll());
         else if (watch.missed) return false
         core.watchers.delete(watch)

@@ -1,14 +1,13 @@
 /**
- * Whether something that a transaction wrote, or read for update, has got a newer version in the store since its snapshot.
+ * Whether a key that a transaction wrote, or read for update, has a newer version in the store than its snapshot.
  *
  * Invariants
- * 1. A deletion, alone or of a range over the key, is a newer version like any other.
- * 2. Of a removed range of its own every key counts as written, whether it is there or not.
- * 3. A walk goes on in slices: between two of them the store may change in any way, so that nothing is kept across but a key. What
- *    is written after a walk began is for a `CommitWatch` to see.
+ * 1. A deletion, single or of a range, is a newer version.
+ * 2. Every key of a range the transaction deleted counts as written, whether it exists or not.
+ * 3. A walk runs in slices, between which the store may change: only a key is kept. Writes after its start are a `CommitWatch`'s.
  *
- * Account: `iterators`, for windows while a slice runs; without room it keeps none. Cost: for each key a lookup in the memtables
- * and tables that hold anything newer than the snapshot; none at all if nothing does.
+ * Account: `iterators`, for windows during a slice; without memory none. Cost: per key a lookup in memtables and tables newer than
+ * the snapshot; nothing if there are none.
  */
 import { EMPTY, Hit, MAX_SEQ } from '../../base/cursor.ts'
 import type { Cursor } from '../../base/cursor.ts'
@@ -28,11 +27,11 @@ import type { ReadSet } from './read-set.ts'
 import { PointReader } from '../read/point-reader.ts'
 import type { StagedTables } from '../staged/staged-tables.ts'
 
-/** How long a slice takes, and how many keys go between two looks at the clock. */
+/** Length of a slice, and keys between two clock reads. */
 const SLICE_MS = 5
 const LOOK_EVERY = 64
 
-/** Another writer has changed what a transaction wrote or read for update. `details.key` is the key, as bytes. */
+/** Another writer changed a key that a transaction wrote or read for update. `details.key` is the key, as bytes. */
 export class ConflictError extends SpillwayError {
   constructor(key: Uint8Array) {
     const text = JSON.stringify(new TextDecoder().decode(key.subarray(0, 60)))
@@ -45,7 +44,7 @@ export class ConflictError extends SpillwayError {
   }
 }
 
-/** Cursors over what is in some places, wide if there is memory for a window each. */
+/** Cursors over some memtables and tables, with a window each if there is memory. */
 class Walk {
   readonly cursor: MergeCursor
   readonly #closers: { close(): void }[]
@@ -71,7 +70,7 @@ export class Conflicts {
     this.#core = core
   }
 
-  /** Check the operations of a small transaction at once. Throws ConflictError. */
+  /** Check the operations of a small transaction. Throws ConflictError. */
   checkOperations(operations: Operations, since: number): void {
     if (this.#core.lastSeq <= since) return
     for (let i = 0; i < operations.count; i++) {
@@ -82,7 +81,7 @@ export class Conflicts {
     }
   }
 
-  /** Everything in these tables, which must not change meanwhile. Yields where the event loop may turn. Throws ConflictError. */
+  /** Check every key in these tables, which must not change meanwhile. Yields where the event loop may turn. Throws ConflictError. */
   * checkTables(tables: StagedTables, since: number): Generator<void, void, void> {
     if (this.#core.lastSeq <= since) return
     const memory = [tables.active, ...tables.sealed].map(slot => slot.memtable)
@@ -109,7 +108,7 @@ export class Conflicts {
     if (this.#hasNewer(key, start, end, since)) throw new ConflictError(key.subarray(start, end))
   }
 
-  /** Every key of [start, end). */
+  /** Check every key of [start, end). */
   * checkRange(start: Uint8Array, end: Uint8Array, since: number): Generator<void, void, void> {
     const core = this.#core
     yield* this.#walk(() => ({
@@ -122,7 +121,7 @@ export class Conflicts {
     })
   }
 
-  /** Call `visit` for one entry after the other from a key on, until it says false. */
+  /** Call `visit` for each entry from a key on, until it returns false. */
   * #walk(
     places: () => { memory: Cursor[], runs: (readonly TableReader[])[] }, from: Uint8Array, visit: (entry: Cursor) => boolean,
   ): Generator<void, void, void> {
@@ -151,7 +150,7 @@ export class Conflicts {
       } catch (error) {
         const isRefusal = (error as { code?: unknown }).code === 'SPILLWAY_BUDGET_TOO_SMALL'
         if (!isRefusal || isNarrow) throw error
-        // From the beginning of the slice, with two keys instead of a window a run.
+        // Restart the slice with two keys instead of a window per run.
         isNarrow = true
         continue
       } finally {
@@ -183,13 +182,13 @@ export class Conflicts {
   }
 }
 
-/** Sees the writes of others while a transaction is checked and until it is committed. */
+/** Sees concurrent writes from the beginning of the check until the commit. */
 export class CommitWatch implements WriteWatcher {
-  /** A key that was written meanwhile. */
+  /** A conflicting key. */
   conflict: Uint8Array | undefined
-  /** Looking it up failed. */
+  /** A lookup failed. */
   error: unknown
-  /** More was written than it could look at: check again. */
+  /** A write did not name its keys: check again. */
   missed = false
   readonly #own: PointReader
   readonly #tables: StagedTables
@@ -207,7 +206,7 @@ export class CommitWatch implements WriteWatcher {
       if (!this.#tables.isEmpty) this.#own.find(key, start, end, MAX_SEQ)
       if ((!this.#tables.isEmpty && this.#own.touched) || this.#reads.has(key, start, end)) this.conflict = copyOf(key, start, end)
     } catch (error) {
-      // It is the transaction that fails, not the write of somebody else.
+      // The transaction fails, not the other write.
       this.error = error
     }
   }
@@ -216,7 +215,7 @@ export class CommitWatch implements WriteWatcher {
     this.missed = true
   }
 
-  /** Throws what it has seen. */
+  /** Throws a conflict or error it has seen. */
   check(): void {
     if (this.error !== undefined) throw this.error
     if (this.conflict !== undefined) throw new ConflictError(this.conflict)

@@ -1,8 +1,8 @@
 /**
- * Calls of a transaction made into operations: checked, and encoded into the store's scratch, which holds until the next call of
- * anybody. After anything that waits it has to be done again, or the operation copied.
+ * Calls of a transaction as operations, checked and encoded into the store's scratch, valid until the next call. After a wait they
+ * must be encoded again or copied.
  *
- * Cost: nothing is copied but the reference to a large value, which is written to its file here.
+ * Cost: no copies except the reference to a large value, which is written to its file here.
  */
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../../base/cursor.ts'
 import { invalidArgument } from '../../base/errors.ts'
@@ -27,7 +27,7 @@ export interface EncodedCall {
   valueEnd: number
   /** Nothing is written: the key was read for update. */
   isRead: boolean
-  /** Of a put: its value, which may be in a file already. */
+  /** Of a put: its value, or a reference to its file. */
   stored: StoredValue | undefined
 }
 
@@ -69,8 +69,8 @@ function loadKey(parts: TransactionParts, key: unknown, options: AnyEncodings | 
 }
 
 /**
- * Usually one write, in bytes of their own; see `range-delete.ts` for the longest possible key. `behindLastKey`: the first key
- * behind all that is visible, undefined if nothing is.
+ * Usually one operation with bytes of its own; see `range-delete.ts` for the longest possible key. `behindLastKey`: the first key
+ * behind all visible ones, undefined if there are none.
  */
 export function loadRange(
   parts: TransactionParts, range: RangeOptions<any>, options: AnyEncodings | undefined, behindLastKey: () => Uint8Array | undefined,

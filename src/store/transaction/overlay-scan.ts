@@ -1,11 +1,11 @@
 /**
- * What a transaction sees of a range: its own writes, laid over the store as of its snapshot.
+ * A range as a transaction sees it: its own writes over the store at its snapshot.
  *
  * Invariants
- * 1. A key that it has written is shown as written; one it has deleted, alone or with a range, is not shown.
+ * 1. Its own version of a key wins; keys it deleted, singly or by a range, are hidden.
  * 2. The two scans are never compared by sequence number: those of the transaction are its own.
  *
- * Account: `iterators`, for two scans. Cost: one comparison more for each entry.
+ * Account: `iterators`, for two scans. Cost: one more comparison per entry.
  */
 import { compareBytes } from '../../base/bytes.ts'
 import { KIND_DELETE } from '../../base/cursor.ts'
@@ -17,9 +17,9 @@ export class OverlayScan implements EntryScan {
   readonly #own: Scan
   readonly #store: Scan
   readonly #reverse: boolean
-  /** The one that the current entry is of. */
+  /** The scan with the current entry. */
   #top: Scan
-  /** Both stand on the same key. */
+  /** Both are on the same key. */
   #isTie = false
 
   constructor(own: ScanView, ownSeq: number, store: ScanView, snapshotSeq: number, reverse: boolean) {

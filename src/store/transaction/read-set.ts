@@ -1,5 +1,5 @@
 /**
- * The keys that a transaction has read for update: a few in memory, many in tables like what it writes.
+ * The keys a transaction has read for update: few in memory, many in staged tables.
  *
  * Account: `transactions` for those in memory, at most 16 KiB; tables as in `staged-tables.ts`.
  */
@@ -11,7 +11,7 @@ import { copyOf } from '../../encoding/encoding.ts'
 import { PointReader } from '../read/point-reader.ts'
 
 const MAX_BYTES = 16 * 1024
-/** The array, its place in the list. */
+/** The array, and its slot in the list. */
 const KEY_BYTES = 120
 
 export class ReadSet {
@@ -22,7 +22,7 @@ export class ReadSet {
   tables: StagedTables | undefined
   #reader: PointReader | undefined
 
-  /** `lease` is resized by it and released by its owner. */
+  /** `lease` is resized here and released by its owner. */
   constructor(lease: Lease, makeTables: () => StagedTables) {
     this.#lease = lease
     this.#makeTables = makeTables
@@ -32,7 +32,7 @@ export class ReadSet {
   /** Those in memory. */
   get keys(): readonly Uint8Array[] { return this.#keys }
 
-  /** Remember a key; false: there is no room now. */
+  /** Remember a key. False: no memory now. */
   tryAdd(key: Uint8Array, start: number, end: number): boolean {
     if (this.has(key, start, end)) return true
     if (this.tables === undefined) {

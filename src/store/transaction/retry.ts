@@ -1,4 +1,4 @@
-/** Running a function in a transaction, again when somebody else was faster; and what the store's report says of transactions. */
+/** Runs a function in a transaction, again after a conflict; and counts transactions for the report. */
 import { invalidArgument } from '../../base/errors.ts'
 import { checkOptions } from '../../base/option-names.ts'
 import type { StoreState } from '../state/store-state.ts'
@@ -10,7 +10,7 @@ import type { BeginOptions, TransactionOptions } from '../api/options.ts'
 import type { TransactionReport } from '../api/reports.ts'
 
 const RETRIES = 5
-/** The pause before the first retry is up to this, before each further one twice as much, and no more than the largest. */
+/** Maximum pause before the first retry; doubled for each further one, up to the largest. */
 const FIRST_PAUSE_MS = 2
 const LONGEST_PAUSE_MS = 200
 const BEGIN_OPTIONS = ['durability', 'signal']
@@ -40,7 +40,7 @@ export class TransactionRunner {
       let isCommitting = false
       try {
         const result = await work(transaction)
-        // It may have ended by its own hand.
+        // The function may have ended it.
         if (transaction.state === 'open') {
           isCommitting = true
           await transaction.commit()
@@ -59,7 +59,7 @@ export class TransactionRunner {
     return reportOf(this.#parts.core, this.#parts.counters)
   }
 
-  /** So that those who collided do not collide again. */
+  /** Random, so that colliding transactions do not collide again. */
   #pause(attempt: number): Promise<void> {
     const { host } = this.#parts.core
     const longestMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt, 20))

@@ -1,8 +1,8 @@
 /**
- * What a small transaction has written, as the operations of one write call: range tombstones first, then of each key that none
- * of them covers the newest version.
+ * The writes of a small transaction as operations of one write call: range tombstones first, then for each key they do not cover
+ * its newest version.
  *
- * Cost: operations are loaded in order without a search, and shared with the transaction's memtable: nothing is copied.
+ * Cost: read in order from the transaction's memtable, without search or copy.
  */
 import { EMPTY, KIND_PUT, MAX_SEQ } from '../../base/cursor.ts'
 import type { Cursor, RangeTombstone } from '../../base/cursor.ts'
@@ -83,7 +83,7 @@ export class TransactionBatch implements Operations {
     this.#settle()
   }
 
-  /** To the newest version of the next key that counts. */
+  /** To the newest version of the next uncovered key. */
   #toNext(): void {
     this.#leaveKey()
     this.#settle()
@@ -95,7 +95,7 @@ export class TransactionBatch implements Operations {
     while (ranges.size > 0 && cursor.valid && ranges.coveringSeq(cursor.key, cursor.keyStart, cursor.keyEnd, MAX_SEQ) > cursor.seq) this.#leaveKey()
   }
 
-  /** Past the older versions that open iterators have kept. */
+  /** Past older versions, kept for open iterators. */
   #leaveKey(): void {
     const cursor = this.#cursor
     const start = cursor.keyStart

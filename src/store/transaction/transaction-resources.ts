@@ -1,8 +1,8 @@
 /**
- * What a transaction holds while it is open: a snapshot, what it has written, its iterators. All of it leads nowhere to the transaction
- * itself, so that one that the program has lost can be collected and then aborted: see `lost-handles.ts`.
+ * Resources of an open transaction: a snapshot, its writes, its iterators. None of them references the transaction, so that a lost
+ * one can be collected and then aborted (`lost-handles.ts`).
  *
- * Invariant: once it is over it holds nothing.
+ * Invariant: an ended transaction holds nothing.
  */
 import type { Lease } from '../../memory/budget.ts'
 import type { OpenTransaction } from '../state/open-transactions.ts'

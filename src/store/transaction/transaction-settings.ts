@@ -1,4 +1,4 @@
-/** What a transaction is begun with: the parts of its store, its options, and the encodings of a call. */
+/** What a transaction begins with: the parts of its store, its options, and the encodings of a call. */
 import { SpillwayError, invalidArgument } from '../../base/errors.ts'
 import { isAbortSignal } from '../../base/realms.ts'
 import type { StoreState } from '../state/store-state.ts'
@@ -13,13 +13,13 @@ import type { BeginOptions, Durability } from '../api/options.ts'
 
 export const WRITE_OPTIONS: readonly string[] = ['keyEncoding', 'valueEncoding']
 
-/** What all transactions of a store share. */
+/** Shared by all transactions of a store. */
 export interface TransactionParts extends StoreParts {
   readonly reader: PointReader
   readonly keyScratch: Scratch
   readonly valueScratch: Scratch
   readonly targetScratch: Scratch
-  /** Refuse calls from inside a codec; what was written before is in the memtable. */
+  /** Refuse calls from inside a codec, and commit the pending group to the memtable. */
   readonly settle: () => void
   /** Refuse calls from inside a codec. */
   readonly checkReentry: () => void
@@ -32,14 +32,14 @@ export interface TransactionSettings {
   signal: AbortSignal | undefined
 }
 
-/** Options of `begin` and `transaction`, checked. */
+/** Check the options of `begin` and `transaction`. */
 export function transactionSettings(options: BeginOptions | undefined, { durability: fallback, whyNoDisk }: Pick<Settings, 'durability' | 'whyNoDisk'>): TransactionSettings {
   const signal = options?.signal
   if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
   return { durability: checkedDurability(options?.durability, fallback, whyNoDisk), signal }
 }
 
-/** Throws ABORTED when the signal was given. */
+/** Throws ABORTED when the signal has fired. */
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal?.aborted !== true) return
   throw new SpillwayError('SPILLWAY_ABORTED', 'the transaction was aborted by its signal; nothing of it was written. Run it again, or allow it more time', { cause: signal.reason })

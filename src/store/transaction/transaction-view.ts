@@ -1,10 +1,10 @@
 /**
- * What a transaction sees: the store as of its snapshot, with its own writes on top.
+ * What a transaction reads: the store at its snapshot, with its own writes on top.
  *
  * Invariants
- * 1. A write that waits for room is seen by every read that is called after it.
- * 2. A key that it has written or deleted is never looked up in the store.
- * 3. A scan sees what was written before it was opened.
+ * 1. A write that waits for memory is visible to every later read.
+ * 2. A key it has written or deleted is never looked up in the store.
+ * 3. A scan sees the writes made before it was opened.
  */
 import { checkOptions } from '../../base/option-names.ts'
 import { MAX_KEY_BYTES, encodeKey } from '../api/operations.ts'
@@ -32,7 +32,7 @@ export class TransactionView {
     this.#snapshotSeq = snapshotSeq
   }
 
-  /** The value of a key, or, without `decodes`, true; undefined: it is not there. */
+  /** The value of a key, or `true` without `decodes`; undefined: it does not exist. */
   get(key: unknown, options: AnyEncodings | undefined, decodes: boolean): unknown {
     this.#writes.settle()
     if (options !== undefined) checkOptions(options, WRITE_OPTIONS, 'get')
@@ -53,7 +53,7 @@ export class TransactionView {
     }
   }
 
-  /** What it has written up to now, laid over the store. `onClose` is called when the iterator is closed. */
+  /** Its present writes, laid over the store. `onClose` is called when the iterator closes. */
   overlay(onClose: () => void): ScanOverlay {
     this.#writes.settle()
     const { core } = this.#parts
@@ -74,7 +74,7 @@ export class TransactionView {
     }
   }
 
-  /** The first possible key behind all that it sees; undefined when that is nothing. */
+  /** The successor of the last visible key; undefined when there is none. */
   behindLastKey(): Uint8Array | undefined {
     const overlay = this.overlay(() => {})
     try {

@@ -1,11 +1,10 @@
 /**
- * What a transaction writes and reads for update: applied at once where there is room, or waiting for it.
+ * Writes of a transaction and its reads for update: applied at once if there is memory, else waiting.
  *
  * Invariants
- * 1. Writes are applied in the order of their calls. One waits for room as a copy of its own; the next call waits inside itself
- *    for that one.
- * 2. A write that failed for want of room or disk fails the transaction: it cannot be committed without it.
- * 3. A large value whose reference finds no room is forgotten with the transaction.
+ * 1. Writes are applied in call order. One may wait, as a copy; the next call waits inside itself for it.
+ * 2. A write that failed for memory or disk fails the transaction.
+ * 3. A large value whose reference finds no memory is dropped with the transaction.
  *
  * Accounts: those of `staged-tables.ts` and `read-set.ts`.
  */
@@ -20,7 +19,7 @@ import type { TransactionParts } from './transaction-settings.ts'
 import { StagedTables } from '../staged/staged-tables.ts'
 import type { StoredValue } from '../staged/staged-values.ts'
 
-/** After so long without giving it a turn, a write lets the event loop run. */
+/** Time without a turn of the event loop after which a write yields. */
 const TURN_MS = 5
 const LOOK_EVERY = 32
 const DONE = Promise.resolve()
@@ -38,13 +37,13 @@ export class TransactionWrites {
   #ownReader: PointReader | undefined
   #waiting: WaitingWrite | undefined
   #failure: Error | undefined
-  /** A large value that is in its file, and whose reference has found no room yet. */
+  /** A large value in its file, whose reference waits for memory. */
   #unplaced: StoredValue | undefined
   #isOver = false
   #turnMs: number
   #writes = 0
 
-  /** `readLease` is for the keys that it reads for update; whoever made it releases it. */
+  /** `readLease` is for the keys read for update; its owner releases it. */
   constructor(parts: TransactionParts, signal: AbortSignal | undefined, readLease: Lease) {
     this.#parts = parts
     this.#signal = signal
@@ -52,20 +51,20 @@ export class TransactionWrites {
     this.#turnMs = parts.core.host.clock.nowMs()
   }
 
-  /** What it has written; undefined: nothing yet. */
+  /** Its writes; undefined: none yet. */
   get own(): StagedTables | undefined { return this.#own }
   get ownReader(): PointReader | undefined { return this.#ownReader }
-  /** Some job runs for it. */
+  /** A job of it runs. */
   get isBusy(): boolean { return this.#own?.isBusy === true || this.reads.tables?.isBusy === true }
   get bytes(): number { return (this.#own?.bytes ?? 0) + (this.reads.tables?.bytes ?? 0) }
   get tableBytes(): number { return (this.#own?.tableBytes() ?? 0) + (this.reads.tables?.tableBytes() ?? 0) }
 
-  /** Throws what has failed it. */
+  /** Throws the error that failed it. */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  /** `load` encodes the operation into the store's scratch: after anything that waits it would have to be done again. */
+  /** `load` encodes the operation into the store's scratch; after a wait it must run again. */
   write(load: () => EncodedCall): Promise<void> {
     this.settle()
     const write = load()
@@ -97,7 +96,7 @@ export class TransactionWrites {
     }
   }
 
-  /** The write before this call waits for room: wait for it here. */
+  /** Wait here for the previous write. */
   settle(): void {
     const waiting = this.#waiting
     if (waiting === undefined) return
@@ -110,12 +109,12 @@ export class TransactionWrites {
     }
   }
 
-  /** Resolves when nothing waits any more; undefined: nothing does. Throws what failed. */
+  /** Resolves when no write waits; undefined: none does. Throws the error that failed it. */
   finish(): Promise<void> | undefined {
     return this.#waiting === undefined ? undefined : this.#finishAll()
   }
 
-  /** Nothing of it is needed any more, or all of it is the store's. */
+  /** Release everything: it was committed or dropped. */
   end(): void {
     this.#isOver = true
     this.#unplaced?.forget(this.#parts.core)
@@ -140,10 +139,7 @@ export class TransactionWrites {
     return this.#own
   }
 
-  /**
-   * Inside the end of a job: whoever was given memory has to take it at once, because others may wait for it in calls that give the
-   * event loop no turn.
-   */
+  /** Inside the end of a job, so that freed memory is taken at once: other waiting calls may give the event loop no turn. */
   readonly #onRoom = (): void => {
     const waiting = this.#waiting
     if (waiting === undefined || this.#isOver || this.#parts.core.health.closing) return
@@ -155,7 +151,7 @@ export class TransactionWrites {
     }
   }
 
-  /** False: no room now. A large value is in its file already. */
+  /** False: no memory now. A large value is in its file already. */
   #try(write: EncodedCall): boolean {
     try {
       if (write.isRead) return this.reads.tryAdd(write.key, write.keyStart, write.keyEnd)
@@ -168,7 +164,7 @@ export class TransactionWrites {
     }
   }
 
-  /** Wait in the event loop until the write has room. Another call may have written it meanwhile, or seen it fail. */
+  /** Wait in the event loop until the write is applied. Another call may have applied it meanwhile, or seen it fail. */
   async #finish(waiting: WaitingWrite): Promise<void> {
     const { core, background } = this.#parts
     while (this.#waiting === waiting) {
@@ -194,7 +190,7 @@ export class TransactionWrites {
     core.health.checkOpen()
   }
 
-  /** Called when a wait found nobody to wait for. Throws when nobody ever will make room for this write. */
+  /** Call when no job runs that could end the wait. Throws when no progress is possible. */
   #checkStuck(write: EncodedCall): void {
     const tables = write.isRead ? this.reads.tables : this.#own
     tables?.checkStuck()

@@ -1,10 +1,10 @@
 /**
- * A transaction as its users see it: reads at the snapshot of its start with its own writes on top, and a commit that makes all of
- * them visible at once, or none.
+ * Public transactions: reads at the snapshot of the start with its own writes on top, and a commit that makes all of them visible
+ * at once, or none.
  *
  * Invariants
- * 1. Until it is committed nobody else sees anything of it; after an abort, a failed commit or a crash nothing of it is left.
- * 2. Once it is being committed nobody writes to it or ends it; once it is over it holds nothing.
+ * 1. Until the commit no other reader sees anything of it; after an abort, a failed commit or a crash nothing of it remains.
+ * 2. During the commit no call writes to it or ends it; once ended it holds nothing.
  *
  * Accounts: those of `staged-tables.ts`, and 4 KiB of `transactions` while it is open.
  */
@@ -33,6 +33,17 @@ import type { TransactionWrites } from './transaction-writes.ts'
 import type { OrderOptions, RangeOptions } from '../api/options.ts'
 
 const ITERATOR_OPTIONS = [...RANGE_OPTIONS, ...WRITE_OPTIONS, 'reverse', 'limit']
+/**
+ * Writes that become visible together, made by `db.begin` and `db.transaction`. Reads see the store as of its start, with its own
+ * writes on top. It may write more than fits in memory.
+ * @example
+ * ```ts
+ * await using transaction = await db.begin()
+ * await transaction.put('a', '1')
+ * await transaction.del('b')
+ * await transaction.commit()
+ * ```
+ */
 export class Transaction<K = string, V = string> implements AsyncDisposable, Disposable {
   readonly #parts: TransactionParts
   readonly #settings: TransactionSettings
@@ -57,7 +68,13 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
 
   // ---- writing
 
-  /** Store a value, for the time being in this transaction only. Resolves when it has room. */
+  /**
+   * Store a value in this transaction. Resolves when there is memory for it.
+   * @throws SPILLWAY_INVALID_ARGUMENT key over 65,535 bytes, value over 256 MiB, null or undefined
+   * @throws SPILLWAY_ABORTED its signal has fired
+   * @throws SPILLWAY_CLOSED it has ended
+   * @throws SPILLWAY_NO_SPACE | SPILLWAY_BUDGET_TOO_SMALL | SPILLWAY_UNAVAILABLE then it cannot be committed
+   */
   put<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     key: Encodable<KE, K>, value: Encodable<VE, V>, options?: EncodingsGiven<KE, VE>,
   ): Promise<void> {
@@ -70,6 +87,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     }
   }
 
+  /** `put` within this call. Throws as `put`. */
   putSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     key: Encodable<KE, K>, value: Encodable<VE, V>, options?: EncodingsGiven<KE, VE>,
   ): void {
@@ -80,7 +98,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     }
   }
 
-  /** Remove a key; fine if it is not there. */
+  /** Delete a key, existing or not. Throws as `put`. */
   del<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): Promise<void> {
     try {
       return this.#write(() => loadDel(this.#parts, key, options))
@@ -91,6 +109,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     }
   }
 
+  /** `del` within this call. Throws as `put`. */
   delSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): void {
     try {
       this.#writeSync(() => loadDel(this.#parts, key, options))
@@ -99,13 +118,17 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     }
   }
 
-  /** Remove every key of a range, as this transaction sees it. `{}` removes all. Any write of others in the range is a conflict. */
+  /**
+   * Delete every key of a range, as this transaction sees it; `{}` deletes all. A concurrent write in the range is a conflict.
+   * Throws as `put`.
+   */
   async deleteRange<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     range: RangeOptions<Encodable<KE, K>>, options?: EncodingsGiven<KE, VE>,
   ): Promise<void> {
     for (const write of this.#loadRange(range, options)) await this.#write(() => write)
   }
 
+  /** `deleteRange` within this call. Throws as `put`. */
   deleteRangeSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     range: RangeOptions<Encodable<KE, K>>, options?: EncodingsGiven<KE, VE>,
   ): void {
@@ -114,12 +137,17 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
 
   // ---- reading
 
+  /**
+   * The value of a key, as this transaction sees it; undefined if it does not exist.
+   * @throws SPILLWAY_CORRUPTION | SPILLWAY_ABORTED | SPILLWAY_CLOSED | SPILLWAY_UNAVAILABLE
+   */
   get(key: K, options?: NoEncodings): Promise<V | undefined>
   get<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Promise<Decoded<VE, V> | undefined>
   async get(key: unknown, options?: AnyEncodings): Promise<any> {
     return this.#get(key, options, true)
   }
 
+  /** `get` within this call. Throws as `get`. */
   getSync(key: K, options?: NoEncodings): V | undefined
   getSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Decoded<VE, V> | undefined
   getSync(key: unknown, options?: AnyEncodings): any {
@@ -127,8 +155,8 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   }
 
   /**
-   * The value of a key, which nobody else may write until this transaction is committed, or the commit is refused: what is decided
-   * on its value still holds then.
+   * The value of a key, protected until the commit: if another writer changes the key first, the commit throws CONFLICT. Throws as
+   * `get` and `put`.
    */
   getForUpdate(key: K, options?: NoEncodings): Promise<V | undefined>
   getForUpdate<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Promise<Decoded<VE, V> | undefined>
@@ -144,6 +172,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     return this.#get(key, options, true)
   }
 
+  /** `getForUpdate` within this call. Throws as `getForUpdate`. */
   getForUpdateSync(key: K, options?: NoEncodings): V | undefined
   getForUpdateSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options: EncodingsGiven<KE, VE>): Decoded<VE, V> | undefined
   getForUpdateSync(key: unknown, options?: AnyEncodings): any {
@@ -151,6 +180,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     return this.#get(key, options, true)
   }
 
+  /** The values of several keys, in their order, as this transaction sees them. Throws as `get`. */
   getMany(keys: readonly K[], options?: NoEncodings): Promise<(V | undefined)[]>
   getMany<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(keys: readonly Encodable<KE, K>[], options: EncodingsGiven<KE, VE>): Promise<(Decoded<VE, V> | undefined)[]>
   async getMany(keys: readonly unknown[], options?: AnyEncodings): Promise<any[]> {
@@ -160,15 +190,20 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     return keys.map(key => this.#get(key, options, true))
   }
 
+  /** Whether a key exists, as this transaction sees it. Throws as `get`. */
   async has<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): Promise<boolean> {
     return this.#get(key, options, false) === true
   }
 
+  /** `has` within this call. Throws as `get`. */
   hasSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, options?: EncodingsGiven<KE, VE>): boolean {
     return this.#get(key, options, false) === true
   }
 
-  /** Entries of a range in key order, as this transaction sees them at this moment. It closes with the transaction. */
+  /**
+   * A cursor over a range as this transaction sees it now; it closes with the transaction.
+   * @throws SPILLWAY_INVALID_ARGUMENT | SPILLWAY_CLOSED
+   */
   iterator(options?: OrderOptions<K> & NoEncodings): SpillwayIterator<[K, V], K>
   iterator<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     options: OrderOptions<Encodable<KE, K>> & EncodingsGiven<KE, VE>,
@@ -180,7 +215,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     const { reverse, limit } = checkedOrder(options)
     const keys = keyTranscoder(core, options)
     const range = byteRange(options, keys, keyScratch)
-    // Not the iterator itself, and not this transaction: neither may lead to the other once the program has lost it.
+    // Only the resources: neither the iterator nor the transaction may reference the other once the program has lost it.
     const { iterators, pin } = this.#holding
     const overlay = this.#view.overlay(() => { iterators.delete(holding) })
     const iterator = new SpillwayIterator<unknown>(core, {
@@ -191,6 +226,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     return iterator
   }
 
+  /** The entries of a range as a synchronous generator, as this transaction sees them. Throws as `get`. */
   entriesSync(options?: OrderOptions<K> & NoEncodings): Generator<[K, V], void, undefined>
   entriesSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
     options: OrderOptions<Encodable<KE, K>> & EncodingsGiven<KE, VE>,
@@ -202,8 +238,10 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   // ---- its end
 
   /**
-   * Make all of it visible and durable as one. Throws CONFLICT if somebody else has written what it wrote or read for update since
-   * it began; then, as after any error, nothing of it was written and it is over.
+   * Make all writes visible and durable as one. After any error nothing was written and the transaction has ended.
+   * @throws SPILLWAY_CONFLICT another writer changed a key it wrote or read for update since it began
+   * @throws SPILLWAY_ABORTED | SPILLWAY_CLOSED | SPILLWAY_READ_ONLY | SPILLWAY_NO_SPACE | SPILLWAY_BUDGET_TOO_SMALL |
+   *   SPILLWAY_UNAVAILABLE
    */
   async commit(): Promise<void> {
     this.#checkState()
@@ -211,7 +249,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     const { durability, signal } = this.#settings
     try {
       this.#check()
-      // From here on nobody else writes to it or ends it, also while a write waits.
+      // From here on no call writes to it or ends it, even while a write waits.
       this.#holding.state = 'committing'
       const finished = this.#writes.finish()
       if (finished !== undefined) await finished
@@ -222,7 +260,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
       const { own, reads } = this.#writes
       const since = this.#holding.pin.seq
       if (own === undefined || own.isEmpty) {
-        // It has changed nothing: what it has read was so at its snapshot.
+        // Read-only: all reads were consistent at its snapshot.
       } else if (!await commitSmall(this.#parts, own, reads, since, durability, signal)) {
         core.health.checkWritable()
         const check = (): void => {
@@ -250,7 +288,10 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     }
   }
 
-  /** Forget all of it. Fine if it is over already. Resolves when what it held is given back. */
+  /**
+   * Drop all writes and release everything. May be called again.
+   * @throws SPILLWAY_INVALID_ARGUMENT it is being committed
+   */
   async abort(): Promise<void> {
     if (this.state === 'committing') throw invalidArgument('a transaction that is being committed cannot be aborted any more. Give db.begin a signal for that')
     this.#parts.checkReentry()
@@ -259,10 +300,12 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     while (!core.health.closed && this.#writes.isBusy) await background.changed()
   }
 
+  /** Abort it unless it was committed, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.state === 'open') await this.abort()
   }
 
+  /** Abort it unless it was committed, for `using`. */
   [Symbol.dispose](): void {
     if (this.state !== 'open') return
     this.#parts.checkReentry()
@@ -271,7 +314,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
 
   get [Symbol.toStringTag](): string { return 'Transaction' }
 
-  /** @internal Nothing of what was written. */
+  /** @internal Shows nothing of its writes. */
   [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
     if (!(#holding in this)) return inspectPrototype('Transaction')
     return inspectFields(this, 'Transaction', { state: this.state }, { depth, options, inspect })

@@ -1,9 +1,9 @@
-/** What verifying has found so far. One file that is damaged, or cannot be read, keeps no other from being checked. */
+/** Findings of a verification. Damage in one file does not stop the check of others. */
 import { CorruptionError, SpillwayError } from '../../base/errors.ts'
 import { readError } from '../api/io-errors.ts'
 import type { VerifyReport } from '../api/reports.ts'
 
-/** Of one file so many damaged places are listed, and of all so many notes: a report stays small whatever there is. */
+/** Maximum damaged places listed per file, and notes in all, to keep the report small. */
 export const MAX_PLACES = 100
 const MAX_NOTES = 1000
 
@@ -12,7 +12,7 @@ export class Findings {
     manifests: 0, logs: 0, tables: 0, entries: 0, blocks: 0, operations: 0, valueFiles: 0, bytes: 0, sound: 0, errors: [], notes: [],
   }
 
-  /** Check one file. True: nothing is wrong with it. `listAll`: finds all that is wrong, once something is. */
+  /** Check one file. True: no damage. `listAll`: lists all damage, once some was found. */
   check(path: string, work: () => void, listAll?: () => readonly CorruptionError[]): boolean {
     const error = problemOf(work)
     if (error === undefined) {
@@ -45,7 +45,7 @@ export class Findings {
   }
 }
 
-/** What a check throws, as it is told; undefined: nothing. What says nothing of the file is thrown on. */
+/** The error of a check, for the report; undefined: none. Errors that say nothing about the file are rethrown. */
 export function problemOf(work: () => void): Error | undefined {
   try {
     work()

@@ -1,4 +1,4 @@
-/** Checks of single files, each from its first byte to its last, trusting nothing but its own number. */
+/** Checks of single files, from first to last byte, trusting only their own number. */
 import { CorruptionError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Host, HostFile, HostFiles } from '../../host/host.ts'
@@ -8,25 +8,25 @@ import type { Account, Lease } from '../../memory/budget.ts'
 import type { ResidentProperties } from '../../table/properties.ts'
 import { TableReader } from '../../table/table-reader.ts'
 
-/** What a check works with. */
+/** Shared by all checks. */
 export interface VerifyParts {
   readonly host: Host
-  /** Those of the directory. */
+  /** Of the directory. */
   readonly files: HostFiles
   readonly directory: string
   readonly kernels: Kernels
   /** For a frame of the log. */
   readonly buffer: Uint8Array
-  /** For what of a table is in memory while it is checked, and for the manifest. */
+  /** For the resident part of a checked table, and for the manifest. */
   readonly account: Account
 }
 
-/** More of a manifest than any store has, and than is read into memory. */
+/** Larger than any real manifest; not read into memory. */
 const MAX_MANIFEST_BYTES = 256 * 1024 * 1024
-/** A manifest in memory: its text, what JSON makes of it, and the version. */
+/** A manifest in memory: its text, the parsed JSON, and the version. */
 const MANIFEST_FACTOR = 6
 
-/** `lease`: what the version takes, for as long as it is kept. */
+/** `lease`: for the version, while it is kept. */
 export function checkManifest({ files, kernels, account }: VerifyParts, path: string, number: number): { version: Version, bytes: number, lease: Lease } {
   const bytes = withFile(files, path, file => file.size())
   if (bytes > MAX_MANIFEST_BYTES) throw new CorruptionError(path, 0, `a manifest of ${bytes} bytes`)
@@ -39,7 +39,7 @@ export function checkManifest({ files, kernels, account }: VerifyParts, path: st
   }
 }
 
-/** `onOpen` hears of the properties before the rest is checked. `record`: what a manifest says of it. */
+/** `onOpen` gets the properties before the rest is checked. `record`: the table's record in the manifest. */
 export function checkTable(
   { files, kernels, account }: VerifyParts, path: string, number: number, record: TableRecord | undefined, onOpen: (properties: ResidentProperties) => void,
 ): ResidentProperties {

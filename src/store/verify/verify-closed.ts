@@ -1,4 +1,4 @@
-/** Verifying a directory whose store is not open, and may be too damaged to be opened: `spillway verify`. */
+/** `spillway verify`: checks the directory of a store that is not open, and may be too damaged to open. */
 import { SpillwayError, invalidArgument } from '../../base/errors.ts'
 import { newestManifest, parseName } from '../../base/file-names.ts'
 import { Kernels } from '../../kernels/kernels.ts'
@@ -12,22 +12,21 @@ import { ioError } from '../api/io-errors.ts'
 import type { VerifyReport } from '../api/reports.ts'
 import { verifyDirectory } from './verify-directory.ts'
 
-/** Reading ahead in a table, and copies of its filters and index nodes. */
+/** Read-ahead of a table, and copies of its filters and index nodes. */
 const TABLE_BYTES = 512 * 1024
 const STORE_KINDS: ReadonlySet<string> = new Set(['manifest', 'table', 'log', 'value'])
 
 export interface VerifyOptions {
-  /** Bytes, or "64 MiB". Some 2 MiB are needed, and what the manifest and the largest index take. */
+  /** Bytes, or a text such as "64 MiB". About 2 MiB are needed, plus the manifest and the largest index. */
   budget: number | string
-  /** The outside world; default this machine. */
+  /** Default: this machine. */
   host?: Host
 }
 
 /**
- * Check every file of a store and change none. No lock is taken: who holds it is refused as far as can be seen.
- *
- * Throws INVALID_ARGUMENT where there is no store, LOCKED when somebody writes to it or has begun to meanwhile, BUDGET_TOO_SMALL, and
- * UNAVAILABLE when the directory cannot be listed. Damage is listed in the report, not thrown.
+ * Check every file of a store, change none, and take no lock. Damage is listed in the report, not thrown. Throws INVALID_ARGUMENT
+ * without a store, LOCKED when it is open or was opened meanwhile, BUDGET_TOO_SMALL, and UNAVAILABLE when the directory cannot be
+ * listed.
  */
 export async function verifyClosed(path: string, { budget: size, host = nodeHost() }: VerifyOptions): Promise<VerifyReport> {
   const directory = host.resolve(path)

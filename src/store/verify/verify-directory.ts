@@ -1,15 +1,15 @@
 /**
- * Checks a store's directory file by file, whatever of it is damaged and whether or not it could be opened.
+ * Checks a store's directory file by file, whatever is damaged, and whether or not it can be opened.
  *
  * Invariants
  * 1. Nothing is changed and no lock is taken.
- * 2. What is wrong with one file keeps no other from being checked, and is told of that file alone.
- * 3. What a crash leaves (tables nobody names, an unfinished write at the end of the log) is no damage: it is noted.
+ * 2. Damage in one file does not stop the check of others and is reported for that file alone.
+ * 3. Leftovers of a crash (unnamed tables, an unfinished write at the end of the log) are notes, not damage.
  *
- * Which tables and log segments belong to the store is what the newest manifest says. If that is damaged an older one tells which tables
- * there were; every file is then checked by itself, and what only the newest could say (what is missing, what is left over) is not judged.
+ * The newest manifest says which tables and log segments belong to the store. If it is damaged, an older one lists the tables;
+ * every file is still checked by itself, but missing and leftover files cannot be judged.
  *
- * Account: that of its parts, for the names of the files, the manifest, and what of one table is in memory.
+ * Account: that of its parts, for file names, the manifest, and the resident part of one table.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import { manifestName, parseName, tableName, valueName } from '../../base/file-names.ts'
@@ -26,10 +26,10 @@ import { LogVerifier } from './verify-log.ts'
 
 /** A name, and its number in a list and in a set. */
 const BYTES_PER_FILE = 192
-/** Of the holder's note so much is read. */
+/** Maximum bytes read of the holder's note. */
 const MAX_NOTE_BYTES = 4096
 
-/** The whole directory. Throws what keeps it from being listed, and BUDGET_TOO_SMALL. */
+/** Check the whole directory. Throws when it cannot be listed, and BUDGET_TOO_SMALL. */
 export async function verifyDirectory(parts: VerifyParts): Promise<VerifyReport> {
   const names = parts.files.list(parts.directory)
   const lease = parts.account.lease(BYTES_PER_FILE * names.length)
@@ -47,14 +47,14 @@ class DirectoryVerifier {
   readonly findings = new Findings()
   readonly #parts: VerifyParts
   readonly #numbers: Record<FileKind, number[]>
-  /** Names that stand for no number. */
+  /** Files without a number. */
   readonly #others: { kind: FileKind, name: string }[] = []
-  /** The newest manifest that can be read, and whether there is none that is newer. */
+  /** The newest readable manifest, and whether it is the newest of all. */
   #version: Version | undefined
   #versionPath = ''
   #isNewest = false
   #lease: Lease | undefined
-  /** Large values on the disk that nobody was seen to refer to; and whether everybody could be asked. */
+  /** Value files without a known reference, and whether all references are known. */
   readonly #unreferenced: Set<number>
   readonly #values: ReadonlySet<number>
   #knowsReferences = true
@@ -188,26 +188,26 @@ class DirectoryVerifier {
     else if (kind === 'lock') this.#checkNote(path)
   }
 
-  /** The note of who has the store open. Nothing depends on it, and a process that died may have left it unfinished. */
+  /** The note of the lock's holder. Nothing depends on it, and a crash may leave it unfinished. */
   #checkNote(path: string): void {
     let text: string
     try {
       const bytes = new Uint8Array(MAX_NOTE_BYTES)
       text = new TextDecoder().decode(bytes.subarray(0, withFile(this.#parts.files, path, file => file.readSync(bytes, 0, bytes.length, 0))))
     } catch {
-      // What is no file that can be read is no note.
+      // An unreadable file is no note.
       return
     }
     if (/^\0*$/.test(text)) return
     try {
       if (typeof JSON.parse(text) === 'object') return
     } catch {
-      // As below.
+      // An unreadable file is no note.
     }
     this.findings.damage(path, 'the note of who has the store open cannot be read. No data depends on it')
   }
 
-  /** No manifest names it: whether or not it is whole, nothing is lost with it. */
+  /** No manifest names it: no data is lost with it. */
   #leftOver(path: string, work: () => void): void {
     const problem = problemOf(work)
     const offset = problem instanceof SpillwayError ? problem.details['offset'] : undefined

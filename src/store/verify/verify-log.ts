@@ -1,8 +1,8 @@
 /**
- * Checks the log segments of a directory: as opening the store would read them, and, if that fails, one by one.
+ * Checks the log segments of a directory as opening the store would read them and, if that fails, one by one.
  *
- * A history that can be read whole settles it: each of its segments is sound, and every other one is nobody's. Otherwise each segment
- * that may belong to it is checked with what the manifest and its neighbours say of it, and by itself behind one that is damaged.
+ * If the whole history can be read, each of its segments is sound, and all others are leftovers. Otherwise each segment that may
+ * belong to it is checked against the manifest and its neighbours, and by itself after a damaged one.
  */
 import { KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { CorruptionError, SpillwayError } from '../../base/errors.ts'
@@ -23,17 +23,17 @@ import type { VerifyParts } from './stored-file.ts'
 export class LogVerifier {
   readonly #parts: VerifyParts
   readonly #findings: Findings
-  /** The newest manifest, if it can be read: without it each segment is checked by itself. */
+  /** The newest manifest, if readable; without it each segment is checked by itself. */
   readonly #version: Version | undefined
   readonly #versionPath: string
   readonly #onValue: (fileNumber: number, path: string) => void
-  /** What the next segment must begin with; undefined: nobody knows. */
+  /** Expected first sequence number of the next segment; undefined: unknown. */
   #expected: number | undefined
-  /** What the segment before it ended with that could not be read, which is its last write if nothing comes behind it. */
+  /** Unreadable bytes at the end of the previous segment: its last write, if no segment follows it. */
   #unfinished: { path: string, offset: number, bytes: number } | undefined
   #isWhole = true
 
-  /** `onValue` hears of every large value that the log needs. */
+  /** `onValue` is called for every large value the log refers to. */
   constructor(
     parts: VerifyParts, findings: Findings, version: Version | undefined, versionPath: string, onValue: (fileNumber: number, path: string) => void,
   ) {
@@ -44,7 +44,7 @@ export class LogVerifier {
     this.#onValue = onValue
   }
 
-  /** No segment was damaged or missing. */
+  /** No segment is damaged or missing. */
   get isWhole(): boolean { return this.#isWhole }
 
   /** `numbers` of all segments, ascending. `turn` is awaited before each. */
@@ -65,7 +65,7 @@ export class LogVerifier {
     }
     this.#noteUnfinished()
     if (problem === undefined || !this.#isWhole) return
-    // What is wrong is wrong with all of them together.
+    // The error concerns all of them.
     const file = problem instanceof SpillwayError ? problem.details['file'] : undefined
     if (file !== this.#versionPath && !numbers.some(number => file === this.#path(number))) return
     this.#isWhole = false
@@ -85,7 +85,7 @@ export class LogVerifier {
     return scanHistory(source, version, numbers, buffer, false)
   }
 
-  /** Segments of which the manifest says that they were there, and how long. */
+  /** Segments, with lengths, that existed according to the manifest. */
   #known(): Map<number, number> {
     const { closed, earlier, logFloor = 0 } = this.#version ?? {}
     return new Map(closed?.logs ?? earlier?.logs.filter(([number]) => number >= logFloor))
@@ -117,7 +117,10 @@ export class LogVerifier {
     if (!isSound) this.#damaged()
   }
 
-  /** What cannot be read at the end of the segment before was no unfinished write if this one goes on behind it: that is the damaged one. */
+  /**
+   * Unreadable bytes at the end of the previous segment were no unfinished write if this segment continues after them: then that
+   * one is damaged.
+   */
   #goesOnBehind(error: unknown): boolean {
     const before = this.#unfinished
     if (before === undefined || !(error instanceof CorruptionError) || error.details['offset'] !== SEGMENT_HEADER_BYTES) return false
@@ -149,13 +152,13 @@ export class LogVerifier {
       const ends = endBytes === undefined ? {} : { endBytes }
       const contents = part ?? scan({
         ...ends, expectedSeq: this.#expected,
-        // Behind a damaged segment, or without a manifest, a segment may begin anywhere.
+        // After a damaged segment, or without a manifest, a segment may begin anywhere.
         latestFirstSeq: version !== undefined && this.#isWhole ? knownSeq + 1 : Infinity,
         isWhole: (seq, kind, bytes, valueStart, valueEnd) =>
           version === undefined || version.closed !== undefined || seq <= knownSeq || kind !== KIND_VALUE_FILE || this.#isValueWhole(bytes, valueStart, valueEnd),
       })
       const { endOffset, nextSeq, droppedBytes, operations } = contents
-      // What was lost with a large value that had not been made durable is no damage; what the manifest knows otherwise is.
+      // Operations lost with an unsynced large value are no damage; a mismatch with the manifest is.
       if (endBytes !== undefined && endOffset < endBytes) {
         const { endOffset: good } = scan({ ...ends, expectedSeq: contents.firstSeq })
         if (good < endBytes) throw new CorruptionError(path, good, `the manifest knows ${endBytes} bytes of this log segment, of which ${good} are whole`)
