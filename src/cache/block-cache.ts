@@ -1,17 +1,18 @@
 /**
- * The block cache: recently read blocks of tables, in memory that can be given back at any time.
+ * The block cache: recently read blocks, in memory that can be given back at any time.
  *
- * Blocks are appended to slots, which form a queue. A new slot is taken while the budget has free room; after that the
- * oldest is recycled: its blocks that were found again since they came (most often found first, half a slot at most)
- * stay at its front, the others go. So a scan, which touches a block once, pushes out only what is as cold as itself.
+ * Blocks are appended to slots, which form a queue. A new slot is taken while the budget has free memory; after that the oldest is
+ * recycled: blocks found again since they came (most often found first, at most half a slot) stay at its front, the others go. So a
+ * scan, which touches a block once, evicts only what is as cold as itself.
  *
- * 1. Every byte held (slots, directory) is leased from the account first and given back at once when freed.
- * 2. Only free budget is taken: the cache grows on what nobody else wants, up to `limitBytes`, and `shrink` returns it.
- * 3. A block that is found is the one last inserted under that table and offset.
+ * Invariants
+ * 1. Every byte held (slots, directory) is leased first and given back at once when freed.
+ * 2. It takes only free budget, up to `limitBytes`; `shrink` returns it.
+ * 3. A found block is the one last inserted under that table and offset.
  * 4. Every block of the directory lies in one live slot and in that slot's chain, in order of position.
  *
- * Cost: a find reads two cache lines; an insert copies the block, and at most as many bytes again to carry blocks over;
- * `dropTable` walks all blocks. Memory: 32 to 64 bytes a block beside its bytes, and the unused ends of slots.
+ * Cost: a find reads two cache lines; an insert copies the block, and carries over at most as many bytes; `dropTable` walks all
+ * blocks. Memory: 32 to 64 bytes a block beside its bytes, and the unused ends of slots.
  */
 import { EMPTY } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -20,23 +21,23 @@ import { BlockDirectory, MAX_TOUCHES, MIN_CAPACITY, NONE } from './block-directo
 import type { Ghosts } from './ghosts.ts'
 
 export interface BlockCacheOptions {
-  /** Told of every block dropped and missed, to measure what a larger cache would be worth. */
+  /** Told of every evicted and missed block, to measure the worth of a larger cache. */
   ghosts?: Ghosts
-  /** Size of a slot, and so of the largest block: default 256 KiB. */
+  /** Size of a slot, and so of the largest block. Default 256 KiB. */
   slotBytes?: number
-  /** Asked to make so many bytes free, where nothing is, before a slot is taken within the limit. */
+  /** Asked to free bytes before a slot is taken within the limit. */
   makeRoom?: (bytes: number) => void
 }
 
 export interface BlockCacheStats {
   hits: number
   misses: number
-  /** Bytes of the blocks that were read because they were missed. */
+  /** Bytes of blocks read after a miss. */
   missBytes: number
   inserts: number
-  /** Blocks dropped to make room, or because memory was given back. */
+  /** Blocks evicted. */
   evictions: number
-  /** Inserts that found no room. */
+  /** Inserts without memory. */
   refused: number
   /** Blocks held. */
   blocks: number
@@ -64,11 +65,11 @@ class Slot {
 }
 
 const DEFAULT_SLOT_BYTES = 256 * 1024
-/** So many are free: much. */
+/** This many free slots count as much memory. */
 const MUCH_FREE_SLOTS = 16
 
 export class BlockCache {
-  /** Where the last successful find or insert left the block: a view into a slot, valid until the next insert or shrink. */
+  /** Result of the last successful find or insert: a view into a slot, valid until the next insert or shrink. */
   bytes: Uint8Array = EMPTY
   start = 0
   end = 0
@@ -80,12 +81,12 @@ export class BlockCache {
   #limitBytes = Infinity
   #missBytes = 0
   #directory: BlockDirectory
-  /** By id, whether held or given back. */
+  /** By id, held or given back. */
   readonly #slots: Slot[] = []
-  /** Slots given back: their (empty) buffers are used again. */
+  /** Slots given back, with empty buffers for reuse. */
   readonly #spare: Slot[] = []
   #oldest: Slot | undefined
-  /** The youngest, where blocks are appended. */
+  /** The youngest slot, to which blocks are appended. */
   #current: Slot | undefined
   #held = 0
   #closed = false
@@ -110,26 +111,26 @@ export class BlockCache {
 
   get bytesHeld(): number { return this.#held * this.#slotBytes + this.#directory.bytes }
 
-  /** Other ghosts, or none: what the old ones remember is forgotten. */
+  /** Replace the ghosts; the old ones are forgotten. */
   setGhosts(ghosts: Ghosts | undefined): void {
     this.#ghosts = ghosts
   }
 
-  /** The buffers that are there, counted one by one. */
+  /** The existing buffers, counted one by one. */
   measure(): number {
     let bytes = this.#directory.measure()
     for (const slot of this.#slots) bytes += slot.bytes.buffer.byteLength
     return bytes
   }
 
-  /** Hold at most so many bytes from now on, whatever is free. What is beyond goes at once. */
+  /** Maximum bytes to hold; the excess goes at once. */
   setLimit(limitBytes: number): void {
     this.#limitBytes = limitBytes
     const excess = this.bytesHeld - limitBytes
     if (excess > 0) this.shrink(excess)
   }
 
-  /** Look for a block: `table` an int32, `offset` a uint32. */
+  /** Find a block: `table` an int32, `offset` a uint32. */
   find(table: number, offset: number): boolean {
     const directory = this.#directory
     const entry = offset >>> 0 === offset ? directory.find(table, offset) : NONE
@@ -144,7 +145,7 @@ export class BlockCache {
     return true
   }
 
-  /** The same for one that this reader has found before, and has only lost from its hands: neither counted nor touched. */
+  /** Find a block this reader had before: neither counted nor touched. */
   findAgain(table: number, offset: number): boolean {
     const entry = offset >>> 0 === offset ? this.#directory.find(table, offset) : NONE
     if (entry !== NONE) this.#point(entry)
@@ -152,9 +153,8 @@ export class BlockCache {
   }
 
   /**
-   * Copy source[start, end) in, in place of what was there under the same name; `source` may not be a view into this
-   * cache. False when it cannot be cached (no memory, larger than a slot): the caller then uses its own copy. `isShared`: the way to
-   * many others, to be kept longer than they are.
+   * Copy source[start, end) in, replacing a block of the same name; `source` may not be a view into this cache. False: no memory,
+   * or larger than a slot. `isShared`: an index or filter block, kept longer.
    */
   insert(table: number, offset: number, source: Uint8Array, start: number, end: number, isShared = false): boolean {
     const length = end - start
@@ -178,10 +178,7 @@ export class BlockCache {
     return true
   }
 
-  /**
-   * As `insert`, of a block that nobody missed, where that costs nobody anything; false: it would. What is found or inserted next does not
-   * matter to who asks.
-   */
+  /** Insert a prefetched block, but only into spare capacity: never evicts. False if it would have to. Does not count as a miss. */
   insertIfMuchIsFree(table: number, offset: number, source: Uint8Array, start: number, end: number, isShared = false): boolean {
     if (this.roomBytes < this.muchBytes) return false
     const isInserted = this.insert(table, offset, source, start, end, isShared)
@@ -189,20 +186,20 @@ export class BlockCache {
     return isInserted
   }
 
-  /** With so much room blocks that nobody missed are taken. */
+  /** Free bytes from which prefetched blocks are accepted. */
   get muchBytes(): number { return MUCH_FREE_SLOTS * this.#slotBytes }
 
-  /** What blocks could take without any other having to go: free budget, and slots whose blocks were all dropped. */
+  /** Bytes available without evicting: free budget, and slots whose blocks were all dropped. */
   get roomBytes(): number {
     let room = Math.max(0, Math.min(this.#account.budget.freeBytes, this.#limitBytes - this.bytesHeld))
     for (let slot = this.#oldest; slot !== undefined && slot.usedBytes === 0; slot = slot.younger) room += this.#slotBytes
     return room
   }
 
-  /** Whether a block is here; nothing is counted. */
+  /** Whether a block is cached; counts nothing. */
   has(table: number, offset: number): boolean { return offset >>> 0 === offset && this.#directory.find(table, offset) !== NONE }
 
-  /** Forget one block, if it is here. */
+  /** Drop one block, if cached. */
   forget(table: number, offset: number): void {
     const entry = offset >>> 0 === offset ? this.#directory.find(table, offset) : NONE
     if (entry === NONE) return
@@ -210,7 +207,7 @@ export class BlockCache {
     this.#forget(entry)
   }
 
-  /** Forget all blocks of a deleted table; returns their bytes. Slots left empty are the next to be used again. */
+  /** Drop all blocks of a deleted table; returns their bytes. Empty slots are reused first. */
   dropTable(table: number): number {
     this.#ghosts?.dropTable(table)
     let dropped = 0
@@ -246,7 +243,7 @@ export class BlockCache {
     return dropped
   }
 
-  /** Give back at least `bytes` if possible, oldest slots first; returns how many it gave. Suits `Budget.addReclaimer`. */
+  /** Free at least `bytes` if possible, oldest slots first. A reclaimer. */
   shrink(bytes: number): number {
     const before = this.bytesHeld
     while (this.#oldest !== undefined && before - this.bytesHeld < bytes) this.#releaseOldest()
@@ -262,7 +259,7 @@ export class BlockCache {
     }
   }
 
-  /** Give everything back. Later finds miss, later inserts are refused. */
+  /** Free everything. Later finds miss, later inserts are refused. */
   close(): void {
     this.#closed = true
     while (this.#oldest !== undefined) this.#releaseOldest()
@@ -288,7 +285,7 @@ export class BlockCache {
     slot.last = entry
   }
 
-  /** Room for one more entry: by growth, or by giving up old slots until that succeeds or entries are free. */
+  /** Space for one more entry: by growth, or by giving up old slots. */
   #makeEntryRoom(): boolean {
     const directory = this.#directory
     while (directory.count === directory.capacity) {
@@ -304,11 +301,11 @@ export class BlockCache {
     return true
   }
 
-  /** Make the current slot have room for `length` bytes; one step is always enough. */
+  /** Space for `length` bytes in the current slot; one step always suffices. */
   #makeRoom(length: number): boolean {
     const current = this.#current
     if (current !== undefined && current.usedBytes + length <= this.#slotBytes) return true
-    // One that a dropped table has left empty costs nothing.
+    // A slot emptied by a dropped table costs nothing.
     const slot = this.#oldest?.usedBytes === 0 ? undefined : this.#takeSlot()
     if (slot !== undefined) {
       if (this.#current === undefined) this.#oldest = slot
@@ -328,14 +325,14 @@ export class BlockCache {
     return true
   }
 
-  /** Keep the blocks that were found again, the most often found first, up to `limit` bytes; drop the others. */
+  /** Keep blocks that were found again, most often found first, up to `limit` bytes. */
   #recycle(slot: Slot, limit: number): void {
     const directory = this.#directory
     const sums = this.#bytesByTouches.fill(0)
     for (let entry = slot.first; entry !== NONE; entry = directory.next(entry)) {
       sums[directory.touches(entry)]! += directory.length(entry)
     }
-    // Blocks above the bar all fit; those at the bar stay as long as there is room.
+    // Blocks above the bar all fit; those at the bar stay while there is space.
     let bar = MAX_TOUCHES
     let above = 0
     while (bar > 1 && above + sums[bar]! <= limit) above += sums[bar--]!
@@ -363,7 +360,7 @@ export class BlockCache {
     }
   }
 
-  /** The caller walks the chain and mends it. */
+  /** The caller repairs the chain. */
   #evict(entry: number): void {
     const directory = this.#directory
     this.#ghosts?.add(directory.table(entry), directory.offset(entry), directory.length(entry))
@@ -371,7 +368,7 @@ export class BlockCache {
     this.#evictions++
   }
 
-  /** Drop one block from its slot's chain and the directory; its bytes stay unused until the slot is recycled. */
+  /** Remove one block from its chain and the directory; its bytes stay unused until the slot is recycled. */
   #forget(entry: number): void {
     const directory = this.#directory
     const slot = this.#slots[directory.slot(entry)]!
@@ -387,14 +384,14 @@ export class BlockCache {
   #takeSlot(): Slot | undefined {
     if (this.bytesHeld + this.#slotBytes > this.#limitBytes) return undefined
     if (this.#account.budget.freeBytes < this.#slotBytes) this.#roomMaker?.(this.#slotBytes)
-    // Asked first: a full budget is the cache's normal state, not a denial worth counting.
+    // Checked first: a full budget is normal here, not a denial worth counting.
     if (this.#account.budget.freeBytes < this.#slotBytes) return undefined
     const lease = this.#account.tryLease(this.#slotBytes, false)
     if (lease === undefined) return undefined
     try {
       let slot = this.#spare.pop()
       if (slot === undefined) {
-        // Resizable, because only resize(0) gives memory back at once.
+        // Resizable, because only resize(0) frees memory at once.
         const buffer = new ArrayBuffer(this.#slotBytes, { maxByteLength: this.#slotBytes })
         slot = new Slot(this.#slots.length, new Uint8Array(buffer, 0, this.#slotBytes), lease)
         this.#slots.push(slot)
@@ -431,7 +428,7 @@ export class BlockCache {
     this.#held--
   }
 
-  /** Move the entries to a smaller directory when they need less than an eighth of it. */
+  /** Move the entries to a smaller directory when they use less than an eighth of it. */
   #repackDirectory(): void {
     const old = this.#directory
     let capacity = MIN_CAPACITY

@@ -1,13 +1,13 @@
 /**
- * Which cached block lies where: (table, offset) to a slot, a start and a length.
+ * Maps (table, offset) of a cached block to slot, start and length.
  *
- * Two parts in one array of words: entries (dense, reused through a free list, chained per slot in the order
- * the blocks were put there) and an open-addressed index of entry numbers, twice as many as entries. An index word has six bits of the
- * hash above the entry's number, so that hardly any entry is looked at that is not the one.
+ * One array of words: entries (dense, with a free list, chained per slot in insertion order) and an open-addressed index of entry
+ * numbers, twice as many. An index word has six bits of the hash above the entry number, so false candidates are rare.
  *
- * 1. Its bytes are leased before they are allocated and given back at once when freed: 32 per entry of room.
- * 2. An entry's number holds until it is removed; growth keeps it.
- * 3. The index is never more than half full, so that every probe ends.
+ * Invariants
+ * 1. Its bytes are leased before they are allocated: 32 per entry.
+ * 2. An entry's number is stable until it is removed.
+ * 3. The index is at most half full, so every probe ends.
  *
  * Cost: two cache lines a lookup; growth and shrinking touch every entry.
  */
@@ -15,7 +15,7 @@ import type { Account, Lease } from '../memory/budget.ts'
 
 /** No entry. */
 export const NONE = -1
-/** Touches are counted up to this. */
+/** Maximum counted touches. */
 export const MAX_TOUCHES = 3
 
 const ENTRY_WORDS = 6
@@ -25,11 +25,11 @@ const OFFSET = 1
 const PLACE = 2
 const START = 3
 const LENGTH = 4
-/** The next entry of the same slot, or of the free list. */
+/** The next entry of the slot, or of the free list. */
 const NEXT = 5
 const BYTES_PER_ENTRY = 4 * (ENTRY_WORDS + 2)
 export const MIN_CAPACITY = 64
-/** Entry numbers leave the uppermost six bits of an index word free. */
+/** Entry numbers leave six bits of an index word free. */
 const MAX_CAPACITY = 2 ** 25
 const NUMBER_MASK = 2 ** 26 - 1
 const TAG_SHIFT = 26
@@ -50,7 +50,7 @@ export class BlockDirectory {
     this.#account = account
   }
 
-  /** What entries for so many blocks take. */
+  /** Bytes for `capacity` entries. */
   static bytesFor(capacity: number): number { return capacity * BYTES_PER_ENTRY }
 
   get count(): number { return this.#count }
@@ -91,7 +91,7 @@ export class BlockDirectory {
     if ((place & MAX_TOUCHES) !== MAX_TOUCHES) this.#words[at] = place + 1
   }
 
-  /** The block moved within its slot or to another; its touches are halved, so that it must earn its next stay. */
+  /** The block moved. Its touches are halved, so that it must earn its next stay. */
   move(entry: number, slot: number, start: number): void {
     const at = entry * ENTRY_WORDS
     const touches = this.#words[at + PLACE]! & MAX_TOUCHES
@@ -99,7 +99,7 @@ export class BlockDirectory {
     this.#words[at + START] = start
   }
 
-  /** Add a block that is not there; `count < capacity` is the caller's to see to. Its `next` is NONE. */
+  /** Add a block that is not present, while `count < capacity`. Its `next` is NONE. */
   add(table: number, offset: number, slot: number, start: number, length: number, touches = 0): number {
     const words = this.#words
     let entry = this.#free
@@ -117,14 +117,14 @@ export class BlockDirectory {
     return entry
   }
 
-  /** Forget an entry. Unlinking it from its slot's chain is the caller's part. */
+  /** Remove an entry; the caller unlinks it from its chain. */
   remove(entry: number): void {
     const words = this.#words
     const mask = this.#mask
     const index = this.#capacity * ENTRY_WORDS
     let hole = this.#hash(entry) & mask
     while ((words[index + hole]! & NUMBER_MASK) !== entry + 1) hole = (hole + 1) & mask
-    // Close the gap: move up every later entry of the run that may stand here.
+    // Close the gap: move up every later entry that may stand here.
     for (let i = (hole + 1) & mask; ; i = (i + 1) & mask) {
       const word = words[index + i]!
       if (word === 0) break
@@ -140,10 +140,7 @@ export class BlockDirectory {
     this.#count--
   }
 
-  /**
-   * Make room for `capacity` entries (a power of two), leased from what is free; false when nothing is.
-   * Only for a directory that is empty and fresh, or full.
-   */
+  /** Space for `capacity` entries (a power of two), leased from free memory; false: none. Only for an empty or full directory. */
   reserve(capacity: number): boolean {
     if (capacity > MAX_CAPACITY) return false
     const bytes = capacity * BYTES_PER_ENTRY
@@ -152,13 +149,13 @@ export class BlockDirectory {
     if (lease === undefined) return false
     let words: Int32Array<ArrayBuffer>
     try {
-      // Resizable, because only resize(0) gives memory back at once.
+      // Resizable, because only resize(0) frees memory at once.
       words = new Int32Array(new ArrayBuffer(bytes, { maxByteLength: bytes }), 0, bytes >> 2)
     } catch {
       lease.release()
       return false
     }
-    // Every entry is in use, or there is none yet: the free list is empty.
+    // All entries are in use, or there are none: the free list is empty.
     const entries = this.#count
     words.set(this.#words.subarray(0, entries * ENTRY_WORDS))
     resizeTo(this.#words, 0)
@@ -171,7 +168,7 @@ export class BlockDirectory {
     return true
   }
 
-  /** Forget all entries and give everything back. */
+  /** Remove all entries and free everything. */
   free(): void {
     this.#lease?.release()
     this.#lease = undefined

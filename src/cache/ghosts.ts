@@ -1,16 +1,15 @@
 /**
- * Ghosts: the names of blocks that the block cache dropped lately, without their bytes. A miss that finds its ghost
- * would have been a hit in a cache larger by `bytes`: this is how the worth of more cache is measured.
+ * Ghosts: the names of recently evicted blocks. A miss that finds its ghost would have been a hit in a cache larger by `bytes`:
+ * this measures the worth of more cache.
  *
- * A ring of the latest evictions, oldest overwritten first, whose places are chained by hash, youngest first.
+ * A ring of the latest evictions, oldest overwritten first, chained by hash, youngest first.
  *
  * Invariants
- * 1. `memoryBytes` (20 a ghost, a power of two of them) are allocated at the start and never more; the caller leases them before.
- * 2. The ghosts are the latest `capacity` blocks added, less those found, added again, dropped or let go for `limitBytes`.
- * 3. `bytes` is the sum of the sizes of the blocks whose ghosts are held, and at most `limitBytes`.
- * 4. Every ghost is in the chain of its hash, and nothing else is.
+ * 1. `memoryBytes` (20 a ghost) are allocated at the start; the caller leases them before.
+ * 2. The ghosts are the latest `capacity` blocks added, less those found, added again, dropped or beyond `limitBytes`.
+ * 3. `bytes` is the sum of the sizes of their blocks, at most `limitBytes`.
  *
- * Cost: a look for what is not there 10 to 30 ns, an add with its eviction 30 to 80 ns; nothing is allocated after the start.
+ * Cost: a lookup of an absent name 10 to 30 ns, an add with its eviction 30 to 80 ns; no allocation after the start.
  */
 import { invalidArgument } from '../base/errors.ts'
 
@@ -19,7 +18,7 @@ const TABLE = 0
 const OFFSET = 1
 /** Size of the block, or DEAD. */
 const LENGTH = 2
-/** The next place of the chain + 1, or 0. */
+/** The next index of the chain + 1, or 0. */
 const NEXT = 3
 const DEAD = -1
 const BYTES_PER_GHOST = 4 * (ENTRY_WORDS + 1)
@@ -31,27 +30,27 @@ const MAX_BLOCK_BYTES = 2 ** 31 - 1
 export interface GhostStats {
   /** Ghosts held. */
   count: number
-  /** Sizes of their blocks: how much larger a cache they stand for. */
+  /** Sizes of their blocks: the extra cache they stand for. */
   bytes: number
   limitBytes: number
   capacity: number
   /** Bytes allocated. */
   memoryBytes: number
   added: number
-  /** Ghosts found, since the start, and the sizes of their blocks. */
+  /** Ghosts found, and the sizes of their blocks. */
   hits: number
   hitBytes: number
 }
 
 export class Ghosts {
   readonly capacity: number
-  /** Called, inside `hit`, whenever a ghost is found: for whoever sleeps as long as nobody misses what was dropped. */
+  /** Called inside `hit` whenever a ghost is found. */
   onFound: (() => void) | undefined
   readonly #ring: Int32Array
-  /** By hash: the first place of the chain + 1, or 0. */
+  /** By hash: the first index of the chain + 1, or 0. */
   readonly #chains: Int32Array
   readonly #mask: number
-  /** Where the next goes, and the oldest place that may hold one: counts that never wrap. */
+  /** Next index, and the oldest that may be used: counts that never wrap. */
   #head = 0
   #tail = 0
   #count = 0
@@ -61,7 +60,7 @@ export class Ghosts {
   #hits = 0
   #hitBytes = 0
 
-  /** What a list of `capacity` ghosts takes: to be leased first. A capacity is a power of two from 16 to 2^25. */
+  /** Bytes of `capacity` ghosts, to be leased first. A capacity is a power of two from 16 to 2^25. */
   static memoryBytes(capacity: number): number {
     if (!(capacity >= MIN_CAPACITY && capacity <= MAX_CAPACITY && Number.isInteger(Math.log2(capacity)))) {
       throw invalidArgument(`the capacity of a ghost list must be a power of two from ${MIN_CAPACITY} to ${MAX_CAPACITY}, not ${capacity}`)
@@ -69,7 +68,7 @@ export class Ghosts {
     return capacity * BYTES_PER_GHOST
   }
 
-  /** The largest capacity for so many bytes of memory; 0 when they are too few for any. */
+  /** The largest capacity for this many bytes; 0: too few. */
   static capacityFor(memoryBytes: number): number {
     const most = memoryBytes / BYTES_PER_GHOST
     if (!(most >= MIN_CAPACITY)) return 0
@@ -78,7 +77,7 @@ export class Ghosts {
     return capacity
   }
 
-  /** `limitBytes`: most the blocks may add up to, that is how much more cache is asked about. Throws INVALID_ARGUMENT. */
+  /** `limitBytes`: maximum total of block sizes, the extra cache asked about. Throws INVALID_ARGUMENT. */
   constructor(capacity: number, limitBytes = Infinity) {
     const memoryBytes = Ghosts.memoryBytes(capacity)
     this.capacity = capacity
@@ -91,17 +90,17 @@ export class Ghosts {
 
   /** Ghosts held. */
   get count(): number { return this.#count }
-  /** Sizes of their blocks added up. */
+  /** Sizes of their blocks. */
   get bytes(): number { return this.#bytes }
   get limitBytes(): number { return this.#limitBytes }
   /** Ghosts found since the start. */
   get hits(): number { return this.#hits }
-  /** Sizes of their blocks added up. */
+  /** Sizes of their blocks. */
   get hitBytes(): number { return this.#hitBytes }
 
   /**
-   * A block was dropped from the cache: `table` an int32, `offset` a uint32, `bytes` its size. Becomes the youngest ghost, in
-   * place of an older one of the same block. Ignored: names and sizes no cached block can have, blocks larger than the limit.
+   * A block was evicted: `table` an int32, `offset` a uint32, `bytes` its size. Replaces an older ghost of the same block. Ignores
+   * impossible names and sizes.
    */
   add(table: number, offset: number, bytes: number): void {
     if ((table | 0) !== table || offset >>> 0 !== offset || !(bytes >= 0 && bytes <= MAX_BLOCK_BYTES)) return
@@ -125,7 +124,7 @@ export class Ghosts {
     while (this.#bytes > this.#limitBytes) this.#dropOldest()
   }
 
-  /** The cache missed this block: true, and the ghost gone and counted, when it was dropped lately. */
+  /** The cache missed this block. True, and the ghost is removed and counted, if it was evicted recently. */
   hit(table: number, offset: number): boolean {
     if ((table | 0) !== table || offset >>> 0 !== offset) return false
     const bytes = this.#take(hashOf(table, offset | 0) & this.#mask, table, offset | 0)
@@ -136,7 +135,7 @@ export class Ghosts {
     return true
   }
 
-  /** Forget the ghosts of a deleted table. Walks the whole list. */
+  /** Remove the ghosts of a deleted table. Walks the whole list. */
   dropTable(table: number): void {
     const ring = this.#ring
     for (let i = this.#tail; i < this.#head; i++) {
@@ -147,13 +146,13 @@ export class Ghosts {
     }
   }
 
-  /** Change how much more cache is asked about; too old ghosts go at once. Throws INVALID_ARGUMENT. */
+  /** Change the extra cache asked about; the oldest ghosts go at once. Throws INVALID_ARGUMENT. */
   setLimitBytes(limitBytes: number): void {
     this.#limitBytes = checkLimit(limitBytes)
     while (this.#bytes > limitBytes) this.#dropOldest()
   }
 
-  /** Forget all ghosts; what was counted stays counted. */
+  /** Remove all ghosts; counts stay. */
   clear(): void {
     this.#chains.fill(0)
     this.#head = this.#tail = this.#count = this.#bytes = 0
@@ -177,7 +176,7 @@ export class Ghosts {
     this.#tail++
   }
 
-  /** Remove a ghost; returns its block's size, or -1 when there is none. Its place in the ring stays dead until its turn comes. */
+  /** Remove a ghost; returns its block's size, -1: none. Its index stays dead until it is overwritten. */
   #take(chain: number, table: number, offset: number): number {
     const ring = this.#ring
     let before = -1

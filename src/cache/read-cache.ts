@@ -1,13 +1,12 @@
 /**
- * What readers keep of tables: blocks in two levels (`two-level-cache.ts`), and single rows (`row-cache.ts`).
+ * The caches of readers: blocks in two levels (`two-level-cache.ts`) and single rows (`row-cache.ts`).
  *
- * Rows take at most a share of the memory of both, and the share follows what they are worth. Every WINDOW offers, or blocks that were
- * missed, two sums are compared, both in microseconds: what rows have saved, which is the work of a look-up in the runs and the blocks that would
- * have been missed at the rate of other reads; and what their memory would have saved as blocks, which the ghosts of dropped blocks
- * tell. When the second is larger the share is halved, when the first is and the share is used up, to less than a slot, it grows by half.
+ * Rows take at most a share of the memory of both. Every WINDOW offers, or missed blocks, two sums in microseconds are compared:
+ * what rows have saved (lookups in the runs, and block misses at the rate of other reads), and what their memory would have saved
+ * as blocks, from the ghosts. If the second is larger the share is halved; if the first is, and the share is used up to less than a
+ * slot, it grows by half.
  *
- * Invariants
- * 1. All draw on free budget only and give back what is asked for; rows give first while they are over their share.
+ * Invariant: all levels draw on free budget only and give back on demand; rows first while they are over their share.
  */
 import { invalidArgument } from '../base/errors.ts'
 import type { Account } from '../memory/budget.ts'
@@ -21,12 +20,12 @@ const FIRST_SHARE = 1 / 4
 const MIN_SHARE = 1 / 64
 const MAX_SHARE = 1 / 2
 const WINDOW = 4096
-/** A look-up in the runs of a tree, less one here; and a read of a block from the page cache, where none was timed. Microseconds. */
+/** A lookup in the runs of a tree, less one here; and a block read from the page cache, where none was timed. Microseconds. */
 const LOOKUP_US = 2
 const READ_US = 5
 
 export interface RowShareStats extends RowCacheStats {
-  /** Of the memory of blocks and rows, what rows may have. */
+  /** Maximum share of rows in the memory of blocks and rows. */
   share: number
 }
 
@@ -38,14 +37,14 @@ export class ReadCache {
   #ghosts: Ghosts | undefined
   #share = FIRST_SHARE
   #limitBytes = Infinity
-  // As of the last window.
+  // At the last window.
   #offers = 0
   #hits = 0
   #lookups = 0
   #misses = 0
   #ghostHits = 0
 
-  /** `rowSlotBytes`: what rows grow by. */
+  /** `rowSlotBytes`: growth step of rows. */
   constructor(blocks: TwoLevelCache, rowAccount: Account, rowSlotBytes: number) {
     if (!(rowSlotBytes > 0)) throw invalidArgument(`slots of rows have ${rowSlotBytes} bytes`)
     this.blocks = blocks
@@ -62,13 +61,13 @@ export class ReadCache {
     this.blocks.setGhosts(ghosts)
   }
 
-  /** Call before an offer: what rows may hold is as of now. */
+  /** Call before an offer, to update the limit of rows. */
   beforeOffer(): void {
     if (this.rows.offers - this.#offers >= WINDOW) this.#endWindow()
     this.#limitRows()
   }
 
-  /** Call now and then between reads where blocks are missed: scans offer no rows. */
+  /** Call now and then between reads that miss blocks: scans offer no rows. */
   look(): void {
     if (this.blocks.stats().misses - this.#misses < WINDOW) return
     this.#endWindow()
@@ -81,12 +80,12 @@ export class ReadCache {
     this.rows.setLimit(Math.max(0, Math.min(this.#share * room, this.#limitBytes - this.blocks.bytesHeld)))
   }
 
-  /** Forget all blocks of a deleted table; returns their bytes. */
+  /** Drop all blocks of a deleted table; returns their bytes. */
   dropTable(table: number): number {
     return this.blocks.dropTable(table)
   }
 
-  /** Hold at most so many bytes from now on. */
+  /** Maximum bytes to hold. */
   setLimit(limitBytes: number): void {
     this.#limitBytes = limitBytes
     this.blocks.setLimit(limitBytes)
@@ -95,7 +94,7 @@ export class ReadCache {
     if (excess > 0) this.shrink(excess)
   }
 
-  /** Give back at least `bytes` if possible; returns how many it gave. */
+  /** Free at least `bytes` if possible. A reclaimer. */
   shrink(bytes: number): number {
     const { blocks, rows } = this
     let given = 0

@@ -1,21 +1,18 @@
 /**
- * Rows that were asked for more than once lately: key, value and sequence number, by the hash of the key. Where few rows of each
- * block are wanted, the memory that holds their blocks holds some thirty times as many rows; and what is found here needs no filter,
- * no index and no block of any run.
+ * Rows read more than once recently: key, value and sequence number, by the hash of the key. Where few rows of each block are
+ * wanted, this holds some thirty times as many rows as their blocks would, and a hit needs no filter, index or block.
  *
- * It lies in slots like blocks do (`block-cache.ts`: leased, given back at once, kept by touches), with a directory of 32 to 64 bytes
- * a row. While much memory is free a row comes in at once; later when it is read for the second time within about as many other reads as
- * there are tags, so that a pass over much data leaves nothing.
+ * Rows lie in slots like blocks (`block-cache.ts`), with a directory of 32 to 64 bytes a row. While much memory is free a row is
+ * kept at once; later on its second read within about as many other reads as there are tags, so that one pass over much data leaves
+ * nothing.
  *
- * A row is that of a tree as of an epoch, and says so. Whether it is still the newest in its tree is the reader's to know, see
- * `store/state/tree.ts`.
+ * A row carries the epoch of its tree. Whether it is still the newest is for the reader to decide (`store/state/tree.ts`).
  *
  * Invariants
- * 1. What is found has exactly the key that was asked for, in the same space.
- * 2. Tags and scratch are leased before they are allocated; without room for them there are no rows.
+ * 1. A found row has exactly the requested key, in the same lineage.
+ * 2. Tags and scratch are leased before they are allocated; without memory for them no rows are kept.
  *
- * Account: `rows`. Cost: a find reads three or four cache lines and allocates nothing; an offer writes two bytes, and every second one of a
- * row copies it.
+ * Account: `rows`. Cost: a find reads three or four cache lines; an offer writes two bytes, every second one of a row copies it.
  */
 import { EMPTY } from '../base/cursor.ts'
 import type { Hit } from '../base/cursor.ts'
@@ -23,20 +20,20 @@ import { copyBytes } from '../base/bytes.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { BlockCache } from './block-cache.ts'
 
-/** Of a row: epoch, sequence number (low and high word), length of the key; then key and value. */
+/** Layout of a row: epoch, sequence number (low and high word), key length; then key and value. */
 const SEQ = 4
 const KEY_LENGTH = 12
 const HEADER_BYTES = 14
-/** Larger rows are as well served by their block. */
+/** Larger rows are served as well by their block. */
 const MAX_ROW_BYTES = 4096
-/** With more, the kernel would have to keep too many mappings. */
+/** More would need too many kernel mappings. */
 const MAX_SLOTS = 8192
 const TAG_BYTES = 2
-/** Much is free: so many slots. */
+/** This many free slots count as much memory. */
 const FREE_SLOTS = 16
 
 export interface RowCacheStats {
-  /** Point reads that looked here, and those of them that were answered from here. */
+  /** Point reads that looked here, and those answered here. */
   lookups: number
   hits: number
   rows: number
@@ -45,11 +42,11 @@ export interface RowCacheStats {
 }
 
 export class RowCache {
-  /** Where the last successful find left the row: a view into a slot, valid until the next offer or shrink. */
+  /** Result of the last successful find: a view into a slot, valid until the next offer or shrink. */
   bytes: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
-  /** Of the tree that the row was found in. */
+  /** Epoch of the found row. */
   epoch = 0
   lookups = 0
   hits = 0
@@ -65,7 +62,7 @@ export class RowCache {
   #lease: Lease | undefined
   #start = 0
 
-  /** `makeRoom`: asked to make so many bytes free, where nothing is. */
+  /** `makeRoom`: asked to free bytes. */
   constructor(account: Account, slotBytes: number, makeRoom: (bytes: number) => void) {
     this.#account = account
     this.#rows = new BlockCache(account, { slotBytes, makeRoom })
@@ -76,10 +73,10 @@ export class RowCache {
 
   get bytesHeld(): number { return this.#rows.bytesHeld }
 
-  /** The buffers that are there, counted one by one. */
+  /** The existing buffers, counted one by one. */
   measure(): number { return this.#rows.measure() + (this.#tags?.buffer.byteLength ?? 0) + this.#scratch.buffer.byteLength }
 
-  /** Remember the latest so many rows (a power of two) that were read once; 0: hold no rows. */
+  /** Remember the latest `tags` rows (a power of two) that were read once; 0: keep no rows. */
   configure(tags: number): void {
     if (tags === (this.#tags?.length ?? 0)) return
     this.#lease?.release()
@@ -94,12 +91,12 @@ export class RowCache {
     if (this.#scratch.length === 0) this.#scratch = new Uint8Array(MAX_ROW_BYTES)
   }
 
-  /** Hold at most so many bytes of rows from now on. */
+  /** Maximum bytes of rows. */
   setLimit(limitBytes: number): void {
     this.#rows.setLimit(Math.min(limitBytes, this.#mostBytes))
   }
 
-  /** Look for the row of a key; `hash` = hashKey(key). */
+  /** Find the row of a key; `hash` = hashKey(key). */
   find(space: number, hash: number, key: Uint8Array, start: number, end: number): boolean {
     this.lookups++
     const rows = this.#rows
@@ -118,21 +115,21 @@ export class RowCache {
     return true
   }
 
-  /** Of the row that was found last. */
+  /** Of the row found last. */
   get seq(): number {
     const at = this.#start + SEQ
     return word(this.bytes, at) + word(this.bytes, at + 4) * 0x1_0000_0000
   }
 
-  /** The row that was found last is still the newest of its tree. */
+  /** The row found last is still the newest of its tree. */
   renew(epoch: number): void {
     putWord(this.bytes, this.#start, epoch)
   }
 
   /**
-   * A key was found in the tree of an epoch: keep the row if it is here already, was read before, or much memory is free.
-   * The hit's value may not be a view into this cache. Room for a row may be made at the cost of the block that the value lies in, so
-   * the hit is led to a copy, which is there until the next offer.
+   * A key was found in the tree of an epoch: keep the row if it is here already, was read before, or much memory is free. The value
+   * may not be a view into this cache. Making space may evict the value's block, so the hit is redirected to a copy valid until the
+   * next offer.
    */
   offer(space: number, hash: number, key: Uint8Array, start: number, end: number, epoch: number, hit: Hit): void {
     const tags = this.#tags
@@ -161,12 +158,12 @@ export class RowCache {
     rows.insert(space, hash, this.#scratch, 0, bytes)
   }
 
-  /** Forget the rows of one space. */
+  /** Drop the rows of one lineage. */
   drop(space: number): void {
     this.#rows.dropTable(space)
   }
 
-  /** Give back at least `bytes` if possible; returns how many it gave. */
+  /** Free at least `bytes` if possible. A reclaimer. */
   shrink(bytes: number): number {
     const given = this.#rows.shrink(bytes)
     this.bytes = EMPTY

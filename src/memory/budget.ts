@@ -1,13 +1,13 @@
 /**
- * The budget: one number of bytes, named accounts, and leases taken from them before anything is allocated.
+ * The budget: one number of bytes, named accounts, and leases taken before anything is allocated.
  *
  * Invariants
  * 1. used = sum of all leases <= total, at every instant.
- * 2. Every lease belongs to one named account; an account's bytes are the sum of its leases.
- * 3. A lease is released once; releasing more than is held is an error, never hidden.
+ * 2. Every lease belongs to one account; an account's bytes are the sum of its leases.
+ * 3. A lease is released once; releasing more than is held is an error.
  *
- * When a lease does not fit, reclaimers (the block cache above all) are asked, in order, to give bytes back;
- * if that is not enough the lease is denied and the caller decides: flush first, go narrower, or do without.
+ * When a lease does not fit, reclaimers are asked in order (`reclaim-order.ts`) to free bytes. If that is not enough the lease is
+ * denied, and the caller decides: flush first, use less, or go without.
  */
 import type { InspectOptions } from 'node:util'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
@@ -20,17 +20,17 @@ import type { AccountEntry, AccountName } from './accounts.ts'
 import { RECLAIM_ORDER } from './reclaim-order.ts'
 import type { ReclaimerName } from './reclaim-order.ts'
 
-/** @internal Asked to give back at least `bytes`; returns how many it gave (its leases already shrunk). */
+/** @internal Frees at least `bytes` if possible; returns how many (its leases already shrunk). */
 export type Reclaimer = (bytes: number) => number
 
 export interface AccountReport {
   /** Bytes leased now. */
   bytes: number
-  /** Most bytes ever leased at once. */
+  /** Maximum ever leased at once. */
   highWaterBytes: number
-  /** What bounds it, in words. */
+  /** Its bound, in words. */
   bound: string
-  /** Bytes of the buffers that are there now, where they can be counted: not more than `bytes`, but for one write that waits inside its call; less where a reserve waits. */
+  /** Bytes of the existing buffers, where they can be counted: at most `bytes`, except for one write that waits inside its call. */
   heldBytes?: number
 }
 
@@ -38,13 +38,22 @@ export interface MemoryReport {
   budgetBytes: number
   usedBytes: number
   highWaterBytes: number
-  /** Leases denied since the start. */
+  /** Denied leases since the start. */
   denied: number
   accounts: Record<string, AccountReport>
 }
 
 /**
- * The memory that one store, or several, may use: pass it as `budget` to `Spillway.open`. `db.setBudget` changes it.
+ * Memory for one or several stores: pass it as `budget` to `Spillway.open`. `db.setBudget` changes it.
+ * @example
+ * ```ts
+ * const budget = new Budget('64 MiB')
+ * const users = await Spillway.open('users', { budget })
+ * const orders = await Spillway.open('orders', { budget })
+ * console.log(budget.usedBytes <= budget.totalBytes)
+ * await users.close()
+ * await orders.close()
+ * ```
  */
 export class Budget {
   #totalBytes: number
@@ -56,10 +65,13 @@ export class Budget {
   readonly #accounts = new Map<string, Account>()
   /** Ascending by order, then by registration. */
   readonly #reclaimers: { order: number, reclaim: Reclaimer }[] = []
-  /** @internal For tests: asked before bytes are taken; true denies them as if there were no room. */
+  /** @internal For tests: true denies a lease. */
   denies: ((account: string, bytes: number) => boolean) | undefined
 
-  /** `size`: bytes, or a text such as "64 MiB". */
+  /**
+   * `size`: bytes, or a text such as "64 MiB".
+   * @throws SPILLWAY_INVALID_ARGUMENT
+   */
   constructor(size: number | string) {
     this.#totalBytes = parseSize(size, 'budget')
   }
@@ -67,7 +79,7 @@ export class Budget {
   get totalBytes(): number { return this.#totalBytes }
 
   get usedBytes(): number { return this.#usedBytes }
-  /** What could be leased now; 0 while more is held than the total, which was lowered. */
+  /** Bytes that could be leased now; 0 while a lowered total is exceeded. */
   get freeBytes(): number { return Math.max(0, this.totalBytes - this.#usedBytes) }
   get [Symbol.toStringTag](): string { return 'Budget' }
 
@@ -77,7 +89,7 @@ export class Budget {
     return inspectFields(this, 'Budget', { totalBytes: this.#totalBytes, usedBytes: this.#usedBytes }, { depth, options, inspect })
   }
 
-  /** @internal The account of that name, made at the first call. Default of `bound`: that of `accounts.ts`. */
+  /** @internal The account of that name. Default of `bound`: that of `accounts.ts`. */
   account(name: AccountName): Account
   account(name: string, bound: string): Account
   account(name: string, bound?: string): Account {
@@ -90,7 +102,7 @@ export class Budget {
     return account
   }
 
-  /** @internal Register a reclaimer, asked in the order of `reclaim-order.ts`. Returns its removal. */
+  /** @internal Register a reclaimer. Returns its removal. */
   addReclaimer(name: ReclaimerName, reclaim: Reclaimer): () => void {
     const { order } = RECLAIM_ORDER[name]
     const entry = { order, reclaim }
@@ -103,9 +115,8 @@ export class Budget {
   }
 
   /**
-   * @internal `db.setBudget` checks the floor first.
-   * Change the total. Raising it takes effect at once. After lowering it nothing more is leased until what is held fits;
-   * the reclaimers are asked at once, the rest comes back as flushes and merges end.
+   * @internal Change the total. Raised at once. Lowered, nothing is leased until the leases fit: reclaimers are asked now, the rest
+   *   comes back as flushes and merges end. `db.setBudget` checks the floor first.
    */
   setTotal(bytes: number): void {
     if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`a budget of ${bytes} bytes`)
@@ -125,10 +136,7 @@ export class Budget {
     }
   }
 
-  /**
-   * @internal For an error: what to do when there is no room, and which accounts hold the memory, the largest first. An account is named
-   * only if it holds a sixteenth of what is used.
-   */
+  /** @internal For errors: a remedy, and the accounts that hold at least a sixteenth of the memory in use, largest first. */
   advice(): string {
     const largest = [...this.#accounts.values()].filter(({ bytes }) => bytes > 0 && bytes >= this.#usedBytes / 16).sort((a, b) => b.bytes - a.bytes)
     if (largest.length === 0) return 'Raise the budget'
@@ -136,7 +144,7 @@ export class Budget {
     return `${['Raise the budget', ...remedies].join(', or ')}. Most of it is held by: ${largest.map(({ name, bytes }) => `${name} ${formatSize(bytes)}`).join(', ')}`
   }
 
-  /** @internal Take bytes if they fit, asking the reclaimers when `reclaim`. For accounts only. */
+  /** @internal For accounts only. Take bytes if they fit, asking the reclaimers if `reclaim`. */
   take(account: string, bytes: number, reclaim: boolean): boolean {
     if (reclaim) this.#reclaim(bytes)
     if (this.#usedBytes + bytes > this.totalBytes || (bytes > 0 && this.denies?.(account, bytes) === true)) {
@@ -148,7 +156,7 @@ export class Budget {
     return true
   }
 
-  /** @internal Whether so many bytes would fit now, asking the reclaimers first. Nothing is taken. For accounts only. */
+  /** @internal For accounts only. Whether bytes would fit, after asking the reclaimers; takes nothing. */
   makeRoom(bytes: number): boolean {
     this.#reclaim(bytes)
     if (this.#usedBytes + bytes <= this.#totalBytes) return true
@@ -159,7 +167,7 @@ export class Budget {
   /** Ask the reclaimers, in order, until `bytes` more would fit. */
   #reclaim(bytes: number): void {
     if (this.#usedBytes + bytes <= this.#totalBytes) return
-    // A copy: a reclaimer may take itself off the list.
+    // A copy: a reclaimer may remove itself.
     for (const { reclaim } of [...this.#reclaimers]) {
       const missing = this.#usedBytes + bytes - this.#totalBytes
       if (missing <= 0) break
@@ -179,7 +187,7 @@ export class Account {
   readonly name: string
   readonly bound: string
   readonly budget: Budget
-  /** Counts the buffers that are really there, for the report: what is leased and what is held are told apart. */
+  /** Counts the existing buffers, for the report. */
   measure: (() => number) | undefined
   /** How a user can lower it; follows "Raise the budget, or". */
   readonly remedy: string | undefined
@@ -196,24 +204,24 @@ export class Account {
   get bytes(): number { return this.#bytes }
   get highWaterBytes(): number { return this.#highWaterBytes }
 
-  /** A lease of `bytes`, or undefined when the budget has no room for it. `reclaim: false` takes only what is free. */
+  /** A lease, or undefined without memory. `reclaim: false` takes only free bytes. */
   tryLease(bytes: number, reclaim = true): Lease | undefined {
     return this.grow(bytes, reclaim) ? new Lease(this, bytes) : undefined
   }
 
-  /** The same, but only if `leaveBytes` more would fit beside it: for what can be done without, so that the indispensable finds room. */
+  /** A lease that leaves `leaveBytes` free for more important ones, or undefined. */
   tryLeaseLeaving(bytes: number, leaveBytes: number): Lease | undefined {
     return this.budget.makeRoom(bytes + leaveBytes) ? this.tryLease(bytes, false) : undefined
   }
 
-  /** A lease of `bytes`; throws BUDGET_TOO_SMALL when the budget has no room for it. */
+  /** A lease; throws BUDGET_TOO_SMALL. */
   lease(bytes: number): Lease {
     const lease = this.tryLease(bytes)
     if (lease === undefined) throw this.denied(bytes)
     return lease
   }
 
-  /** @internal That there is no room for so many bytes, and who holds it. */
+  /** @internal The error of a denied lease, naming the holders. */
   denied(bytes: number): SpillwayError {
     const { usedBytes, totalBytes } = this.budget
     return new SpillwayError(
@@ -255,7 +263,7 @@ export class Lease implements Disposable {
 
   get bytes(): number { return this.#bytes }
 
-  /** Change the size; false (and nothing changed) when growth does not fit. */
+  /** Change the size. False, and nothing changed: growth does not fit. */
   resize(bytes: number, reclaim = true): boolean {
     if (this.#released) throw accountingError(`${this.account.name}: a released lease was resized`)
     if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`${this.account.name}: a lease of ${bytes} bytes`)

@@ -1,22 +1,21 @@
 /**
- * Byte credits: bounds the bytes that are accepted but not yet flushed. A write takes credits before it enters, a flush gives
- * them back.
+ * Byte credits: bound the bytes accepted but not yet flushed. A write takes credits, a flush returns them.
  *
  * Invariants
- * 1. used = credits taken - credits released, never below 0. It exceeds the budget only by one oversize request, which enters
- *    when nothing is held, or because the budget was lowered or disabled meanwhile.
- * 2. First come, first served: while somebody waits nobody else enters, so a large request cannot starve.
- * 3. The first waiter does not fit at any instant between two calls. So nobody waits while nothing is held.
- * 4. Every change that leaves waiters calls `onStarved`, so that what will free bytes can be armed again.
- * 5. A wait ends: with credits, with its signal (ABORTED) or with `close` (CLOSED).
+ * 1. used = credits taken - released, never below 0. It exceeds the budget only by one oversize request, granted while nothing is
+ *    held, or after the budget was lowered or disabled.
+ * 2. First come, first served: while one waits no other gets credits, so large requests cannot starve.
+ * 3. Between two calls the first waiter never fits. So none waits while nothing is held.
+ * 4. Every change that leaves waiters calls `onStarved`.
+ * 5. A wait ends: with credits, by its signal (ABORTED) or by `close` (CLOSED).
  *
- * Cost: a comparison and an addition where there is room; a wait allocates one record and one promise and leaves in O(1).
+ * Cost: a comparison and an addition; a wait allocates one record and one promise and leaves in O(1).
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
 
 export interface CreditsOptions {
-  /** Told when more is released than is held; `used` is 0 then. Without it that `release` throws, after all else is done. */
+  /** Called when more is released than held; `used` is 0 then. Default: that `release` throws at its end. */
   onAccountingError?: (error: SpillwayError) => void
 }
 
@@ -40,14 +39,14 @@ const DONE = Promise.resolve()
 
 export class Credits {
   /**
-   * Called, inside the call that caused it, whenever a wait has begun or something changed and waiters remain. It may release
-   * credits, but not acquire. If it throws when a wait begins, that wait fails with its error.
+   * Called inside the call that began a wait or left waiters. It may release credits, not acquire. If it throws at the start of a
+   * wait, that wait fails.
    */
   onStarved: () => void = () => {}
 
   readonly #onAccountingError: ((error: SpillwayError) => void) | undefined
   #budgetBytes: number
-  /** Most that may be held; when disabled, most that can be counted. */
+  /** Maximum held; when disabled, maximum that can be counted. */
   #limitBytes: number
   #used = 0
   #oldest: Waiter | undefined
@@ -57,7 +56,7 @@ export class Credits {
   #isTelling = false
   #tellAgain = false
 
-  /** `budgetBytes`: most bytes held at once; 0 or less disables the pool, which then only counts. Throws INVALID_ARGUMENT. */
+  /** `budgetBytes`: maximum held at once; 0 or less disables the limit. Throws INVALID_ARGUMENT. */
   constructor(budgetBytes: number, options: CreditsOptions = {}) {
     this.#onAccountingError = options.onAccountingError
     this.#budgetBytes = checkBudget(budgetBytes)
@@ -67,14 +66,14 @@ export class Credits {
   /** Bytes held. */
   get used(): number { return this.#used }
   get budgetBytes(): number { return this.#budgetBytes }
-  /** What one request may take now without waiting, were it not oversize. */
+  /** Bytes one request may take now without waiting, unless oversize. */
   get freeBytes(): number { return this.#oldest !== undefined ? 0 : Math.max(0, this.#limitBytes - this.#used) }
-  /** Requests that wait. */
+  /** Waiting requests. */
   get waiting(): number { return this.#waiting }
 
   /**
-   * Take credits if they fit and nobody waits. 0 bytes is always true.
-   * Throws INVALID_ARGUMENT for anything but a whole number of bytes >= 0, and CLOSED after `close`; nothing has changed then.
+   * Take credits if they fit and none waits. 0 bytes is always true. Throws INVALID_ARGUMENT unless a whole number >= 0, and CLOSED
+   * after `close`.
    */
   tryAcquire(bytes: number): boolean {
     checkBytes(bytes, 'taken')
@@ -86,9 +85,8 @@ export class Credits {
   }
 
   /**
-   * Take credits, waiting in line for them. Rejects with INVALID_ARGUMENT, with ABORTED when `signal` fires (or had fired)
-   * before they are granted, with CLOSED on `close`; the caller holds nothing then. Once granted they are the caller's to
-   * release, whatever the signal does later.
+   * Take credits, waiting in line. Rejects with INVALID_ARGUMENT, ABORTED (`signal`) or CLOSED, and then holds nothing. Once
+   * granted, the caller releases them, whatever the signal does.
    */
   acquire(bytes: number, signal?: AbortSignal): Promise<void> {
     try {
@@ -104,9 +102,8 @@ export class Credits {
   }
 
   /**
-   * Wait in line without a promise, for a caller that may be inside a call that blocks: exactly one of the two is called,
-   * inside the call that made room or closed the pool, unless the line is left before. Returns how to leave it: false when it
-   * was too late for that, because the credits are the caller's already. Throws what `tryAcquire` throws.
+   * Wait in line without a promise: `granted` or `failed` is called once, inside the call that frees credits or closes. Returns a
+   * function that leaves the line: false if the credits were already granted. Throws as `tryAcquire`.
    */
   join(bytes: number, granted: () => void, failed: (error: Error) => void): () => boolean {
     checkBytes(bytes, 'taken')
@@ -124,9 +121,8 @@ export class Credits {
   }
 
   /**
-   * Give credits back; those who waited for them have them when this returns. Throws INVALID_ARGUMENT for anything but a
-   * whole number of bytes >= 0. More than is held is an accounting error: `used` is 0 and it is reported. After `close`
-   * nothing is held, and what comes back is ignored.
+   * Return credits; waiters get them inside this call. Throws INVALID_ARGUMENT unless a whole number >= 0. More than held is an
+   * accounting error. Ignored after `close`.
    */
   release(bytes: number): void {
     checkBytes(bytes, 'released')
@@ -140,14 +136,14 @@ export class Credits {
     }
   }
 
-  /** Change the budget, in effect at once: waiters that fit now enter. 0 or less disables the pool. Throws INVALID_ARGUMENT. */
+  /** Change the budget at once; waiters that now fit are granted. 0 or less disables the limit. Throws INVALID_ARGUMENT. */
   setBudget(budgetBytes: number): void {
     this.#budgetBytes = checkBudget(budgetBytes)
     this.#limitBytes = limitOf(budgetBytes)
     this.#serve()
   }
 
-  /** All waits fail with CLOSED, nothing is held, and nobody waits any more. A second call does nothing. */
+  /** Fail all waits with CLOSED. May be called again. */
   close(): void {
     this.#closed = true
     this.#used = 0
@@ -185,7 +181,7 @@ export class Credits {
       this.#serve()
     } catch (error) {
       if (waiter.isQueued) {
-        // Nothing may be on its way that would end this wait.
+        // No event may come that would end this wait.
         this.#unlink(waiter)
         waiter.reject(error as Error)
       }
@@ -195,11 +191,11 @@ export class Credits {
   #abort(waiter: Waiter, signal: AbortSignal): void {
     this.#unlink(waiter)
     waiter.reject(this.#abortedError(waiter.bytes, signal))
-    // It may have been the one that kept smaller requests waiting.
+    // It may have blocked smaller requests.
     this.#serve()
   }
 
-  /** Let in who fits, in order; then see to those who remain. */
+  /** Grant to those that fit, in order; then see to the rest. */
   #serve(): void {
     for (let waiter = this.#oldest; waiter !== undefined && this.#fits(waiter.bytes); waiter = this.#oldest) {
       this.#unlink(waiter)
@@ -209,7 +205,7 @@ export class Credits {
     this.#tell()
   }
 
-  /** A release inside `onStarved` leads to another round, not to a deeper stack. */
+  /** A release inside `onStarved` causes another round, not recursion. */
   #tell(): void {
     if (this.#isTelling) {
       this.#tellAgain = true

@@ -1,19 +1,20 @@
 /**
- * An allowance: one lease for many small objects of which each may be made even when there is no room, because making it must
- * not fail. What could not be leased is owed, and leased as soon as there is room.
+ * One lease for many small objects that must be made even without memory. What cannot be leased is owed, and leased once there is
+ * memory.
  *
  * Invariants
- * 1. bytes leased + bytes owed >= what was asked for; nothing is owed while there is room for it.
- * 2. Beyond `freelyBytes` it leaves `leaveBytes` of the budget to others: what it holds comes back only when its owners let
- *    go, so it must not take what a flush needs to end.
+ * 1. bytes leased + bytes owed >= bytes in use; nothing is owed while there is memory for it.
+ * 2. Beyond `freelyBytes` it leaves `leaveBytes` of the budget free: its memory comes back only when its owners release it, and
+ *    flushes need some to end.
  *
- * Why owed, and not a reserve: a reserve large enough for any number of objects would be the whole budget.
- * Account: its owner's. Cost: an addition and two comparisons a change; the ledger is asked once in 4 KiB.
+ * Owed instead of reserved: a reserve for any number of objects would be the whole budget.
+ *
+ * Account: its owner's. Cost: an addition and two comparisons per change; the ledger is asked once in 4 KiB.
  */
 import type { Account, Lease } from './budget.ts'
 
 const STEP_BYTES = 4096
-/** After a refusal others are asked again only after so many changes: asking makes them drop what they would use again. */
+/** Changes after a denial before reclaimers are asked again: they would drop memory in use. */
 const PAUSE = 64
 
 export class Overdraft {
@@ -31,10 +32,10 @@ export class Overdraft {
 
   /** Bytes leased. */
   get bytes(): number { return this.#lease.bytes }
-  /** Bytes in use that no lease stands for. */
+  /** Bytes in use without a lease. */
   get owedBytes(): number { return Math.max(0, this.#wanted - this.#lease.bytes) }
 
-  /** More (or, negative, fewer) bytes are in use. Never fails. Zero: lease what is owed, if there is room now. */
+  /** Change the bytes in use. Never fails. Zero: lease owed bytes if there is memory now. */
   change(bytes: number): void {
     this.#wanted += bytes
     const lease = this.#lease

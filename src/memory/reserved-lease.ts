@@ -1,12 +1,12 @@
 /**
- * One lease for many small things that come and go, with a spare part that nobody else can take: so that what must not be
- * denied (the metadata of the tables that a flush makes) finds room even when everything else is leased by others.
+ * One lease for many small allocations, with a spare part no other account can take, for those that must not be denied (the
+ * metadata of a flush's tables).
  *
  * Invariants
- * 1. lease = used + spare; spare <= `spareBytes`. What is used never exceeds what is leased.
- * 2. The spare is eaten only when the budget denies more, and is filled up again, from what comes back first, as soon as it can be.
+ * 1. lease = used + spare; spare <= `spareBytes`.
+ * 2. The spare is used only when the budget denies more, and refilled from the first bytes that come back.
  *
- * Account: whichever it is made with.
+ * Account: its owner's.
  */
 import { SpillwayError } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
@@ -18,7 +18,7 @@ export class ReservedLease {
   readonly #lease: Lease
   #usedBytes = 0
 
-  /** Leases the spare; throws BUDGET_TOO_SMALL when there is no room for it. */
+  /** Leases the spare. Throws BUDGET_TOO_SMALL. */
   constructor(account: Account, spareBytes: number) {
     this.#account = account
     this.#wantedBytes = spareBytes
@@ -26,7 +26,7 @@ export class ReservedLease {
   }
 
   get usedBytes(): number { return this.#usedBytes }
-  /** Leased and not used. */
+  /** Leased and unused. */
   get spareBytes(): number { return this.#lease.bytes - this.#usedBytes }
 
   /** Take bytes. Throws BUDGET_TOO_SMALL when neither the budget nor the spare, less `keptBytes` of it, has them. */
@@ -46,7 +46,7 @@ export class ReservedLease {
     this.#lease.release()
   }
 
-  /** Bring the lease to what is used and the spare; false when it does not fit, then as it was. */
+  /** Resize the lease to used + spare. False, and unchanged: no memory. */
   #fill(usedBytes: number): boolean {
     const wanted = usedBytes + this.#wantedBytes
     return wanted === this.#lease.bytes || this.#lease.resize(wanted)

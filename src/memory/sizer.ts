@@ -21,24 +21,24 @@ import { formatSize } from '../base/sizes.ts'
 export interface SizerWorld {
   /** Monotonic milliseconds. */
   nowMs(): number
-  /** Memory pressure from 0 to 1, undefined when it is unknown. Asked once an update, and not at all without pressure feedback. */
+  /** Memory pressure from 0 to 1, undefined while unknown. Read once per update, and only with pressure feedback. */
   pressure(): number | undefined
 }
 
 export interface SizerOptions {
-  /** Size before anything is known. Default 4 MiB. */
+  /** Initial size. Default 4 MiB. */
   baseBytes?: number
-  /** Smallest size. Default a quarter of the base. */
+  /** Minimum size. Default a quarter of the base. */
   minBytes?: number
-  /** Largest size. Default four times the base. */
+  /** Maximum size. Default four times the base. */
   maxBytes?: number
-  /** How much time of writes one memtable should hold. Default 1 s. */
+  /** Time of writes one memtable should hold. Default 1 s. */
   targetSeconds?: number
-  /** Share of the latest second in the estimate of the rate, above 0, at most 1. Default 0.1. */
+  /** Weight of the latest second in the rate, above 0, at most 1. Default 0.1. */
   alpha?: number
-  /** Pressure above which the size shrinks, from 0 to 1. Default 0.7. */
+  /** Pressure above which the size shrinks, 0 to 1. Default 0.7. */
   pressureThreshold?: number
-  /** Whether pressure counts at all. Default true. */
+  /** Whether pressure counts. Default true. */
   pressureFeedback?: boolean
 }
 
@@ -47,9 +47,9 @@ export type SizerConfig = Required<SizerOptions>
 export interface SizerStats {
   sizeBytes: number
   rateBytesPerSecond: number
-  /** The last known value, which is the one in force; undefined if there never was one. */
+  /** The last known value; undefined: never known. */
   pressure: number | undefined
-  /** False when the latest update could not read the pressure (or has not asked), so that `pressure` is an older value. */
+  /** False when the latest update could not read the pressure, so that `pressure` is older. */
   pressureKnown: boolean
   /** Recorded since the last update. */
   pendingBytes: number
@@ -71,7 +71,7 @@ export class MemtableSizer {
   #updatedMs: number
   #updates = 0
 
-  /** Throws INVALID_ARGUMENT for options out of range. The first update measures from here. */
+  /** Throws INVALID_ARGUMENT. The first update measures from here. */
   constructor(world: SizerWorld, options: SizerOptions = {}) {
     this.#world = world
     this.#options = given(options)
@@ -81,13 +81,13 @@ export class MemtableSizer {
     this.#updatedMs = world.nowMs()
   }
 
-  /** Bytes the memtable may hold, in whole bytes. */
+  /** Maximum bytes of the memtable. */
   get sizeBytes(): number { return this.#sizeBytes }
   get rateBytesPerSecond(): number { return this.#rate }
-  /** The pressure in force, undefined as long as none was ever read. */
+  /** The pressure in force; undefined: never read. */
   get pressure(): number | undefined { return this.#pressure }
 
-  /** A write of so many bytes is asked for. To be called before it is admitted, once. */
+  /** A write of `bytes` is requested. Call once, before admission. */
   recordWrite(bytes: number): void {
     this.#recordedBytes += bytes
   }
@@ -96,7 +96,7 @@ export class MemtableSizer {
     return bytes >= this.#sizeBytes
   }
 
-  /** Estimate anew from what was recorded since the last update. To be called about once a second; any interval will do. */
+  /** Estimate from the writes since the last update. Call about once a second; any interval will do. */
   update(): void {
     const nowMs = this.#world.nowMs()
     const seconds = (nowMs - this.#updatedMs) / 1000
@@ -114,8 +114,8 @@ export class MemtableSizer {
   }
 
   /**
-   * Change some options; those not given (or undefined) keep their value, and bounds that were never given follow the base.
-   * The size is within the new bounds when this returns. Throws INVALID_ARGUMENT, and nothing has changed then.
+   * Change some options; missing ones keep their value, and bounds never given follow the base. The size is within the new bounds
+   * at once. Throws INVALID_ARGUMENT, and changes nothing.
    */
   configure(changes: SizerOptions): void {
     const options = { ...this.#options, ...given(changes) }
@@ -145,13 +145,13 @@ export class MemtableSizer {
   }
 }
 
-/** The share of the size that is left under a pressure from 0 to 1: all up to the threshold, nothing at 1. */
+/** The remaining share of the size under a pressure: all up to the threshold, nothing at 1. */
 export function pressureFactor(pressure: number, threshold: number): number {
   if (pressure <= threshold) return 1
   return Math.max(0, 1 - ((pressure - threshold) / (1 - threshold)) ** 2)
 }
 
-/** Without the members that are there but undefined. */
+/** Without undefined members. */
 function given(options: SizerOptions): SizerOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
 }

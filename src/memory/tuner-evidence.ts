@@ -1,30 +1,28 @@
 /**
- * What the memory tuner (`tuner.ts`) has seen: sums since its last decision, how much merges make of a write, and whether a side
- * is idle or only pauses.
+ * Evidence of the memory tuner (`tuner.ts`): sums since its last decision, merge amplification, and whether a side is idle or only
+ * pauses.
  *
  * Invariants
  * 1. All numbers stay finite and >= 0 when the samples are.
- * 2. A side that has not been used for `PHASE_SAMPLES` is idle, whatever it did before; one in use is not.
- *
- * Cost: some additions a sample; a few numbers.
+ * 2. A side unused for `PHASE_SAMPLES` is idle; one in use is not.
  */
 import type { TunerSample } from './tuner-sample.ts'
 
-/** A side is idle after so many samples in a row in which hardly anybody used it, or twice as many as it pauses as a rule... */
+/** A side is idle after this many samples with hardly any use, or twice its usual pause... */
 export const IDLE_SAMPLES = 2
-/** ...but after so many at the latest: such pauses are phases. */
+/** ...but after this many at the latest. */
 const PHASE_SAMPLES = 16
-/** What a sample of use takes off the usual length of a pause. */
+/** What a sample of use takes off the usual pause. */
 const FORGOTTEN = 1 / 8
 
-/** Sums over the samples a decision rests on. */
+/** Sums over the samples of a decision. */
 export class Evidence {
   samples = 0
   reads = 0
   missBytes = 0
   ghostHits = 0
   ghostHitBytes = 0
-  /** Summed over the samples, for its mean. */
+  /** Summed, for its mean. */
   ghostBytes = 0
   demandBytes = 0
   writtenBytes = 0
@@ -44,7 +42,7 @@ export class Evidence {
     this.gets += sample.gets ?? 0
   }
 
-  /** What is older counts less. */
+  /** Older samples count less. */
   halve(): void {
     this.samples /= 2
     this.reads /= 2
@@ -60,8 +58,8 @@ export class Evidence {
 }
 
 /**
- * Bytes merged per byte written, over a horizon of writes much longer than a decision's: merges come in bursts, and how often a
- * byte is merged is the tree's nature, not the moment's.
+ * Bytes merged per byte written, over a horizon much longer than a decision: merges come in bursts, but amplification is a property
+ * of the tree.
  */
 export class MergeAmplification {
   writtenBytes = 0
@@ -76,16 +74,16 @@ export class MergeAmplification {
   }
 }
 
-/** How long a side pauses: who writes once a second is not idle in between. */
+/** How long a side usually pauses: a writer that writes once a second is not idle in between. */
 export class Pauses {
-  /** How long it has not been used, in samples. */
+  /** Samples without use. */
   samples = 0
-  /** Pauses are about so long, in samples; 0: there are none. */
+  /** Usual pause, in samples; 0: none. */
   usual = 0
 
   get isIdle(): boolean { return this.samples >= Math.min(PHASE_SAMPLES, Math.max(IDLE_SAMPLES, 2 * this.usual)) }
 
-  /** It is used now, or pauses no longer than it does as a rule. */
+  /** In use, or in a pause of usual length. */
   get goesOn(): boolean { return this.samples <= Math.ceil(this.usual) }
 
   count(isUsed: boolean, intervals = 1): void {

@@ -1,28 +1,26 @@
 /**
- * Where the boundary between write memory (memtables) and read cache belongs: where a byte saves as much I/O on either side.
- * After Luo and Carey, "Breaking Down Memory Walls" (arXiv 2004.10360), in idea.
+ * Where the boundary between write memory (memtables) and read cache belongs: where a byte saves as much I/O on either side. After
+ * the idea of Luo and Carey, "Breaking Down Memory Walls" (arXiv 2004.10360).
  *
- * What a step of s bytes is worth, in bytes of I/O over the time observed:
- * - to the cache: the misses that found their ghost, s / (extent of the ghosts) of them.
- * - to write memory: a byte is merged about log(data / memtable) times, so M bytes of merge I/O become
- *   M x ln(data / larger memtable) / ln(data / memtable). A byte merged may count as several bytes read (`mergeCost`).
- *   And larger memtables leave fewer runs: each is something for a get to look into (`runCostBytes`).
- * What it costs the other side is the same taken the other way; for the cache this is a lower bound, because what
- * its last bytes are worth nobody has measured. So a move to write memory may prove wrong: then ghosts are found and it is undone.
+ * Worth of a step of s bytes, in bytes of I/O over the observed time:
+ * - to the cache: misses that found their ghost, s / (extent of the ghosts) of them.
+ * - to write memory: a byte is merged about log(data / memtable) times, so M bytes of merge I/O become M x ln(data / larger
+ *   memtable) / ln(data / memtable). A merged byte may count as several read bytes (`mergeCost`). Larger memtables also leave fewer
+ *   runs for gets to probe (`runCostBytes`).
  *
- * A side that nobody uses is worth nothing as long as that lasts, and traffic shows it at once: then no estimate of it is waited
- * for, and every sample may move another step. All that a wrong guess leaves behind is a cache to be filled again, as many bytes as
- * were moved, or a memtable flushed early. Sides that take short turns are not idle in between: pauses are remembered.
+ * Its cost to the other side is computed alike; for the cache it is a lower bound, since the worth of its last bytes is unknown. So
+ * a move to write memory may prove wrong; then ghosts are found and it is undone.
+ *
+ * An idle side is worth nothing, which traffic shows at once: then no estimate is needed, and every sample may move a step. A wrong
+ * guess costs a cache to refill, or an early flush. Sides that take short turns are not idle in between: pauses are remembered.
  *
  * Invariants
- * 1. It only decides: the caller moves, and reports the sizes as they are. Bounds are never crossed, and a move is a few percent.
- * 2. No move without evidence: so many reads, or so many memtables' worth of writes, since the last move; a side that is idle
- *    needs none, but the other must be in use, and profit by more than nothing.
+ * 1. It only decides: the caller moves. Bounds are never crossed, and a move is a few percent.
+ * 2. No move without evidence: enough reads, or memtables of writes, since the last move. An idle side needs none, but the other
+ *    must be in use and profit.
  * 3. No move for less than a thousandth of the I/O, nor unless it is worth clearly more than it costs.
- * 4. A move that is undone soon is regretted: the next of its direction is half as large and comes twice as late, down
- *    to a smallest step at long intervals. So where the estimates mislead, the boundary settles instead of swinging.
- *
- * Cost: some arithmetic an interval; a bounded list of decisions.
+ * 4. A move that is undone soon is regretted: the next in its direction is half as large and comes twice as late. So where
+ *    estimates mislead, the boundary settles instead of swinging.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
@@ -30,7 +28,7 @@ import type { TunerSample } from './tuner-sample.ts'
 import { Evidence, IDLE_SAMPLES, MergeAmplification, Pauses } from './tuner-evidence.ts'
 
 export interface TunerOptions {
-  /** Largest move, as a share of write memory and cache together. Default 0.05. */
+  /** Largest move, as a share of all memory. Default 0.05. */
   stepShare?: number
   /** Smallest move. Default 0.005. */
   smallestStepShare?: number
@@ -38,21 +36,21 @@ export interface TunerOptions {
   hysteresis?: number
   /** A full step must save this share of all I/O. Default 0.001. */
   minSavedShare?: number
-  /** Reads (hits and misses) to judge the cache by. Default 1000. */
+  /** Minimum reads (hits and misses) to judge the cache. Default 1000. */
   minReads?: number
-  /** Ghosts that must have been found before the cache may grow. Default 16. */
+  /** Minimum ghost hits before the cache may grow. Default 16. */
   minGhostHits?: number
-  /** Writes to judge the memtables by, in memtables; four times as many before the first judgement. Default 4. */
+  /** Minimum writes to judge memtables, in memtables; four times as many the first time. Default 4. */
   minMemtables?: number
-  /** After so many samples a side that still says too little is taken for idle. Default 5. */
+  /** Samples after which a side that still says too little counts as idle. Default 5. */
   patience?: number
-  /** What a byte merged costs, in bytes of missed blocks. Default 1. */
+  /** Cost of a merged byte, in missed bytes. Default 1. */
   mergeCost?: number
-  /** What one more run costs a get, in bytes of missed blocks. Default 0. */
+  /** Cost of one more run for a get, in missed bytes. Default 0. */
   runCostBytes?: number
   /** Memtables that share the write memory. Default 2. */
   memtables?: number
-  /** Moves are whole multiples of this. Default 64 KiB. */
+  /** Granularity of moves. Default 64 KiB. */
   grainBytes?: number
   /** Decisions remembered. Default 32. */
   maxDecisions?: number
@@ -62,7 +60,7 @@ export type TunerDirection = 'cache' | 'write'
 
 export interface TunerDecision {
   readonly atMs: number
-  /** Which side grows. */
+  /** The side that grows. */
   readonly to: TunerDirection
   readonly fromWriteBytes: number
   readonly toWriteBytes: number
@@ -77,33 +75,33 @@ const DEFAULTS: Required<TunerOptions> = {
   patience: 5, mergeCost: 1, runCostBytes: 0, memtables: 2, grainBytes: 64 * 1024, maxDecisions: 32,
 }
 
-/** Before the first judgement of merges so many times `minMemtables` must be written. */
+/** Factor on `minMemtables` before the first judgement of merges. */
 const FIRST_JUDGEMENT = 4
-/** Hardly: less than this share of `minReads`, or of a memtable written. */
+/** Hardly used: less than this share of `minReads`, or of a memtable written. */
 const HARDLY = 1 / 512
 /** In use: `minReads` reads in one sample, or this share of a memtable written. */
 const IN_USE = 1 / 64
-/** Evidence of a side that says too little is gathered for so many times the patience. */
+/** Maximum evidence of a quiet side, in patiences. */
 const PATIENCES_REMEMBERED = 8
-/** A move undone within so many samples is regretted; within fewer when the other side was idle: phases are no mistakes. */
+/** A move undone within this many samples is regretted; within fewer when the other side was idle: phases are no mistakes. */
 const REGRET_SAMPLES = 16
 const IDLE_REGRET_SAMPLES = 4
-/** Half of what a direction once regretted waits, in samples; doubled with every regret. */
+/** Half of the wait of a regretted direction, in samples; doubled with every regret. */
 const FIRST_WAIT_SAMPLES = 4
 const MAX_REGRETS = 6
-/** The ratio of reads to writes must change by this factor (as a logarithm) for another workload. */
+/** Change of the logarithm of reads per write that makes another workload. */
 const OTHER_WORKLOAD = Math.log(3)
-/** The writes that merge amplification is measured over. */
+/** Writes over which merge amplification is measured. */
 const HORIZON_MEMTABLES = 64
-/** Sizes of runs grow by about this factor from one merge to the next: for merges nobody has seen yet. */
+/** Growth of run sizes from one merge to the next, before any was seen. */
 const USUAL_FANOUT = 4
-/** Runs of one size: none after a merge, USUAL_FANOUT - 1 before the next. */
+/** Average runs of one size: none after a merge, USUAL_FANOUT - 1 before the next. */
 const RUNS_A_SIZE = (USUAL_FANOUT - 1) / 2
-/** How much held back demand may add to the weight of merges. */
+/** Maximum factor of held-back demand on the weight of merges. */
 const MAX_DEMAND_FACTOR = 4
 
 interface Worth {
-  /** I/O bytes, merges times their cost, that a full step to this side saves there, and what it costs the other. */
+  /** I/O bytes (merges times their cost) a full step saves on this side, and costs the other. */
   saved: number
   lost: number
 }
@@ -118,9 +116,9 @@ export class MemoryTuner {
   #samplesSinceMove = 0
   readonly #reading = new Pauses()
   readonly #writing = new Pauses()
-  /** The side that is in use while the other is idle. */
+  /** The side in use while the other is idle. */
   #only: TunerDirection | undefined
-  /** How often moves of a direction were regretted, less the times one was followed by another. */
+  /** Regretted moves by direction, less those followed by another. */
   readonly #regrets: Record<TunerDirection, number> = { cache: 0, write: 0 }
   /** `#mix` at the last move of a direction that was no undoing. */
   readonly #mixAt: Record<TunerDirection, number> = { cache: 0, write: 0 }
@@ -140,14 +138,14 @@ export class MemoryTuner {
     }
   }
 
-  /** The latest decisions to move, oldest first. */
+  /** Latest moves, oldest first. */
   get decisions(): readonly TunerDecision[] { return this.#decisions }
-  /** The side that alone is in use, for some samples by now. */
+  /** The side that has been in use alone for some samples. */
   get only(): TunerDirection | undefined { return this.#only }
-  /** What the latest sample led to, in words: the move, or why there was none. */
+  /** The outcome of the latest sample, in words. */
   get standing(): string { return this.#standing }
 
-  /** Take a sample in; a decision when memory should move now. Throws INVALID_ARGUMENT for a number that is none or below 0. */
+  /** Take a sample; returns a decision when memory should move now. Throws INVALID_ARGUMENT for a number below 0 or NaN. */
   decide(sample: TunerSample): TunerDecision | undefined {
     checkSample(sample)
     const { minReads, minMemtables, patience, mergeCost, memtables } = this.#options
@@ -155,10 +153,10 @@ export class MemoryTuner {
     this.#amplification.add(sample.writtenBytes, mergeCost * sample.mergeBytes, HORIZON_MEMTABLES * memtableBytes)
     this.#samplesSinceMove++
     const only = this.#onlyUsed(sample, memtableBytes)
-    // What was before says nothing of a side that is idle now.
+    // Earlier samples say nothing of a side that is idle now.
     if (only !== undefined && only !== this.#only && this.#evidence.samples >= IDLE_SAMPLES) this.#evidence = new Evidence()
     this.#only = only
-    // What comes right after a move is still of the old sizes: that matters where one side is weighed against the other.
+    // A sample right after a move still reflects the old sizes; that matters where both sides are weighed.
     if (this.#last !== undefined && this.#samplesSinceMove === 1 && this.#last.to !== only) return this.#stay('settling after a move')
 
     const evidence = this.#evidence
@@ -167,7 +165,7 @@ export class MemoryTuner {
     const readsKnown = only === 'cache' || (only === undefined && evidence.reads >= minReads)
     const writesKnown = only === 'write' || (only === undefined && evidence.writtenBytes > 0 && evidence.writtenBytes >= leastBytes &&
       this.#isAmplificationKnown(sample))
-    // Less than two turns of the one and the other would tell of one of them.
+    // Less than two turns of both sides would show one of them only.
     const turnSamples = 2 * (this.#reading.usual + this.#writing.usual)
     if (only === undefined && evidence.samples < (readsKnown && writesKnown ? turnSamples : Math.max(patience, turnSamples))) {
       return this.#stay(`gathering: ${Math.round(evidence.reads)} reads, ${sizeOf(evidence.writtenBytes)} written so far`)
@@ -176,12 +174,12 @@ export class MemoryTuner {
       ? this.#weigh(sample, readsKnown, writesKnown)
       : this.#stay('too few reads and writes to judge')
     if (decision !== undefined) this.#evidence = new Evidence()
-    // A side that says little may take its time to say enough.
+    // A quiet side may take its time.
     else if ((readsKnown && writesKnown) || evidence.samples >= PATIENCES_REMEMBERED * patience) evidence.halve()
     return decision
   }
 
-  /** The side that is in use while the other has been idle for a moment. */
+  /** The side in use while the other has been idle for a moment. */
   #onlyUsed(sample: TunerSample, memtableBytes: number): TunerDirection | undefined {
     const { minReads } = this.#options
     const reads = sample.hits + sample.misses
@@ -205,7 +203,7 @@ export class MemoryTuner {
     const least = minSavedShare * (evidence.missBytes + evidence.flushedBytes + merges)
     const pays = ({ saved, lost }: Worth): boolean => saved > lost * (1 + hysteresis) && saved - lost > least
 
-    // Nothing moves to a side that has just stopped being used.
+    // Nothing moves to a side that has just become idle.
     if (readsKnown && this.#reading.goesOn && evidence.ghostHits >= minGhostHits && pays(toCache)) {
       return this.#move(sample, 'cache', `${sizeOf(stepBytes)} more cache would have saved ${sizeOf(toCache.saved)} of reads ` +
         `(${Math.round(evidence.ghostHits)} misses found their ghost) and cost ${sizeOf(toCache.lost / mergeCost)} of merges and of runs to look through`)
@@ -225,7 +223,7 @@ export class MemoryTuner {
     const isUndo = last !== undefined && !last.isUndo && last.to !== to &&
       this.#samplesSinceMove <= (only === undefined ? REGRET_SAMPLES : IDLE_REGRET_SAMPLES)
     const mix = this.#mix()
-    // Regrets are of a workload: under another one, or when one side has been idle for long, they say nothing.
+    // Regrets belong to a workload: under another one, or when one side has long been idle, they expire.
     const idleSamples = to === 'write' ? this.#reading.samples : this.#writing.samples
     if (Math.abs(mix - this.#mixAt[to]) > OTHER_WORKLOAD || idleSamples >= REGRET_SAMPLES) this.#regrets[to] = 0
     const regrets = this.#regrets[to]
@@ -261,21 +259,21 @@ export class MemoryTuner {
     return decision
   }
 
-  /** Enough was written to say how much merges make of it. */
+  /** Enough was written to know the merge amplification. */
   #isAmplificationKnown(sample: TunerSample): boolean {
     const { minMemtables, memtables } = this.#options
     return this.#amplification.writtenBytes >= FIRST_JUDGEMENT * minMemtables * sample.writeBytes / memtables
   }
 
-  /** What the merges that come of the writes of this evidence cost, weighted up when writers wanted to write more than they could. */
+  /** Cost of the merges caused by these writes, weighted up when writers wanted to write more. */
   #mergeIo(): number {
     const { demandBytes, writtenBytes } = this.#evidence
     return this.#amplification.value * Math.max(writtenBytes, Math.min(demandBytes, MAX_DEMAND_FACTOR * writtenBytes))
   }
 
   /**
-   * What gets save (or pay) for the runs that memtables larger (smaller) by the step leave less (more): where runs of one size
-   * become one of the next, there are RUNS_A_SIZE of each on average, and ln(data / memtable) / ln(USUAL_FANOUT) sizes.
+   * What gets save (or pay) for the runs that larger (smaller) memtables remove (add): RUNS_A_SIZE runs of each of ln(data /
+   * memtable) / ln(USUAL_FANOUT) sizes.
    */
   #runIo(sample: TunerSample, stepBytes: number): number {
     if (!this.#writing.goesOn) return 0
@@ -284,7 +282,7 @@ export class MemoryTuner {
     return this.#evidence.gets * this.#options.runCostBytes * RUNS_A_SIZE * Math.log(larger / smaller) / Math.log(USUAL_FANOUT)
   }
 
-  /** The logarithm of reads per 4 KiB written, by the sample: it tells one workload from another, whatever the sizes of cache and memtables. */
+  /** Logarithm of reads per 4 KiB written: identifies a workload, whatever the sizes. */
   #mix(): number {
     const { samples, reads, writtenBytes } = this.#evidence
     return Math.log((1 + reads / samples) / (1 + writtenBytes / samples / 4096))
@@ -296,26 +294,26 @@ export class MemoryTuner {
   }
 }
 
-/** Reads that a cache larger by `stepBytes` would have saved. */
+/** Reads saved by a cache larger by `stepBytes`. */
 function ghostWorth(evidence: Evidence, stepBytes: number): number {
   if (evidence.ghostHitBytes === 0) return 0
   const extent = evidence.ghostBytes / evidence.samples
   return evidence.ghostHitBytes * Math.min(1, stepBytes / Math.max(1, extent))
 }
 
-/** Merges that these writes lead to as a rule: as often as sizes of runs lie between a memtable and all data, compressed to half. */
+/** Usual merges of these writes: one per run size between a memtable and all data, compressed to half. */
 function usualMergeIo(sample: TunerSample, evidence: Evidence, memtables: number): number {
   return evidence.writtenBytes * depthOf(sample, memtables) / Math.log(USUAL_FANOUT)
 }
 
-/** The share of merge I/O that `stepBytes` more write memory saves (fewer: costs), from 0 to 1. */
+/** Share of merge I/O that `stepBytes` more write memory saves (negative: costs). */
 function mergeShare(sample: TunerSample, stepBytes: number, memtables: number): number {
   const smaller = Math.max(1, Math.min(sample.writeBytes, sample.writeBytes + stepBytes))
   const larger = Math.max(1, sample.writeBytes, sample.writeBytes + stepBytes)
   return Math.min(1, Math.log(larger / smaller) / depthOf(sample, memtables))
 }
 
-/** The logarithm of data / memtable. With little more data than that there is hardly anything to merge, and it would say anything. */
+/** ln(data / memtable); at least a minimum, since with little more data there is nothing to merge. */
 function depthOf(sample: TunerSample, memtables: number): number {
   return Math.max(1, Math.log(Math.max(1, sample.dataBytes) * memtables / Math.max(1, sample.writeBytes)))
 }

@@ -1,46 +1,46 @@
 /**
- * Windows: byte buffers handed out and taken back, for cursors that must keep a block while others load theirs.
+ * Windows: buffers for cursors that must keep a block while others load theirs.
  *
  * Invariants
- * 1. Every window, out or free, is leased from the account for as long as the pool knows it.
- *    Those of the reserve stand on one lease that is held for good: when the budget is full, so many bytes can still be taken.
- * 2. Free windows add up to at most `keepBytes`; what comes back beyond that is let go and its lease released.
- * 3. A window is given back once, to the pool it came from.
- * 4. The reserve carries one taker at a time: what others of its windows they merely keep is called back (`holders`) for it.
- * 5. Mapped windows give their memory back to the system in the moment they are let go, and have no bytes from then on. Others
- *    are garbage then, which comes back when it is collected, or not at all: small buffers leave holes in the heap of malloc.
+ * 1. Every window, in use or free, is leased. Those of the reserve share one permanent lease: that many bytes can be taken even
+ *    when the budget is full.
+ * 2. Free windows add up to at most `keepBytes`; others are dropped on return.
+ * 3. A window is returned once, to its own pool.
+ * 4. The reserve serves one taker at a time: reserve windows that are merely kept are called back (`holders`).
+ * 5. Mapped windows return their memory to the system when dropped, and have no bytes then. Others become garbage, and small
+ *    buffers leave holes in malloc's heap.
  *
- * Cost: sizes are powers of two from 8 KiB, so at most half of a window is unused. A mapped window takes about 10 us to make and
- * to let go, and reading single bytes of it takes up to twice as long.
+ * Cost: sizes are powers of two from 8 KiB, so at most half is unused. A mapped window takes about 10 us to make and drop, and
+ * single-byte reads take up to twice as long.
  */
 import { SpillwayError } from '../base/errors.ts'
 import type { Account, Lease } from './budget.ts'
 
 export const SMALLEST_WINDOW_BYTES = 8 * 1024
-/** Mapped windows without memory that are kept to be used again. */
+/** Mapped windows without memory kept for reuse. */
 const MAX_EMPTY = 256
 
 export class WindowPool {
   readonly account: Account
-  /** Those that keep windows of the reserve between two calls: each gives them back when it is called. */
+  /** Called to return reserve windows kept between two calls. */
   readonly holders = new Set<() => void>()
   readonly #keepBytes: number
   /** Windows that are out. */
   readonly #out = new Map<Uint8Array<ArrayBuffer>, Lease | undefined>()
-  /** Free windows, the last used last. */
+  /** Free windows, most recently used last. */
   readonly #free: { window: Uint8Array<ArrayBuffer>; lease: Lease }[] = []
   #freeBytes = 0
-  /** Leased for good, for windows when the budget has no room: those have no lease of their own. */
+  /** For windows without a lease of their own, when the budget is full. */
   readonly #reserve: Lease
   #reserveUsed = 0
   #closed = false
   readonly #isMapped: boolean
-  /** Mapped windows that were let go. */
+  /** Dropped mapped windows. */
   readonly #empty: Uint8Array<ArrayBuffer>[] = []
 
   /**
-   * `keepBytes`: how much to keep free for the next taker. `reserveBytes`: how much can be out whatever else is leased. `mapped`:
-   * windows come and go often, and their memory has to come back at once.
+   * `keepBytes`: free bytes kept for the next taker. `reserveBytes`: always available. `mapped`: windows come and go often, and
+   * their memory must return at once.
    */
   constructor(account: Account, keepBytes: number, reserveBytes = 0, mapped = false) {
     this.account = account
@@ -51,10 +51,10 @@ export class WindowPool {
 
   get outCount(): number { return this.#out.size }
   get freeBytes(): number { return this.#freeBytes }
-  /** Some windows that are out are the reserve's. */
+  /** Some windows in use are the reserve's. */
   get usesReserve(): boolean { return this.#reserveUsed > 0 }
 
-  /** A window of at least `bytes`, contents arbitrary. Throws BUDGET_TOO_SMALL when there is no room. */
+  /** A window of at least `bytes`, contents arbitrary. Throws BUDGET_TOO_SMALL. */
   take(bytes: number): Uint8Array<ArrayBuffer> {
     const size = windowBytes(bytes)
     for (let i = this.#free.length - 1; i >= 0; i--) {
@@ -69,7 +69,7 @@ export class WindowPool {
     if (!this.#takeReserve(size)) {
       lease = this.account.tryLease(size)
       if (lease === undefined) {
-        // Reclaiming may have brought back windows of the reserve, or free ones; the rest of the reserve is asked for.
+        // Reclaiming may have freed windows; else use the reserve.
         this.releaseFree(size)
         this.#callBack(size)
         if (!this.#takeReserve(size)) lease = this.account.lease(size)
@@ -110,7 +110,7 @@ export class WindowPool {
     this.#freeBytes += window.length
   }
 
-  /** Let free windows go, the longest unused first, until `bytes` are given back; returns how many were. Suits `Budget.addReclaimer`. */
+  /** Drop free windows, longest unused first, until `bytes` are freed. A reclaimer. */
   releaseFree(bytes: number): number {
     let released = 0
     while (released < bytes && this.#free.length > 0) {
@@ -123,7 +123,7 @@ export class WindowPool {
     return released
   }
 
-  /** Let all free windows go now, and those that are out when they come back. */
+  /** Drop all free windows now, and those in use on return. */
   close(): void {
     this.#closed = true
     this.releaseFree(this.#freeBytes)
@@ -149,7 +149,7 @@ export class WindowPool {
     if (!this.#closed && this.#empty.length < MAX_EMPTY) this.#empty.push(window)
   }
 
-  /** Ask those that keep windows of the reserve, until it has room for `bytes`. */
+  /** Call back kept reserve windows until `bytes` fit. */
   #callBack(bytes: number): void {
     for (const giveBack of this.holders) {
       if (this.#reserveUsed + bytes <= this.#reserve.bytes) return
@@ -169,7 +169,7 @@ export class WindowPool {
   }
 }
 
-/** The size of the window that `take(bytes)` gives. */
+/** Size of the window that `take(bytes)` returns. */
 export function windowBytes(bytes: number): number {
   let size = SMALLEST_WINDOW_BYTES
   while (size < bytes) size *= 2
