@@ -1,17 +1,15 @@
 /**
- * One flat buffer handed out word by word: a bump pointer, and free lists for what was given back.
- *
- * Everything a reader needs is in the header words, so a second Arena over the same shared buffer,
- * in another thread, sees the same content once its owner has stopped writing.
+ * One flat buffer handed out word by word: a bump pointer, and free lists of released blocks. All state is in the header words, so
+ * a second Arena over the same shared buffer, in another thread, sees the same content once the writer has stopped.
  *
  * Invariants
- * 1. Nothing is assumed about the bytes of a fresh buffer: `reset` writes the header, whoever allocates writes the rest.
- * 2. The size of a recyclable block is a function of the words asked for (`blockWords`), so it is stored nowhere:
- *    exact up to 128 words, above that rounded up to a sixteenth of its power of two (3 % on average, 6.25 % at most).
- * 3. Blocks are neither split nor merged. A class therefore never holds more blocks than were in use at once.
+ * 1. A fresh buffer may hold anything: `reset` writes the header, allocators write the rest.
+ * 2. The size of a recyclable block is a function of the requested words (`blockWords`) and stored nowhere: exact up to 128 words,
+ *    above that rounded up to a sixteenth of its power of two (3 % on average).
+ * 3. Blocks are neither split nor merged, so a class never holds more blocks than were in use at once.
  * 4. A failed allocation changes nothing.
  *
- * Cost: the header is 2 KiB; allocating and releasing are a handful of word operations.
+ * Cost: a header of 2 KiB; a few word operations per call.
  */
 import { invalidArgument } from '../base/errors.ts'
 
@@ -26,29 +24,29 @@ export const H_DELETES = 4
 export const H_RANGES = 5
 /** Newest range tombstone, 0 = none. */
 export const H_RANGE_HEAD = 6
-/** High word of the first sequence number; versions that share it leave it out. -1 = nothing written yet. */
+/** High word of the first sequence number; versions that share it leave it out. -1 = nothing written. */
 export const H_SEQ_HIGH = 7
-/** Two words each: low, high. 0 = nothing written yet. */
+/** Two words each: low, high. 0 = nothing written. */
 export const H_SMALLEST = 8
 export const H_LARGEST = 10
-/** How many nodes of each type are in the tree (see nodes.ts). */
+/** Nodes of each type in the tree (nodes.ts). */
 export const H_NODES = 16
 const H_FREE_LISTS = 32
 const FREE_LISTS = 480
 export const HEADER_WORDS: number = H_FREE_LISTS + FREE_LISTS
 
 const EXACT_WORDS = 128
-/** Byte offsets must stay well inside 31 bits. */
+/** Byte offsets stay well inside 31 bits. */
 export const MAX_ARENA_BYTES: number = 2 ** 30
 
-/** What a recyclable block of at least `words` words really takes. */
+/** Size of a recyclable block for `words` words. */
 export function blockWords(words: number): number {
   if (words <= EXACT_WORDS) return words
   const step = 1 << (27 - Math.clz32(words - 1))
   return (words + step - 1) & -step
 }
 
-/** The free list of blocks of exactly `block` words, a size that `blockWords` returned. */
+/** The free list for blocks of this size. */
 function freeList(block: number): number {
   if (block <= EXACT_WORDS) return H_FREE_LISTS + block
   const exponent = 31 - Math.clz32(block - 1)
@@ -56,8 +54,8 @@ function freeList(block: number): number {
 }
 
 /**
- * Memory for an arena that two threads share. A growable buffer (this one never grows) is mapped by itself and unmapped whole;
- * others come from malloc, leave holes in its heap, and by their size make it keep what it would give back otherwise.
+ * Memory for an arena shared by two threads. A growable buffer (which never grows) is mapped separately and unmapped whole; others
+ * come from malloc and leave holes in its heap.
  */
 export function arenaBuffer(bytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(bytes, { maxByteLength: bytes })
@@ -88,12 +86,12 @@ export class Arena {
 
   get freeWords(): number { return this.capacityWords - this.words[H_BUMP]! }
 
-  /** Throw unless `words` more can be taken, whatever the free lists hold. Call it before the first change. */
+  /** Throw unless `words` more can be allocated without the free lists. Call before the first change. */
   require(words: number): void {
     if (words > this.capacityWords - this.words[H_BUMP]!) this.#full(words)
   }
 
-  /** Words that are never given back: no rounding. */
+  /** Words that are never released: no rounding. */
   allocateForever(words: number): number {
     const at = this.words[H_BUMP]!
     if (words > this.capacityWords - at) this.#full(words)
@@ -101,7 +99,7 @@ export class Arena {
     return at
   }
 
-  /** At least two words, later returned by `release`. `block` comes from `blockWords`. */
+  /** At least two words, later released. `block` comes from `blockWords`. */
   allocate(block: number): number {
     const words = this.words
     const list = freeList(block)
@@ -112,7 +110,6 @@ export class Arena {
     return at
   }
 
-  /** Give back what `allocate(block)` returned. */
   release(at: number, block: number): void {
     const words = this.words
     const list = freeList(block)

@@ -6,12 +6,12 @@
  *   leaf word 2   the key's bytes, padded to a word
  *
  * Invariants
- * 1. Leaves are never moved, freed or taken out before the next reset, so nodes may borrow their prefix from one.
+ * 1. Leaves are never moved or freed before the next reset, so nodes may borrow their prefix from one.
  * 2. A key that is a prefix of others is the terminal entry of the node where it ends.
- * 3. `insertKey` asks for all the room it may need before it changes anything.
+ * 3. `insertKey` reserves all the space it may need before it changes anything.
  *
- * Cost: a lookup is one step a node, at most one node a key byte, and compares the key once, with the leaf at the end.
- * Inserting also compares the bytes a node skips, so that it knows where to split.
+ * Cost: one step per node, at most one node per key byte, and one comparison of the key, with the leaf. Inserting also compares
+ * skipped bytes, to know where to split.
  */
 import { copyBytes } from '../base/bytes.ts'
 import { type Arena, H_ROOT } from './arena.ts'
@@ -27,7 +27,7 @@ export function leafKeyLength(words: Int32Array, leaf: number): number { return 
 /** The leaf of a key, or 0. */
 export function findLeaf(words: Int32Array, bytes: Uint8Array, key: Uint8Array, keyStart: number, keyEnd: number): number {
   const length = keyEnd - keyStart
-  // Leading bytes known to match because no node skipped any of them.
+  // Leading bytes that match because no node skipped any.
   let matched = 0
   let pointer = words[H_ROOT]!
   let leaf = 0
@@ -40,7 +40,7 @@ export function findLeaf(words: Int32Array, bytes: Uint8Array, key: Uint8Array, 
     const header = words[pointer]!
     const depth = header >>> 13
     if (length <= depth) {
-      // Only a terminal leaf has that length; any other fails the comparison below.
+      // Only a terminal leaf has that length; others fail the comparison below.
       leaf = words[pointer + 1]!
       break
     }
@@ -55,7 +55,7 @@ export function findLeaf(words: Int32Array, bytes: Uint8Array, key: Uint8Array, 
   return leaf
 }
 
-/** The leaf of a key, created if it is new; then room for `versionWords` more is certain. Throws, nothing changed, when full. */
+/** The leaf of a key, created if new, with space for `versionWords` more. Throws when full, and changes nothing. */
 export function insertKey(arena: Arena, key: Uint8Array, keyStart: number, keyEnd: number, versionWords: number): number {
   const { words, bytes } = arena
   const length = keyEnd - keyStart
@@ -105,7 +105,7 @@ export function insertKey(arena: Arena, key: Uint8Array, keyStart: number, keyEn
   return split(arena, slot, pointer, matched < leafLength ? bytes[at + matched]! : -1, matched, key, keyStart, keyEnd, versionWords)
 }
 
-/** Put a node above `pointer` where the key leaves its path. `byte` is the path's byte there, -1 if the path is a leaf that ends. */
+/** Insert a node above `pointer` where the key leaves its path. `byte` is the path's byte there, -1 if the path is a leaf that ends. */
 function split(
   arena: Arena, slot: number, pointer: number, byte: number, depth: number,
   key: Uint8Array, keyStart: number, keyEnd: number, versionWords: number,

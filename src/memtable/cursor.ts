@@ -1,11 +1,10 @@
 /**
- * Every version in a memtable, in order, both ways (see base/cursor.ts).
+ * A cursor over every version in a memtable, in order, both ways (base/cursor.ts).
  *
- * The path from the root is a stack of (node, place) pairs in a typed array; key and value are views of the arena.
- * It holds while the memtable is not written to: seek again after a change.
+ * The path from the root is a stack of (node, place) pairs; key and value are views of the arena. A write invalidates it.
  *
- * Cost: nothing is allocated per entry. The stack grows, rarely, with the depth of the tree, and going backwards
- * with the longest chain of versions (a chain is linked from new to old only, so it is listed once per key).
+ * Cost: no allocation per entry. The stack grows with the depth of the tree, and going backwards with the longest chain of
+ * versions, which is linked from new to old only.
  */
 import type { Cursor } from '../base/cursor.ts'
 import { KIND_DELETE } from '../base/cursor.ts'
@@ -32,9 +31,9 @@ export class MemtableCursor implements Cursor {
   #top = 0
   #leaf = 0
   #version = 0
-  /** While going backwards: the versions newer than the current one, newest first. */
+  /** Going backwards: versions newer than the current one, newest first. */
   #newer = new Int32Array(16)
-  /** How many of #newer are left; -1 = not listed. */
+  /** Entries left in #newer; -1 = not listed. */
   #newerCount = -1
 
   constructor(arena: Arena) {
@@ -143,7 +142,7 @@ export class MemtableCursor implements Cursor {
     else this.#oldest(~pointer)
   }
 
-  /** To the first leaf after the place on top of the path. */
+  /** To the first leaf after the top of the path. */
   #leaveForward(): void {
     const words = this.#words
     const bytes = this.#bytes
@@ -164,7 +163,7 @@ export class MemtableCursor implements Cursor {
     this.#end()
   }
 
-  /** To the last leaf before the place on top of the path. */
+  /** To the last leaf before the top of the path. */
   #leaveBackward(): void {
     const words = this.#words
     const bytes = this.#bytes

@@ -1,8 +1,6 @@
 /**
- * The keys of a memtable in order, forward, many at a time, without looking at the keys: of a large memtable nearly every leaf and
- * version is a miss of the processor's caches, and those of many keys can be waited for together.
- *
- * It holds while the memtable is not written to. Cost: a step in the tree for each key; allocates nothing but, rarely, a longer path.
+ * The leaves of a memtable in key order, many at a time, without reading keys: in a large memtable nearly every leaf and version is
+ * a cache miss, and misses of many keys can be waited for together. A write invalidates it. Cost: one tree step per key.
  */
 import { type Arena, H_ROOT } from './arena.ts'
 import { END, childAt, isTerminal, nextPlace } from './nodes.ts'
@@ -10,7 +8,7 @@ import { END, childAt, isTerminal, nextPlace } from './nodes.ts'
 export class LeafWalk {
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
-  /** Pairs: node, place of the child that comes next, -1 = the terminal entry. */
+  /** Pairs: node, place of the next child, -1 = the terminal entry. */
   #path = new Int32Array(64)
   #top = 0
 
@@ -19,7 +17,7 @@ export class LeafWalk {
     this.#bytes = arena.bytes
   }
 
-  /** Put the first leaves of all at the front of `leaves`; returns how many. */
+  /** Fill `leaves` with the first leaves; returns their number. */
   first(leaves: Int32Array): number {
     this.#top = 0
     const pointer = this.#words[H_ROOT]!
@@ -32,7 +30,7 @@ export class LeafWalk {
     return 1
   }
 
-  /** Put the next leaves there, as many as it has room for; returns how many, 0 = no more. */
+  /** Fill `leaves` with the next ones; returns their number, 0 = end. */
   next(leaves: Int32Array): number {
     const words = this.#words
     const bytes = this.#bytes

@@ -1,23 +1,20 @@
 /**
- * The write buffer: an adaptive radix tree in one arena, ordered at every moment.
+ * The write buffer: an adaptive radix tree in one arena, always sorted.
  *
  * Invariants
- * 1. All state lives in the arena. While nobody writes, any number of Memtables over the same SharedArrayBuffer,
- *    in any thread, read the same content; handing the buffer over (a message, an Atomics operation) orders the accesses.
- * 2. One writer. A write either happens or throws with nothing changed.
- * 3. Bytes are only taken from the arena: the account that leased the buffer covers everything here.
- *    (A cursor has a small stack of its own; `ranges` copies.)
+ * 1. All state is in the arena. Between writes, any number of Memtables over the same SharedArrayBuffer, in any thread, read the
+ *    same content; handing over the buffer orders the accesses.
+ * 2. One writer. A write happens completely or throws and changes nothing.
+ * 3. All memory comes from the arena, which its owner has leased. (A cursor has a small stack of its own; `ranges` copies.)
  *
- * Cost, in bytes of arena, for one version of a key of its own:
+ * Cost, in bytes of arena, for the only version of a key:
  *
  *     16 + pad4(keyLength) + pad4(valueLength) + nodes        pad4 = rounded up to a multiple of 4
  *
- * 16 = leaf 8 (version link, key length) + version 8 (sequence number, length, kind). From the second version of a key on:
- * 12 + pad4(valueLength). Add 4 once a version's sequence number has another high word than the first one's.
- * Versions of more than 512 bytes are rounded up by 3 % on average, 6.25 % at most (arena.ts).
- * `nodes`: every node has at least two entries below it, nodes take 28, 48, 88, 168, 456 and 1088 bytes for up to
- * 4, 8, 16, 32, 48 and 256 children, and outgrown ones are recycled. Measured (memtable.bench.ts): 8 to 12 bytes an entry
- * for random and for decimal keys.
+ * 16 = leaf 8 (version link, key length) + version 8 (sequence number, length, kind). Each further version: 12 + pad4(valueLength).
+ * 4 more once a sequence number has another high word than the first. Versions above 512 bytes are rounded up by 3 % on average
+ * (arena.ts). `nodes`: every node has at least two entries below it, nodes take 28, 48, 88, 168, 456 and 1088 bytes for up to 4, 8,
+ * 16, 32, 48 and 256 children. Measured (memtable.bench.ts): 8 to 12 bytes an entry for random and decimal keys.
  */
 import type { Cursor, Hit, RangeTombstone } from '../base/cursor.ts'
 import { KIND_DELETE } from '../base/cursor.ts'
@@ -39,22 +36,19 @@ import {
 export class Memtable {
   /** Smallest useful arena: the header and a few dozen small entries. */
   static readonly MIN_BYTES: number = HEADER_WORDS * 4 + 6144
-  /** Largest arena the word indices reach: 1 GiB. */
   static readonly MAX_BYTES: number = MAX_ARENA_BYTES
-  /** Longest key: 65535 bytes. */
   static readonly MAX_KEY_BYTES: number = MAX_KEY_BYTES
-  /** Longest value: 2^28 - 1 bytes. */
   static readonly MAX_VALUE_BYTES: number = MAX_VALUE_BYTES
 
   readonly capacityBytes: number
   readonly #arena: Arena
-  // The same arrays as the arena's, one load nearer.
+  // The arena's arrays, one load nearer.
   readonly #words: Int32Array
   readonly #bytes: Uint8Array
 
   /**
-   * Over a fresh or recycled buffer (contents arbitrary): call `reset` first. Over a sealed one from another thread: just read.
-   * Throws INVALID_ARGUMENT unless it has MIN_BYTES to MAX_BYTES.
+   * Over a fresh or recycled buffer: call `reset` first. Over a sealed one from another thread: just read. Throws INVALID_ARGUMENT
+   * unless it has MIN_BYTES to MAX_BYTES.
    */
   constructor(buffer: SharedArrayBuffer | ArrayBuffer) {
     if (buffer.byteLength < Memtable.MIN_BYTES) {
@@ -68,69 +62,69 @@ export class Memtable {
     this.capacityBytes = this.#arena.capacityWords * 4
   }
 
-  /** Empty it. Writes the header (2 KiB) only. Views handed out before are void. */
+  /** Empty it; writes only the header. Existing views become invalid. */
   reset(): void { this.#arena.reset() }
 
-  /** Bytes handed out so far, the header and what was freed for reuse included. usedBytes + freeBytes = capacityBytes. */
+  /** Bytes allocated, header and free lists included. usedBytes + freeBytes = capacityBytes. */
   get usedBytes(): number { return this.capacityBytes - this.#arena.freeWords * 4 }
-  /** Bytes never handed out yet. */
+  /** Bytes never allocated. */
   get freeBytes(): number { return this.#arena.freeWords * 4 }
-  /** Of `usedBytes`, what waits on free lists. */
+  /** Part of `usedBytes` on free lists. */
   get reusableBytes(): number { return this.#words[H_FREED]! * 4 }
-  /** Of `usedBytes`, what entries take: an overwrite gives back what it replaced. */
+  /** Part of `usedBytes` in entries. */
   get liveBytes(): number { return this.usedBytes - this.reusableBytes - HEADER_WORDS * 4 }
-  /** Live versions, deletions included, range tombstones not. */
+  /** Live versions with deletions, without range tombstones. */
   get entryCount(): number { return this.#words[H_ENTRIES]! }
   /** Live versions that are deletions. */
   get deleteCount(): number { return this.#words[H_DELETES]! }
   get rangeCount(): number { return this.#words[H_RANGES]! }
-  /** Sequence number of the first write since `reset`, even if it was replaced since; 0 = none. Range tombstones count. */
+  /** Sequence number of the first write since `reset`, replaced or not; 0 = none. Range tombstones count. */
   get smallestSeq(): number { return readSeq(this.#words, H_SMALLEST) }
   /** Sequence number of the last write; 0 = none. Range tombstones count. */
   get largestSeq(): number { return readSeq(this.#words, H_LARGEST) }
 
-  /** Upper bound of the arena bytes that one put can take, whatever the tree looks like. Infinity for lengths that put refuses. */
+  /** Upper bound of the arena bytes of one put, whatever the tree. Infinity for lengths that put refuses. */
   static worstCaseBytes(keyLength: number, valueLength: number): number {
     return Memtable.recordBytes(keyLength, valueLength) + MAX_NODE_WORDS * 4
   }
 
-  /** The part of `worstCaseBytes` that is the entry itself, without inner nodes: add these up for `fitsBatch`. */
+  /** Part of `worstCaseBytes` without inner nodes, to be summed for `fitsBatch`. */
   static recordBytes(keyLength: number, valueLength: number): number {
     if (keyLength > MAX_KEY_BYTES || valueLength > MAX_VALUE_BYTES) return Infinity
     return (leafWords(keyLength) + blockWords(MAX_VERSION_HEAD + ((valueLength + 3) >>> 2))) * 4
   }
 
-  /** What one deleteRange takes, exactly. */
+  /** Exact bytes of one deleteRange. */
   static rangeBytes(startLength: number, endLength: number): number { return rangeWords(startLength, endLength) * 4 }
 
-  /** Conservative: true if a put of such a key and value surely fits. */
+  /** Conservative: true if such a put surely fits. */
   fits(keyLength: number, valueLength: number): boolean {
     return Memtable.worstCaseBytes(keyLength, valueLength) <= this.freeBytes
   }
 
   /**
-   * Conservative: true if `count` puts surely fit whose `recordBytes` add up to `recordBytes`. Far closer than adding up
-   * `worstCaseBytes`, because no more nodes of a size can appear than there are nodes or new entries to make them of.
+   * Conservative: true if `count` puts whose `recordBytes` add up to `recordBytes` surely fit. Closer than a sum of
+   * `worstCaseBytes`, because new nodes need existing nodes or new entries.
    */
   fitsBatch(count: number, recordBytes: number): boolean {
-    // While there is room for the worst nodes of all there is nothing to work out.
+    // The worst case of all fits: nothing to compute.
     if (recordBytes + count * MAX_NODE_WORDS * 4 <= this.freeBytes) return true
     let nodeWords = count * NODE_BLOCKS[NODE4]!
     for (let type = NODE4; type < NODE256; type++) {
-      // A node that becomes full inside the batch has taken, since it had this type, the steps of this type first.
+      // A node that fills up within the batch has first taken the steps of its type.
       const entriesOnCreation = type === NODE4 ? 2 : NODE_CHILDREN[type - 1]! + 1
       const fresh = Math.floor(count / (NODE_CHILDREN[type]! - entriesOnCreation + 2))
       nodeWords += Math.min(count, this.#words[H_NODES + type]! + fresh) * NODE_BLOCKS[type + 1]!
     }
-    // And one put takes one node at most.
+    // One put takes at most one node.
     return recordBytes + Math.min(nodeWords, count * MAX_NODE_WORDS) * 4 <= this.freeBytes
   }
 
   /**
-   * Write one version. `seq` (1 to 2^53 - 1) never falls from call to call. `keepSeq` is the newest sequence number an open
-   * snapshot reads at, 0 = none: a current newest version above it is replaced, its space reused; otherwise it stays
-   * behind the new one. Key and value are copied and must not be views of this arena.
-   * Throws INVALID_ARGUMENT, nothing changed, when full (ask `fits`) or for lengths, kinds or sequence numbers out of range.
+   * Write one version. `seq` (1 to 2^53 - 1) never decreases. `keepSeq` is the newest sequence number of an open snapshot, 0 =
+   * none: a newest version above it is replaced and its space reused, else it stays behind the new one. Key and value are copied
+   * and must not be views of this arena. Throws INVALID_ARGUMENT when full (ask `fits`) or for arguments out of range, and changes
+   * nothing.
    */
   put(
     key: Uint8Array, keyStart: number, keyEnd: number, seq: number, kind: number,
@@ -180,8 +174,8 @@ export class Memtable {
   }
 
   /**
-   * The newest version with a sequence number <= `snapshotSeq` into `hit`; its value is a view of the arena.
-   * Without one: false, and `hit` is cleared. Range tombstones are not applied.
+   * The newest version with a sequence number <= `snapshotSeq` into `hit`, with its value as a view. False, and `hit` cleared:
+   * none. Ignores range tombstones.
    */
   get(key: Uint8Array, keyStart: number, keyEnd: number, snapshotSeq: number, hit: Hit): boolean {
     const words = this.#words
@@ -204,12 +198,12 @@ export class Memtable {
     return false
   }
 
-  /** A cursor over all versions. It holds only while the memtable is not written to; seek again after a change. */
+  /** A cursor over all versions. A write invalidates it. */
   cursor(): Cursor { return new MemtableCursor(this.#arena) }
 
   /**
-   * Delete every key in [start, end) written before `seq`, for readers to apply. It fits while `rangeBytes` <= `freeBytes`;
-   * throws INVALID_ARGUMENT, nothing changed, when it does not.
+   * Delete every key in [start, end) written before `seq`. Fits while `rangeBytes` <= `freeBytes`; else throws INVALID_ARGUMENT and
+   * changes nothing.
    */
   deleteRange(start: Uint8Array, end: Uint8Array, seq: number): void {
     const high = this.#checkSeq(seq)
@@ -218,18 +212,18 @@ export class Memtable {
     this.#recordSeq(seq, high)
   }
 
-  /** The range tombstones, newest first, as copies. */
+  /** Copies of the range tombstones, newest first. */
   ranges(): RangeTombstone[] { return readRanges(this.#arena) }
 
   /**
-   * Among the `count` newest range tombstones: the largest seq <= `snapshotSeq` of one that covers the key, 0 if none does.
-   * They are looked at one by one, where they are; nothing is allocated.
+   * Among the `count` newest range tombstones: the largest seq <= `snapshotSeq` of one that covers the key, 0 if none. One by one,
+   * without allocation.
    */
   coveringSeq(count: number, key: Uint8Array, keyStart: number, keyEnd: number, snapshotSeq: number): number {
     return newestCovering(this.#arena, count, key, keyStart, keyEnd, snapshotSeq)
   }
 
-  /** The high word of a sequence number that may come next. */
+  /** High word of a valid next sequence number. */
   #checkSeq(seq: number): number {
     const words = this.#words
     if (!(seq >= 1 && seq <= Number.MAX_SAFE_INTEGER) || seq < readSeq(words, H_LARGEST)) {
@@ -240,7 +234,7 @@ export class Memtable {
       )
     }
     const high = Math.floor(seq / TWO_32)
-    // Harmless should the write be refused: it only decides which versions leave their high word out.
+    // Harmless if the write is refused: it only decides which versions leave their high word out.
     if (words[H_SEQ_HIGH] === -1) words[H_SEQ_HIGH] = high
     return high
   }

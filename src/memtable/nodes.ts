@@ -1,5 +1,5 @@
 /**
- * Inner nodes of the radix tree: their layouts, finding and adding children, stepping through them in key order.
+ * Inner nodes of the radix tree: layout, children, stepping in key order.
  *
  * A pointer is one word: 0 = nothing, positive = word index of a node, negative = ~(word index of a leaf).
  *
@@ -14,10 +14,10 @@
  *
  * Invariants
  * 1. `depth` is the index of the key byte that chooses the child; it grows strictly on the way down.
- * 2. A node has at least two entries below it, hence one child at least.
- * 3. Key bytes and children past `count` in the small types are garbage; a match there is no match.
+ * 2. A node has at least two entries below it, hence at least one child.
+ * 3. Key bytes and children past `count` in small types are garbage; a match there is no match.
  *
- * Cost: small nodes compare four key bytes a step; a node that is full moves to the next type.
+ * Cost: small nodes compare four key bytes a step; a full node moves to the next type.
  */
 import { type Arena, H_NODES, blockWords } from './arena.ts'
 
@@ -28,23 +28,23 @@ export const NODE256 = 5
 
 const TERMINAL = 8
 const COUNT_ONE = 16
-/** Words in front of the key bytes. */
+/** Words before the key bytes. */
 const HEAD = 2
 const INDEX_WORDS = 64
 /** The place after the last child. */
 export const END = 256
 
-/** Block size and number of children, by type. */
+/** Block size and maximum children, by type. */
 export const NODE_BLOCKS: readonly number[] = [7, 12, 22, 42, HEAD + INDEX_WORDS + 48, blockWords(HEAD + 256)]
 export const NODE_CHILDREN: readonly number[] = [4, 8, 16, 32, 48, 256]
-/** What growing a node once can take at most. */
+/** Maximum words of growing one node. */
 export const MAX_NODE_WORDS: number = NODE_BLOCKS[NODE256]!
 
 export function nodeDepth(header: number): number { return header >>> 13 }
 export function isTerminal(header: number): boolean { return (header & TERMINAL) !== 0 }
 function nodeCount(header: number): number { return (header >>> 4) & 511 }
 
-/** Index of the word that points to the child for `byte`; 0 if there is none. */
+/** Index of the word that points to the child for `byte`; 0: none. */
 export function childSlot(words: Int32Array, bytes: Uint8Array, node: number, header: number, byte: number): number {
   const type = header & 7
   if (type <= NODE32) {
@@ -53,7 +53,7 @@ export function childSlot(words: Int32Array, bytes: Uint8Array, node: number, he
     const pattern = Math.imul(byte, 0x01010101)
     for (let k = 0; k < keyWords; k++) {
       const difference = words[keys + k]! ^ pattern
-      // The lowest mark is exact; higher ones may be false, but the lowest is all we take.
+      // Higher marks may be false, but the lowest is exact.
       const zeros = (difference - 0x01010101) & ~difference & 0x80808080
       if (zeros !== 0) {
         const place = (k << 2) + ((31 - Math.clz32(zeros & -zeros)) >>> 3)
@@ -70,7 +70,7 @@ export function childSlot(words: Int32Array, bytes: Uint8Array, node: number, he
   return place === 0 ? 0 : node + (HEAD + INDEX_WORDS - 1) + place
 }
 
-/** A node with no child yet. `leaf` is any leaf below it; with `terminal` the one whose key ends here. */
+/** A node without children. `leaf` is any leaf below it; with `terminal` the one whose key ends here. */
 export function createNode(arena: Arena, depth: number, leaf: number, terminal: boolean): number {
   const words = arena.words
   const node = arena.allocate(NODE_BLOCKS[NODE4]!)
@@ -80,19 +80,19 @@ export function createNode(arena: Arena, depth: number, leaf: number, terminal: 
   return node
 }
 
-/** `leaf`'s key ends at this node. */
+/** The key of `leaf` ends at this node. */
 export function setTerminal(words: Int32Array, node: number, leaf: number): void {
   words[node] = words[node]! | TERMINAL
   words[node + 1] = leaf
 }
 
-/** Block size of the node that must be allocated when a child is added; 0 while there is room. */
+/** Block size of the node to allocate before adding a child; 0: there is space. */
 export function growthWords(header: number): number {
   const type = header & 7
   return nodeCount(header) < NODE_CHILDREN[type]! ? 0 : NODE_BLOCKS[type + 1]!
 }
 
-/** Add a child for a byte that has none. `slot` is the word that points to the node, rewritten when the node has to move. */
+/** Add a child for a byte without one. `slot` is the word that points to the node, rewritten when the node moves. */
 export function addChild(arena: Arena, slot: number, byte: number, child: number): void {
   const words = arena.words
   let node = words[slot]!
@@ -128,14 +128,14 @@ function insertSorted(words: Int32Array, keys: number, keyWords: number, count: 
   words[target] = (word & below) | (byte << shift) | ((word & ~below) << 8)
 }
 
-/** How many of the sorted key bytes are smaller than `byte`. */
+/** Number of sorted key bytes smaller than `byte`. */
 function lowerPlace(words: Int32Array, keys: number, count: number, byte: number): number {
   let place = 0
   while (place < count && ((words[keys + (place >>> 2)]! >>> ((place & 3) << 3)) & 255) < byte) place++
   return place
 }
 
-/** Move a full node to the next type and recycle the old one. */
+/** Move a full node to the next type and release the old one. */
 function grow(arena: Arena, node: number, header: number): number {
   const { words, bytes } = arena
   const type = header & 7
@@ -167,10 +167,10 @@ function grow(arena: Arena, node: number, header: number): number {
   return grown
 }
 
-// Places: where a cursor stands in a node. In the small types the index of a child, in the big ones its key byte;
-// -1 is before the first child (at the terminal entry, if there is one), END after the last.
+// Places are positions of a cursor in a node: in small types the index of a child, in large ones its key byte; -1 is before the
+// first child (at the terminal entry), END after the last.
 
-/** The pointer at a place that `nextPlace`, `previousPlace` or `seekPlace` returned. */
+/** The pointer at a place. */
 export function childAt(words: Int32Array, bytes: Uint8Array, node: number, header: number, place: number): number {
   const type = header & 7
   if (type <= NODE32) return words[node + HEAD + (1 << type) + place]!

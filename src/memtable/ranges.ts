@@ -3,7 +3,7 @@
  *
  *   words   next, seq low, seq high, start length, end length; then the bytes of start and end, each padded to a word
  *
- * Cost: 20 bytes and the two keys. Readers copy the list out, or look at the newest few where they are.
+ * Cost: 20 bytes and the two keys.
  */
 import { compareBytes } from '../base/bytes.ts'
 import type { RangeTombstone } from '../base/cursor.ts'
@@ -16,7 +16,7 @@ export function rangeWords(startLength: number, endLength: number): number {
   return HEAD + Math.ceil(startLength / 4) + Math.ceil(endLength / 4)
 }
 
-/** Throws, nothing changed, when the arena is full. */
+/** Throws when the arena is full, and changes nothing. */
 export function writeRange(arena: Arena, start: Uint8Array, end: Uint8Array, seq: number): void {
   const { words, bytes } = arena
   const at = arena.allocateForever(rangeWords(start.length, end.length))
@@ -46,7 +46,7 @@ export function readRanges(arena: Arena): RangeTombstone[] {
   return ranges
 }
 
-/** Largest seq <= `snapshotSeq` of those among the `count` newest that cover key[start, end); 0 if none. No allocation. */
+/** Largest seq <= `snapshotSeq` of the `count` newest that cover key[start, end); 0 if none. No allocation. */
 export function newestCovering(arena: Arena, count: number, key: Uint8Array, start: number, end: number, snapshotSeq: number): number {
   const { words, bytes } = arena
   for (let at = words[H_RANGE_HEAD]!; at !== 0 && count > 0; at = words[at]!, count--) {
@@ -56,7 +56,7 @@ export function newestCovering(arena: Arena, count: number, key: Uint8Array, sta
     const startAt = (at + HEAD) * 4
     if (compareBytes(bytes, startAt, startAt + startLength, key, start, end) > 0) continue
     const endAt = (at + HEAD + ((startLength + 3) >>> 2)) * 4
-    // Newest first, so the first one found is the newest.
+    // Newest first, so the first match is the newest.
     if (compareBytes(key, start, end, bytes, endAt, endAt + words[at + 4]!) < 0) return seq
   }
   return 0

@@ -8,10 +8,10 @@
  *   value    padded to a word
  *
  * Invariants
- * 1. Sequence numbers fall along the chain.
- * 2. Flags say which words are there, so the size of a record follows from word 1 alone.
+ * 1. Sequence numbers decrease along the chain.
+ * 2. The size of a record follows from word 1 alone.
  *
- * Cost: 8 bytes a version, 12 with an older one behind it, 4 more once 2^32 sequence numbers were passed.
+ * Cost: 8 bytes a version, 12 with an older one, 4 more beyond 2^32 sequence numbers.
  */
 import { H_SEQ_HIGH, blockWords } from './arena.ts'
 
@@ -19,7 +19,7 @@ export const MAX_VALUE_BYTES: number = 2 ** 28 - 1
 export const OLDER: number = 1 << 30
 export const WIDE: number = 1 << 31
 export const TWO_32: number = 2 ** 32
-/** Header words of the largest form. */
+/** Maximum header words. */
 export const MAX_VERSION_HEAD = 4
 
 export function versionKind(info: number): number { return (info >>> 28) & 3 }
@@ -28,7 +28,7 @@ export function versionLength(info: number): number { return info & MAX_VALUE_BY
 /** Words before the value. */
 export function versionHead(info: number): number { return 2 + ((info >>> 30) & 1) + (info >>> 31) }
 
-/** The block a version takes. */
+/** Block size of a version. */
 export function versionWords(info: number): number { return blockWords(versionHead(info) + (((info & MAX_VALUE_BYTES) + 3) >>> 2)) }
 
 /** The next older version, or 0. */

@@ -1,5 +1,5 @@
 /**
- * The write-ahead log's bytes: shared by `log-writer.ts` and `log-reader.ts`, drawn in FORMAT.md.
+ * The bytes of the write-ahead log: shared by `log-writer.ts` and `log-reader.ts`, drawn in FORMAT.md.
  *
  * A segment is a header and frames; a frame is one commit group, written with one write:
  *
@@ -10,13 +10,12 @@
  *   operation            kind u8 | key length u16 | value length u32 | key | value
  *
  * Invariants
- * 1. A frame's checksum covers its header from `first sequence` on and its padded payload, seeded with
- *    (file number, offset): a frame in another place or file does not pass. The payload's length is checked by its
- *    operations, which must end exactly there.
- * 2. Sequence numbers are consecutive: operation i of a frame has `first sequence + i`.
- * 3. `synced bytes` is how much of this segment was known to be durable when the frame was written,
- *    so that a hole below it is damage and not an unfinished write.
- * 4. A batch that needs several frames marks all but its last with FLAG_CONTINUES.
+ * 1. A frame's checksum covers its header from `first sequence` on and its padded payload, seeded with (file number, offset), so a
+ *    frame in another place or file does not pass. The operations must end exactly at the payload's length.
+ * 2. Operation i of a frame has sequence number `first sequence + i`.
+ * 3. `synced bytes`: how much of this segment was known to be durable when the frame was written. A hole below it is damage, not an
+ *    unfinished write.
+ * 4. A batch of several frames marks all but its last with FLAG_CONTINUES.
  */
 import type { Kernels } from '../kernels/kernels.ts'
 
@@ -28,13 +27,13 @@ export const FRAME_MAGIC = 0x4c575053 // "SPWL"
 export const SEGMENT_MAGIC: Uint8Array = new TextEncoder().encode('SPILLLOG')
 export const FLAG_CONTINUES = 1
 
-/** Besides the entry kinds (base/cursor.ts) a log knows the deletion of a range: key = start, value = end. */
+/** A range deletion, beside the entry kinds (base/cursor.ts): key = start, value = end. */
 export const KIND_DELETE_RANGE = 3
 
 /** The key's length is a u16. */
 export const MAX_LOG_KEY_BYTES = 0xffff
 
-/** No frame is longer: reader and writer agree on one buffer. Room for the largest key and inline value. */
+/** Maximum frame length, and so the buffer of reader and writer. Fits the largest key and inline value. */
 export const MAX_FRAME_BYTES: number = 384 * 1024
 
 export function readU32(bytes: Uint8Array, at: number): number {
@@ -48,7 +47,7 @@ export function writeU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24
 }
 
-/** A safe integer as eight bytes; NaN when the stored one is beyond 2^53. */
+/** Eight bytes as a safe integer; NaN beyond 2^53. */
 export function readU64(bytes: Uint8Array, at: number): number {
   const high = readU32(bytes, at + 4)
   return high >= 0x200000 ? NaN : high * 0x100000000 + readU32(bytes, at)
@@ -65,12 +64,12 @@ export function checksum(kernels: Kernels, bytes: Uint8Array, start: number, end
   kernels.hash(kernels.a, end - start, fileNumber >>> 0, offset >>> 0)
 }
 
-/** Bytes of a whole frame; payload lengths up to MAX_FRAME_BYTES only. */
+/** Bytes of a whole frame, for payload lengths up to MAX_FRAME_BYTES. */
 export function paddedLength(payloadLength: number): number {
   return FRAME_HEADER_BYTES + ((payloadLength + 7) & ~7)
 }
 
-/** 64 bits that stand for a boot of the machine in a segment header. '' (unknown) is 0. */
+/** 64 bits that identify a boot of the machine. '' (unknown) is 0. */
 export function bootHash(kernels: Kernels, bootId: string): { high: number, low: number } {
   if (bootId === '') return { high: 0, low: 0 }
   const bytes = new TextEncoder().encode(bootId)

@@ -1,17 +1,17 @@
 /**
- * Reads a log segment back. Twin: `log-writer.ts`; bytes: `frame.ts`.
+ * Reads a log segment. Twin: `log-writer.ts`; bytes: `frame.ts`.
  *
- * What may be missing and what may not:
- * - after a process died, everything written is there: only the last frame can be cut short;
+ * What may be missing:
+ * - after a process died, everything written is there: only the last frame can be incomplete;
  * - after the machine died, anything not synced may be missing, in any order: reading ends at the first gap.
- * A bad frame is therefore an unfinished write when nothing good follows it, or when the machine was restarted
- * since and no later frame says that this place had been synced. Everything else is damage: a CorruptionError.
- * A writer that syncs often fills the segment with zeros ahead of itself: they end it like an unfinished write.
- * Segments become durable in their order, so a frame that knows a part of its own segment to be synced vouches
- * for every segment before it too.
+ *
+ * So a bad frame is an unfinished write when no good frame follows it, or when the machine was restarted since and no later frame
+ * says that this place was synced. Everything else is damage: a CorruptionError. Zeros, which a writer that syncs often puts ahead
+ * of itself, end the segment like an unfinished write. Segments become durable in order, so a frame that knows part of its own
+ * segment to be synced vouches for all earlier segments.
  *
  * Invariants
- * 1. What is delivered is a prefix of what was written, without holes, in sequence order.
+ * 1. Delivered operations are a prefix of the written ones, without holes, in sequence order.
  * 2. A batch is delivered whole or not at all.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
@@ -22,23 +22,23 @@ import {
   SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64, writeU64,
 } from './frame.ts'
 
-/** Called for each operation: views that hold during the call. */
+/** Called for each operation, with views valid during the call. */
 export type LogVisitor = (
   seq: number, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number,
 ) => void
 
-/** Whether what an operation refers to outside the log is there, so that the machine cannot have lost it. */
+/** Whether the file an operation refers to is complete, so that the machine cannot have lost it. */
 export type LogCheck = (seq: number, kind: number, bytes: Uint8Array, valueStart: number, valueEnd: number) => boolean
 
 export interface LogContents {
-  /** Sequence number of the first operation; undefined when there is none and none was expected. */
+  /** Of the first operation; undefined: none, and none was expected. */
   firstSeq: number | undefined
-  /** End of the last whole batch: the segment is to be cut here. */
+  /** End of the last whole batch: truncate the segment here. */
   endOffset: number
-  /** Sequence number after the last one delivered. */
+  /** After the last delivered operation. */
   nextSeq: number | undefined
   operations: number
-  /** Bytes after `endOffset` that were given up as unfinished; 0 when they are zeros, which a writer leaves ahead of what it writes. */
+  /** Bytes after `endOffset` given up as unfinished, zeros not counted. */
   droppedBytes: number
   /** All bytes after `endOffset`. */
   tailBytes: number
@@ -47,27 +47,26 @@ export interface LogContents {
 }
 
 export interface ScanOptions {
-  /** Sequence number of the first frame. Undefined: any up to `latestFirstSeq`; the result's `firstSeq` says which. */
+  /** Of the first frame. Undefined: any up to `latestFirstSeq`. */
   expectedSeq?: number | undefined
   latestFirstSeq?: number
   /** See `readLog`. */
   isWhole?: LogCheck
-  /** So much of the segment is the history: what stands behind it was written by who no longer owned the store. Default: all of it. */
+  /** Length of the history in this segment; what follows was written by a fenced owner. Default: all of it. */
   endBytes?: number
-  /** The history goes on in another segment with this sequence number; what this one has from there on is no part of it. */
+  /** The history continues in another segment from this sequence number on. */
   untilSeq?: number
 }
 
-/** Reusable reading buffer: one per recovery. */
+/** Reusable read buffer, one per recovery. */
 export const LOG_READ_BUFFER_BYTES: number = MAX_FRAME_BYTES
-/** Of a damaged segment this much is searched for frames at a time. */
+/** Step of the search for frames in a damaged segment. */
 const WINDOW_BYTES = 64 * 1024
 
 /**
- * Deliver every operation of a segment. `expectedSeq` is the sequence number its first frame must carry; undefined: any up to
- * `latestFirstSeq` (then `firstSeq` of the result says which). After a restart of the machine, reading ends before the first
- * batch with an operation that `isWhole` denies and no later frame vouches for.
- * Throws CorruptionError, or UNAVAILABLE for another format.
+ * Deliver every operation of a segment. `expectedSeq`: the sequence number of its first frame; undefined: any up to
+ * `latestFirstSeq`. After a restart of the machine, reading ends before the first batch with an operation that `isWhole` denies and
+ * no later frame vouches for. Throws CorruptionError, or UNAVAILABLE for another format.
  */
 export function readLog(
   file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
@@ -78,7 +77,7 @@ export function readLog(
   return contents
 }
 
-/** How far a segment is good, and where its last whole batch ends; nothing is delivered. Throws as `readLog` does. */
+/** How far a segment is good, and where its last whole batch ends, without delivering. Throws as `readLog` does. */
 export function scanLog(
   file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
   { expectedSeq, latestFirstSeq = Infinity, isWhole = () => true, endBytes = Infinity, untilSeq }: ScanOptions = {},
@@ -129,7 +128,7 @@ export function scanLog(
   }
 }
 
-/** Deliver every operation of a segment, as far as it was found good. */
+/** Deliver the good part of a segment. */
 export function deliverLog(
   file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, { firstSeq, endOffset }: Pick<LogContents, 'firstSeq' | 'endOffset'>, visit: LogVisitor,
 ): void {
@@ -143,7 +142,7 @@ export function deliverLog(
   }
 }
 
-/** Sequence number of a segment's first operation; undefined when its beginning is not good, or it holds none. */
+/** Of a segment's first operation; undefined: its beginning is bad, or it holds none. */
 export function firstSeqOf(file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels): number | undefined {
   return readFrame(file, fileNumber, SEGMENT_HEADER_BYTES, file.size(), buffer, kernels) > 0 ? readU64(buffer, 16) : undefined
 }
@@ -158,8 +157,8 @@ function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buf
       || SEGMENT_MAGIC.some((byte, i) => buffer[i] !== byte) || readU64(buffer, 16) !== fileNumber
   }
   if (bad) {
-    // A segment whose creation was cut short holds nothing yet. After a power loss its beginning may be missing while later
-    // frames are there; a frame that knows the beginning to have been durable makes that damage too.
+    // A segment whose creation was interrupted holds nothing yet. After a power loss its beginning may be missing while later
+    // frames exist; a frame that vouches for the beginning makes that damage.
     if (isUnfinishedHeader(buffer, got, fileNumber) && findFrame(file, fileNumber, 0, size, buffer, kernels, 0) < 0) return undefined
     throw new CorruptionError(file.path, 0, `the header of the log segment is damaged, or not that of segment ${fileNumber}`)
   }
@@ -173,7 +172,7 @@ function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buf
   return { bootLow: readU32(buffer, 24), bootHigh: readU32(buffer, 28) }
 }
 
-/** Whether a bad header of so many bytes is what a crash leaves of a good one: its beginning, or nothing, and then zeros. */
+/** Whether a bad header is what a crash leaves of a good one: its beginning, or nothing, and then zeros. */
 function isUnfinishedHeader(header: Uint8Array, bytes: number, fileNumber: number): boolean {
   let end = bytes
   while (end > 0 && header[end - 1] === 0) end--
@@ -196,7 +195,7 @@ function isZero(file: HostFile, start: number, end: number, buffer: Uint8Array):
   return true
 }
 
-/** Read the frame at `offset` into the buffer; its whole length, or 0 when it is not a good frame. */
+/** Read the frame at `offset` into the buffer; returns its whole length, 0: not a good frame. */
 function readFrame(file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels): number {
   if (offset + FRAME_HEADER_BYTES > size) return 0
   if (file.readSync(buffer, 0, FRAME_HEADER_BYTES, offset) < FRAME_HEADER_BYTES) return 0
@@ -212,7 +211,7 @@ function readFrame(file: HostFile, fileNumber: number, offset: number, size: num
   return isWellFormed(buffer, FRAME_HEADER_BYTES + payloadLength) ? frameBytes : 0
 }
 
-/** Whether the operations are as many as the header says, of known kinds, and end where the payload does. */
+/** Whether the operations match the header's count, have known kinds, and end with the payload. */
 function isWellFormed(buffer: Uint8Array, end: number): boolean {
   const operations = readU32(buffer, 32)
   if (operations === 0 || readU32(buffer, 36) > FLAG_CONTINUES) return false
@@ -226,8 +225,8 @@ function isWellFormed(buffer: Uint8Array, end: number): boolean {
 }
 
 /**
- * Offset of the first good frame behind `offset` that knows more than `vouchedBytes` of the segment to be durable (-1: any),
- * leaving it in the buffer; -1 if there is none. Frames start at multiples of 8.
+ * Offset of the first good frame after `offset` that vouches for more than `vouchedBytes` (-1: any), left in the buffer; -1: none.
+ * Frames start at multiples of 8.
  */
 function findFrame(
   file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels, vouchedBytes: number,
@@ -248,7 +247,7 @@ function findFrame(
   return -1
 }
 
-/** What stands at `offset` is not what should. Returns when that may be an unfinished write, throws when it is damage. */
+/** The bytes at `offset` are bad. Returns when that may be an unfinished write, throws when it is damage. */
 function refuseDamage(
   file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels,
   sameBoot: boolean, frameIsGood: boolean, expectedSeq: number,
@@ -263,7 +262,7 @@ function refuseDamage(
   if (good >= 0) throw new CorruptionError(file.path, offset, `a damaged frame, with a good one after it at offset ${good}`)
 }
 
-/** The segments before this one lost their end with the machine; that must not have been durable. */
+/** Earlier segments lost their end with the machine; it must not have been durable. */
 function refuseDurableGap(
   file: HostFile, fileNumber: number, size: number, buffer: Uint8Array, kernels: Kernels, expectedSeq: number,
 ): void {
@@ -275,7 +274,7 @@ function refuseDurableGap(
   )
 }
 
-/** Whether all that the operations refer to is there. The frame in the buffer is well-formed. */
+/** Whether all files the operations refer to are complete. The frame in the buffer is well-formed. */
 function isFrameWhole(buffer: Uint8Array, firstSeq: number, isWhole: LogCheck): boolean {
   let whole = true
   visitFrame(buffer, firstSeq, (seq, kind, bytes, _keyStart, _keyEnd, valueStart, valueEnd) => {

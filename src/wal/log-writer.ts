@@ -1,17 +1,17 @@
 /**
  * Appends commit groups to one log segment. Twin: `log-reader.ts`; bytes: `frame.ts`.
  *
- * The buffer holds, in this order: frames of committed groups that nobody asked to have written yet, then the
- * frames of the pending group. A group longer than a frame continues in the next one and stays all or nothing.
+ * The buffer holds the frames of committed but unwritten groups, then those of the pending group. A group longer than a frame
+ * continues in the next one and stays all or nothing.
  *
  * Invariants
- * 1. The file holds whole frames only, up to `writtenBytes`: what a failed write left behind is cut off again, at the
- *    latest before the next write. Otherwise a frame of the failed group could fit behind a frame of its successor.
- * 2. A group that fails is forgotten and nothing else is; its sequence numbers are used again.
- * 3. Behind `writtenBytes` there are zeros at most, and none once it is closed: a segment that is synced again and again is filled
- *    ahead, since a sync that neither allocates blocks nor changes the file's length takes the disk half as long.
+ * 1. Up to `writtenBytes` the file holds whole frames only: remains of a failed write are truncated, at the latest before the next
+ *    write. Otherwise a frame of the failed group could fit behind one of its successor.
+ * 2. A failed group is forgotten and its sequence numbers are reused.
+ * 3. After `writtenBytes` there are at most zeros, and none once it is closed: a segment that is synced repeatedly is filled ahead,
+ *    since a sync that neither allocates blocks nor changes the length takes half as long.
  *
- * Account: `log` (the buffer is the caller's, shared by all segments of a store). Cost: one copy and one hash per byte.
+ * Account: `log` (the caller's buffer, shared by all segments). Cost: one copy and one hash per byte.
  */
 import { copyBytes } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -22,15 +22,15 @@ import {
   SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64, writeU32, writeU64,
 } from './frame.ts'
 
-/** So far ahead a segment is filled with zeros when it is synced repeatedly: as far as it is long, within these bounds. */
+/** How far a repeatedly synced segment is filled ahead: its length, within these limits. */
 const MIN_AHEAD_BYTES = 256 * 1024
 const MAX_AHEAD_BYTES = 1024 * 1024
-/** If more than this was written since the last sync, the sync itself costs more than allocating does. */
+/** With more than this written since the last sync, the sync costs more than the allocation. */
 const MAX_SYNCED_BYTES = 16 * 1024
-/** Never written to, so the system backs it with its one page of zeros; counted with JavaScript's objects. */
+/** Never written to, so the system backs it with its zero page. */
 const ZEROS = new Uint8Array(16 * 1024)
 
-/** A place in the pending group to go back to. */
+/** A position in the pending group. */
 export interface LogMark {
   sealedEnd: number
   end: number
@@ -39,7 +39,7 @@ export interface LogMark {
   groupOperations: number
 }
 
-/** Called for each operation: views into the buffer that hold during the call. */
+/** Called for each operation, with views valid during the call. */
 export type OperationVisitor = (
   seq: number, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number,
 ) => void
@@ -51,9 +51,9 @@ export class LogWriter {
   readonly #kernels: Kernels
   #writtenBytes: number
   #syncedBytes = 0
-  /** There may be bytes beyond `writtenBytes`: what a failed write or a forgotten group left there could not be cut off yet. */
+  /** There may be bytes after `writtenBytes` that could not be truncated yet. */
   #hasTail = false
-  /** End of the zeros ahead of what was written, if that is beyond `writtenBytes`. */
+  /** End of the zeros ahead, if beyond `writtenBytes`. */
   #filledBytes = 0
   #fillsAhead = true
   /** End of the committed frames. */
@@ -64,10 +64,10 @@ export class LogWriter {
   #end = 0
   #operations = 0
   #groupOperations = 0
-  /** Sequence number of the open frame's first operation. */
+  /** Of the open frame's first operation. */
   #nextSeq: number
 
-  /** Writes the segment's header. `nextSeq`: the sequence number of the first operation to come. */
+  /** Writes the segment's header. `nextSeq`: of the first operation to come. */
   constructor(file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string, nextSeq: number) {
     this.file = file
     this.fileNumber = fileNumber
@@ -91,13 +91,12 @@ export class LogWriter {
   get writtenBytes(): number { return this.#writtenBytes }
   get isEmpty(): boolean { return this.#writtenBytes === SEGMENT_HEADER_BYTES }
   get isSynced(): boolean { return this.#syncedBytes >= this.#writtenBytes }
-  /** There may be more in the file than was written: what a failed write left, or a group that was given up. */
+  /** The file may hold more than was written: remains of a failed write or an abandoned group. */
   get hasTail(): boolean { return this.#hasTail }
-  /** Operations of the pending group. */
   get pendingOperations(): number { return this.#groupOperations }
   get hasUnwritten(): boolean { return this.#committedEnd > 0 }
 
-  /** Add one operation to the pending group; false (nothing changed) when the buffer, or any frame, has no room for it. */
+  /** Add an operation to the pending group. False, and nothing changed: the buffer, or any frame, is too small. */
   append(
     kind: number, key: Uint8Array, keyStart: number, keyEnd: number,
     value: Uint8Array, valueStart: number, valueEnd: number,
@@ -108,7 +107,7 @@ export class LogWriter {
     const bytes = OPERATION_HEADER_BYTES + keyLength + valueLength
     if (keyLength > MAX_LOG_KEY_BYTES) throw invalidArgument(`a key of ${keyLength} bytes in the log; at most ${MAX_LOG_KEY_BYTES} are allowed`)
     if (FRAME_HEADER_BYTES + bytes + 7 > MAX_FRAME_BYTES) return false
-    // Seven bytes of slack for padding, and a further frame's header in case this one is full.
+    // Seven bytes of slack for padding, and another frame's header in case this one is full.
     if (this.#end + bytes + 2 * FRAME_HEADER_BYTES + 14 > buffer.length) return false
     if (this.#operations > 0 && this.#end + bytes + 7 - this.#sealedEnd > MAX_FRAME_BYTES) this.#seal(FLAG_CONTINUES)
     let at = this.#operations === 0 ? this.#sealedEnd + FRAME_HEADER_BYTES : this.#end
@@ -133,7 +132,7 @@ export class LogWriter {
     }
   }
 
-  /** Forget what was appended since the mark. */
+  /** Forget operations appended since the mark. */
   rewind(mark: LogMark): void {
     this.#sealedEnd = mark.sealedEnd
     this.#end = mark.end
@@ -143,9 +142,8 @@ export class LogWriter {
   }
 
   /**
-   * End the pending group. With `write`, hand it and everything before it to the operating system; when that fails the
-   * group is forgotten and the error thrown. Then `visit` is called for each of its operations, in order, except those that
-   * were spilled.
+   * End the pending group. With `write`, hand it and everything before it to the operating system; on an error the group is
+   * forgotten and the error thrown. Then `visit` is called for each of its operations, in order, except spilled ones.
    */
   commit(write: boolean, visit: OperationVisitor): void {
     if (this.#groupOperations === 0) {
@@ -178,9 +176,8 @@ export class LogWriter {
   }
 
   /**
-   * Write what the pending group holds so far and go on with it: for a batch larger than the buffer. At least one operation
-   * must follow. The caller has written out what was committed before, and remembers `writtenBytes` and the sequence number
-   * from before, to `abandon` the group if it cannot be finished.
+   * Write the pending group so far and continue it, for a batch larger than the buffer. At least one operation must follow. The
+   * caller has called `writeOut` before, and keeps `writtenBytes` and the sequence number for `abandon`.
    */
   spill(): void {
     if (this.#committedEnd > 0) throw new Error('what was committed must be written before a group is spilled')
@@ -191,7 +188,7 @@ export class LogWriter {
     this.#end = 0
   }
 
-  /** Forget a spilled group: the file is cut back to `writtenBytes` and sequence numbers to `nextSeq`. */
+  /** Forget a spilled group: truncate to `writtenBytes` and reset the sequence number. */
   abandon(writtenBytes: number, nextSeq: number): void {
     this.#committedEnd = 0
     this.#sealedEnd = 0
@@ -207,7 +204,7 @@ export class LogWriter {
     }
   }
 
-  /** Write the committed frames that were not written yet. On an error they stay in the buffer. */
+  /** Write committed but unwritten frames. On an error they stay in the buffer. */
   writeOut(): void {
     if (this.#groupOperations > 0) throw new Error('a pending group must be committed before writing')
     if (this.#committedEnd === 0) return
@@ -249,7 +246,10 @@ export class LogWriter {
     this.#writtenBytes += end
   }
 
-  /** Before a sync that would allocate blocks anyway: allocate for those to come. The first sync of a segment may be its only one. */
+  /**
+   * Before a sync that would allocate blocks anyway, allocate further ones. Not for a segment's first sync, which may be its only
+   * one.
+   */
   #fillAhead(): void {
     const start = this.#writtenBytes
     if (!this.#fillsAhead || this.#syncedBytes === 0 || this.#filledBytes >= start || this.#hasTail) return
@@ -261,7 +261,7 @@ export class LogWriter {
         this.#filledBytes = at + ZEROS.length
       }
     } catch {
-      // It was for speed alone. A disk that is full is for the next write to find out.
+      // Only an optimisation; a full disk is for the next write to report.
       this.#fillsAhead = false
       this.#hasTail = true
       this.#tryCutTail()
@@ -274,7 +274,7 @@ export class LogWriter {
     this.#filledBytes = 0
   }
 
-  /** After an error, which matters more than another one here: the next write tries again, and fails if it must. */
+  /** After an error, which matters more than another one here. Tried again before the next write. */
   #tryCutTail(): void {
     if (!this.#hasTail) return
     try {
