@@ -5,7 +5,7 @@ import { Budget } from '../memory/budget.ts'
 import { BLOCK_BYTES, CompressedTier, NO_BLOCK, SLAB_LEASE_BYTES } from './compressed-tier.ts'
 import { noise } from './testing/pools.ts'
 
-test('random chains keep their bytes, slabs are leased and come back with their last block', () => {
+test('random chains keep their bytes; slabs are leased and released with their last block', () => {
   const step = fc.record({ isFree: fc.boolean(), a: fc.nat(100_000) })
   fc.assert(fc.property(fc.array(step, { maxLength: 80 }), steps => {
     const budget = new Budget(2 ** 24)
@@ -24,7 +24,7 @@ test('random chains keep their bytes, slabs are leased and come back with their 
         const first = tier.alloc(bytes.length + 20_000)
         assert.equal(tier.bytes - before, growth)
         const half = a >> 1
-        // Behind first: the order of puts does not matter.
+        // The second half first: puts may come in any order.
         tier.put(first, bytes, half, bytes.length, half)
         tier.put(first, bytes, 0, half, 0)
         tier.trim(first, bytes.length)
@@ -47,7 +47,7 @@ test('random chains keep their bytes, slabs are leased and come back with their 
   }), { seed: 11, numRuns: 60 })
 })
 
-test('an account without room gives no chain, and takes nothing for half of one it could not give', () => {
+test('alloc on an account without memory returns no chain and leaves no partial one', () => {
   const budget = new Budget(2 * SLAB_LEASE_BYTES + 10)
   const tier = new CompressedTier(budget.account('tier', 'test'), false)
   assert.equal(tier.alloc(3 * 256 * 1024), NO_BLOCK)
@@ -58,7 +58,7 @@ test('an account without room gives no chain, and takes nothing for half of one 
   assert.equal(budget.usedBytes, 0)
 })
 
-test('at most a sixteenth of the slabs, and 8, are kept empty, and they are given back when asked for', () => {
+test('at most 8 and a sixteenth of the slabs are kept empty, and releaseSpares releases them', () => {
   const budget = new Budget(2 ** 27)
   const tier = new CompressedTier(budget.account('tier', 'test'), false)
   const chains = Array.from({ length: 64 }, () => tier.alloc(256 * 1024))

@@ -1,27 +1,26 @@
 /**
- * Extents in memory: chains of 4 KiB blocks in slabs of 256 KiB that give their memory back at once.
+ * Compressed extents in memory: chains of 4 KiB blocks in slabs of 256 KiB.
  *
- * 1. A slab is leased before it is allocated. Empty slabs are released, but for up to 8 and a sixteenth of all: the next extent takes them.
- * 2. A block belongs to one chain until that is freed.
- * 3. Blocks are taken from the lowest slab, so that others come empty.
+ * Invariants
+ * 1. A slab is leased before it is allocated. At most 8 and a sixteenth of all slabs are kept empty.
+ * 2. Blocks come from the lowest slab, so that higher slabs become empty.
  *
- * Account: slabs with 256 bytes of books each, of the pool's `tierAccount`. Cost: a copy; half a block an extent is unused.
+ * Account: `tierAccount`: slabs, with 256 bytes of bookkeeping each. Cost: one copy; half a block unused per extent.
  */
 import type { Account } from '../memory/budget.ts'
 
 export const BLOCK_BYTES = 4096
 export const SLAB_BYTES = 256 * 1024
 const SLAB_BLOCKS = SLAB_BYTES / BLOCK_BYTES
-/** Bytes leased for a slab: its blocks, and for each the number of the next. */
+/** A slab and, for each block, the number of the next. */
 export const SLAB_LEASE_BYTES = SLAB_BYTES + SLAB_BLOCKS * 4
-/** The end of a chain, and no block. */
+/** End of a chain. */
 export const NO_BLOCK = -1
 const MAX_SPARE = 8
 
 interface Slab {
   bytes: Uint8Array<ArrayBuffer>
   next: Int32Array
-  /** The first of the chain of free blocks. */
   free: number
   freeCount: number
 }
@@ -29,13 +28,12 @@ interface Slab {
 export class CompressedTier {
   readonly #account: Account
   readonly #poison: boolean
-  /** By number; undefined = given back. */
+  /** By slab number; undefined = released. */
   readonly #slabs: (Slab | undefined)[] = []
   #slabCount = 0
   #freeBlocks = 0
-  /** Slabs without a block in use. */
   #spares = 0
-  /** No slab below has a free block. */
+  /** Slabs below this one have no free block. */
   #lowest = 0
 
   constructor(account: Account, poison: boolean) {
@@ -43,7 +41,6 @@ export class CompressedTier {
     this.#poison = poison
   }
 
-  /** Bytes leased. */
   get bytes(): number { return this.#slabCount * SLAB_LEASE_BYTES }
 
   measure(): number {
@@ -52,13 +49,13 @@ export class CompressedTier {
     return bytes
   }
 
-  /** Bytes that would have to be leased before an extent of this size fits. */
+  /** Bytes to lease before `bytes` fit. */
   growthFor(bytes: number): number {
     const missing = Math.ceil(bytes / BLOCK_BYTES) - this.#freeBlocks
     return missing <= 0 ? 0 : Math.ceil(missing / SLAB_BLOCKS) * SLAB_LEASE_BYTES
   }
 
-  /** The first block of a chain for so many bytes, or NO_BLOCK when the account has no room. */
+  /** The first block of a new chain, or NO_BLOCK if the lease was denied. */
   alloc(bytes: number): number {
     let slabs = this.growthFor(bytes) / SLAB_LEASE_BYTES
     while (slabs-- > 0) {
@@ -80,12 +77,12 @@ export class CompressedTier {
   free(first: number): void {
     for (let block = first; block !== NO_BLOCK;) {
       const next = this.#nextOf(block)
-      this.#giveBlock(block)
+      this.#freeBlock(block)
       block = next
     }
   }
 
-  /** Free what is behind the first `keepBytes` (at least 1) of a chain. */
+  /** Free the blocks after the first `keepBytes` (at least 1). */
   trim(first: number, keepBytes: number): void {
     const last = this.#blockAt(first, keepBytes - 1)
     const rest = this.#nextOf(last)
@@ -119,7 +116,7 @@ export class CompressedTier {
     }
   }
 
-  /** Give back slabs without a block in use, at least `bytes` of them if there are so many. */
+  /** Release empty slabs: `bytes` of them, if there are that many. */
   releaseSpares(bytes: number): void {
     for (let i = this.#slabs.length - 1; i >= 0 && bytes > 0 && this.#spares > 0; i--) {
       if (this.#slabs[i]?.freeCount !== SLAB_BLOCKS) continue
@@ -129,7 +126,6 @@ export class CompressedTier {
     }
   }
 
-  /** Give everything back. */
   close(): void {
     for (let i = 0; i < this.#slabs.length; i++) if (this.#slabs[i] !== undefined) this.#dropSlab(i)
     this.#slabs.length = 0
@@ -142,7 +138,7 @@ export class CompressedTier {
     return block
   }
 
-  /** Bytes from here on that lie side by side. */
+  /** Contiguous bytes from here on. */
   #run(block: number, within: number): number {
     let bytes = BLOCK_BYTES - within
     for (;;) {
@@ -153,7 +149,7 @@ export class CompressedTier {
     }
   }
 
-  /** The block in which the byte `offset` bytes from the beginning of `block` lies. */
+  /** The block `offset` bytes after the start of `block`. */
   #after(block: number, offset: number): number {
     for (; offset >= BLOCK_BYTES && block !== NO_BLOCK; offset -= BLOCK_BYTES) block = this.#nextOf(block)
     return block
@@ -179,7 +175,7 @@ export class CompressedTier {
     return block
   }
 
-  #giveBlock(block: number): void {
+  #freeBlock(block: number): void {
     const number = Math.floor(block / SLAB_BLOCKS)
     const slab = this.#slabs[number]!
     const at = block % SLAB_BLOCKS
@@ -201,7 +197,7 @@ export class CompressedTier {
   }
 
   #addSlab(): boolean {
-    // What is free: asking others would ask the pool that asks here.
+    // No reclaim: it would call this pool.
     if (!this.#account.grow(SLAB_LEASE_BYTES, false)) return false
     let bytes: Uint8Array<ArrayBuffer>
     try {

@@ -1,16 +1,15 @@
 /**
- * The bytes of an extent: a page compressed in pieces, each of which can be read alone.
+ * Format of an extent: a page compressed in pieces that can be read one by one.
  *
  *   checksum u64 | page length u32 | pieces u32 | per piece: stored length u32, high bit = not compressed
  *   per piece: checksum u64 | stored bytes
  *
- * 1. Each checksum is XXH64 seeded with a serial that no other extent of the pool has or had (the header's the serial itself,
- *    piece i's serial + 1 + i). An extent is at one place only, so the serial binds place and time: bytes of another extent, of
- *    another place, or of an extent that was here before do not pass.
- * 2. A piece that LZ4 does not shrink is stored as it is.
- * 3. Compressing and reading go through the kernels' regions a and b and leave nothing there.
+ * Invariants
+ * 1. A checksum is XXH64 seeded with a serial used once in the pool: `serial` for the header, `serial + 1 + i` for piece i. Bytes of
+ *    another extent, or of an earlier one at this position, do not pass.
+ * 2. A piece that LZ4 does not shrink is stored uncompressed.
  *
- * Account: none of its own; a page of several pieces has its list of lengths (4 bytes a piece) made while it is read or written.
+ * Account: none. Uses the kernels' regions a and b; a page of several pieces allocates 4 bytes a piece during the call.
  */
 import type { Kernels } from '../kernels/kernels.ts'
 
@@ -19,17 +18,15 @@ export const MIN_REGION_BYTES = 4096
 const HEADER_BYTES = 16
 const CHECKSUM_BYTES = 8
 const RAW = 2 ** 31
-/** Shorter ones are not worth trying. */
 const MIN_COMPRESSED_BYTES = 64
 
-/** Where the bytes of a new extent go. Offsets count from the extent's beginning. */
+/** Offsets are relative to the start of the extent. */
 export interface ExtentSink {
-  /** Find a place for up to `bytes`; false when there is none. Called once, first; region b is left alone. */
+  /** Allocate up to `bytes`; false without space. Called once, first. Must not use region b. */
   reserve(bytes: number): boolean
   put(bytes: Uint8Array, start: number, end: number, at: number): void
 }
 
-/** Where the bytes of an extent come from; false when they are not all there. */
 export interface ExtentSource {
   get(target: Uint8Array, at: number, length: number, from: number): boolean
 }
@@ -38,22 +35,21 @@ export function pieceBytesOf(kernels: Kernels): number {
   return Math.min(MAX_PIECE_BYTES, kernels.regionBytes)
 }
 
-/** How many serials an extent uses up. */
 export function serialsOf(length: number, pieceBytes: number): number {
   return 1 + Math.ceil(length / pieceBytes)
 }
 
-/** The most bytes an extent of a page of this length can have. */
+/** Maximum bytes of an extent. */
 export function extentBound(length: number, pieceBytes: number): number {
   return length + HEADER_BYTES + Math.ceil(length / pieceBytes) * (4 + CHECKSUM_BYTES)
 }
 
-/** The longest page whose header fits the kernels' region. */
+/** Longest page whose header fits a region. */
 export function maxPageBytes(kernels: Kernels): number {
   return Math.floor((kernels.regionBytes - HEADER_BYTES) / 4) * pieceBytesOf(kernels)
 }
 
-/** Compress source[start, start + length) into `sink`; returns the extent's bytes, 0 when there was no place for it. `asIs`: do not try to. Throws what the sink throws. */
+/** Compress a page into `sink`. Returns the bytes of the extent, 0 without space. `asIs`: uncompressed. Throws what `sink` throws. */
 export function encodeExtent(
   kernels: Kernels, pieceBytes: number, source: Uint8Array, start: number, length: number, serial: number, sink: ExtentSink,
   asIs = false,
@@ -62,7 +58,7 @@ export function encodeExtent(
   const pieces = Math.ceil(length / pieceBytes)
   const headerBytes = HEADER_BYTES + 4 * pieces
   if (pieces === 1) {
-    // Header and piece as one: compressed first, so that its place fits it.
+    // Compressed first, so that the allocation is exact.
     const stored = encodePiece(kernels, source, start, length, b + headerBytes, serial + 1, asIs)
     setU32(memory, b + 8, length)
     setU32(memory, b + 12, 1)
@@ -92,7 +88,7 @@ export function encodeExtent(
   return at
 }
 
-/** Read the page's bytes [from, to) to `target` at `at`; false when what is stored is not what was written. Throws what `source` throws. */
+/** Read the page's bytes [from, to). False if a checksum or length is wrong. Throws what `source` throws. */
 export function decodeExtent(
   kernels: Kernels, pieceBytes: number, source: ExtentSource, extentBytes: number, length: number, serial: number,
   target: Uint8Array, at: number, from: number, to: number,
@@ -128,7 +124,7 @@ export function decodeExtent(
   return true
 }
 
-/** Checksum and stored bytes of one piece to `to`; returns the entry for the header. */
+/** Returns the piece's header entry. */
 function encodePiece(
   kernels: Kernels, source: Uint8Array, start: number, length: number, to: number, serial: number, asIs: boolean,
 ): number {
@@ -149,7 +145,7 @@ function encodePiece(
   return isRaw ? stored + RAW : stored
 }
 
-/** The piece at `at` in kernel memory, outside region b. */
+/** Decode the piece at `at` in kernel memory, outside region b. */
 function decodePiece(
   kernels: Kernels, at: number, stored: number, length: number, serial: number, target: Uint8Array, to: number, from: number, end: number,
 ): boolean {
@@ -167,7 +163,6 @@ function decodePiece(
   return true
 }
 
-/** Whether region a begins with the header of this extent. */
 function isHeader(kernels: Kernels, headerBytes: number, length: number, pieces: number, serial: number): boolean {
   const { memory, a } = kernels
   return isChecksum(kernels, a + 8, headerBytes - 8, serial, a) && u32(memory, a + 8) === length && u32(memory, a + 12) === pieces

@@ -11,7 +11,7 @@ function newMap(budgetBytes = 2 ** 20): { map: ExtentMap; budget: Budget } {
   return { map: new ExtentMap(budget.account('pages', 'test')), budget }
 }
 
-test('random allocs and frees never overlap, and a map that is empty has no end', () => {
+test('random allocs never overlap, and an empty map has endUnits 0', () => {
   const step = fc.record({ isFree: fc.boolean(), a: fc.nat(10_000) })
   fc.assert(fc.property(fc.array(step, { maxLength: 300 }), steps => {
     const { map, budget } = newMap()
@@ -43,7 +43,7 @@ test('random allocs and frees never overlap, and a map that is empty has no end'
   }), { seed: 7, numRuns: 100 })
 })
 
-test('the lowest place that fits is taken, and neighbours that come free are one', () => {
+test('alloc takes the lowest range that fits, and freed neighbours merge', () => {
   const { map } = newMap()
   const places = Array.from({ length: 64 }, () => map.alloc(16))
   assert.deepEqual(places, Array.from({ length: 64 }, (_, i) => i * 16))
@@ -55,20 +55,20 @@ test('the lowest place that fits is taken, and neighbours that come free are one
   assert.equal(map.alloc(16), 49)
 })
 
-test('the end goes down when what is last comes free', () => {
+test('endUnits shrinks when the last range is freed', () => {
   const { map } = newMap()
   const first = map.alloc(1000)
   const large = map.alloc(5 * CHUNK + 1)
   assert.deepEqual([first, large, map.endUnits], [0, CHUNK, 7 * CHUNK])
   assert.equal(map.alloc(20), 1000, 'before')
-  assert.equal(map.alloc(30), 6 * CHUNK + 1, 'behind the end of the large one')
+  assert.equal(map.alloc(30), 6 * CHUNK + 1, 'after the large range')
   map.free(large, 5 * CHUNK + 1)
   assert.equal(map.endUnits, 7 * CHUNK)
   map.free(6 * CHUNK + 1, 30)
   assert.equal(map.endUnits, CHUNK)
 })
 
-test('books that cannot grow are a -1, and what is freed is used again', () => {
+test('alloc returns -1 when the bookkeeping cannot grow, and reuses freed units', () => {
   const { map, budget } = newMap(2112 + 100)
   assert.equal(map.alloc(16 * CHUNK), 0)
   assert.equal(map.alloc(1), -1)
@@ -79,7 +79,7 @@ test('books that cannot grow are a -1, and what is freed is used again', () => {
   assert.equal(map.alloc(1), 16 * CHUNK)
 })
 
-test('freeing what is not in use is found', () => {
+test('freeing units that are not in use throws', () => {
   const { map } = newMap()
   const first = map.alloc(10)
   assert.throws(() => { map.free(first, 11) }, /bug in Spillway/)

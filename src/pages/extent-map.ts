@@ -1,11 +1,11 @@
 /**
- * Which 4 KiB units of the scratch file are in use: one bit a unit, in chunks of 1024 units (4 MiB).
+ * Allocation bitmap of the scratch file: one bit per 4 KiB unit, in chunks of 1024 units (4 MiB).
  *
- * 1. Units are handed out once until they are freed; neighbours that are free are one free range by nature.
- * 2. A range of up to a chunk lies within one chunk; a longer one begins at a chunk.
- * 3. The books (132 bytes a chunk, 0.003 % of the file) are leased before they grow.
+ * Invariants
+ * 1. A range of up to one chunk lies within a chunk; a longer one begins at a chunk boundary.
+ * 2. Bookkeeping (132 bytes a chunk, 0.003 % of the file) is leased before it grows.
  *
- * Cost: the lowest place that fits, so that the end of the file comes free; 2 bytes looked at per chunk and up to 128 in one.
+ * Cost: first fit, so that the end of the file becomes free; looks at 2 bytes a chunk and up to 128 in one.
  */
 import { invalidArgument } from '../base/errors.ts'
 import type { Account, Lease } from '../memory/budget.ts'
@@ -14,25 +14,24 @@ export const UNIT_BYTES = 4096
 const CHUNK_UNITS = 1024
 const CHUNK_WORDS = CHUNK_UNITS / 32
 const BYTES_PER_CHUNK = CHUNK_UNITS / 8 + 4
-/** Books for 64 MiB of file at first, and at least so many more at a time. */
+/** Minimum growth: 64 MiB of file. */
 const STEP_CHUNKS = 16
 
 export class ExtentMap {
   readonly #lease: Lease
-  /** A bit that is set is a unit in use. */
+  /** Set = in use. */
   #words: Int32Array
-  /** Free units of each chunk. */
   #free: Uint16Array
-  /** Not less than the longest free range of each chunk. */
+  /** Upper bound of each chunk's longest free range. */
   #longest: Uint16Array
   #capacity = STEP_CHUNKS
   /** Chunks up to the last one in use. */
   #chunks = 0
   #usedUnits = 0
-  /** No chunk below has a free unit. */
+  /** Chunks below have no free unit. */
   #lowest = 0
 
-  /** Throws BUDGET_TOO_SMALL without room for the first 2 KiB of books. */
+  /** Throws BUDGET_TOO_SMALL without 2 KiB. */
   constructor(account: Account) {
     this.#lease = account.lease(STEP_CHUNKS * BYTES_PER_CHUNK)
     this.#words = new Int32Array(STEP_CHUNKS * CHUNK_WORDS)
@@ -41,11 +40,11 @@ export class ExtentMap {
   }
 
   get usedUnits(): number { return this.#usedUnits }
-  /** Units up to the end of the last chunk in use. */
+  /** End of the last chunk in use. */
   get endUnits(): number { return this.#chunks * CHUNK_UNITS }
   get bytes(): number { return this.#lease.bytes }
 
-  /** The first of so many units in a row, or -1 when the books cannot grow. */
+  /** The first of `units` in a row, or -1 if the bookkeeping cannot grow. */
   alloc(units: number): number {
     const first = units > CHUNK_UNITS ? this.#allocChunks(Math.ceil(units / CHUNK_UNITS)) : this.#allocWithin(units)
     if (first < 0) return -1
@@ -85,7 +84,7 @@ export class ExtentMap {
       run = this.#free[chunk] === CHUNK_UNITS ? run + 1 : 0
       if (run === count) return (chunk - count + 1) * CHUNK_UNITS
     }
-    // The last chunk is in use, or it would not be counted: a run never reaches the end.
+    // No free run reaches the end: the last chunk is in use.
     return this.#append(count) ? (this.#chunks - count) * CHUNK_UNITS : -1
   }
 
@@ -100,7 +99,7 @@ export class ExtentMap {
 
   #grow(capacity: number): boolean {
     const old = this.#lease.bytes
-    // Old and new are there at the same time for a moment. What is free is enough: asking others would ask the pool that asks here.
+    // Both arrays exist for a moment. No reclaim: it would call this pool.
     if (!this.#lease.resize(old + capacity * BYTES_PER_CHUNK, false)) return false
     const words = new Int32Array(capacity * CHUNK_WORDS)
     const free = new Uint16Array(capacity)
@@ -116,7 +115,7 @@ export class ExtentMap {
     return true
   }
 
-  /** The first free range of so many units in a chunk, or -1; then its longest is known. */
+  /** The first free range in the chunk, or -1, which makes `#longest` exact. */
   #findRun(chunk: number, units: number): number {
     const words = this.#words
     const base = chunk * CHUNK_WORDS
@@ -164,5 +163,5 @@ export class ExtentMap {
 }
 
 function mapError(first: number, units: number): Error {
-  return invalidArgument(`units ${first} to ${first + units} of a scratch file are not what they are said to be. This is a bug in Spillway; please report it`)
+  return invalidArgument(`units ${first} to ${first + units} of a scratch file are outside it or in the wrong state. This is a bug in Spillway; please report it`)
 }

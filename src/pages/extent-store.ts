@@ -1,13 +1,13 @@
 /**
- * Where extents are kept: in memory (the compressed tier) while the RSS target leaves room, the oldest of them then in the
- * scratch file.
+ * Places extents: in the compressed tier while the RSS target allows, the oldest then in the scratch file.
  *
- * 1. `rss() + bytes of the tier <= target` before the tier grows; what is in its way is paged out, oldest first.
- * 2. A full disk blocks writing until something says it may go again: an extent freed, a probe. While blocked, one write is tried
- *    for each `allowProbe`. Any other error stops writing for good; it stands in `error`. Reading goes on in both cases.
- * 3. What is read passed its checksums, or it is a CorruptionError.
+ * Invariants
+ * 1. The tier grows only while `rss() + tier bytes <= target`. Older extents are paged out to make space.
+ * 2. A full disk blocks writing until an extent is freed or `allowProbe` is called; each permits one try. Any other file
+ *    system error stops writing for good (`error`). Reads continue.
+ * 3. Bytes read have passed their checksums, else CorruptionError is thrown.
  *
- * Account: the tier's. Cost: `extent-codec.ts` and a copy, or a system call.
+ * Account: the tier's. Cost: `extent-codec.ts`, and a copy or a system call.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -25,13 +25,12 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   readonly #scratch: ScratchFile | undefined
   readonly #tier: CompressedTier
   readonly #targetRssBytes: number
-  /** Bytes of memory beside the tier's. */
+  /** The pool's bytes outside the tier. */
   readonly #rss: () => number
-  /** Pages whose extents are in the tier. */
+  /** Pages in the tier. */
   #oldest: Page | undefined
   #youngest: Page | undefined
   #nextSerial = 1
-  /** Of extents in the tier, their own bytes. */
   #tierPayloadBytes = 0
   #pageOuts = 0
   #writes = 0
@@ -44,7 +43,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   #in = NOWHERE
   #at = 0
   #reserved = 0
-  /** What is being written would gain nothing from the tier. */
+  /** The extent being written bypasses the tier. */
   #skipsTier = false
 
   constructor(kernels: Kernels, scratch: ScratchFile | undefined, account: Account, targetRssBytes: number, rss: () => number, poison: boolean) {
@@ -56,30 +55,27 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.pieceBytes = pieceBytesOf(kernels)
   }
 
-  /** Bytes of memory the tier takes. */
   get tierBytes(): number { return this.#tier.bytes }
   get tierPayloadBytes(): number { return this.#tierPayloadBytes }
   get pageOuts(): number { return this.#pageOuts }
-  /** Extents written to the file, and their bytes. */
   get writes(): number { return this.#writes }
   get writtenBytes(): number { return this.#writtenBytes }
-  /** Writes tried while the disk was said to be full. */
+  /** Writes tried on a full disk. */
   get probes(): number { return this.#probes }
   /** The disk was full at the last write, or writing has stopped. */
   get isBlocked(): boolean { return this.#isBlocked || this.#error !== undefined }
-  /** What stopped writing for good. */
   get error(): Error | undefined { return this.#error }
-  /** Whether an extent might find a place now. */
+  /** An extent might fit now. */
   get mayStore(): boolean { return this.#mayWrite() || this.#spareBytes() > 0 }
 
   measure(): number { return this.#tier.measure() }
 
-  /** Let one write be tried, though the disk was full at the last one. */
+  /** Permit one write on a full disk. */
   allowProbe(): void {
     this.#mayProbe = true
   }
 
-  /** Try whether the disk takes a write again. */
+  /** Write a test extent. */
   probe(): void {
     if (!this.#reserveInFile(this.pieceBytes)) return
     const { memory, a } = this.#kernels
@@ -99,25 +95,25 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     return serial
   }
 
-  /** Compress and keep source[start, start + page.length) as the page's extent; false when there is no place for it. */
+  /** Compress and store a page. False without space. */
   encode(page: Page, source: Uint8Array, start: number): boolean {
     const serial = this.takeSerial(page.length)
     this.#skipsTier = page.isAsIs && this.#scratch !== undefined
-    return this.#keep(page, serial, () =>
+    return this.#storeExtent(page, serial, () =>
       encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this, page.isAsIs))
   }
 
-  /** Keep bytes[start, end), an extent that a job has made with this serial. */
+  /** Store bytes[start, end), the extent a job made with this serial. */
   store(page: Page, serial: number, bytes: Uint8Array, start: number, end: number): boolean {
     this.#skipsTier = false
-    return this.#keep(page, serial, () => {
+    return this.#storeExtent(page, serial, () => {
       if (!this.reserve(end - start)) return 0
       this.put(bytes, start, end, 0)
       return end - start
     })
   }
 
-  /** Read [from, to) of an evicted page. */
+  /** Read part of an evicted page. */
   decode(page: Page, target: Uint8Array, at: number, from: number, to: number): void {
     this.#in = page.extentIn
     this.#at = page.extentAt
@@ -127,17 +123,16 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     } catch (cause) {
       if (!hasCode(cause)) throw cause
       throw new SpillwayError('SPILLWAY_UNAVAILABLE',
-        `reading ${page.extentBytes} scratch bytes at ${this.#at} failed: ${cause.message}. It can be tried again`, { cause })
+        `reading ${page.extentBytes} scratch bytes at ${this.#at} failed: ${cause.message}. Try again`, { cause })
     }
     if (isGood) return
     const file = this.#in === IN_FILE ? this.#scratch!.path : 'compressed pages in memory'
-    const error = new CorruptionError(file, this.#at, `an extent of ${page.extentBytes} bytes is not what was written`)
-    error.message = `${file} at offset ${this.#at}: an extent of ${page.extentBytes} bytes is not what was written. ` +
-      'The store itself is not affected: repeat what was being computed, and have the disk or the memory checked'
+    const error = new CorruptionError(file, this.#at, `an extent of ${page.extentBytes} bytes is damaged`)
+    error.message = `${file} at offset ${this.#at}: an extent of ${page.extentBytes} bytes is damaged. ` +
+      'The store itself is not affected: repeat the operation, and check the disk and the memory'
     throw error
   }
 
-  /** Forget the page's extent, if it has one. */
   free(page: Page): void {
     const { extentIn, extentAt, extentBytes } = page
     if (extentIn === NOWHERE) return
@@ -146,24 +141,24 @@ export class ExtentStore implements ExtentSink, ExtentSource {
       this.#tier.free(extentAt)
     } else {
       this.#scratch!.free(extentAt, extentBytes)
-      // What was freed can be written again, however full the disk is.
+      // Freed units can be rewritten on a full disk.
       this.#mayProbe = true
     }
     page.extentIn = NOWHERE
     page.extentBytes = 0
   }
 
-  /** Move extents of the tier to the file until it takes at most `bytes`; false when they cannot go. */
+  /** Page out extents until the tier takes at most `bytes`. False if that fails. */
   shrinkTier(bytes: number): boolean {
-    const most = Math.max(0, bytes)
-    while (this.#tier.bytes > most) {
-      this.#tier.releaseSpares(this.#tier.bytes - most)
-      if (this.#tier.bytes > most && !this.#pageOutOldest()) return false
+    const maxBytes = Math.max(0, bytes)
+    while (this.#tier.bytes > maxBytes) {
+      this.#tier.releaseSpares(this.#tier.bytes - maxBytes)
+      if (this.#tier.bytes > maxBytes && !this.#pageOutOldest()) return false
     }
     return true
   }
 
-  /** The tier may take so much beside what else is there. */
+  /** Fit the tier into the RSS target. */
   makeTierFit(otherBytes: number): boolean {
     return this.shrinkTier(this.#targetRssBytes - otherBytes)
   }
@@ -173,7 +168,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#oldest = this.#youngest = undefined
   }
 
-  // ExtentSink and ExtentSource: for the codec.
 
   reserve(bytes: number): boolean {
     if (this.#fitsTier(bytes)) {
@@ -197,7 +191,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     return true
   }
 
-  #keep(page: Page, serial: number, write: () => number): boolean {
+  #storeExtent(page: Page, serial: number, write: () => number): boolean {
     this.#in = NOWHERE
     let bytes: number
     try {
@@ -228,7 +222,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#in = NOWHERE
   }
 
-  /** Page out what is in the way of an extent of this size. */
+  /** Page out older extents until `bytes` fit. */
   #fitsTier(bytes: number): boolean {
     if (this.#targetRssBytes === 0 || this.#skipsTier) return false
     for (;;) {
@@ -264,7 +258,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#writtenBytes += bytes
   }
 
-  /** A full disk blocks, anything else from the file system stops. An error of ours is passed on. */
+  /** A full disk blocks; other file system errors stop writing; anything else is rethrown. */
   #failed(error: unknown): void {
     if (!hasCode(error)) throw error
     if (error.code === 'ENOSPC' || error.code === 'EDQUOT') this.#isBlocked = true
@@ -272,11 +266,11 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#mayProbe = false
   }
 
-  /** Move the oldest extent of the tier to the file. Uses region a. */
+  /** Uses region a. */
   #pageOutOldest(): boolean {
     const page = this.#oldest
     if (page === undefined) return false
-    // A caller may be about to write an extent of its own.
+    // The caller may be writing another extent.
     const [heldIn, heldAt, heldReserved] = [this.#in, this.#at, this.#reserved]
     try {
       if (!this.#reserveInFile(page.extentBytes)) return false
@@ -325,7 +319,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   }
 }
 
-/** An error of the file system: neither ours nor Node's about a wrong argument. */
+/** A file system error: neither a SpillwayError nor Node's ERR_*. */
 function hasCode(error: unknown): error is Error & { code: string } {
   if (error instanceof SpillwayError || !(error instanceof Error)) return false
   const { code } = error as { code?: unknown }

@@ -1,9 +1,9 @@
-/** Pages that are stored ahead of need. The jobs themselves: `spill-jobs.test.ts`. */
+/** Eager backing. For jobs see `spill-jobs.test.ts`. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { insert, isRight, testPool } from './testing/pools.ts'
 
-test('eager backing is off by default; on, it makes evictions free, leaves the second chance alone and is counted apart', () => {
+test('eager backing is off by default; on, it makes evictions free, keeps read marks and has its own counter', () => {
   const off = testPool()
   insert(off.pool, 1)
   off.pool.maintain()

@@ -1,11 +1,12 @@
 /**
- * Storing pages other than by evicting them: new ones for which there is no memory, and ahead of need by jobs or between two calls.
+ * Stores pages outside eviction: inserts that found no memory, and pages backed ahead of need by jobs or `maintain`.
  *
- * 1. A page that a job works on is in flight: in memory, in no queue. A job that is cancelled leaves it unbacked.
- * 2. One that a job has stored is evicted, unless it was read meanwhile or was backed eagerly: then it is backed.
- * 3. On a full disk inserts that fail try it again at growing intervals, and `maintain` at each call.
+ * Invariants
+ * 1. A page with a job is IN_FLIGHT: in memory, in no queue. Cancelling returns it to UNBACKED.
+ * 2. When its job ends the page is evicted, unless it was read meanwhile or the job was eager: then it is BACKED.
+ * 3. On a full disk, failed inserts probe at growing intervals, and every `maintain` probes.
  *
- * Account: staging of the jobs (`spill-jobs.ts`).
+ * Account: staging (`spill-jobs.ts`).
  */
 import type { Account } from '../memory/budget.ts'
 import type { ExtentStore } from './extent-store.ts'
@@ -19,7 +20,7 @@ import type { SpillJob } from './spill-jobs.ts'
 
 const DEFAULT_STAGING_BYTES = 2 ** 20
 const JOB_PRIORITY = 3
-/** Inserts that fail on a full disk try it again at least every so many. */
+/** In failed inserts. */
 const MAX_BETWEEN_PROBES = 256
 
 export class PageBacking {
@@ -45,7 +46,7 @@ export class PageBacking {
 
   get stagingBytes(): number { return this.#jobs?.stagingBytes ?? 0 }
 
-  /** Store a page that never was in memory; false when there is no place for it. */
+  /** Store a new page directly. False without space. */
   storeNew(page: Page, source: Uint8Array, start: number): boolean {
     if (this.#store.isBlocked && ++this.#failedInserts >= this.#probeAfter) {
       this.#failedInserts = 0
@@ -60,34 +61,32 @@ export class PageBacking {
     return true
   }
 
-  /** A page has found memory. */
-  foundRoom(): void { this.#failedInserts = 0 }
+  insertSucceeded(): void { this.#failedInserts = 0 }
 
-  /** Take in what jobs have done, and try a full disk again. */
   collect(): void {
     this.#jobs?.pump()
     if (this.#store.isBlocked && this.#store.error === undefined) this.#probe()
   }
 
-  /** One page ahead of need, where that was asked for and no job has anything to do. */
+  /** Back one page, if eager backing is on and no job is live. */
   backAhead(): void {
     if (this.#isEager && (this.#jobs?.live ?? 0) === 0) this.#backOne()
   }
 
-  /** Queue what has to go soon: as much as is above seven eighths of the limit and not free to evict. */
+  /** Queue jobs for what exceeds seven eighths of the limit and is not free to evict. */
   scheduleSpills(): void {
     const jobs = this.#jobs
     const residency = this.#residency
     if (jobs === undefined || this.#store.isBlocked || !Number.isFinite(residency.limitBytes)) return
-    const most = residency.limitBytes - residency.limitBytes / 8
-    while (residency.bytes - residency.queues.cleanBytes - jobs.liveBytes > most) {
+    const maxBytes = residency.limitBytes - residency.limitBytes / 8
+    while (residency.bytes - residency.queues.cleanBytes - jobs.liveBytes > maxBytes) {
       const page = residency.queues.sweepUnbacked()
       if (page === undefined || !this.#schedule(page, false)) return
       this.#counters.spillsScheduled++
     }
   }
 
-  /** The page that a job works on is wanted: what a job would do now is not. Eager backing may go on. */
+  /** A reader wants the page. */
   cancelUnlessEager(page: Page): void {
     if (!(page.job as SpillJob).isEager) this.cancel(page)
   }
@@ -111,7 +110,7 @@ export class PageBacking {
     return page
   }
 
-  /** One page of the kind that has to be stored shows whether the disk takes writes again. */
+  /** Write one page to test a full disk. */
   #probe(): void {
     this.#store.allowProbe()
     const page = this.#residency.queues.nextUnbacked()
@@ -119,7 +118,6 @@ export class PageBacking {
     else this.#back(page)
   }
 
-  /** Store the page and keep it in memory. */
   #back(page: Page): boolean {
     if (!this.#store.encode(page, page.slot!, 0)) return false
     const { queues } = this.#residency
@@ -136,7 +134,7 @@ export class PageBacking {
     if (this.#back(page)) this.#counters.eagerBacks++
   }
 
-  /** Hand a page to a job. One that is not compressed takes less time to write than to hand over. */
+  /** `asIs` pages are skipped: writing one takes less time than handing it over. */
   #schedule(page: Page, isEager: boolean): boolean {
     const jobs = this.#jobs!
     if (page.isAsIs || !jobs.canSchedule(page)) return false

@@ -1,4 +1,4 @@
-/** What a page pool counts from its start on, for `stats`: see `PagePoolStats`. Plain fields, because hot paths count here. */
+/** See `PagePoolStats`. Plain fields, because hot paths count here. */
 export class PageCounters {
   inserts = 0
   frees = 0

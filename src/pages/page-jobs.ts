@@ -1,8 +1,8 @@
 /**
- * The job of the spill queue: compress a page where it lies in shared memory. A runner that is given to a page pool must know it.
+ * The spill queue's job: compresses a page inside shared memory.
  *
- * The page lies at the end of its place and the extent is written from the beginning: it never catches up with what is still to read.
- * Account: kernels of `JOB_KERNEL_BYTES` once a thread, in the lease of the staging buffer.
+ * The page lies at the end of its staging range, the extent at its start, so output never overtakes unread input.
+ * Account: kernels of `JOB_KERNEL_BYTES` a thread, in the staging lease.
  */
 import { Kernels } from '../kernels/kernels.ts'
 import type { Job, JobContext } from '../host/host.ts'
@@ -14,10 +14,9 @@ export const JOB_KERNEL_BYTES = Kernels.bytesFor(MAX_PIECE_BYTES)
 
 export interface CompressPageArgs {
   staging: SharedArrayBuffer
-  /** Where the page is. */
   from: number
   length: number
-  /** Where the extent goes, below it. */
+  /** Offset of the extent, below `from`. */
   to: number
   pieceBytes: number
   serial: number
@@ -41,7 +40,6 @@ class StagingSink implements ExtentSink {
 
 let kernels: Kernels | undefined
 
-/** Returns the extent's bytes. */
 function* compressPage(_context: JobContext, args: CompressPageArgs): Generator<void, number, void> {
   kernels ??= new Kernels(MAX_PIECE_BYTES)
   const bytes = new Uint8Array(args.staging)

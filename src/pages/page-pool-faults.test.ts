@@ -1,4 +1,4 @@
-/** Disks that are full, fail, or give back other bytes than were written. */
+/** Full disks, failing disks, and corrupt bytes. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Kernels } from '../kernels/kernels.ts'
@@ -21,14 +21,14 @@ function assertRight({ pool }: TestPool, pages: Page[], from = 1): void {
   }
 }
 
-test('disk full: pages stay readable in memory, insert says NO_SPACE when that is full too, and freed disk space resumes it', () => {
+test('disk full: pages in memory stay readable, insert throws NO_SPACE once memory is full, and freed disk space resumes it', () => {
   const made = testPool()
   const { pool, host } = made
   const pages = insert(made, 1, 6)
   host.disk.faults.capacityBytes = host.disk.usedBytes + 30 * KIB
   const { scratchBytes } = pool.stats()
   assert.throws(() => insert(made, 100, 1), { code: 'SPILLWAY_NO_SPACE' })
-  assert.equal(pool.stats().scratchBytes, scratchBytes, 'the place of what could not be written is free again')
+  assert.equal(pool.stats().scratchBytes, scratchBytes, 'units of the failed write are free again')
   assert.equal(pool.isSpillBlocked, true)
   assertRight(made, pages)
   assert.deepEqual([pool.stats().pages, pool.stats().residentPages, pool.stats().inserts], [6, 4, 6])
@@ -43,7 +43,7 @@ test('disk full: pages stay readable in memory, insert says NO_SPACE when that i
   made.close()
 })
 
-test('disk full: while memory has room, inserts go on and the writer can see that it should slow down', () => {
+test('disk full: inserts go on while memory lasts, and isSpillBlocked is true', () => {
   const made = testPool()
   const { pool, host } = made
   const pages = insert(made, 1, 5)
@@ -56,7 +56,7 @@ test('disk full: while memory has room, inserts go on and the writer can see tha
   made.close()
 })
 
-test('disk full: one probe and not a thousand', () => {
+test('disk full: 1000 failing inserts probe a few times only', () => {
   const made = testPool()
   const { pool, host } = made
   insert(made, 1, 5)
@@ -68,7 +68,7 @@ test('disk full: one probe and not a thousand', () => {
   made.close()
 })
 
-test('disk full: space that is freed in the scratch file is used at once', () => {
+test('disk full: units freed in the scratch file are reused at once', () => {
   const made = testPool()
   const { pool, host } = made
   const pages = insert(made, 1, 7)
@@ -82,7 +82,7 @@ test('disk full: space that is freed in the scratch file is used at once', () =>
   made.close()
 })
 
-test('disk full: lowering the limit evicts what costs nothing, keeps the rest, and goes on when there is space', () => {
+test('disk full: a lower limit evicts backed pages, keeps the rest, and evicts those when there is space', () => {
   const made = testPool()
   const { pool, host } = made
   const pages = insert(made, 1, 5)
@@ -97,7 +97,7 @@ test('disk full: lowering the limit evicts what costs nothing, keeps the rest, a
   made.close()
 })
 
-test('disk full: with nothing in memory left to store, a probe of its own finds out when there is space, and leaves no trace', () => {
+test('disk full: without unbacked pages a test extent finds free space and is freed again', () => {
   const made = testPool({ limitBytes: 0 })
   const { pool, host } = made
   const pages = insert(made, 1, 3)
@@ -115,7 +115,7 @@ test('disk full: with nothing in memory left to store, a probe of its own finds 
   made.close()
 })
 
-test('disk full: the tier keeps its extents, and the total stays in its bound', () => {
+test('disk full: the tier keeps its extents within the RSS target', () => {
   const made = testPool({ targetRssBytes: 1 * MIB })
   const { pool, host } = made
   const pages = insert(made, 1, 20)
@@ -130,7 +130,7 @@ test('disk full: the tier keeps its extents, and the total stays in its bound', 
   made.close()
 })
 
-test('an I/O error on a write stops spilling with an error in stats; reads go on', () => {
+test('an I/O error on a write stops spilling and shows in stats; reads continue', () => {
   const made = testPool()
   const { pool, host } = made
   const pages = insert(made, 1, 6)
@@ -145,14 +145,14 @@ test('an I/O error on a write stops spilling with an error in stats; reads go on
     assert.throws(() => insert(made, 100, 1), { code: 'SPILLWAY_UNAVAILABLE' })
     pool.maintain()
   }
-  assert.equal(host.disk.faults.operations, operations, 'nothing more is written')
+  assert.equal(host.disk.faults.operations, operations, 'no further writes')
   pool.free(pages.pop()!)
   pages.push(...insert(made, 6, 1))
   assertRight(made, pages)
   made.close()
 })
 
-test('an I/O error on a read is a typed error, and the page can be read again', () => {
+test('an I/O error on a read is a typed error, and a retry succeeds', () => {
   const made = testPool()
   const { host, pool } = made
   const pages = insert(made, 1, 6)
@@ -167,7 +167,7 @@ test('an I/O error on a read is a typed error, and the page can be read again', 
   made.close()
 })
 
-test('an operation that fails, whichever it is, leaves every page right', () => {
+test('every page is intact after any disk operation fails', () => {
   for (const code of ['EIO', 'ENOSPC']) {
     for (let fault = 1; fault <= 24; fault++) {
       const made = testPool({ targetRssBytes: fault % 2 === 0 ? 640 * KIB : 0, limitBytes: 2 * SIZE })
@@ -226,7 +226,7 @@ test('corrupt spilled bytes are a typed error, never wrong data: every flipped b
   made.close()
 })
 
-test('a range whose own bytes are sound can be read though another part of the extent is damaged', () => {
+test('an intact range is readable although another piece of the extent is damaged', () => {
   const made = testPool({ limitBytes: 0 })
   const bytes = pageBytes(3, 4 * SIZE)
   const page = made.pool.insert(bytes, 0, bytes.length)
@@ -238,7 +238,7 @@ test('a range whose own bytes are sound can be read though another part of the e
   made.close()
 })
 
-test('checksums are bound to place and time: swapped extents, lost writes and a file cut short are found', () => {
+test('checksums detect swapped extents, lost writes and a truncated file', () => {
   const made = testPool({ limitBytes: 0 })
   const { pool, host } = made
   const [a, b] = insert(made, 1, 2) as [Page, Page]
@@ -257,9 +257,9 @@ test('checksums are bound to place and time: swapped extents, lost writes and a 
   const { extentAt } = a
   pool.free(a)
   const [later] = insert(made, 3, 1) as [Page]
-  assert.equal(later.extentAt, extentAt, 'the place is used again')
+  assert.equal(later.extentAt, extentAt, 'the position is reused')
   file.writeSync(first, 0, first.length, extentAt)
-  assert.throws(() => { pool.read(later, target, 0) }, { code: 'SPILLWAY_CORRUPTION' }, 'what was here before is not what was written')
+  assert.throws(() => { pool.read(later, target, 0) }, { code: 'SPILLWAY_CORRUPTION' }, 'an earlier extent at this position')
 
   file.truncate(b.extentAt + 100)
   assert.throws(() => { pool.read(b, target, 0) }, { code: 'SPILLWAY_CORRUPTION' })

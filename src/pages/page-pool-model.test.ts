@@ -1,4 +1,4 @@
-/** Random operations against a plain Map of pages, with poison in everything that is freed. */
+/** Random operations compared to a Map of pages, with poison in all freed memory. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -31,7 +31,7 @@ const VARIANTS: Record<string, TestOptions & { withRunner?: boolean }> = {
 }
 
 for (const [name, { withRunner = false, ...options }] of Object.entries(VARIANTS)) {
-  test(`whatever is done, with ${name}, every page reads as it was inserted and memory stays in its bounds`, async () => {
+  test(`random operations with ${name}: every page reads as inserted and memory stays within its bounds`, async () => {
     await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60 }), async steps => {
       const host = testPool({}).host
       const runner = withRunner ? host.runner({ worker: () => '', module: pageJobs, mode: 'worker', heapBytes: 0 }) : undefined
@@ -102,8 +102,8 @@ for (const [name, { withRunner = false, ...options }] of Object.entries(VARIANTS
         if (options.scratch === undefined && 'scratch' in options) continue
         const pinned = pages.reduce((sum, { page, pins }) => sum + (pins.length > 0 ? page.length + 4096 : 0), 0)
         assert.ok(residentBytes <= limitBytes + pinned, `${residentBytes} bytes in memory, limit ${limitBytes}`)
-        const most = Math.max(limitBytes + warmBytes, options.targetRssBytes ?? 0)
-        assert.ok(residentBytes + bounceBytes + warmBytes + extentBytesResident <= most + pinned)
+        const maxBytes = Math.max(limitBytes + warmBytes, options.targetRssBytes ?? 0)
+        assert.ok(residentBytes + bounceBytes + warmBytes + extentBytesResident <= maxBytes + pinned)
       }
       for (const { page, bytes, pins } of pages) {
         pool.read(page, target, 0)
@@ -117,7 +117,7 @@ for (const [name, { withRunner = false, ...options }] of Object.entries(VARIANTS
       made.close()
       await host.idle()
       removal()
-      assert.deepEqual([account.bytes, tierAccount.bytes, budget.usedBytes], [0, 0, 0], 'leases are left')
+      assert.deepEqual([account.bytes, tierAccount.bytes, budget.usedBytes], [0, 0, 0], 'leases remain')
       assert.deepEqual(made.host.files.list('/scratch'), [])
     }), { seed: 20261121, numRuns: 60 })
   })

@@ -1,6 +1,6 @@
 /**
- * By hand: `node dist/pages/page-pool.bench.js [MiB] [page KiB]`. How fast pages are inserted, evicted and read, with data that LZ4
- * brings to a third, in MB/s of page bytes. Default 256 MiB of pages of 64 KiB; 16 MiB of them fit in memory.
+ * Run by hand: `node dist/pages/page-pool.bench.js [MiB] [page KiB]`. Speed of inserting, evicting and reading pages that LZ4 brings
+ * to a third, in MB/s of page bytes. Default: 256 MiB of 64 KiB pages, 16 MiB of them in memory.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,22 +1,22 @@
-/** What a page pool promises, beyond what its parts do. */
+/** Promises of the page pool as a whole. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KIB, MIB, SCRATCH_PATH, SIZE, insert, isRight, noise, pageBytes, testPool } from './testing/pools.ts'
 
-test('pages in memory are uncompressed, and compression happens only when they are evicted', () => {
+test('pages in memory are uncompressed; only eviction compresses', () => {
   const { pool, close } = testPool()
   const pages = [1, 2, 3, 4].map(seed => insert(pool, seed))
   const { evictionsCompressing, extentsWritten, residentBytes } = pool.stats()
   assert.deepEqual([evictionsCompressing, extentsWritten, residentBytes], [0, 0, 4 * SIZE])
   const plain = pool.pin(pages[0]!)
-  assert.equal(Buffer.compare(plain, pageBytes(1)), 0, 'in memory as it was inserted')
+  assert.equal(Buffer.compare(plain, pageBytes(1)), 0, 'unchanged in memory')
   pool.unpin(pages[0]!)
   insert(pool, 5)
   assert.equal(pool.stats().evictionsCompressing, 1)
   close()
 })
 
-test('nothing is both uncompressed and on the device', () => {
+test('a page is in memory or compressed on disk, never both', () => {
   const { pool, host, close } = testPool()
   for (let seed = 1; seed <= 12; seed++) insert(pool, seed)
   const { scratchBytes, residentBytes, evictionsCompressing } = pool.stats()
@@ -28,7 +28,7 @@ test('nothing is both uncompressed and on the device', () => {
   close()
 })
 
-test('pages that do not compress are stored as they are, and take no more than that', () => {
+test('incompressible pages are stored uncompressed, in their own length', () => {
   const { pool, close } = testPool()
   const pages = [1, 2, 3, 4, 5].map(seed => pool.insert(noise(seed), 0, SIZE))
   assert.ok(pool.stats().extentBytesWritten <= SIZE + 64)
@@ -38,7 +38,7 @@ test('pages that do not compress are stored as they are, and take no more than t
   close()
 })
 
-test('pages said to be not worth compressing go to the file as they are, not to the tier', () => {
+test('asIs pages go to the file uncompressed, not to the tier', () => {
   const { pool, host, close } = testPool({ targetRssBytes: 4 * MIB })
   const pages = [1, 2, 3, 4, 5, 6].map(seed => insert(pool, seed, { asIs: true }))
   const long = pool.insert(pageBytes(7, 200_000), 0, 200_000, { asIs: true })
@@ -61,11 +61,11 @@ test('a page freed before its eviction costs no compression and no write', () =>
   const stats = pool.stats()
   assert.equal(stats.writesElided, 40)
   assert.deepEqual([stats.evictionsCompressing, stats.extentsWritten, stats.scratchFileBytes], [0, 0, 0])
-  assert.deepEqual(host.files.list('/scratch'), [], 'not even the file was made')
+  assert.deepEqual(host.files.list('/scratch'), [], 'no file was created')
   close()
 })
 
-test('a page that was stored is not counted as elided when it is freed', () => {
+test('freeing a stored page does not count as elided', () => {
   const { pool, close } = testPool()
   const pages = [1, 2, 3, 4, 5].map(seed => insert(pool, seed))
   for (const page of pages) pool.free(page)
@@ -104,7 +104,7 @@ test('ranged reads equal slices in every state', () => {
   }
 })
 
-test('misuse is told at once: pages of another pool, freed pages, empty pages, a closed pool', () => {
+test('misuse throws: pages of another pool, freed pages, empty pages, a closed pool', () => {
   const { pool, close } = testPool()
   const other = testPool()
   const page = insert(pool, 1)
@@ -124,7 +124,7 @@ test('misuse is told at once: pages of another pool, freed pages, empty pages, a
   other.close()
 })
 
-test('books follow the number of pages', () => {
+test('bookkeeping follows the number of pages', () => {
   const { pool, account, close } = testPool()
   const empty = account.bytes
   const pages = Array.from({ length: 1000 }, (_, i) => pool.insert(pageBytes(i, 10), 0, 10))
@@ -140,7 +140,7 @@ test('books follow the number of pages', () => {
   close()
 })
 
-test('every lease comes back when the pool is closed with pages in every state', () => {
+test('close releases every lease with pages in every state', () => {
   const { pool, budget, close } = testPool({ targetRssBytes: 1 * MIB })
   const pages = Array.from({ length: 30 }, (_, i) => insert(pool, i + 1))
   pool.pin(pages[29]!)

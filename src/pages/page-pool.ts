@@ -1,23 +1,19 @@
 /**
- * The page pool: sealed bytes that may exceed memory. A page is uncompressed in memory, or evicted: compressed in the tier or the
- * scratch file, or known to someone who can make it again.
+ * Page pool: immutable pages that may exceed memory. A page is uncompressed in memory, or evicted: compressed in the tier or the
+ * scratch file, or reloadable by its owner.
  *
  *   unbacked -> in flight -> backed -> evicted -> freed
  *
- * 1. Pages in memory take at most the limit, but for pins that could not be had otherwise; warm slots at most an eighth of it. Pages,
- *    warm slots and the compressed tier together take at most the RSS target, or pages and warm slots alone if they are more.
- * 2. A page is compressed only when it is evicted (or by eager backing); one that is freed before costs no work (`writesElided`).
+ * Invariants
+ * 1. Memory stays within the limit and the RSS target (`page-residency.ts`).
+ * 2. A page is compressed only by eviction or eager backing. Freeing it earlier costs nothing.
  * 3. Evicting a backed page does no work. An admitted page keeps its extent, so it is backed.
- * 4. A page that is pinned is not evicted. One read since the last sweep survives one sweep. Deeper pages go first, then those that
- *    cost nothing, then the oldest; short-lived ones last.
- * 5. A read needs no memory, and its bytes passed their checksums or are from memory.
- * 6. The pool uses the kernels' regions in any call: what the caller has there is gone.
+ * 4. Deeper pages are evicted first, then those free to evict, then the oldest; short-lived ones last, pinned ones never.
+ * 5. A read needs no memory, and stored bytes pass their checksums first.
+ * 6. Any call may overwrite the kernels' regions.
  *
- * The parts: which pages are in memory (`page-residency.ts`), storing them ahead of need (`page-backing.ts`), bytes of those that are
- * not in memory (`page-read-back.ts`), their extents (`extent-store.ts`).
- *
- * Account: slots, books (256 bytes a page), the staging buffer of jobs; the tier from its own. Cost: inserting 64 KiB a copy; evicting
- * it LZ4 and a copy or a write; reading it evicted the reverse.
+ * Account: slots, 256 bytes a page, job staging; the tier has its own. Cost of 64 KiB: insert a copy; evict LZ4 and a copy or
+ * write; read evicted the reverse.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -39,9 +35,8 @@ import { SlotPool } from './slot-pool.ts'
 export type { PageOptions, PagePoolOptions, PagePoolStats } from './page-pool-options.ts'
 
 const PAGE_BYTES = 256
-/** Books are leased for so many pages at a time. */
-const BOOK_PAGES = 64
-/** Pages that a call of `maintain` evicts at most. */
+/** Pages per bookkeeping lease. */
+const BOOKKEEPING_PAGES = 64
 const MAINTAIN_EVICTIONS = 16
 
 export class PagePool {
@@ -50,13 +45,12 @@ export class PagePool {
   readonly #slots: SlotPool
   readonly #store: ExtentStore
   readonly #residency: PageResidency
-  /** The residency's: pins go straight to them. */
   readonly #queues: PageQueues
   readonly #backing: PageBacking
   readonly #readBack: PageReadBack
   readonly #counters = new PageCounters()
   readonly #isTierShared: boolean
-  readonly #books: Lease
+  readonly #bookkeeping: Lease
   #pages = 0
   #pinnedPages = 0
   #closed = false
@@ -74,33 +68,32 @@ export class PagePool {
     const slots = this.#slots = new SlotPool(account, poison)
     const rss = (): number => slots.usedBytes + slots.warmBytes
     this.#store = new ExtentStore(kernels, scratch, options.tierAccount ?? account, targetRssBytes, rss, poison)
-    this.#books = account.lease(0)
+    this.#bookkeeping = account.lease(0)
     this.#residency = new PageResidency(account, slots, this.#store, this.#counters, targetRssBytes, limitBytes)
     this.#queues = this.#residency.queues
     this.#readBack = new PageReadBack(account, slots, this.#store, this.#residency, this.#counters)
     this.#backing = new PageBacking(account, this.#residency, this.#store, this.#counters, options)
   }
 
-  /** Bytes of pages in memory. */
   get residentBytes(): number { return this.#residency.bytes }
-  /** Bytes of memory: pages, warm slots and the compressed tier. */
+  /** Pages, warm slots and the tier. */
   get rssBytes(): number { return this.#slots.usedBytes + this.#slots.warmBytes + this.#store.tierBytes }
-  /** The disk is full, or writing has stopped: whoever adds pages should slow down. */
+  /** The disk is full or writing has stopped: add fewer pages. */
   get isSpillBlocked(): boolean { return this.#store.isBlocked }
   get limitBytes(): number { return this.#residency.limitBytes }
 
   /**
-   * Copy source[start, end) in, at least one byte; others are evicted for it. Without memory for it the page is compressed and stored
-   * at once. Throws NO_SPACE when neither memory nor disk has room, UNAVAILABLE when writing has stopped: nothing was changed.
+   * Copy source[start, end) into a new page, evicting others. Without memory it is stored at once. Throws NO_SPACE without memory and
+   * disk space, UNAVAILABLE if writing has stopped; nothing changed then.
    */
   insert(source: Uint8Array, start: number, end: number, options: PageOptions = {}): Page {
     this.#checkRange(source, start, end)
-    if (source.buffer === this.#kernels.memory.buffer) throw invalidArgument('a page may not come from the kernels\' own memory: copy it first')
+    if (source.buffer === this.#kernels.memory.buffer) throw invalidArgument('a page cannot be inserted from kernel memory: copy it first')
     const page = this.#newPage(end - start, options, undefined)
     const slot = this.#residency.takeSlot(page.length, false)
     if (slot !== undefined) {
       slot.set(source.subarray(start, end))
-      this.#residency.settle(page, slot, UNBACKED)
+      this.#residency.makeResident(page, slot, UNBACKED)
       this.#backing.scheduleSpills()
     } else if (!this.#backing.storeNew(page, source, start)) {
       throw this.#noSpace(page.length)
@@ -110,8 +103,8 @@ export class PagePool {
   }
 
   /**
-   * The same for a page that can be had again: evicting it is free, reading it then calls `reload(target, at)`, which writes all of
-   * it. Without room the page is born evicted. `source` may be the kernels' memory; then only pages that cost nothing are evicted.
+   * Insert a page that is free to evict: reading it then calls `reload(target, at)`, which writes the whole page. Without memory it
+   * starts evicted. If `source` is kernel memory, only backed pages are evicted for it.
    */
   insertBacked(source: Uint8Array, start: number, end: number, reload: Reload, options: PageOptions = {}): Page {
     this.#checkRange(source, start, end)
@@ -124,20 +117,20 @@ export class PagePool {
       this.#counters.bornEvicted++
     } else {
       slot.set(source.subarray(start, end))
-      this.#residency.settle(page, slot, BACKED)
+      this.#residency.makeResident(page, slot, BACKED)
     }
     this.#count(page)
     return page
   }
 
   /**
-   * Copy the page's bytes [from, to) to `target` at `at`, wherever they are; an evicted page stays evicted. `target` may not be the
-   * kernels' memory. Throws CorruptionError when stored bytes are not what was written, UNAVAILABLE when they cannot be read.
+   * Copy the page's bytes [from, to); an evicted page stays evicted. `target` must not be kernel memory. Throws CorruptionError if
+   * stored bytes are damaged, UNAVAILABLE if they cannot be read.
    */
   read(page: Page, target: Uint8Array, at: number, from = 0, to: number = page.length): void {
     this.#check(page)
     if (!(from >= 0 && from <= to && to <= page.length && at >= 0 && at + (to - from) <= target.length)) {
-      throw new RangeError(`bytes ${from} to ${to} of a page of ${page.length} to ${at} of ${target.length}`)
+      throw new RangeError(`bytes ${from} to ${to} of a page of ${page.length} do not fit at ${at} of a target of ${target.length}`)
     }
     page.isTouched = true
     const slot = page.slot ?? page.bounce
@@ -148,7 +141,7 @@ export class PagePool {
     this.#readBack.read(page, target, at, from, to)
   }
 
-  /** Bring the page into memory if there is room, or if a page that is backed and was not read lately can go for it. False = it stays out. */
+  /** Bring the page into memory, if there is free memory or a backed page not read recently. False if it stays evicted. */
   admit(page: Page): boolean {
     this.#check(page)
     page.isTouched = true
@@ -158,18 +151,18 @@ export class PagePool {
       this.#counters.admissionsDenied++
       return false
     }
-    // What reads it may be its owner, who can do anything.
-    const isSteal = this.#residency.stole
+    // `fill` may call `reload`, which may call the pool.
+    const isSteal = this.#residency.didSteal
     this.#readBack.fill(page, slot)
-    this.#residency.settle(page, slot, BACKED)
+    this.#residency.makeResident(page, slot, BACKED)
     if (isSteal) this.#counters.admissionsSteal++
     else this.#counters.admissionsBudget++
     return true
   }
 
   /**
-   * The page's bytes, in memory until as many calls of `unpin`: a view that must not be used after that, or written to. Throws
-   * BUDGET_TOO_SMALL when there is no memory even for a copy of its own.
+   * The page's bytes, kept in memory until `unpin` was called as often: a read-only view. Throws BUDGET_TOO_SMALL without memory for
+   * a copy.
    */
   pin(page: Page): Uint8Array {
     this.#check(page)
@@ -185,7 +178,7 @@ export class PagePool {
 
   unpin(page: Page): void {
     this.#check(page)
-    if (page.pins === 0) throw invalidArgument(`a page of ${page.length} bytes was unpinned more often than pinned`)
+    if (page.pins === 0) throw invalidArgument(`a page of ${page.length} bytes was unpinned without a pin`)
     if (--page.pins > 0) return
     this.#pinnedPages--
     this.#readBack.dropBounce(page)
@@ -193,7 +186,7 @@ export class PagePool {
     this.#residency.enforceLimit()
   }
 
-  /** Forget the page; whatever it took comes back. Throws when it is pinned or was freed. */
+  /** Throws if the page is pinned or already freed. */
   free(page: Page): void {
     if (this.#closed && page.owner === this) return
     this.#check(page)
@@ -205,19 +198,19 @@ export class PagePool {
     page.state = FREED
     this.#counters.frees++
     this.#pages--
-    const bookBytes = booksFor(this.#pages)
-    if (this.#books.bytes >= bookBytes * 2) this.#books.resize(bookBytes)
+    const bookkeepingBytes = bookkeepingBytesFor(this.#pages)
+    if (this.#bookkeeping.bytes >= bookkeepingBytes * 2) this.#bookkeeping.resize(bookkeepingBytes)
   }
 
-  /** Bytes of pages in memory from now on; what is beyond goes at once, unless the disk is full. */
+  /** Bytes of pages in memory. The excess is evicted at once, unless the disk is full. */
   setLimit(bytes: number): void {
     checkBytes(bytes, 'limitBytes')
     this.#residency.setLimit(bytes)
   }
 
   /**
-   * Give back at least `bytes` if possible: warm slots, backed pages, the compressed tier, then pages that must be stored. Returns how
-   * many it gave. Suits `Budget.addReclaimer`.
+   * Release `bytes` if possible: warm slots, backed pages, the tier, then unbacked pages. Returns the bytes released. Fits
+   * `Budget.addReclaimer`.
    */
   shrink(bytes: number): number { return this.#residency.shrink(bytes) }
 
@@ -235,7 +228,7 @@ export class PagePool {
     }
   }
 
-  /** A bounded step of what can be done ahead of need; call it now and then, more often while `isSpillBlocked`. */
+  /** A bounded step of background work. Call it regularly, more often while `isSpillBlocked`. */
   maintain(): void {
     if (this.#closed) return
     this.#backing.collect()
@@ -246,39 +239,38 @@ export class PagePool {
     this.#backing.backAhead()
   }
 
-  /** Give all memory back. Pages are gone; the scratch file is its owner's to close. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
     this.#backing.close()
     this.#store.close()
     this.#slots.close()
-    this.#books.release()
+    this.#bookkeeping.release()
     this.#readBack.close()
   }
 
-  /** The buffers that are there, counted one by one, but for the tier's if that has an account of its own. */
+  /** The tier counts only if it shares the pool's account. */
   measure(): number {
-    return this.#slots.measure() + this.#books.bytes + this.#backing.stagingBytes + (this.#isTierShared ? this.#store.measure() : 0)
+    return this.#slots.measure() + this.#bookkeeping.bytes + this.#backing.stagingBytes + (this.#isTierShared ? this.#store.measure() : 0)
   }
 
   #check(page: Page): void {
-    if (page.owner !== this) throw invalidArgument('a page was given to a pool that did not make it')
+    if (page.owner !== this) throw invalidArgument('the page belongs to another pool')
     if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the page pool is closed')
     if (page.state === FREED) throw invalidArgument(`a page of ${page.length} bytes was used after it was freed`)
   }
 
   #checkRange(source: Uint8Array, start: number, end: number): void {
     if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the page pool is closed')
-    if (!(start >= 0 && end > start && end <= source.length)) throw new RangeError(`bytes ${start} to ${end} of ${source.length} as a page`)
-    const most = maxPageBytes(this.#kernels)
-    if (end - start > most) throw invalidArgument(`a page of ${formatSize(end - start)}: at most ${formatSize(most)}, so make several`)
+    if (!(start >= 0 && end > start && end <= source.length)) throw new RangeError(`bytes ${start} to ${end} are not a page within a source of ${source.length}`)
+    const maxBytes = maxPageBytes(this.#kernels)
+    if (end - start > maxBytes) throw invalidArgument(`a page of ${formatSize(end - start)} is above the maximum of ${formatSize(maxBytes)}: split it`)
   }
 
   #newPage(length: number, options: PageOptions, reload: Reload | undefined): Page {
-    const bookBytes = booksFor(this.#pages)
-    while (bookBytes > this.#books.bytes && !this.#books.resize(bookBytes)) {
-      if (this.#slots.releaseWarm(1) === 0 && !this.#residency.evictOne(false)) throw this.#noSpace(BOOK_PAGES * PAGE_BYTES)
+    const bookkeepingBytes = bookkeepingBytesFor(this.#pages)
+    while (bookkeepingBytes > this.#bookkeeping.bytes && !this.#bookkeeping.resize(bookkeepingBytes)) {
+      if (this.#slots.releaseWarm(1) === 0 && !this.#residency.evictOne(false)) throw this.#noSpace(BOOKKEEPING_PAGES * PAGE_BYTES)
     }
     const depth = Math.min(Math.max(options.depth ?? 0, 0), MAX_DEPTH)
     return new Page(this, length, depth, options.shortLived === true, options.asIs === true, reload)
@@ -287,28 +279,28 @@ export class PagePool {
   #count(page: Page): void {
     this.#counters.inserts++
     this.#pages++
-    if (page.state !== EVICTED) this.#backing.foundRoom()
+    if (page.state !== EVICTED) this.#backing.insertSucceeded()
   }
 
   #noSpace(bytes: number): SpillwayError {
     const { residentBytes, limitBytes } = this
     const cause = this.#store.error
-    const memory = `${formatSize(residentBytes)} of pages in memory, of at most ${Number.isFinite(limitBytes) ? formatSize(limitBytes) : 'what the budget gives'}`
+    const memory = `${formatSize(residentBytes)} of pages in memory, limit ${Number.isFinite(limitBytes) ? formatSize(limitBytes) : 'the budget'}`
     const details = { bytes, residentBytes, limitBytes, scratchBytes: this.#scratch?.usedBytes ?? 0 }
     if (cause !== undefined) {
       return new SpillwayError('SPILLWAY_UNAVAILABLE',
-        `no room for a page of ${formatSize(bytes)}: ${memory}, and writing scratch bytes has stopped after "${cause.message}". Close the pool and begin anew on a sound disk`,
+        `cannot store a page of ${formatSize(bytes)}: ${memory}, and writing scratch files stopped after "${cause.message}". Close the pool and start again on a sound disk`,
         { cause, details })
     }
-    const disk = this.#scratch === undefined ? 'there is no scratch file' : this.#store.isBlocked ? 'the disk is full' : 'nothing more can be stored'
+    const disk = this.#scratch === undefined ? 'there is no scratch file' : this.#store.isBlocked ? 'the disk is full' : 'the budget has no memory to track more scratch units'
     return new SpillwayError('SPILLWAY_NO_SPACE',
-      `no room for a page of ${formatSize(bytes)}: ${memory}, and ${disk}. Free pages or disk space, or raise the budget; nothing was lost`, { details })
+      `cannot store a page of ${formatSize(bytes)}: ${memory}, and ${disk}. No page was lost. Free pages or disk space, or raise the budget`, { details })
   }
 }
 
 /** For one page more than there are. */
-function booksFor(pages: number): number {
-  return Math.ceil((pages + 1) / BOOK_PAGES) * BOOK_PAGES * PAGE_BYTES
+function bookkeepingBytesFor(pages: number): number {
+  return Math.ceil((pages + 1) / BOOKKEEPING_PAGES) * BOOKKEEPING_PAGES * PAGE_BYTES
 }
 
 function checkBytes(bytes: number, name: string): void {

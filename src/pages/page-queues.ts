@@ -1,28 +1,29 @@
 /**
- * Which page goes when room is needed: queues of pages that may be evicted, by depth and by what evicting them costs.
+ * Eviction order: queues of evictable pages by depth and cost.
  *
- * 1. A page stands in one queue at most: not while it is pinned, works for a job or is out of memory.
- * 2. A page that was read since the last sweep is spared by one sweep, and goes to the end of its queue.
+ * Invariants
+ * 1. A page is in at most one queue, and in none while it is pinned, has a job or is evicted.
+ * 2. A page read since the last sweep survives one sweep and moves to the end of its queue.
  *
- * Cost: nothing is allocated; a sweep looks at the head of each queue and at what it spares.
+ * Cost: no allocation. A sweep looks at the heads and at the pages it spares.
  */
 import { BACKED, MAX_DEPTH, PageList } from './page.ts'
 import type { Page } from './page.ts'
 
-/** Pages looked at, of each depth, to admit another one. */
-const STEAL_LOOKS = 8
+/** Pages looked at per depth. */
+const MAX_STEAL_PROBES = 8
 
 export class PageQueues {
-  /** By depth: pages that can be had again, and pages that must be stored first. */
+  /** By depth: pages free to evict, pages to store first. */
   readonly #clean = Array.from({ length: MAX_DEPTH + 1 }, () => new PageList())
   readonly #dirty = Array.from({ length: MAX_DEPTH + 1 }, () => new PageList())
   readonly #shortLived = new PageList()
   #cleanBytes = 0
 
-  /** What can be evicted for nothing. */
+  /** Bytes free to evict. */
   get cleanBytes(): number { return this.#cleanBytes }
 
-  /** The page may go from now on, unless something holds it. */
+  /** No effect on a page that is pinned or has a job. */
   add(page: Page): void {
     if (page.slot === undefined || page.pins > 0 || page.job !== undefined) return
     if (page.state === BACKED) {
@@ -35,16 +36,16 @@ export class PageQueues {
     }
   }
 
-  /** Before its state changes or its slot goes. */
+  /** Call before state or slot change. */
   remove(page: Page): void {
     if (page.list === undefined) return
     page.list.remove(page)
     if (page.state === BACKED) this.#cleanBytes -= page.slot!.byteLength
   }
 
-  /** The next page to evict, only one that costs nothing if `mayStore` is false. It stays in its queue. */
+  /** The next page to evict; it stays in its queue. `mayStore` false: only pages that cost nothing. */
   victim(mayStore: boolean): Page | undefined {
-    // The second time nobody is spared any more.
+    // The first round clears all read marks.
     for (let round = 0; round < 2; round++) {
       for (let depth = MAX_DEPTH; depth >= 0; depth--) {
         const page = this.#clean[depth]!.sweep() ?? (mayStore ? this.#dirty[depth]!.sweep() : undefined)
@@ -56,16 +57,16 @@ export class PageQueues {
     return undefined
   }
 
-  /** A page that costs nothing and was not read lately. */
+  /** A page free to evict and not read recently. */
   stealable(): Page | undefined {
     for (let depth = MAX_DEPTH; depth >= 0; depth--) {
-      const page = this.#clean[depth]!.sweep(STEAL_LOOKS)
+      const page = this.#clean[depth]!.sweep(MAX_STEAL_PROBES)
       if (page !== undefined) return page
     }
     return undefined
   }
 
-  /** The next page that must be stored, but for short-lived ones; those read lately are spared. */
+  /** The next page to store, not short-lived, not read recently. */
   sweepUnbacked(): Page | undefined {
     for (let depth = MAX_DEPTH; depth >= 0; depth--) {
       const page = this.#dirty[depth]!.sweep()
@@ -74,7 +75,7 @@ export class PageQueues {
     return undefined
   }
 
-  /** The same without a sweep. */
+  /** The next page to store, without a sweep. */
   nextUnbacked(): Page | undefined {
     for (let depth = MAX_DEPTH; depth >= 0; depth--) {
       const page = this.#dirty[depth]!.head

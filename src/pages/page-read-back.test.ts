@@ -1,9 +1,9 @@
-/** The bytes of pages that are not in memory, and of pins without room. */
+/** Reads of evicted pages, and pins without memory. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MIB, SCRATCH_PATH, SIZE, insert, isEvicted, isRight, kernels, pageBytes, testPool } from './testing/pools.ts'
 
-test('a page born backed is never stored: evicting is free and reading it reloads it, damaged scratch bytes or not', () => {
+test('a page with reload is never stored: evicting it is free, and reads reload it even with a damaged scratch file', () => {
   const { pool, host, close } = testPool({ targetRssBytes: 1 * MIB })
   let reloads = 0
   const bytes = pageBytes(7)
@@ -28,7 +28,7 @@ test('a page born backed is never stored: evicting is free and reading it reload
   close()
 })
 
-test('a page born backed finds no room and is born evicted, from kernel memory without a compression', () => {
+test('insertBacked without memory starts evicted, from kernel memory without compressing others', () => {
   const { pool, close } = testPool()
   for (const seed of [1, 2, 3, 4]) insert(pool, seed)
   kernels.memory.set(pageBytes(9), kernels.a)
@@ -39,7 +39,7 @@ test('a page born backed finds no room and is born evicted, from kernel memory w
   close()
 })
 
-test('a part of a page born backed can be read when the budget has no room at all', () => {
+test('part of a page with reload is readable with no free budget', () => {
   const { pool, budget, close } = testPool({ limitBytes: SIZE })
   const page = pool.insertBacked(pageBytes(3), 0, SIZE, (target, at) => { target.set(pageBytes(3), at) })
   pool.setLimit(0)
@@ -54,25 +54,25 @@ test('a part of a page born backed can be read when the budget has no room at al
   close()
 })
 
-test('a pin without room is a copy with a lease of its own, or a typed error', () => {
+test('a pin without memory is a leased copy, or a typed error', () => {
   const { pool, budget, account, close } = testPool({ limitBytes: 0 })
   const page = insert(pool, 1)
   const before = account.bytes
   const view = pool.pin(page)
   assert.equal(Buffer.compare(view, pageBytes(1)), 0)
-  assert.equal(pool.pin(page).buffer, view.buffer, 'one copy for all')
+  assert.equal(pool.pin(page).buffer, view.buffer, 'pins share one copy')
   assert.deepEqual([pool.stats().bounceBytes, pool.stats().residentBytes, account.bytes - before], [SIZE, 0, SIZE])
   pool.unpin(page)
   pool.unpin(page)
   assert.deepEqual([pool.stats().bounceBytes, account.bytes], [0, before])
   const rest = budget.account('others', 'test').lease(budget.freeBytes)
   assert.throws(() => pool.pin(page), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
-  assert.ok(isRight(pool, page, 1), 'reading needs no room')
+  assert.ok(isRight(pool, page, 1), 'reading needs no memory')
   rest.release()
   close()
 })
 
-test('a plain read of an evicted page copies out and does not admit it', () => {
+test('a read of an evicted page does not admit it', () => {
   const { pool, close } = testPool()
   const pages = [1, 2, 3, 4, 5].map(seed => insert(pool, seed))
   pool.free(pages[4]!)

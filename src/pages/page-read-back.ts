@@ -1,11 +1,11 @@
 /**
- * The bytes of pages that are not in memory: read where they are, brought back whole, or copied for a pin.
+ * Reads evicted pages: in place, into a slot for admission, or as a copy for a pin.
  *
- * 1. Reading needs no memory but for a part of a page that only its owner can make, and whole; the longest such page so far is a
- *    reserve.
- * 2. A slot whose bytes cannot be had comes back.
+ * Invariants
+ * 1. A read needs no memory, except for part of a page with `reload`; a reserve of the longest such page covers that.
+ * 2. A slot is released when reading into it fails.
  *
- * Account: the reserve; copies, in slots that count as `bounceBytes`.
+ * Account: the reserve; copies count as `bounceBytes`.
  */
 import { SpillwayError } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
@@ -22,7 +22,6 @@ export class PageReadBack {
   readonly #store: ExtentStore
   readonly #residency: PageResidency
   readonly #counters: PageCounters
-  /** The longest page so far that can only be had again whole: what a read of a part of it must have room for. */
   readonly #reserve: Lease
   #reserveBytes = 0
 
@@ -34,13 +33,12 @@ export class PageReadBack {
     this.#counters = counters
   }
 
-  /** Have room, if there is some, to read a part of a page of this length that can only be had whole. */
+  /** Grow the reserve for a page of this length, if possible. */
   reserve(length: number, reclaim: boolean): void {
     const bytes = slotBytes(length)
     if (bytes > this.#reserveBytes && this.#reserve.resize(bytes, reclaim)) this.#reserveBytes = bytes
   }
 
-  /** Copy bytes [from, to) of an evicted page. */
   read(page: Page, target: Uint8Array, at: number, from: number, to: number): void {
     this.#counters.readFaults++
     if (page.reload === undefined) this.#store.decode(page, target, at, from, to)
@@ -48,24 +46,24 @@ export class PageReadBack {
     else this.#reloadPart(page, page.reload, target, at, from, to)
   }
 
-  /** All bytes of an evicted page to a slot that comes back if they cannot be had. */
+  /** Read the whole page; releases the slot on failure. */
   fill(page: Page, slot: Slot): void {
     try {
       this.#counters.readFaults++
       if (page.reload === undefined) this.#store.decode(page, slot, 0, 0, page.length)
       else page.reload(slot, 0)
     } catch (error) {
-      this.#slots.give(slot)
+      this.#slots.release(slot)
       throw error
     }
   }
 
-  /** A copy for those that pin a page for which there is no room. Throws BUDGET_TOO_SMALL. */
+  /** A copy for the pins of a page that cannot be admitted. Throws BUDGET_TOO_SMALL. */
   bounce(page: Page, pinnedPages: number): void {
     const slot = this.#slots.take(page.length, true)
     if (slot === undefined) {
       throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL',
-        `no room to pin a page of ${formatSize(page.length)}: unpin others, read it in parts, or raise the budget`,
+        `no memory to pin a page of ${formatSize(page.length)}. Unpin other pages, read it in parts, or raise the budget`,
         { details: { bytes: page.length, pinnedPages, residentBytes: this.#residency.bytes } })
     }
     this.fill(page, slot)
@@ -76,7 +74,7 @@ export class PageReadBack {
   dropBounce(page: Page): void {
     if (page.bounce === undefined) return
     this.#residency.bounceBytes -= page.bounce.byteLength
-    this.#slots.give(page.bounce)
+    this.#slots.release(page.bounce)
     page.bounce = undefined
   }
 
@@ -84,7 +82,7 @@ export class PageReadBack {
     this.#reserve.release()
   }
 
-  /** Have all of the page made again, for a part of it: in free memory, or in what is reserved for that. */
+  /** Reload the whole page, in free memory or the reserve. */
   #reloadPart(page: Page, reload: Reload, target: Uint8Array, at: number, from: number, to: number): void {
     let slot = this.#slots.take(page.length, false)
     const usesReserve = slot === undefined && slotBytes(page.length) <= this.#reserve.bytes
@@ -95,7 +93,7 @@ export class PageReadBack {
     slot ??= this.#slots.take(page.length, true)
     if (slot === undefined) {
       throw new SpillwayError('SPILLWAY_BUDGET_TOO_SMALL',
-        `no room to read a part of a page of ${formatSize(page.length)} that can only be had whole: read all of it, or raise the budget`)
+        `no memory to read part of a page of ${formatSize(page.length)} that must be reloaded whole. Read the whole page, or raise the budget`)
     }
     this.#residency.bounceBytes += slot.byteLength
     try {
@@ -103,7 +101,7 @@ export class PageReadBack {
       target.set(slot.subarray(from, to), at)
     } finally {
       this.#residency.bounceBytes -= slot.byteLength
-      this.#slots.give(slot)
+      this.#slots.release(slot)
       if (usesReserve) {
         this.#slots.releaseWarm(slotBytes(page.length))
         if (!this.#reserve.resize(this.#reserveBytes, false)) this.#reserveBytes = this.#reserve.bytes

@@ -1,4 +1,4 @@
-/** Which pages are in memory, and who goes when room is needed. */
+/** Which pages are in memory, and in which order they are evicted. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Page } from './page.ts'
@@ -14,7 +14,7 @@ test('evicting a backed page does no I/O', () => {
   assert.equal(pool.admit(pages[1]!), true)
   const before = pool.stats()
   const operations = host.disk.faults.operations
-  // Once to forget that they were read, once to go.
+  // The first pass clears the read marks, the second evicts.
   pool.shrink(pool.stats().warmBytes + 2 * SIZE)
   const after = pool.stats()
   assert.equal(after.evictionsCheap - before.evictionsCheap, 2)
@@ -24,7 +24,7 @@ test('evicting a backed page does no I/O', () => {
   close()
 })
 
-test('a live budget: lowering it evicts at once, raising it keeps new pages', () => {
+test('lowering the limit evicts at once, raising it keeps new pages', () => {
   const { pool, close } = testPool({ limitBytes: 8 * SIZE })
   const pages = [1, 2, 3, 4, 5, 6, 7, 8].map(seed => insert(pool, seed))
   pool.setLimit(3 * SIZE)
@@ -46,13 +46,13 @@ test('second chance: a page read since the last sweep survives one sweep, and on
   const [first] = [1, 2, 3, 4].map(seed => insert(pool, seed))
   assert.ok(isRight(pool, first!, 1))
   insert(pool, 5)
-  // Two is out; one was spared, and went to the end of the queue: 3, 4, 1, 5.
+  // Page 2 was evicted and page 1 spared, so the queue is 3, 4, 1, 5.
   insert(pool, 6)
   insert(pool, 7)
   const evicted = pool.stats().readFaults
   assert.equal(pool.stats().evictionsCompressing, 3)
   insert(pool, 8)
-  assert.ok(isEvicted(pool, first!), 'not read again, it went with the next sweep')
+  assert.ok(isEvicted(pool, first!), 'not read again, so the next sweep evicts it')
   assert.equal(pool.stats().readFaults, evicted + 1)
   close()
 })
@@ -73,7 +73,7 @@ test('deeper pages are evicted first, and short-lived ones last', () => {
   close()
 })
 
-test('a pinned page is not evicted, and goes when it is unpinned', () => {
+test('a pinned page is evicted only after it is unpinned', () => {
   const { pool, close } = testPool()
   const page = insert(pool, 1)
   const view = pool.pin(page)
@@ -91,7 +91,7 @@ test('a pinned page is not evicted, and goes when it is unpinned', () => {
   close()
 })
 
-test('an admitting read takes free room, else the place of a clean page that was not read, else is denied with the data still right', () => {
+test('an admission takes free memory, else that of a backed page not read recently, else is denied', () => {
   const { pool, close } = testPool()
   const pages = [1, 2, 3, 4, 5, 6].map(seed => insert(pool, seed))
   assert.equal(pool.admit(pages[0]!), false, 'all others are unbacked')
@@ -99,7 +99,7 @@ test('an admitting read takes free room, else the place of a clean page that was
   assert.ok(isRight(pool, pages[0]!, 1))
 
   pool.setLimit(5 * SIZE)
-  assert.equal(pool.admit(pages[0]!), true, 'there is room')
+  assert.equal(pool.admit(pages[0]!), true, 'free memory')
   assert.equal(pool.stats().admissionsBudget, 1)
   assert.ok(!isEvicted(pool, pages[0]!))
 
@@ -112,7 +112,7 @@ test('an admitting read takes free room, else the place of a clean page that was
   close()
 })
 
-test('a page that was admitted keeps its extent, so evicting it again writes nothing', () => {
+test('an admitted page keeps its extent, so evicting it again writes nothing', () => {
   const { pool, close } = testPool()
   const pages = [1, 2, 3, 4, 5].map(seed => insert(pool, seed))
   pool.setLimit(5 * SIZE)
@@ -126,7 +126,7 @@ test('a page that was admitted keeps its extent, so evicting it again writes not
   close()
 })
 
-test('extents stay in memory until the RSS target is passed, then the oldest are paged out', () => {
+test('extents stay in memory up to the RSS target, then the oldest are paged out', () => {
   const targetRssBytes = 1 * MIB
   const { pool, tierAccount, close } = testPool({ targetRssBytes })
   const pages: Page[] = []
@@ -140,7 +140,7 @@ test('extents stay in memory until the RSS target is passed, then the oldest are
   }
   const { pageOuts, extentsWritten, extentBytesResident } = pool.stats()
   assert.ok(pageOuts > 20 && extentsWritten === pageOuts && extentBytesResident > 256 * KIB)
-  // In the order in which they came: a prefix is in the file, what follows in memory.
+  // Oldest first: a prefix is in the file, the rest in memory.
   const places = pages.map(page => page.extentIn)
   assert.deepEqual([...places.slice(0, 56)].sort((a, b) => b - a), places.slice(0, 56))
   for (let i = 0; i < 60; i++) assert.ok(isRight(pool, pages[i]!, i + 1))
@@ -154,7 +154,7 @@ test('with a target of 0 there is no tier', () => {
   close()
 })
 
-test('pages born or admitted while the tier is large make the tier smaller, not the total larger', () => {
+test('new and admitted pages shrink the tier instead of growing the total', () => {
   const targetRssBytes = 2 * MIB
   const { pool, close } = testPool({ targetRssBytes, limitBytes: 0 })
   const pages: Page[] = []
@@ -171,7 +171,7 @@ test('pages born or admitted while the tier is large make the tier smaller, not 
   close()
 })
 
-test('warm slots are at most an eighth of the budget, are used again, and shrink with it', () => {
+test('warm slots take at most an eighth of the limit, are reused, and shrink with it', () => {
   const { pool, close } = testPool({ limitBytes: 16 * SIZE })
   const pages = Array.from({ length: 16 }, (_, i) => insert(pool, i + 1))
   for (const page of pages) pool.free(page)
@@ -183,7 +183,7 @@ test('warm slots are at most an eighth of the budget, are used again, and shrink
   close()
 })
 
-test('size classes: a page takes its length rounded up to 4 KiB, an oversize one is charged alike', () => {
+test('a page takes its length rounded up to 4 KiB, oversize ones too', () => {
   const { pool, account, budget, close } = testPool({ limitBytes: 8 * MIB })
   for (const length of [1, 5000, 64 * KIB, 64 * KIB + 1, 2 * MIB]) {
     const before = pool.stats().residentBytes
@@ -204,7 +204,7 @@ test('size classes: a page takes its length rounded up to 4 KiB, an oversize one
   close()
 })
 
-test('shrink gives in the order of what it costs: warm slots, backed pages, the tier to the file, then unbacked pages', () => {
+test('shrink releases warm slots, then backed pages, then the tier, then unbacked pages', () => {
   const { pool, budget, close } = testPool({ limitBytes: 8 * SIZE, targetRssBytes: 8 * MIB })
   const backed = [1, 2].map(seed => pool.insertBacked(pageBytes(seed), 0, SIZE, (target, at) => { target.set(pageBytes(seed), at) }))
   const freed = insert(pool, 3)
@@ -232,7 +232,7 @@ test('shrink gives in the order of what it costs: warm slots, backed pages, the 
   close()
 })
 
-test('a budget that others fill makes the pool evict, and gives nothing it does not have', () => {
+test('the pool evicts when other accounts fill the budget', () => {
   const { pool, budget, close } = testPool({ budgetBytes: 1 * MIB, limitBytes: 64 * MIB })
   const removal = budget.addReclaimer('cache', bytes => pool.shrink(bytes))
   const pages: Page[] = []

@@ -1,12 +1,13 @@
 /**
- * Pages in memory: who has a slot, and who goes when room is needed.
+ * Pages in memory: assigns slots and chooses the pages to evict.
  *
- * 1. Pages in memory take at most the limit, but for copies for pins; warm slots at most an eighth of it. Pages, warm slots and the
- *    compressed tier together take at most the RSS target, or pages and warm slots alone if they are more.
- * 2. Evicting a backed page does no work. An unbacked one is stored first; if that cannot be done, it stays.
- * 3. Second chance: a page read since the last sweep survives one sweep (`page-queues.ts`).
+ * Invariants
+ * 1. Pages take at most the limit, copies for pins excluded; warm slots at most an eighth of it. With the compressed tier they take at
+ *    most the RSS target; the tier is empty if they exceed it alone.
+ * 2. Evicting a backed page does no work. An unbacked page is stored first, and stays if that fails.
+ * 3. A page read since the last sweep survives one sweep.
  *
- * Account: slots. Cost: a queue's step; evicting an unbacked page LZ4 and a copy or a write.
+ * Account: slots. Cost: one queue step; evicting an unbacked page adds LZ4 and a copy or write.
  */
 import type { Account } from '../memory/budget.ts'
 import type { ExtentStore } from './extent-store.ts'
@@ -20,15 +21,13 @@ import type { Slot, SlotPool } from './slot-pool.ts'
 const MAX_WARM_BYTES = 2 ** 30
 
 export class PageResidency {
-  /** Pages that can be evicted. */
   readonly queues = new PageQueues()
-  /** Pages in memory. */
   pages = 0
-  /** Slots that are no page's: copies for pins and reads that found no room within the limit. */
+  /** Slots of no page: copies for pins, partial reloads. */
   bounceBytes = 0
-  /** Whether the last slot of `takeSlotGently` was another page's. */
-  stole = false
-  /** Takes a page back from a job that has not stored it yet; undefined: there is none. */
+  /** The last `takeSlotGently` evicted a page. */
+  didSteal = false
+  /** A page whose job has not stored it yet. */
   takeFromJobs: () => Page | undefined = () => undefined
   readonly #account: Account
   readonly #slots: SlotPool
@@ -48,7 +47,6 @@ export class PageResidency {
   }
 
   get limitBytes(): number { return this.#limitBytes }
-  /** Bytes of pages in memory. */
   get bytes(): number { return this.#slots.usedBytes - this.bounceBytes }
   get isAboveLimit(): boolean { return this.bytes > this.#limitBytes }
 
@@ -58,7 +56,7 @@ export class PageResidency {
     this.enforceLimit()
   }
 
-  /** A slot within the limit, others evicted for it; undefined when that is not to be had. */
+  /** A slot within the limit, evicting others. `onlyCheap`: backed pages only. */
   takeSlot(length: number, onlyCheap: boolean): Slot | undefined {
     const bytes = slotBytes(length)
     if (bytes > this.#limitBytes) return undefined
@@ -72,11 +70,11 @@ export class PageResidency {
     return slot
   }
 
-  /** A slot for an admission: free room, or that of pages that cost nothing and were not read lately. Undefined: neither. */
+  /** A slot for an admission: free memory, or that of backed pages not read recently. */
   takeSlotGently(length: number): Slot | undefined {
     const bytes = slotBytes(length)
     let isSteal = false
-    while (!this.#hasRoom(bytes)) {
+    while (!this.#hasFreeMemory(bytes)) {
       const victim = this.queues.stealable()
       if (victim === undefined || bytes > this.#limitBytes) return undefined
       this.#evict(victim)
@@ -84,42 +82,41 @@ export class PageResidency {
     }
     const slot = this.#slots.take(length, false)
     if (slot === undefined) return undefined
-    this.stole = isSteal
+    this.didSteal = isSteal
     return slot
   }
 
-  /** The page has come into memory. */
-  settle(page: Page, slot: Slot, state: number): void {
+  /** Make the page resident and evictable. */
+  makeResident(page: Page, slot: Slot, state: number): void {
     page.slot = slot
     page.state = state
     this.pages++
     this.queues.add(page)
   }
 
-  /** Give back what the page has in memory. */
   drop(page: Page): void {
     this.queues.remove(page)
     if (page.slot !== undefined) {
-      this.#slots.give(page.slot)
+      this.#slots.release(page.slot)
       page.slot = undefined
       this.pages--
     }
     page.state = EVICTED
   }
 
-  /** Evict one page; false when none can go. */
+  /** False when none can be evicted. */
   evictOne(onlyCheap: boolean): boolean {
     const mayStore = !onlyCheap && this.#store.mayStore
     const page = this.#victim(mayStore)
     if (page === undefined) return false
     if (this.#evict(page)) return true
-    // It cannot be stored: neither can the others.
+    // None can be stored: fall back to backed pages.
     const cheap = this.#victim(false)
     return cheap !== undefined && this.#evict(cheap)
   }
 
   enforceLimit(): void {
-    while (this.isAboveLimit && this.evictOne(false)) { /* until it fits */ }
+    while (this.isAboveLimit && this.evictOne(false)) { /* evict */ }
   }
 
   /** See `PagePool.shrink`. */
@@ -140,21 +137,21 @@ export class PageResidency {
 
   get #rssBytes(): number { return this.#slots.usedBytes + this.#slots.warmBytes + this.#store.tierBytes }
 
-  /** Extents make way for a slot. */
+  /** Page out extents for a slot of `bytes`. */
   #fitsTarget(bytes: number, onlyCheap: boolean): boolean {
     const others = this.#slots.usedBytes + this.#slots.warmBytes + bytes
     if (others + this.#store.tierBytes <= this.#targetRssBytes) return true
     return !onlyCheap && this.#store.makeTierFit(others)
   }
 
-  /** Room for an admission without evicting anything. */
-  #hasRoom(bytes: number): boolean {
+  /** Without evicting a page. */
+  #hasFreeMemory(bytes: number): boolean {
     return this.bytes + bytes <= this.#limitBytes &&
       this.#account.budget.freeBytes + this.#slots.warmBytes >= bytes &&
       (this.#store.tierBytes === 0 || this.#fitsTarget(bytes, false))
   }
 
-  /** The next page to evict, a backed one only if `mayStore` is false. */
+  /** `mayStore` false: backed pages only. */
   #victim(mayStore: boolean): Page | undefined {
     const queued = this.queues.victim(mayStore)
     if (queued !== undefined || !mayStore) return queued
@@ -176,7 +173,7 @@ export class PageResidency {
   }
 
   #setWarmLimit(): void {
-    const most = Math.min(this.#limitBytes, this.#account.budget.totalBytes)
-    this.#slots.setWarmLimit(Math.min(Math.floor(most / 8), MAX_WARM_BYTES))
+    const maxBytes = Math.min(this.#limitBytes, this.#account.budget.totalBytes)
+    this.#slots.setWarmLimit(Math.min(Math.floor(maxBytes / 8), MAX_WARM_BYTES))
   }
 }

@@ -1,75 +1,57 @@
-/** A page. Everything but `length` is the pool's. */
+/** A page. Only `length` is of use outside the pool. */
 import type { Slot } from './slot-pool.ts'
 
-/** @internal Deeper pages count as this deep. */
+/** Deeper counts as this. */
 export const MAX_DEPTH = 31
 
-/** @internal In memory only. */
 export const UNBACKED = 0
-/** @internal In memory, with a job that compresses it queued or under way. */
+/** With a compression job queued or running. */
 export const IN_FLIGHT = 1
-/** @internal In memory, and its bytes can be had again without it: evicting it is free. */
+/** In memory and stored or reloadable: free to evict. */
 export const BACKED = 2
-/** @internal Not in memory. */
 export const EVICTED = 3
-/** @internal */
 export const FREED = 4
 
-/** @internal Where a page's extent is. */
+/** Location of a page's extent. */
 export const NOWHERE = 0
-/** @internal */
 export const IN_TIER = 1
-/** @internal */
 export const IN_FILE = 2
 
-/** Writes the whole page to `target`, from `at` on. */
+/** Writes the whole page to `target` at `at`. */
 export type Reload = (target: Uint8Array, at: number) => void
 
 export class Page {
-  /** Bytes. */
   readonly length: number
-  /** @internal */
   readonly owner: object
-  /** @internal */
   readonly depth: number
-  /** @internal */
   readonly isShortLived: boolean
-  /** @internal Not worth compressing. */
+  /** Does not compress. */
   readonly isAsIs: boolean
-  /** @internal */
   readonly reload: Reload | undefined
-  /** @internal */
   state = UNBACKED
-  /** @internal Undefined when evicted. */
+  /** Undefined when evicted. */
   slot: Slot | undefined = undefined
-  /** @internal A copy for those that pinned it when there was no room; counted apart. */
+  /** A copy for pins of a page that could not be admitted. */
   bounce: Slot | undefined = undefined
-  /** @internal */
   pins = 0
-  /** @internal Read since the last sweep. */
+  /** Since the last sweep. */
   isTouched = false
-  /** @internal */
   list: PageList | undefined = undefined
-  /** @internal */
   previous: Page | undefined = undefined
-  /** @internal */
   next: Page | undefined = undefined
-  /** @internal */
   extentIn = NOWHERE
-  /** @internal The first block in the tier, or the position in the file. */
+  /** First block in the tier, or position in the file. */
   extentAt = 0
-  /** @internal */
   extentBytes = 0
-  /** @internal Seeds the extent's checksums. */
+  /** Seeds the extent's checksums. */
   serial = 0
-  /** @internal In the order in which extents came into the tier. */
+  /** Neighbours in the tier's list. */
   older: Page | undefined = undefined
-  /** @internal */
   younger: Page | undefined = undefined
-  /** @internal The spill job that works on it. */
+  /** Its spill job. */
   job: object | undefined = undefined
 
-  /** @internal Made by the pool. */
+  /** Called by the pool. */
   constructor(owner: object, length: number, depth: number, isShortLived: boolean, isAsIs: boolean, reload: Reload | undefined) {
     this.owner = owner
     this.length = length
@@ -80,7 +62,7 @@ export class Page {
   }
 }
 
-/** A queue of pages, linked through themselves; a page stands in one at most. */
+/** Intrusive queue. A page is in at most one. */
 export class PageList {
   head: Page | undefined = undefined
   tail: Page | undefined = undefined
@@ -105,12 +87,9 @@ export class PageList {
     this.size--
   }
 
-  /**
-   * The first page that was not read since the last sweep; those read before it are spared once and go to the end. At most
-   * `most` are looked at.
-   */
-  sweep(most = this.size): Page | undefined {
-    for (let left = Math.min(most, this.size); left > 0; left--) {
+  /** The first of `max` pages not read since the last sweep. Others are unmarked and moved to the end. */
+  sweep(max = this.size): Page | undefined {
+    for (let left = Math.min(max, this.size); left > 0; left--) {
       const page = this.head!
       if (!page.isTouched) return page
       page.isTouched = false

@@ -1,13 +1,13 @@
 /**
- * Walks a paged run: seek to a key, then take entries in order.
+ * Cursor over a paged run.
  *
- * 1. One page is held, in a window of its own. While an entry is current its bytes are `bytes[keyStart, keyEnd)` and
- *    `bytes[valueStart, valueEnd)`: views that hold until the next call.
- * 2. A seek reads at most the page or pages that hold the key: none when the fences tell that it lies in a gap or past the end.
- *    The entry behind a gap is read when it is asked for.
- * 3. When a page is entered by walking on, the next one is admitted, so that the store can have it ready.
+ * Invariants
+ * 1. One page is held, in a window. The current entry is `bytes[keyStart, keyEnd)` and `bytes[valueStart, valueEnd)` until the next
+ *    call.
+ * 2. A seek reads only pages that hold the key: none in a gap between pages or past the end.
+ * 3. `next` admits the page after the one it enters (prefetch).
  *
- * Account: the one given, for the window (the run's largest page). Cost: one copy a page; no allocation per entry.
+ * Account: the one given, for the window (the largest page). Cost: one copy a page; no allocation per entry.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -22,10 +22,9 @@ export class PagedCursor implements Disposable {
   readonly #run: PagedRun
   readonly #lease: Lease
   readonly #entry = new EntryReader()
-  /** The page in the window. */
   #loaded = NO_PAGE
   #entriesEnd = 0
-  /** Where `next` goes on: page and, if that one is loaded, offset. */
+  /** Position of `next`; the offset counts if that page is loaded. */
   #page = 0
   #at = 0
   #closed = false
@@ -47,23 +46,22 @@ export class PagedCursor implements Disposable {
     this.#at = 0
   }
 
-  /** Before the first entry whose key is >= the given one. True when such a key is there: the next entry has it. */
+  /** Before the first entry with a key >= the given one. True if they are equal. */
   seek(key: Uint8Array, start = 0, end: number = key.length): boolean {
     const run = this.#run
-    if (!run.seekable) throw invalidArgument('this run keeps no fences: it can be merged, but not sought in')
+    if (!run.seekable) throw invalidArgument('this run has no fences: it can be merged, but not sought in')
     const page = run.fences.pageFor(key, start, end)
     this.#page = page
     this.#at = 0
     if (page === run.pages) return false
     const first = run.fences.compare(2 * page, key, start, end)
     if (first > 0) return false
-    // The page's first key is the one: `next` will read it.
+    // `next` will load the page.
     if (first === 0) return true
     this.#load(page)
     return this.#seekWithin(key, start, end)
   }
 
-  /** Take the next entry; false at the end. */
   next(): boolean {
     if (this.#loaded !== this.#page || this.#at >= this.#entriesEnd) {
       if (this.#loaded === this.#page) {
@@ -96,7 +94,7 @@ export class PagedCursor implements Disposable {
     this.#loaded = page
   }
 
-  /** To the first entry of the loaded page that is >= the key: by halves between restarts, then one by one. */
+  /** Binary search of the restarts, then a scan. */
   #seekWithin(key: Uint8Array, start: number, end: number): boolean {
     const bytes = this.bytes
     const entry = this.#entry

@@ -1,33 +1,31 @@
 /**
- * How entries lie in a page of a run, and in the arena of a sort.
+ * Layout of an entry in a page of a run and in the arena of a sort.
  *
- * entry = varint(2 x key length + has value) [varint(value length)] key [value]
- * page  = entries, padding, restarts (u32 offset of every 16th entry), u32 bytes of entries, u32 restarts, u32 entries; little-endian
+ *   entry = varint(2 x key length + has value) [varint(value length)] key [value]
+ *   page  = entries, padding, restarts (u32 offset of every 16th entry), u32 bytes of entries, u32 restarts, u32 entries; little-endian
  *
- * Lengths come before the bytes, so that walking entries looks at no byte of theirs. An empty value is no value.
- * The bytes are the process's own and never outlive it; the store of pages guards them with checksums.
+ * Lengths precede the bytes, so walking entries touches no key or value. An empty value is stored as no value. The page store
+ * checksums the bytes; they never outlive the process.
  */
 
-/** The longest header. */
 export const MAX_HEADER_BYTES = 10
-/** Every so many entries a seek can begin to read. */
+/** Entries between two restarts. */
 export const RESTART_INTERVAL = 16
-/** What a page without restarts has at its end. */
+/** Tail of a page without restarts. */
 export const TAIL_BYTES = 12
-/** Lengths are 29 bits: a key or value of up to 512 MiB. */
+/** Lengths have 29 bits. */
 export const MAX_PART_BYTES: number = 2 ** 29 - 1
 
 export function headerBytes(keyLength: number, valueLength: number): number {
   return varintBytes(keyLength * 2) + (valueLength > 0 ? varintBytes(valueLength) : 0)
 }
 
-/** Write a header; returns where the key begins. */
+/** Returns the start of the key. */
 export function writeHeader(bytes: Uint8Array, at: number, keyLength: number, valueLength: number): number {
   if (valueLength === 0) return writeVarint(bytes, at, keyLength << 1)
   return writeVarint(bytes, writeVarint(bytes, at, (keyLength << 1) | 1), valueLength)
 }
 
-/** Finds the parts of one entry: `read`, then look at the fields. */
 export class EntryReader {
   keyStart = 0
   keyEnd = 0
@@ -35,7 +33,7 @@ export class EntryReader {
   /** Also the end of the entry. */
   valueEnd = 0
 
-  /** Twin of the same steps in `PagedMerge`, which has no object to put them into: change both. */
+  /** Duplicated in `PagedMerge.#advance`: change both. */
   read(bytes: Uint8Array, at: number): void {
     let head = bytes[at++]!
     if (head > 127) {
@@ -71,12 +69,11 @@ export function writeUint32(bytes: Uint8Array, at: number, value: number): void 
   bytes[at + 3] = value >>> 24
 }
 
-/** Where the entries of a page end that lies at `start`. */
+/** End of the entries of the page at `start`. */
 export function entriesEnd(bytes: Uint8Array, start: number, length: number): number {
   return start + readUint32(bytes, start + length - TAIL_BYTES)
 }
 
-/** How many restarts such a page has; `restartsStart` is where they are. */
 export function restartsCount(bytes: Uint8Array, start: number, length: number): number {
   return readUint32(bytes, start + length - 8)
 }
@@ -85,7 +82,7 @@ export function restartsStart(bytes: Uint8Array, start: number, length: number):
   return start + length - TAIL_BYTES - 4 * restartsCount(bytes, start, length)
 }
 
-/** Bytes at `start` as a big-endian number; beyond `end` they count as zero. */
+/** Four bytes as a big-endian number, zero-padded after `end`. */
 export function prefix32(bytes: Uint8Array, start: number, end: number): number {
   if (start + 4 <= end) {
     return ((bytes[start]! << 24) | (bytes[start + 1]! << 16) | (bytes[start + 2]! << 8) | bytes[start + 3]!) >>> 0

@@ -1,16 +1,14 @@
 /**
- * The resident part of a paged run: the first and the last key of every page.
+ * Fences of a paged run: the first (index 2 x page) and last (2 x page + 1) key of every page.
  *
- * 1. Bytes are leased before they are copied; old and new are both leased while they grow.
- * 2. Keys lie one after the other: 2 x page is a first key, 2 x page + 1 a last key.
- *
- * Account: the one given. Cost: the keys, 32 bytes a page; doubled while it grows.
+ * Bytes are leased before they are copied; while arrays grow, old and new are both leased.
+ * Account: the one given. Cost: the keys and 32 bytes a page.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 
-/** A page's place in lists; its object is the store's to account for. */
+/** List entries of a page; its store accounts for the object. */
 const PAGE_OBJECT_BYTES = 24
 
 export class PagedFences {
@@ -25,36 +23,33 @@ export class PagedFences {
     this.#lease = account.lease(0)
   }
 
-  /** Pages whose keys are known. */
   get length(): number { return this.#keys >>> 1 }
   get leasedBytes(): number { return this.#lease.bytes }
 
-  /** The keys of the next page. */
   add(bytes: Uint8Array, firstStart: number, firstEnd: number, lastStart: number, lastEnd: number): void {
     this.#append(bytes, firstStart, firstEnd)
     this.#append(bytes, lastStart, lastEnd)
   }
 
-  /** Another last key for the last page. */
   replaceLast(bytes: Uint8Array, start: number, end: number): void {
     this.#keys--
     this.#append(bytes, start, end)
   }
 
-  /** Lease the place of one more page in lists. */
+  /** Lease the list entries of one more page. */
   addPage(): void {
     this.#grow(this.#bytes.length, this.#offsets.length, this.#pages + 1)
   }
 
-  /** Give back what was leased to grow. */
+  /** Trim the arrays. */
   seal(): void {
     const used = this.#keys === 0 ? 0 : this.#offsets[this.#keys]!
     if (used < this.#bytes.length || this.#keys + 1 < this.#offsets.length) {
-      // A copy of the exact size needs room beside the old one; without it the run keeps what it has.
+      // Without a lease for the trimmed copy the arrays stay.
       if (this.#lease.resize(this.#lease.bytes + used + 4 * (this.#keys + 1))) {
         this.#bytes = this.#bytes.slice(0, used)
         this.#offsets = this.#offsets.slice(0, this.#keys + 1)
-        this.#lease.resize(this.#held())
+        this.#lease.resize(this.#arrayBytes())
       }
     }
   }
@@ -63,7 +58,7 @@ export class PagedFences {
     return this.#bytes.subarray(this.#offsets[index]!, this.#offsets[index + 1]!)
   }
 
-  /** The first page whose last key is >= the given one: the only place where it can be. `length` when there is none. */
+  /** The first page whose last key is >= the given one: the only one that can hold it. `length` if none. */
   pageFor(key: Uint8Array, start: number, end: number): number {
     let low = 0
     let high = this.length
@@ -75,7 +70,6 @@ export class PagedFences {
     return low
   }
 
-  /** How the key of that index compares to the given one. */
   compare(index: number, key: Uint8Array, start: number, end: number): number {
     return compareBytes(this.#bytes, this.#offsets[index]!, this.#offsets[index + 1]!, key, start, end)
   }
@@ -103,12 +97,12 @@ export class PagedFences {
     this.#offsets[++this.#keys] = at + length
   }
 
-  #held(): number { return this.#bytes.length + 4 * this.#offsets.length + PAGE_OBJECT_BYTES * this.#pages }
+  #arrayBytes(): number { return this.#bytes.length + 4 * this.#offsets.length + PAGE_OBJECT_BYTES * this.#pages }
 
   #grow(capacity: number, places: number, pages: number): void {
     this.#pages = pages
     const grows = capacity > this.#bytes.length || places > this.#offsets.length
-    const wanted = (grows ? capacity + 4 * places : 0) + this.#held()
+    const wanted = (grows ? capacity + 4 * places : 0) + this.#arrayBytes()
     if (!this.#lease.resize(wanted)) this.#lease.account.lease(wanted - this.#lease.bytes).release()
     if (!grows) return
     const bytes = new Uint8Array(capacity)
@@ -117,6 +111,6 @@ export class PagedFences {
     offsets.set(this.#offsets)
     this.#bytes = bytes
     this.#offsets = offsets
-    this.#lease.resize(this.#held())
+    this.#lease.resize(this.#arrayBytes())
   }
 }

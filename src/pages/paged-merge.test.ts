@@ -12,7 +12,7 @@ import type { Entry } from './testing/runs.ts'
 
 const account = new Budget(2 ** 26).account('runs', 'test')
 
-test('a merge is the stable sort of its runs, forwards and in reverse, by bytes and by a comparison', () => {
+test('a merge is a stable sort of its runs, ascending and descending, by bytes and by a comparison', () => {
   const key = fc.oneof(
     fc.string({ unit: fc.constantFrom('a', 'b', '\0', '\u{ff}'), maxLength: 4 }),
     fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 3 }).map(end => `a long beginning that all share ${end}`),
@@ -33,7 +33,7 @@ test('a merge is the stable sort of its runs, forwards and in reverse, by bytes 
   }), { seed: 31, numRuns: 300 })
 })
 
-test('a merge frees each page when it has it in its window', () => {
+test('a merge frees each page once it is in its window', () => {
   const store = new MemoryPages()
   const runs = [0, 1, 2].map(() => build(store, account, numbered(0, 500), { pageBytes: 512 }))
   const pages = store.livePages
@@ -43,7 +43,7 @@ test('a merge frees each page when it has it in its window', () => {
     let count = 0
     while (merge.next()) {
       count++
-      // Pages ahead of where it stands, and none behind.
+      // Only pages ahead of the merge are live.
       const ahead = pages * (1 - count / 1500)
       assert.ok(store.livePages <= ahead + 6, `${store.livePages} pages at entry ${count}`)
       fewest = Math.min(fewest, store.livePages)
@@ -53,7 +53,7 @@ test('a merge frees each page when it has it in its window', () => {
   for (const run of runs) run.free()
 })
 
-test('a merge that keeps the pages can be done again', () => {
+test('a merge with keepPages can be repeated', () => {
   const store = new MemoryPages()
   const runs = [build(store, account, numbered(0, 100)), build(store, account, numbered(50, 150))]
   for (let i = 0; i < 2; i++) {
@@ -64,7 +64,7 @@ test('a merge that keeps the pages can be done again', () => {
   assert.equal(store.livePages, 0)
 })
 
-test('a merge of runs larger than memory keeps resident <= budget throughout', () => {
+test('a merge of runs larger than memory stays within its budget', () => {
   const limitBytes = 512 * KIB
   const made = testPool({ budgetBytes: 1536 * KIB, limitBytes })
   const runsAccount = made.budget.account('runs', 'test')
@@ -105,7 +105,7 @@ test('a merge of runs larger than memory keeps resident <= budget throughout', (
   made.close()
 })
 
-test('input pages that are consumed before they leave memory are never written', () => {
+test('input pages consumed before eviction are never written', () => {
   const made = testPool({ limitBytes: 1024 * KIB })
   const runs = [build(made.pool, account, numbered(0, 5000)), build(made.pool, account, numbered(2500, 7500))]
   const pages = made.pool.stats().pages
@@ -122,13 +122,13 @@ test('input pages that are consumed before they leave memory are never written',
   made.close()
 })
 
-test('what is told to be short-lived is inserted as such: outputs of less than four pages', () => {
+test('shortLived is passed on to the page store', () => {
   const store = new MemoryPages()
   build(store, account, numbered(0, 50), { shortLived: true, depth: 3 }).free()
   assert.deepEqual(store.inserted, [{ shortLived: true, depth: 3 }])
 })
 
-test('windows are leased, and a merge that gets none has changed nothing', () => {
+test('windows are leased, and a denied lease changes nothing', () => {
   const store = new MemoryPages()
   const budget = new Budget(600)
   const runs = [build(store, account, numbered(0, 100), { pageBytes: 512 }), build(store, account, numbered(0, 100), { pageBytes: 512 })]

@@ -1,55 +1,53 @@
 /**
- * Merges paged runs of any size through one window a run.
+ * Merges paged runs of any size with one page in memory per run.
  *
- * 1. Entries come in key order; those with equal keys in the order of their runs, and within a run in its order.
- * 2. Of each run one page is held, in its window. A page is freed in the store as soon as it is in the window: what was
- *    short-lived and never left memory is never written.
- * 3. While an entry is current its bytes are `bytes[entryStart, entryEnd)`, its key `bytes[keyStart, keyEnd)`, its value
- *    `bytes[valueStart, entryEnd)`: views that hold until the next call.
+ * Invariants
+ * 1. Equal keys come in the order of their runs, and within a run in its order.
+ * 2. A page is freed as soon as it is in its window, so a short-lived page that never left memory is never written.
+ * 3. The current entry is `bytes[entryStart, entryEnd)`, its key `bytes[keyStart, keyEnd)`, its value `bytes[valueStart, entryEnd)`,
+ *    until the next call.
  *
- * A loser tree over the first eight bytes behind what all keys share, as two integers a run: most comparisons are arithmetic.
+ * A loser tree over eight key bytes after the prefix that all keys share: most comparisons are of integers.
  *
- * Account: the one given, for the windows, unless the caller lends memory for them. Cost: log2(runs) comparisons an entry and
- * one copy a page; no allocation per entry.
+ * Account: the one given, for the windows, unless the caller lends memory. Cost: log2(runs) comparisons an entry, one copy a page;
+ * no allocation per entry.
  */
 import { compareBytes } from '../base/bytes.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { prefix32, entriesEnd } from './paged-entry.ts'
 import type { PagedRun } from './paged-run.ts'
 
-/** Negative, zero or positive: the order of two keys. */
+/** Negative, zero or positive. */
 export type CompareRanges = (
   a: Uint8Array, aStart: number, aEnd: number, b: Uint8Array, bStart: number, bEnd: number,
 ) => number
 
 export interface KeyOrder {
-  /** Largest first. Equal keys keep their order. */
+  /** Descending; equal keys keep their order. */
   reverse?: boolean
-  /** Another order than by bytes. */
+  /** Replaces the order by bytes. */
   compare?: CompareRanges
 }
 
 export interface PagedMergeOptions extends KeyOrder {
-  /** Memory for the windows, lent by the caller from `start` on: `PagedMerge.windowBytes(runs)` of it. */
+  /** `PagedMerge.windowBytes(runs)` bytes from `start` on, lent by the caller. */
   memory?: { bytes: Uint8Array; start: number }
-  /** Keep the pages: the runs are read, not consumed. Default false. */
+  /** Do not free the pages. Default false. */
   keepPages?: boolean
 }
 
-/** Fields of a source in the table of integers. */
+/** Integers per source. */
 const FIELDS = 6
 const ENTRY_START = 0
 const KEY_START = 1
 const KEY_END = 2
 const ENTRY_END = 3
-/** Where the entries of the page in the window end. */
 const WINDOW_END = 4
 const NEXT_PAGE = 5
 
 const SPENT = 0xffffffff
 
 export class PagedMerge implements Disposable {
-  /** Bytes of windows a merge of these runs needs. */
   static windowBytes(runs: readonly PagedRun[]): number {
     let bytes = 0
     for (const run of runs) bytes += run.largestPageBytes
@@ -71,12 +69,12 @@ export class PagedMerge implements Disposable {
   readonly #plain: boolean
   readonly #sign: number
   readonly #flip: number
-  /** What all keys begin with: their prefixes are taken behind it. */
+  /** Length of the shared prefix. */
   readonly #shared: number
   readonly #high: Uint32Array
   readonly #low: Uint32Array
   readonly #fields: Int32Array
-  /** losers[1..k): the loser of each match. */
+  /** losers[1..k). */
   readonly #losers: Int32Array
   #winner = -1
   #started = false
@@ -110,7 +108,6 @@ export class PagedMerge implements Disposable {
     this.#losers = new Int32Array(Math.max(k, 1)).fill(-1)
   }
 
-  /** Take the next entry; false at the end. */
   next(): boolean {
     const winner = this.#winner
     if (winner >= 0) {
@@ -134,7 +131,7 @@ export class PagedMerge implements Disposable {
     return true
   }
 
-  /** Give the windows back. The runs are the caller's to free. */
+  /** The caller frees the runs. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -148,7 +145,7 @@ export class PagedMerge implements Disposable {
     this.#started = true
     const k = this.#runs.length
     for (let source = 0; source < k; source++) this.#advance(source)
-    // Each source plays from its leaf upwards until it meets an empty place, where it waits for its opponent.
+    // Each source plays upwards from its leaf and waits at the first node without an opponent.
     const losers = this.#losers
     for (let leaf = 0; leaf < k; leaf++) {
       let best = leaf
@@ -166,7 +163,7 @@ export class PagedMerge implements Disposable {
     }
   }
 
-  /** The winner has another entry: let it play its matches again. */
+  /** The winner has advanced. */
   #replay(source: number): void {
     const losers = this.#losers
     const high = this.#high
@@ -198,7 +195,7 @@ export class PagedMerge implements Disposable {
     const aSpent = fields[x + NEXT_PAGE]! < 0
     const bSpent = fields[y + NEXT_PAGE]! < 0
     if (aSpent || bSpent) return !aSpent
-    // Equal prefixes: those bytes need not be looked at again, where both keys have them.
+    // Skip the equal prefixes, where both keys have them.
     const bytes = this.bytes
     const aStart = fields[x + KEY_START]!
     const bStart = fields[y + KEY_START]!
@@ -210,7 +207,7 @@ export class PagedMerge implements Disposable {
     return order !== 0 ? order < 0 : a < b
   }
 
-  /** To the source's next entry, from the next page if need be. */
+  /** To the next entry, loading its page if needed. */
   #advance(source: number): void {
     const fields = this.#fields
     const bytes = this.bytes
@@ -221,8 +218,8 @@ export class PagedMerge implements Disposable {
       at = fields[f + ENTRY_END]!
     }
     fields[f + ENTRY_START] = at
-    // As `EntryReader.read` does, straight into the fields of the source: one object shared by cursors, queues and merges would be
-    // a store and a load more for each field of each entry, at the hottest place of a sort.
+    // As `EntryReader.read`, but into `#fields`: a shared object would cost a store and a load more per field in the hottest loop of
+    // a sort.
     let head = bytes[at++]!
     if (head > 127) {
       head &= 127
@@ -273,7 +270,6 @@ export class PagedMerge implements Disposable {
   }
 }
 
-/** How many bytes all keys of these runs begin with. */
 function sharedPrefix(runs: readonly PagedRun[]): number {
   let shared = -1
   let sample: Uint8Array | undefined

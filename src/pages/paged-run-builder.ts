@@ -1,12 +1,12 @@
 /**
- * Builds a paged run from sorted entries.
+ * Builds a paged run from sorted entries; only tests check their order.
  *
- * 1. Entries come in order (equal keys in the order they shall keep); nobody checks that but the tests.
- * 2. A page is full when the next entry does not fit. An entry larger than a page has a page of its own.
- * 4. Pages may be stored several at a time: a large run then takes fewer objects and larger writes, and is still read page by page.
- * 3. What is held of a page are its fences: its first and last key, leased before they are copied.
+ * Invariants
+ * 1. An entry larger than a page gets a page of its own.
+ * 2. Pages can be stored as groups: fewer objects and larger writes, still read one by one.
+ * 3. Fences are leased before they are copied.
  *
- * Account: the one given, for staging (one page, unless the caller lends it) and fences. Cost: one copy of each entry.
+ * Account: the one given, for staging (one group, unless the caller lends it) and fences. Cost: one copy of each entry.
  */
 import { SpillwayError } from '../base/errors.ts'
 import { copyBytes } from '../base/bytes.ts'
@@ -18,23 +18,23 @@ import { PagedRun } from './paged-run.ts'
 import type { PageStore, StoredPage, StoreOptions } from './paged-store.ts'
 
 export interface PagedRunOptions {
-  /** Payload of a page: default 64 KiB. */
+  /** Default 64 KiB. */
   pageBytes?: number
-  /** Age in the tree: deeper pages are evicted first. */
+  /** Age in the tree: deeper pages are evicted first. Default 0. */
   depth?: number
-  /** Less than four pages will come of it, soon to be freed: they are evicted last. */
+  /** Freed soon: pages are evicted last. Meant for runs of less than four pages. Default false. */
   shortLived?: boolean
-  /** False: only the beginnings of the run's first and last key are kept, and it can be merged but not sought in. Default true. */
+  /** False: only prefixes of the first and last key are kept; the run can be merged, not sought in. Default true. */
   seekable?: boolean
-  /** Pages stored as one, each `pageBytes` long: default 1. */
+  /** Pages stored as one, each of `pageBytes`. Default 1. */
   groupPages?: number
-  /** Memory for a group of pages, lent by the caller, at `start`; entries that lie in the same array are copied without a view. */
+  /** Memory for a group, lent by the caller. Entries of the same array are copied without a view. */
   staging?: { bytes: Uint8Array; start: number }
 }
 
 export const DEFAULT_PAGE_BYTES: number = 64 * 1024
 
-/** Of the keys of a run that is only merged: as many bytes as may be shared. */
+/** Key bytes kept without `seekable`; bounds the shared prefix of a merge. */
 const PREFIX_BYTES = 64
 
 export class PagedRunBuilder {
@@ -45,26 +45,24 @@ export class PagedRunBuilder {
   readonly #pageBytes: number
   readonly #ownLease: Lease | undefined
   readonly #bytes: Uint8Array
-  /** Where the group begins. */
   readonly #start: number
-  /** Where the page begins that is being filled, and where its next entry goes. */
+  /** The page being filled, and its next entry. */
   #pageStart: number
   #at: number
   readonly #groupPages: number
-  /** Offsets in the page of every 16th entry. */
+  /** Offset of every 16th entry. */
   readonly #restarts: number[] = []
   #pageEntries = 0
   #firstStart = 0
   #firstEnd = 0
   #lastStart = 0
   #lastEnd = 0
-  /** Of each page, what it is stored in and where it begins there. */
   readonly #pages: StoredPage[] = []
   readonly #offsets: number[] = []
   readonly #fences: PagedFences
   #count = 0
   #largestPageBytes = 0
-  #over = false
+  #ended = false
 
   constructor(store: PageStore, account: Account, options: PagedRunOptions = {}) {
     this.#store = store
@@ -86,7 +84,6 @@ export class PagedRunBuilder {
     this.#at = this.#pageStart = this.#start
   }
 
-  /** Entries so far. */
   get count(): number { return this.#count }
 
   add(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number): void {
@@ -107,7 +104,7 @@ export class PagedRunBuilder {
     this.#added(length, at, at + keyLength)
   }
 
-  /** An entry in its encoded form at bytes[start, end), whose key is bytes[keyStart, keyEnd). */
+  /** Add the encoded entry bytes[start, end). */
   addEncoded(bytes: Uint8Array, start: number, end: number, keyStart: number, keyEnd: number): void {
     const length = end - start
     if (!this.#makeRoom(length)) {
@@ -120,7 +117,7 @@ export class PagedRunBuilder {
     this.#added(length, at, at + keyEnd - keyStart)
   }
 
-  /** Seal it. The builder is of no more use. */
+  /** Seal the run; the builder is spent. */
   finish(): PagedRun {
     try {
       if (this.#pageEntries > 0) this.#endPage()
@@ -134,9 +131,8 @@ export class PagedRunBuilder {
     return new PagedRun(this.#store, this.#pages, this.#offsets, this.#fences, this.#count, this.#largestPageBytes, this.#seekable)
   }
 
-  /** Give everything back. */
   abort(): void {
-    if (this.#over) return
+    if (this.#ended) return
     this.#end()
     let last: StoredPage | undefined
     for (const page of this.#pages) {
@@ -147,11 +143,11 @@ export class PagedRunBuilder {
   }
 
   #end(): void {
-    this.#over = true
+    this.#ended = true
     this.#ownLease?.release()
   }
 
-  /** Room in the page for `length` bytes and its tail; false when no page has it. */
+  /** End the page if `length` bytes do not fit. False if they fit no page. */
   #makeRoom(length: number): boolean {
     const tail = TAIL_BYTES + 4 * (this.#restarts.length + 1)
     if (this.#at + length + tail <= this.#pageStart + this.#pageBytes) return true
@@ -176,7 +172,7 @@ export class PagedRunBuilder {
     const bytes = this.#bytes
     const start = this.#pageStart
     const entriesBytes = this.#at - start
-    // Pages of a group begin at multiples of their size.
+    // Pages of a group begin at multiples of `pageBytes`.
     const tail = TAIL_BYTES + 4 * this.#restarts.length
     const end = this.#groupPages === 1 ? this.#at + tail : start + this.#pageBytes
     if (this.#groupPages > 1) bytes.fill(0, this.#at, end - tail)
@@ -189,7 +185,6 @@ export class PagedRunBuilder {
     if (this.#groupPages === 1 || end === this.#start + this.#groupPages * this.#pageBytes) this.#storeGroup()
   }
 
-  /** Hand the full pages over. */
   #storeGroup(): void {
     const end = this.#pageStart
     if (end === this.#start) return
@@ -203,7 +198,6 @@ export class PagedRunBuilder {
 
   #fence(bytes: Uint8Array, firstStart: number, firstEnd: number, lastStart: number, lastEnd: number): void {
     if (!this.#seekable) {
-      // What a merge makes of them is the prefix that all keys share.
       firstEnd = Math.min(firstEnd, firstStart + PREFIX_BYTES)
       lastEnd = Math.min(lastEnd, lastStart + PREFIX_BYTES)
     }
@@ -212,7 +206,7 @@ export class PagedRunBuilder {
     this.#fences.addPage()
   }
 
-  /** An entry as a page of its own: put together in the staging if that is large enough. */
+  /** A page of its own, assembled in the staging if it fits there. */
   #addLarge(length: number, fill: (bytes: Uint8Array, at: number) => void, keyLength: number, valueLength: number): void {
     this.#storeGroup()
     const total = length + TAIL_BYTES + 4
@@ -225,7 +219,7 @@ export class PagedRunBuilder {
     if (lease === undefined) {
       throw new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL',
-        `an entry of ${formatSize(length)} does not fit what is left of a budget of ${formatSize(this.#account.budget.totalBytes)}. Raise the budget`,
+        `no memory for an entry of ${formatSize(length)} in a budget of ${formatSize(this.#account.budget.totalBytes)}. Raise the budget`,
         { details: { keyLength, valueLength, freeBytes: this.#account.budget.freeBytes } },
       )
     }

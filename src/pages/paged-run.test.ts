@@ -17,7 +17,7 @@ function setup(budgetBytes = 2 ** 24) {
 
 const small = { pageBytes: 512 }
 
-test('a run gives back its entries in order, whatever their sizes and however its pages are grouped', () => {
+test('a run returns its entries in order, for any sizes and page groups', () => {
   const entry = fc.tuple(
     fc.oneof(fc.string({ maxLength: 12 }), fc.string({ minLength: 100, maxLength: 900 })),
     fc.oneof(fc.constant(''), fc.string({ maxLength: 300 })),
@@ -37,7 +37,7 @@ test('a run gives back its entries in order, whatever their sizes and however it
   }), { seed: 21, numRuns: 150 })
 })
 
-test('a seek stands before the first key that is not smaller, present or not', () => {
+test('a seek positions before the first key >= the given one', () => {
   const keys = fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '\0', 'é'), maxLength: 5 }), { minLength: 1, maxLength: 300 })
   fc.assert(fc.property(keys, fc.string({ unit: fc.constantFrom('a', 'b', '\0', 'é'), maxLength: 6 }), (given, wanted) => {
     const { store, account } = setup()
@@ -51,7 +51,7 @@ test('a seek stands before the first key that is not smaller, present or not', (
   }), { seed: 22, numRuns: 400 })
 })
 
-test('a seek faults only the page that holds the key', () => {
+test('a seek reads only the page that holds the key', () => {
   const { store, account } = setup()
   using run = build(store, account, numbered(0, 1000), small)
   assert.ok(run.pages > 20)
@@ -66,7 +66,7 @@ test('a seek faults only the page that holds the key', () => {
   }
 })
 
-test('a key on several pages faults those pages and no other', () => {
+test('a key on several pages reads only those pages', () => {
   const { store, account } = setup()
   const same: Entry[] = Array.from({ length: 60 }, (_, i) => ['00000500', `copy ${i}`])
   using run = build(store, account, [...numbered(0, 100), ...same, ...numbered(300, 400)], small)
@@ -86,7 +86,7 @@ test('a key on several pages faults those pages and no other', () => {
   assert.equal(store.reads, holding)
 })
 
-test('a seek faults no page in a gap between pages, before the first key or past the end', () => {
+test('a seek reads no page in a gap between pages, before the first key or past the end', () => {
   const { store, account } = setup()
   using run = build(store, account, numbered(10, 1000), small)
   using cursor = new PagedCursor(run, account)
@@ -94,7 +94,7 @@ test('a seek faults no page in a gap between pages, before the first key or past
   for (let page = 1; page < run.pages; page++) gaps.push(digits(Number(Buffer.from(run.fences.key(2 * page)).toString()) - 1))
   for (const gap of gaps) assert.equal(cursor.seek(Buffer.from(gap)), false)
   assert.equal(store.reads, 0)
-  // The entry behind the gap is read when it is asked for.
+  // The entry after the gap is read by `next`.
   cursor.seek(Buffer.from(gaps[2]!))
   assert.ok(cursor.next())
   assert.ok(current(cursor)[0] > gaps[2]!)
@@ -103,7 +103,7 @@ test('a seek faults no page in a gap between pages, before the first key or past
   assert.equal(cursor.next(), false)
 })
 
-test('iteration prefetches: when a page is entered the next one is admitted', () => {
+test('entering a page admits the next one', () => {
   const { store, account } = setup()
   using run = build(store, account, numbered(0, 200), small)
   using cursor = new PagedCursor(run, account)
@@ -117,7 +117,7 @@ test('iteration prefetches: when a page is entered the next one is admitted', ()
   assert.equal(store.admits, run.pages - 1)
 })
 
-test('iteration over evicted pages reads all but the first by admitting them, when the pool has room', () => {
+test('iteration over evicted pages admits all but the first, when the pool has memory', () => {
   const made = testPool({ limitBytes: 1024 * KIB })
   const account = made.budget.account('runs', 'test')
   {
@@ -128,7 +128,7 @@ test('iteration over evicted pages reads all but the first by admitting them, wh
     const before = made.pool.stats().readFaults
     assert.deepEqual(walk(cursor), numbered(0, 20_000))
     assert.ok(run.pages > 5)
-    // An admission is a fault too, ahead of time: each page was brought in once, and then found in memory.
+    // An admission counts as a read fault: each page was admitted once and then found in memory.
     assert.equal(made.pool.stats().admissionsBudget, run.pages - 1)
     assert.equal(made.pool.stats().readFaults - before, run.pages)
   }
@@ -160,7 +160,7 @@ test('ranged reads of a page equal slices of it, in memory and evicted, alone an
   }
 })
 
-test('what is held of a run is its fences, leased, and nothing after it is freed', () => {
+test('the fences of a run are leased until it is freed', () => {
   const { store, account } = setup()
   const run = build(store, account, numbered(0, 1000), small)
   const fences = run.pages * 2 * 8
@@ -172,7 +172,7 @@ test('what is held of a run is its fences, leased, and nothing after it is freed
   assert.throws(() => run.read(0, new Uint8Array(512), 0), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /was freed/ })
 })
 
-test('a run that is not seekable keeps two keys and says that it cannot be sought in', () => {
+test('a run that is not seekable keeps two keys, and seek throws', () => {
   const { store, account } = setup()
   using run = build(store, account, numbered(0, 1000), { ...small, seekable: false })
   assert.equal(Buffer.from(run.firstKey).toString(), digits(0))
@@ -182,7 +182,7 @@ test('a run that is not seekable keeps two keys and says that it cannot be sough
   assert.deepEqual(walk(cursor), numbered(0, 1000))
 })
 
-test('a lease that is denied at any point of building leaves no page and no lease', () => {
+test('a build with any lease denied leaves no page and no lease', () => {
   let denied = 0
   for (let allowed = 0; ; allowed++) {
     const store = new MemoryPages()
@@ -212,7 +212,7 @@ test('a lease that is denied at any point of building leaves no page and no leas
   assert.ok(denied > 3)
 })
 
-test('pages that share their storage are freed with the last of them, in any order', () => {
+test('shared storage is freed with the last of its pages, in any order', () => {
   const { store, account } = setup()
   const run = build(store, account, numbered(0, 500), { ...small, groupPages: 3 })
   const stored = store.inserts

@@ -1,9 +1,9 @@
 /**
- * A paged run: a sealed, sorted run of entries as pages in a store of pages, and the keys at which pages begin and end.
+ * An immutable, sorted run of entries as pages in a page store, with fences in memory.
  *
- * 1. Sealed is immutable: pages are only read and freed.
- * 2. A key is on the pages whose fences say so and on no other: looking for it reads those, or none in a gap.
- * 3. Every page is freed exactly once, one by one as it is consumed or all that are left by `free`.
+ * Invariants
+ * 1. A key is on the pages whose fences enclose it, and on no other.
+ * 2. Every page is freed exactly once, by `freePage` or `free`.
  *
  * Account: the builder's, for the fences, until `free`.
  */
@@ -13,14 +13,12 @@ import type { PageStore, StoredPage } from './paged-store.ts'
 
 export class PagedRun implements Disposable {
   readonly store: PageStore
-  /** Entries. */
   readonly count: number
-  /** Bytes of the largest page: what a window needs. */
+  /** Size of a window. */
   readonly largestPageBytes: number
   readonly seekable: boolean
-  /** @internal */
   readonly fences: PagedFences
-  /** What each page is stored in: neighbours may share it. */
+  /** Neighbours may share one. */
   readonly #stored: (StoredPage | undefined)[]
   readonly #offsets: readonly number[]
   #freed = false
@@ -38,12 +36,11 @@ export class PagedRun implements Disposable {
     this.seekable = seekable
   }
 
-  /** Pages, freed ones too. */
+  /** Freed ones included. */
   get pages(): number { return this.#stored.length }
 
-  /** The first key of all; a view. Empty for a run without entries. */
+  /** A view; empty if the run has no entries. */
   get firstKey(): Uint8Array { return this.fences.key(0) }
-  /** The last key of all. */
   get lastKey(): Uint8Array { return this.fences.key(2 * this.fences.length - 1) }
 
   pageBytes(page: number): number {
@@ -52,19 +49,19 @@ export class PagedRun implements Disposable {
     return (isLast ? stored.length : this.#offsets[page + 1]!) - this.#offsets[page]!
   }
 
-  /** Copy a page, or [from, to) of it, to `target` at `at`. It is not brought into memory by that. */
+  /** Copy bytes of a page, without admitting it. */
   read(page: number, target: Uint8Array, at: number, from = 0, to: number = this.pageBytes(page)): void {
     const offset = this.#offsets[page]!
     this.store.read(this.#page(page), target, at, offset + from, offset + to)
   }
 
-  /** Ask the store to have a page in memory; false when it has no room, or the page is gone. */
+  /** False without memory, or if the page was freed. */
   admit(page: number): boolean {
     const stored = this.#stored[page]
     return stored !== undefined && this.store.admit(stored)
   }
 
-  /** This page will not be read again. What it shares its storage with is freed with the last of them. */
+  /** Storage that pages share is freed with the last of them. */
   freePage(page: number): void {
     const stored = this.#page(page)
     this.#stored[page] = undefined
@@ -74,7 +71,7 @@ export class PagedRun implements Disposable {
     this.store.free(stored)
   }
 
-  /** Free what is left. May be called again. */
+  /** Free the remaining pages. Idempotent. */
   free(): void {
     if (this.#freed) return
     this.#freed = true
@@ -86,7 +83,7 @@ export class PagedRun implements Disposable {
 
   #page(page: number): StoredPage {
     const stored = this.#stored[page]
-    if (stored === undefined) throw invalidArgument(`page ${page} of a run of ${this.#stored.length}: it was freed, or never there`)
+    if (stored === undefined) throw invalidArgument(`page ${page} of a run of ${this.#stored.length} pages was freed or does not exist`)
     return stored
   }
 }

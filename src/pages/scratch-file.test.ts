@@ -12,7 +12,7 @@ function newScratch(poison = false): { scratch: ScratchFile; host: SimHost; budg
   return { scratch: new ScratchFile(host.files, '/s/pages', budget.account('pages', 'test'), { poison }), host, budget }
 }
 
-test('the file is made at the first write, never synced, and removed by close', () => {
+test('the file is created at the first write, never synced, and removed by close', () => {
   const { scratch, host, budget } = newScratch()
   const position = scratch.alloc(10_000)
   assert.deepEqual(host.files.list('/s'), [])
@@ -29,7 +29,7 @@ test('the file is made at the first write, never synced, and removed by close', 
   assert.deepEqual([host.files.list('/s'), budget.usedBytes], [[], 0])
 })
 
-test('a file that is wholly free is empty on the disk', () => {
+test('a file without extents is empty on disk', () => {
   const { scratch, host } = newScratch()
   const places = [1, 2, 3].map(seed => {
     const position = scratch.alloc(100 * KIB)
@@ -43,7 +43,7 @@ test('a file that is wholly free is empty on the disk', () => {
   scratch.close()
 })
 
-test('the end of a file is cut when enough of it is free, and a cut that fails does no harm', () => {
+test('a free end is truncated, and a failed truncation does no harm', () => {
   const { scratch, host } = newScratch()
   const length = 5 * MIB
   const places = [1, 2, 3, 4, 5].map(() => scratch.alloc(length))
@@ -59,7 +59,7 @@ test('the end of a file is cut when enough of it is free, and a cut that fails d
   scratch.close()
 })
 
-test('trim gives back the end of an extent', () => {
+test('trim frees the end of an extent', () => {
   const { scratch } = newScratch()
   const position = scratch.alloc(100 * KIB)
   scratch.trim(position, 100 * KIB, 9 * KIB)
@@ -81,7 +81,7 @@ test('poison: freed extents are overwritten', () => {
   scratch.close()
 })
 
-test('a path may be made at the first write', () => {
+test('a path function is called at the first write', () => {
   const { host } = newScratch()
   const account = new Budget(MIB).account('pages', 'test')
   let made = 0

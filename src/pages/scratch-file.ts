@@ -1,22 +1,23 @@
 /**
- * The scratch file: extents of whole 4 KiB units, written and read in place. Its bytes mean nothing to another process, so it is
- * never synced; it is made at the first write, cut when its end comes free and removed by `close`.
+ * Scratch file: extents of whole 4 KiB units, written and read in place. Never synced: no other process can use its bytes. Created
+ * at the first write, truncated when its end becomes free, removed by `close`.
  *
- * 1. An extent's place is its own until it is freed. What is read there is checked by whoever wrote it (`extent-codec.ts`).
- * 2. Freed places are used again, the lowest first, and a file that is wholly free is empty on the disk too.
+ * Invariants
+ * 1. An extent keeps its units until it is freed. Its reader verifies the bytes (`extent-codec.ts`).
+ * 2. Freed units are reused, lowest first. A file without extents is empty on disk.
  *
- * Account: the map of units in use, 132 bytes for 4 MiB of file. Cost: one system call a write or read.
+ * Account: the unit map, 132 bytes for 4 MiB of file. Cost: one system call a write or read.
  */
 import type { HostFile, HostFiles } from '../host/host.ts'
 import type { Account } from '../memory/budget.ts'
 import { ExtentMap, UNIT_BYTES } from './extent-map.ts'
 
 export interface ScratchFileOptions {
-  /** For tests: freed extents are overwritten with a pattern. */
+  /** For tests: overwrite freed extents. */
   poison?: boolean
 }
 
-/** The file is cut when so much of its end is free. */
+/** Free bytes at the end that trigger a truncation. */
 const CUT_BYTES = 16 * 2 ** 20
 const POISON = new Uint8Array(UNIT_BYTES).fill(0xdb)
 
@@ -26,13 +27,13 @@ export class ScratchFile {
   readonly #map: ExtentMap
   readonly #poison: boolean
   #file: HostFile | undefined
-  /** Not less than the length of the file. */
+  /** Upper bound of the length. */
   #fileBytes = 0
   #closed = false
 
   /**
-   * Nothing is on the disk yet. `path` must be free, its directory there; a function is called for it at the first write (such as
-   * `ScratchDirectory.newFile`). Throws BUDGET_TOO_SMALL without 2 KiB for the map.
+   * Touches no disk yet. `path` must be free, its directory there; a function is called at the first write. Throws BUDGET_TOO_SMALL
+   * without 2 KiB.
    */
   constructor(files: HostFiles, path: string | (() => string), account: Account, options: ScratchFileOptions = {}) {
     this.#files = files
@@ -41,36 +42,34 @@ export class ScratchFile {
     this.#poison = options.poison === true
   }
 
-  /** '' while there is none. */
   get path(): string { return this.#file?.path ?? '' }
-  /** Bytes of extents, in whole units. */
+  /** Extents, in whole units. */
   get usedBytes(): number { return this.#map.usedUnits * UNIT_BYTES }
-  /** Bytes the file takes on the disk, at most. */
+  /** Upper bound. */
   get fileBytes(): number { return this.#fileBytes }
-  /** Bytes of memory for the map. */
   get mapBytes(): number { return this.#map.bytes }
 
-  /** The position of a new extent of up to `bytes`, or -1 when there is no memory to note it in. */
+  /** The position of an extent of up to `bytes`, or -1 without memory for the map. */
   alloc(bytes: number): number {
     const unit = this.#map.alloc(Math.ceil(bytes / UNIT_BYTES))
     return unit < 0 ? -1 : unit * UNIT_BYTES
   }
 
-  /** Give back the end of an extent that turned out shorter. */
+  /** Free the end of an extent. */
   trim(position: number, bytes: number, keepBytes: number): void {
     const units = Math.ceil(bytes / UNIT_BYTES)
-    const keep = Math.ceil(keepBytes / UNIT_BYTES)
-    if (keep < units) this.#map.free(position / UNIT_BYTES + keep, units - keep)
+    const keepUnits = Math.ceil(keepBytes / UNIT_BYTES)
+    if (keepUnits < units) this.#map.free(position / UNIT_BYTES + keepUnits, units - keepUnits)
   }
 
-  /** Throws what the file system throws. */
+  /** Throws file system errors. */
   write(source: Uint8Array, start: number, end: number, position: number): void {
     this.#file ??= this.#files.create(typeof this.#newPath === 'string' ? this.#newPath : this.#newPath())
     this.#fileBytes = Math.max(this.#fileBytes, position + (end - start))
     this.#file.writeSync(source, start, end - start, position)
   }
 
-  /** Whether all `length` bytes were there. Throws what the file system throws. */
+  /** False if bytes are missing. Throws file system errors. */
   read(target: Uint8Array, at: number, length: number, position: number): boolean {
     return this.#file !== undefined && this.#file.readSync(target, at, length, position) === length
   }
@@ -85,11 +84,11 @@ export class ScratchFile {
       this.#file.truncate(endBytes)
       this.#fileBytes = endBytes
     } catch {
-      // Only disk space is lost, and that until the next cut: it is written over before it is read.
+      // Costs disk space until the next truncation; the units are rewritten before they are read.
     }
   }
 
-  /** Removes the file; fine to call twice. Throws what the file system throws, with the descriptor closed. */
+  /** Remove the file. Idempotent. Throws file system errors, with the descriptor closed. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -106,7 +105,7 @@ export class ScratchFile {
     try {
       for (let unit = 0; unit < units; unit++) this.#file!.writeSync(POISON, 0, UNIT_BYTES, position + unit * UNIT_BYTES)
     } catch {
-      // A full or failing disk: the old bytes stay, and the serial of whoever comes next tells them apart.
+      // Full or failing disk: the next extent's serial tells the old bytes apart.
     }
   }
 }

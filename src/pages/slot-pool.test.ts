@@ -9,38 +9,38 @@ function newPool(budgetBytes = 16 * MIB): { slots: SlotPool; budget: Budget } {
   return { slots: new SlotPool(budget.account('pages', 'test'), true), budget }
 }
 
-test('a slot that is not kept gives its memory and its lease back at once', () => {
+test('a slot that is not kept warm releases its memory and lease at once', () => {
   const { slots, budget } = newPool()
   for (const length of [1, 64 * KIB, 100_000, LARGEST_SLOT_BYTES, LARGEST_SLOT_BYTES + 1]) {
     const slot = slots.take(length, false)!
     assert.deepEqual([slot.byteLength, budget.usedBytes, slots.measure()], [slotBytes(length), slotBytes(length), slotBytes(length)])
-    slots.give(slot)
+    slots.release(slot)
     assert.deepEqual([slot.buffer.byteLength, budget.usedBytes, slots.measure()], [0, 0, 0])
   }
 })
 
-test('warm slots of a class serve other lengths of it, and the lease follows', () => {
+test('a warm slot serves other lengths of its class, and the lease follows', () => {
   const { slots, budget } = newPool()
   slots.setWarmLimit(MIB)
   const slot = slots.take(70_000, false)!
-  slots.give(slot)
+  slots.release(slot)
   assert.ok(slot.every(byte => byte === 0xa5), 'poisoned')
   const again = slots.take(128 * KIB, false)!
   assert.equal(again.buffer, slot.buffer)
   assert.deepEqual([again.byteLength, budget.usedBytes, slots.reuses], [128 * KIB, 128 * KIB, 1])
-  slots.give(again)
+  slots.release(again)
   const shorter = slots.take(65 * KIB, false)!
   assert.deepEqual([shorter.byteLength, budget.usedBytes], [68 * KIB, 68 * KIB])
-  slots.give(shorter)
+  slots.release(shorter)
   assert.equal(slots.releaseWarm(1), 68 * KIB)
   assert.equal(budget.usedBytes, 0)
 })
 
-test('warm slots of other classes go when the budget has no room for a new one', () => {
+test('warm slots of other classes are released when the budget is full', () => {
   const { slots, budget } = newPool(256 * KIB)
   slots.setWarmLimit(MIB)
   const small = [1, 2, 3].map(() => slots.take(64 * KIB, false)!)
-  for (const slot of small) slots.give(slot)
+  for (const slot of small) slots.release(slot)
   assert.equal(slots.warmBytes, 192 * KIB)
   const large = slots.take(200 * KIB, false)
   assert.notEqual(large, undefined)

@@ -1,4 +1,4 @@
-/** Spill jobs: pages that are compressed elsewhere while the program goes on. */
+/** Pages compressed by jobs while the program runs on. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nodeHost } from '../host/node/node-host.ts'
@@ -35,7 +35,7 @@ function assertRight({ pool }: TestPool, pages: Page[]): void {
   }
 }
 
-test('pages above seven eighths of the limit are compressed by jobs, and evicted when they end', async () => {
+test('jobs compress pages above seven eighths of the limit, which are then evicted', async () => {
   const made = poolWithJobs()
   const pages = insert(made, 900)
   const before = made.pool.stats()
@@ -59,7 +59,7 @@ test('at most 64 spill jobs are queued; beyond that eviction runs inline', async
   made.close()
 })
 
-test('a page freed while queued cancels its job, and costs no write', async () => {
+test('freeing a queued page cancels its job and costs no write', async () => {
   const made = poolWithJobs({ stagingBytes: 3 * (SIZE + 100) })
   const pages = insert(made, 900)
   const queued = pages.filter(page => page.state === IN_FLIGHT)
@@ -72,7 +72,7 @@ test('a page freed while queued cancels its job, and costs no write', async () =
   made.close()
 })
 
-test('a page pinned while queued cancels its job and stays', async () => {
+test('pinning a queued page cancels its job', async () => {
   const made = poolWithJobs()
   const pages = insert(made, 880)
   const queued = pages.filter(page => page.state === IN_FLIGHT)
@@ -86,7 +86,7 @@ test('a page pinned while queued cancels its job and stays', async () => {
   made.close()
 })
 
-test('a page is readable while its job is in flight, and one that was read stays in memory, backed', async () => {
+test('a page is readable while its job is in flight, and stays in memory, backed, if it was read', async () => {
   const made = poolWithJobs()
   const pages = insert(made, 880)
   const inFlight = pages.filter(page => page.state === IN_FLIGHT)
@@ -109,7 +109,7 @@ test('short-lived pages are never queued for spill', async () => {
   made.close()
 })
 
-test('eager backing by a job: it may run while the page is pinned, evictions come first, and freeing cancels it', async () => {
+test('eager jobs run on pinned pages, yield to spills, and are cancelled by free', async () => {
   const made = poolWithJobs({ eagerBacking: true })
   const [first, second] = insert(made, 2) as [Page, Page]
   made.pool.maintain()
@@ -128,13 +128,13 @@ test('eager backing by a job: it may run while the page is pinned, evictions com
 
   insert(made, 900)
   made.pool.maintain()
-  assert.equal(made.pool.stats().eagerBacks, 1, 'not while spills are queued')
+  assert.equal(made.pool.stats().eagerBacks, 1, 'none while spills are queued')
   await made.jobs.idle()
   assert.equal(made.pool.stats().eagerBacks, 1)
   made.close()
 })
 
-test('the staging buffer bounds what is shared, and pages longer than it go inline', async () => {
+test('the staging buffer bounds shared memory, and longer pages are evicted inline', async () => {
   const made = poolWithJobs({ limitBytes: 2 * MIB, stagingBytes: 20 * KIB })
   const long = Array.from({ length: 40 }, (_, i) => made.pool.insert(pageBytes(i + 1), 0, 64 * KIB))
   assert.deepEqual([made.pool.stats().spillsScheduled, made.pool.stats().stagingBytes], [0, 0])
@@ -150,7 +150,7 @@ test('the staging buffer bounds what is shared, and pages longer than it go inli
   assert.equal(made.budget.usedBytes, 0)
 })
 
-test('a pool that is closed with jobs in flight keeps their lease until they have ended', async () => {
+test('a pool closed with jobs in flight keeps the staging lease until they end', async () => {
   const made = poolWithJobs()
   insert(made, 900)
   assert.ok(made.pool.stats().stagingBytes > 0)
@@ -160,7 +160,7 @@ test('a pool that is closed with jobs in flight keeps their lease until they hav
   assert.equal(made.budget.usedBytes, 0)
 })
 
-test('a runner that fails or is closed leaves all pages right, and eviction runs inline', async () => {
+test('with a failing or closed runner all pages stay intact and eviction runs inline', async () => {
   const jobs = new SimHost()
   const runner = runnerOf(jobs)
   const made = testPool({ runner, limitBytes: 1000 * SIZE })
@@ -175,7 +175,7 @@ test('a runner that fails or is closed leaves all pages right, and eviction runs
   assert.equal(made.budget.usedBytes, 0)
 })
 
-test('when everything in memory is in flight, a page is taken from its job', () => {
+test('when every page in memory is in flight, eviction takes one from its job', () => {
   const made = poolWithJobs({ limitBytes: 80 * SIZE, stagingBytes: 5 * (SIZE + 100) })
   const pages = insert(made, 80)
   assert.equal(made.pool.stats().spillsScheduled, 10)
@@ -185,7 +185,7 @@ test('when everything in memory is in flight, a page is taken from its job', () 
   made.close()
 })
 
-test('a real worker compresses pages that are read back right', async () => {
+test('pages compressed by a real worker read back intact', async () => {
   const runner = nodeHost().runner({ worker, module: pageJobs, mode: 'worker', heapBytes: 16 * MIB })
   const made = testPool({ runner, limitBytes: 1000 * SIZE })
   const pages = insert(made, 930)
@@ -197,7 +197,7 @@ test('a real worker compresses pages that are read back right', async () => {
   await runner.close()
 })
 
-test('pages that can be evicted for nothing are no reason to queue others', async () => {
+test('pages free to evict do not cause spill jobs for others', async () => {
   const made = poolWithJobs()
   const backed = Array.from({ length: 900 }, () => made.pool.insertBacked(pageBytes(1, SIZE), 0, SIZE, () => {}))
   insert(made, 90)

@@ -1,12 +1,13 @@
 /**
- * The spill queue: pages that a job compresses while the program goes on.
+ * Spill queue: pages that jobs compress off the main thread.
  *
- * 1. At most 64 pages are queued or in flight; beyond that the pool evicts by itself.
- * 2. A page is copied into the staging buffer when its job is submitted, so its slot is never shared and it stays readable.
- * 3. A job that is cancelled does nothing any more: not submitted, it is gone; in flight, its result is dropped.
- * 4. Shared memory comes back only when it is collected, so there is one buffer, leased with the job's kernels until it is closed.
+ * Invariants
+ * 1. At most 64 pages are queued or in flight; beyond that the pool evicts inline.
+ * 2. Submitting copies the page into the staging buffer, so its slot is never shared and stays readable.
+ * 3. A cancelled job leaves the queue, or its result is dropped.
+ * 4. Only garbage collection frees shared memory, so there is one buffer, leased with the job's kernels until `close`.
  *
- * Cost: a copy of the page, 10 to 30 us for the job, a copy of the extent.
+ * Cost: a copy of the page, 10 to 30 us of the job, a copy of the extent.
  */
 import type { JobRunner } from '../host/host.ts'
 import type { Account, Lease } from '../memory/budget.ts'
@@ -17,22 +18,21 @@ import type { CompressPageArgs } from './page-jobs.ts'
 import { slotBytes } from './slot-pool.ts'
 
 export const MAX_QUEUED = 64
-/** After so many jobs that failed in a row nothing is queued any more. */
+/** Consecutive failures that end queueing. */
 const MAX_FAILURES = 3
 
 export interface SpillJob {
-  /** Undefined when it was cancelled. */
+  /** Undefined when cancelled. */
   page: Page | undefined
   readonly isEager: boolean
   readonly serial: number
-  /** Its place in the staging buffer, once submitted. */
+  /** Offset in staging, once submitted. */
   at: number
-  /** What it needs there. */
   readonly bytes: number
   isSubmitted: boolean
 }
 
-/** A job ended: bytes[start, end) are the extent, none when it failed. */
+/** bytes[start, end) is the extent, empty if the job failed. */
 export type JobEnd = (job: SpillJob, page: Page, bytes: Uint8Array, start: number, end: number) => void
 
 export class SpillJobs {
@@ -44,9 +44,9 @@ export class SpillJobs {
   readonly #onEnd: JobEnd
   #lease: Lease | undefined
   #staging: Uint8Array<SharedArrayBuffer> | undefined
-  /** Not submitted, in order. */
+  /** Not submitted yet. */
   readonly #queue: SpillJob[] = []
-  /** Submitted, by their place. */
+  /** Submitted, by offset. */
   readonly #inFlight: SpillJob[] = []
   #live = 0
   #liveBytes = 0
@@ -62,19 +62,18 @@ export class SpillJobs {
     this.#onEnd = onEnd
   }
 
-  /** Jobs that were not cancelled. */
   get live(): number { return this.#live }
-  /** What their pages take in memory. */
+  /** Memory of their pages. */
   get liveBytes(): number { return this.#liveBytes }
   get stagingBytes(): number { return this.#lease?.bytes ?? 0 }
 
-  /** False when the queue is full, the page too long or there is no memory for staging. */
+  /** False if the queue is full, the page too long, or staging denied. */
   canSchedule(page: Page): boolean {
     if (this.#closed || this.#failures >= MAX_FAILURES || extentBound(page.length, this.#pieceBytes) > this.#stagingBytes) return false
     return this.#queue.length + this.#inFlight.length < MAX_QUEUED && this.#openStaging()
   }
 
-  /** Queue a page that can be. */
+  /** Call `canSchedule` first. */
   schedule(page: Page, isEager: boolean, serial: number): void {
     const job: SpillJob = { page, isEager, serial, at: 0, bytes: extentBound(page.length, this.#pieceBytes), isSubmitted: false }
     page.job = job
@@ -91,7 +90,7 @@ export class SpillJobs {
     return job
   }
 
-  /** The page that waits longest, a queued one first; its job is cancelled. */
+  /** Cancel the oldest job, queued ones first. */
   takeOldest(): Page | undefined {
     const job = this.#queue[0] ?? this.#inFlight.find(other => other.page !== undefined)
     const page = job?.page
@@ -99,12 +98,11 @@ export class SpillJobs {
     return page
   }
 
-  /** Deliver what has ended. */
   pump(): void {
     if (this.#inFlight.length > 0) this.#runner.pump(false)
   }
 
-  /** Nothing is queued any more. The lease goes when no job writes to the buffer any longer. */
+  /** The lease is released when no job uses the buffer any more. */
   close(): void {
     this.#closed = true
     for (const job of [...this.#queue, ...this.#inFlight]) if (job.page !== undefined) this.cancel(job.page)
@@ -153,7 +151,7 @@ export class SpillJobs {
       try {
         this.#runner.submit({ name: COMPRESS_PAGE, args, priority: this.#priority }, (error, result) => { this.#ended(submitted, error, result) })
       } catch {
-        // The runner is closed: the page stays as it is, and the pool evicts by itself from now on.
+        // The runner is closed: evict inline from now on.
         this.#failures = MAX_FAILURES
         this.#ended(submitted, undefined, 0)
         return
@@ -161,7 +159,7 @@ export class SpillJobs {
     }
   }
 
-  /** Find the first gap between the jobs in flight. */
+  /** The first gap between jobs in flight. */
   #place(job: SpillJob): boolean {
     const inFlight = this.#inFlight
     let at = 0

@@ -1,4 +1,4 @@
-/** A store of pages that keeps everything, counts what is asked of it, and can be told which pages are in memory. */
+/** Page store for tests: keeps everything in memory and counts the calls. */
 import type { PageStore, StoredPage, StoreOptions } from '../paged-store.ts'
 
 class MemoryPage implements StoredPage {
@@ -14,7 +14,6 @@ class MemoryPage implements StoredPage {
 }
 
 export class MemoryPages implements PageStore {
-  /** Called with every page that is read, admitted or freed. */
   reads = 0
   admits = 0
   inserts = 0

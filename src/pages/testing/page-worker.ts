@@ -1,4 +1,4 @@
-/** A worker of the page jobs alone. */
+/** A worker with the page jobs only. */
 import { serveJobs } from '../../host/node/worker.ts'
 import * as module from '../page-jobs.ts'
 

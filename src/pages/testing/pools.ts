@@ -1,4 +1,4 @@
-/** Pools over a simulated disk, and pages with contents that tell them apart. */
+/** Page pools over a simulated disk, and page contents derived from a seed. */
 import { Kernels } from '../../kernels/kernels.ts'
 import { SimHost } from '../../host/sim/sim-host.ts'
 import { Budget } from '../../memory/budget.ts'
@@ -10,7 +10,7 @@ import { ScratchFile } from '../scratch-file.ts'
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
-/** Of a page. */
+/** Bytes of a page. */
 export const SIZE = 64 * KIB
 export const SCRATCH_PATH = '/scratch/pages'
 
@@ -31,7 +31,7 @@ export interface TestOptions extends Partial<PagePoolOptions> {
   seed?: number
 }
 
-/** A pool with a limit of four pages of 64 KiB unless told otherwise; poison is on. */
+/** A pool with poison on and, by default, a limit of four pages of 64 KiB. */
 export function testPool(options: TestOptions = {}): TestPool {
   const { budgetBytes = 64 * MIB, seed = 1, ...poolOptions } = options
   const host = new SimHost({ seed })
@@ -51,7 +51,7 @@ export function testPool(options: TestOptions = {}): TestPool {
   }
 }
 
-/** Bytes that only this seed gives; about a third of them noise, so that they compress to a third. */
+/** Bytes unique to the seed, about a third of them noise, so that LZ4 brings them to a third. */
 export function pageBytes(seed: number, length = SIZE): Uint8Array {
   return filled(seed, length, (random, i) => i % 96 < 30 ? random : seed)
 }
@@ -65,14 +65,14 @@ export function insert(pool: PagePool, seed: number, options: PageOptions = {}):
   return pool.insert(pageBytes(seed), 0, SIZE, options)
 }
 
-/** Whether the page reads as it was inserted. */
+/** True if the page has the bytes of `seed`. */
 export function isRight(pool: PagePool, page: Page, seed: number): boolean {
   const target = new Uint8Array(page.length)
   pool.read(page, target, 0)
   return Buffer.compare(target, pageBytes(seed, page.length)) === 0
 }
 
-/** Whether reading it finds it evicted. Counts as a read. */
+/** True if the page is evicted. Counts as a read. */
 export function isEvicted(pool: PagePool, page: Page): boolean {
   const before = pool.stats().readFaults
   pool.read(page, new Uint8Array(1), 0, 0, 1)

@@ -1,4 +1,4 @@
-/** Runs of entries for tests, and what comes out of them. */
+/** Builds runs of entries, and reads entries from cursors and merges. */
 import type { Account } from '../../memory/budget.ts'
 import { compareKeys } from '../../base/bytes.ts'
 import type { PagedCursor } from '../paged-cursor.ts'
@@ -20,7 +20,7 @@ export function build(store: PageStore, account: Account, entries: readonly Entr
   return builder.finish()
 }
 
-/** Keys of eight digits at every second number. */
+/** Entries with the even numbers from 2 x `from` on as keys of eight digits. */
 export function numbered(from: number, to: number, value = 'value'): Entry[] {
   const entries: Entry[] = []
   for (let i = from; i < to; i++) entries.push([digits(2 * i), `${value}-${i}`])
