@@ -1,10 +1,8 @@
 /**
- * The memory of a sort: entries one after the other from the front, an index of their places from the back.
+ * Memory of a sort: one leased buffer, with entries from the front and an index of their positions from the back.
  *
- * 1. All lies in one buffer that the caller leased. An entry that does not fit leaves no trace.
- * 2. Whenever an entry fits, so does what sorting the index takes: 24 bytes an entry.
- *
- * Cost: one copy an entry. Lines are found by `indexOf` and never become strings or objects.
+ * Invariant: if an entry fits, so does the memory to sort the index, 24 bytes an entry.
+ * Cost: one copy an entry. Lines are found by `indexOf` and never become strings.
  */
 import { copyBytes } from '../base/bytes.ts'
 import { EntryReader, MAX_HEADER_BYTES, headerBytes, writeHeader } from '../pages/paged-entry.ts'
@@ -14,19 +12,18 @@ import { INDEX_INTEGERS, RadixSorter } from './external-sort-radix.ts'
 const INDEX_BYTES = 4 * INDEX_INTEGERS
 
 export class SortArena {
-  /** Where a line that `addLines` could not take begins, or what is left of a chunk: the bytes after its last delimiter. */
+  /** The first line not taken, or the bytes after the last delimiter. */
   rest = 0
 
   readonly bytes: Uint8Array
   readonly #view: DataView
   readonly #start: number
-  /** In integers. */
   readonly #places: Uint32Array
   readonly #sorter: RadixSorter
   #at: number
   #count = 0
 
-  /** `bytes`: at offset 0 of its buffer and a multiple of four long; entries begin at `start`. */
+  /** `bytes` begins at offset 0 of its buffer and is a multiple of four long. */
   constructor(bytes: Uint8Array, start: number, order: KeyOrder) {
     this.bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
@@ -38,10 +35,9 @@ export class SortArena {
 
   get count(): number { return this.#count }
   get usedBytes(): number { return this.#at - this.#start }
-  /** The largest key and value an empty arena takes. */
   get largestBytes(): number { return this.bytes.length - this.#start - MAX_HEADER_BYTES - INDEX_BYTES }
 
-  /** False when there is no room. */
+  /** False when the arena is full. */
   add(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number): boolean {
     const keyLength = keyEnd - keyStart
     const valueLength = valueEnd - valueStart
@@ -53,10 +49,7 @@ export class SortArena {
     return true
   }
 
-  /**
-   * The lines of chunk[from, end), each without its delimiter, as keys. True when all complete ones were taken, and `rest` is
-   * where an incomplete one begins; false when the arena is full, and `rest` is the first line that was not taken.
-   */
+  /** Add lines as keys. False when the arena is full. `rest` is the first line not taken or not complete. */
   addLines(chunk: Uint8Array, from: number, delimiter: number): boolean {
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length)
     for (;;) {
@@ -77,7 +70,7 @@ export class SortArena {
     }
   }
 
-  /** The places of all entries in order; they hold until the next `add` or `clear`. */
+  /** Valid until the next `add` or `clear`. */
   sort(): Uint32Array {
     const integers = this.#count * INDEX_INTEGERS
     return this.#sorter.sort(this.#places.subarray(this.#places.length - integers), this.#count)
@@ -88,7 +81,6 @@ export class SortArena {
     this.#count = 0
   }
 
-  /** Take over what a smaller one holds. */
   adopt(other: SortArena): void {
     const shift = this.#start - other.#start
     this.bytes.set(other.bytes.subarray(other.#start, other.#at), this.#start)
@@ -109,7 +101,7 @@ export class SortArena {
     this.#at = end
   }
 
-  /** Four bytes at a time: a view and `set` cost more for a line. */
+  /** `set` and a view cost more per line. */
   #copy(from: DataView, start: number, end: number, at: number): void {
     const to = this.#view
     for (; start + 4 <= end; start += 4, at += 4) to.setInt32(at, from.getInt32(start, true), true)
@@ -117,13 +109,12 @@ export class SortArena {
   }
 }
 
-/** Entries whose memory is asked for at once, and how much of each. */
 const AHEAD = 32
 const LINE_BYTES = 64
 
 /**
- * Walks a sorted arena: the same fields as a merge. Entries lie in no order, so each costs a cache miss or two: the next 32
- * are touched together, and their misses overlap (a third of the time of writing a run).
+ * Iterates a sorted arena. Entries are in random order, so each costs a cache miss or two; touching 32 together lets the misses overlap
+ * (a third of the time of writing a run).
  */
 export class ArenaWalk {
   readonly bytes: Uint8Array
@@ -136,7 +127,7 @@ export class ArenaWalk {
   readonly #reader = new EntryReader()
   #next = 0
   #touched = 0
-  /** Keeps the touching from being optimised away. */
+  /** Prevents removal by the JIT. */
   touchSum = 0
 
   constructor(bytes: Uint8Array, places: Uint32Array) {

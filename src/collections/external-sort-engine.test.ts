@@ -40,7 +40,7 @@ function results(engine: SortEngine): [string, number][] {
   return out
 }
 
-test('with memory for a few windows, runs are merged in steps and stay in the order of the input', () => {
+test('with memory for few windows, runs are merged in steps and stay stable', () => {
   const key = fc.oneof(fc.constantFrom('', 'a', 'b', 'a common beginning 1', 'a common beginning 2'), fc.string({ maxLength: 30 }), fc.string({ minLength: 500, maxLength: 700 }))
   let merges = 0
   fc.assert(fc.property(fc.array(key, { minLength: 200, maxLength: 1500, size: 'max' }), fc.boolean(), (keys, reverse) => {
@@ -59,7 +59,7 @@ test('with memory for a few windows, runs are merged in steps and stay in the or
   assert.ok(merges > 10, `${merges} merges`)
 })
 
-test('large groups of equal beginnings sort by what comes later', () => {
+test('large groups with equal prefixes sort by later bytes', () => {
   const keys: string[] = []
   for (let i = 0; i < 3000; i++) keys.push(`${'x'.repeat(20 + (i % 3) * 8)}${(i * 7919) % 1000}${'y'.repeat(i % 4)}`)
   for (let i = 0; i < 500; i++) keys.push('always the same key, longer than two words', 'x', '')
@@ -72,7 +72,7 @@ test('large groups of equal beginnings sort by what comes later', () => {
   engine.close()
 })
 
-test('the memory of a small sort is small, and all of it is leased when that is full', () => {
+test('a small sort leases little, and the whole buffer once that is full', () => {
   const { budget, engine } = make(16 * 1024 * KIB)
   assert.ok(budget.usedBytes < 1100 * KIB)
   addAll(engine, Array.from({ length: 1000 }, (_, i) => String(i).padEnd(900)))
@@ -85,7 +85,7 @@ test('the memory of a small sort is small, and all of it is leased when that is 
   assert.equal(budget.usedBytes, 0)
 })
 
-test('an engine that is closed with runs, or in a merge, frees every page', () => {
+test('close frees every page, with runs or in a merge', () => {
   for (const stage of ['runs', 'merge']) {
     const { pages, budget, engine } = make(12 * KIB)
     addAll(engine, Array.from({ length: 2000 }, (_, i) => `key ${(i * 7919) % 2000}`))

@@ -1,13 +1,13 @@
 /**
  * Sorts encoded entries within a lease: fills an arena, sorts it, writes it as a run of pages, and merges the runs.
  *
- * 1. One buffer serves all phases: arena while entries come in, windows while they go out. It starts small, is taken whole when
- *    that is full, and nothing else grows with the input but the list of pages.
- * 2. Stable: runs are made and merged in the order of the input.
- * 3. What fits in the arena is never handed to the store of pages. A page is freed when a merge has read it.
- * 4. Work is done in steps (generators), so that the caller can give the event loop its turns.
+ * Invariants
+ * 1. One buffer serves all phases: arena on input, windows on output. Only the list of pages grows with the input.
+ * 2. Stable: runs are written and merged in input order.
+ * 3. Input that fits the arena is never stored. A merge frees each page it has read.
+ * 4. Work runs in steps (generators), so that the caller can yield to the event loop.
  *
- * Account: `sort`, the buffer; `pages`, by the store of pages. Cost: an entry is copied four times if it spills.
+ * Account: `sort`, the buffer. Cost: a spilled entry is copied four times.
  */
 import { SpillwayError } from '../base/errors.ts'
 import { EMPTY } from '../base/cursor.ts'
@@ -21,15 +21,13 @@ import type { PageStore } from '../pages/paged-store.ts'
 import { ArenaWalk, SortArena } from './external-sort-arena.ts'
 
 export interface SortEngineOptions extends KeyOrder {
-  /** Asked for at the first spill. */
+  /** Called at the first spill. */
   pages: () => PageStore
-  /** What the buffer is leased from. */
   account: Account
-  /** What the fences of runs are leased from. */
   runAccount: Account
-  /** The whole buffer; it is leased when the first MiB is full. */
+  /** Leased when the first MiB is full. */
   memoryBytes: number
-  /** Payload of a page, the window of a run in a merge. */
+  /** Also the size of a window. */
   pageBytes: number
   /** Pages stored as one. */
   groupPages: number
@@ -37,16 +35,14 @@ export interface SortEngineOptions extends KeyOrder {
 
 export interface SortReport {
   entries: number
-  /** Runs written, those of merges included. */
   runs: number
-  /** Merges before the last one. */
+  /** Merges before the final one. */
   merges: number
 }
 
-/** Where a sort begins, so that a small one costs little. */
+/** Small sorts stay cheap. */
 const FIRST_BYTES = 1024 * 1024
 
-/** Entries between two steps of walking. */
 const STEP_ENTRIES = 1024
 
 export class SortEngine {
@@ -54,13 +50,13 @@ export class SortEngine {
   readonly #options: SortEngineOptions
   readonly #order: KeyOrder
   readonly #lease: Lease
-  /** Where pages are put together that are written; it lies in front of the arena. */
+  /** Where pages are assembled, in front of the arena. */
   readonly #stagingBytes: number
   #bytes: Uint8Array
   #arena: SortArena
   #runs: PagedRun[] = []
   #source: ArenaWalk | PagedMerge | undefined
-  #whole: boolean
+  #isWhole: boolean
   #closed = false
 
   constructor(options: SortEngineOptions) {
@@ -69,34 +65,31 @@ export class SortEngine {
       reverse: options.reverse ?? false, ...(options.compare === undefined ? {} : { compare: options.compare }),
     }
     this.#stagingBytes = options.pageBytes * options.groupPages
-    // Without at least as much again to grow by, all of it at once.
+    // Too little to grow by: take everything at once.
     const first = FIRST_BYTES + this.#stagingBytes
-    this.#whole = options.memoryBytes < 4 * first
-    const bytes = (this.#whole ? options.memoryBytes : first) & ~3
+    this.#isWhole = options.memoryBytes < 4 * first
+    const bytes = (this.#isWhole ? options.memoryBytes : first) & ~3
     this.#lease = options.account.lease(bytes)
     this.#bytes = new Uint8Array(bytes)
     this.#arena = new SortArena(this.#bytes, this.#stagingBytes, this.#order)
   }
 
-  /** False when the arena is full: run `spill` to its end, then add again. */
+  /** False when the arena is full: run `spill`, then retry. */
   add(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number): boolean {
     return this.#arena.add(key, keyStart, keyEnd, value, valueStart, valueEnd)
   }
 
-  /** Lines as keys; see `SortArena.addLines`. Where it stopped is `rest`. */
   addLines(chunk: Uint8Array, from: number, delimiter: number): boolean {
     return this.#arena.addLines(chunk, from, delimiter)
   }
 
   get rest(): number { return this.#arena.rest }
 
-  /** Entries in memory. */
   get pending(): number { return this.#arena.count }
 
-  /** The longest entry that can be sorted. */
   get largestBytes(): number { return Math.floor(this.#options.memoryBytes / 8) }
 
-  /** Make room: by taking the rest of the memory, or by writing what is there as a run. */
+  /** Grow the buffer, or write the arena as a run. */
   *spill(): Generator<void> {
     if (this.#grow()) return
     const arena = this.#arena
@@ -109,7 +102,7 @@ export class SortEngine {
     arena.clear()
   }
 
-  /** All is in: after this, `next` gives the entries in order. */
+  /** End the input; afterwards `next` returns entries in order. */
   *finish(): Generator<void> {
     const arena = this.#arena
     if (this.#runs.length === 0) {
@@ -118,7 +111,7 @@ export class SortEngine {
       return
     }
     if (arena.count > 0) yield* this.spill()
-    yield* this.#narrow()
+    yield* this.#reduceRuns()
     this.#source = this.#merge(this.#runs, 0)
   }
 
@@ -128,26 +121,22 @@ export class SortEngine {
   get valueStart(): number { return this.#source!.valueStart }
   get valueEnd(): number { return this.#source!.entryEnd }
 
-  /** Take the next entry; false at the end. */
   next(): boolean {
     return this.#source!.next()
   }
 
-  /**
-   * Fill target[at, end) with the keys that come next, each followed by the delimiter; returns where it ends. A key that does
-   * not fit waits, and its length is `waiting`.
-   */
+  /** Fill target[at, end) with keys and delimiters. Returns the end. The length of a key that does not fit is `waiting`. */
   fillLines(target: Uint8Array, at: number, end: number, delimiter: number): number {
     const source = this.#source!
     const from = new DataView(source.bytes.buffer, source.bytes.byteOffset, source.bytes.length)
     const to = new DataView(target.buffer, target.byteOffset, target.length)
     for (;;) {
-      if (!this.#holds) {
+      if (!this.#hasEntry) {
         if (!source.next()) {
           this.waiting = 0
           return at
         }
-        this.#holds = true
+        this.#hasEntry = true
       }
       let start = source.keyStart
       const keyEnd = source.keyEnd
@@ -158,15 +147,15 @@ export class SortEngine {
       for (; start + 4 <= keyEnd; start += 4, at += 4) to.setInt32(at, from.getInt32(start, true), true)
       for (; start < keyEnd; start++, at++) target[at] = source.bytes[start]!
       target[at++] = delimiter
-      this.#holds = false
+      this.#hasEntry = false
     }
   }
 
-  /** Bytes, delimiter included, of the line that `fillLines` found no room for; 0 at the end. */
+  /** Bytes of the line that did not fit; 0 at the end. */
   waiting = 0
-  #holds = false
+  #hasEntry = false
 
-  /** Give everything back. May be called again. */
+  /** Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -178,17 +167,17 @@ export class SortEngine {
     this.#lease.release()
   }
 
-  /** From the first buffer to the whole, or to what others leave of a shared budget; false when there is no more. */
+  /** Take the whole buffer, or what a shared budget has left. False if nothing. */
   #grow(): boolean {
-    if (this.#whole) return false
-    this.#whole = true
+    if (this.#isWhole) return false
+    this.#isWhole = true
     let { memoryBytes } = this.#options
     while (!this.#lease.resize(memoryBytes)) {
       memoryBytes /= 2
       if (memoryBytes < 2 * this.#bytes.length) return false
       memoryBytes &= ~7
     }
-    // The first buffer stays leased: it is garbage, but nobody knows for how long.
+    // The first buffer stays leased: V8 may not have freed it.
     const bytes = new Uint8Array((memoryBytes - this.#bytes.length) & ~3)
     const arena = new SortArena(bytes, this.#stagingBytes, this.#order)
     arena.adopt(this.#arena)
@@ -211,20 +200,20 @@ export class SortEngine {
       this.report.runs++
       return builder.finish()
     } finally {
-      // Of no effect after `finish`.
+      // No effect after `finish`.
       builder.abort()
     }
   }
 
-  /** Merge runs that stand side by side until the windows of those that are left fit. */
-  *#narrow(): Generator<void> {
+  /** Merge neighbouring runs until the windows of the rest fit. */
+  *#reduceRuns(): Generator<void> {
     const runs = this.#runs
     const { pageBytes } = this.#options
     let at = 0
     for (;;) {
       const room = this.#bytes.length - this.#stagingBytes
       if (PagedMerge.windowBytes(runs) <= this.#bytes.length) return
-      // As many as fit beside a page for what comes of them, but not more than it takes.
+      // Only as many as needed, and as fit.
       const excess = Math.ceil((PagedMerge.windowBytes(runs) - this.#bytes.length) / pageBytes)
       if (at + 1 >= runs.length) at = 0
       let count = 0
@@ -259,7 +248,7 @@ export class SortEngine {
     const { budget } = this.#options.account
     return new SpillwayError(
       'SPILLWAY_BUDGET_TOO_SMALL',
-      `sorting needs ${formatSize(bytes)} of memory at once, and ${formatSize(this.#bytes.length)} are its part of a budget of `
+      `the sort needs ${formatSize(bytes)} of memory and has ${formatSize(this.#bytes.length)} of a budget of `
       + `${formatSize(budget.totalBytes)}. Raise the budget`,
       { details: { bytes, heldBytes: this.#bytes.length, freeBytes: budget.freeBytes, budgetBytes: budget.totalBytes } },
     )

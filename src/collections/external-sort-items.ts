@@ -1,11 +1,11 @@
 /**
- * Items of a sort as bytes: a key that sorts as it should, and the item itself where the key does not hold it.
+ * Encodes items of a sort: a key in sort order, and the item itself where the key does not hold it.
  *
- * 1. Without `by` and without an encoding an item is its key, and is kept once; text and bytes are so with theirs, too.
- * 2. Nothing of an item is kept but its bytes.
- * 3. Without an encoding, what can be a key comes back as it was: JSON would make null of NaN, text of dates, and fail on bigints.
+ * Invariants
+ * 1. Without `by` and `encoding` an item is its own key, stored once; so are text and bytes.
+ * 2. Without `encoding`, items that can be keys keep their type. JSON would turn NaN into null and Dates into text, and fail on bigints.
  *
- * Account: `sort items`, the scratch in which text is encoded.
+ * Account: `sort items`, scratch.
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
@@ -18,7 +18,7 @@ import type { SortEngine } from './external-sort-engine.ts'
 import { KeyEncoder, compareDecoded, decodeKey } from './key-order.ts'
 import { anyValue } from './spill-map-values.ts'
 import type { SpillSpace } from './spill-space.ts'
-import { mostTextBytes, readText, writeText } from './wide-text.ts'
+import { maxTextBytes, readText, writeText } from './wide-text.ts'
 
 export interface ItemOptions<T> {
   by?: ((item: T) => unknown) | undefined
@@ -31,7 +31,7 @@ const SCRATCH_BYTES = 16 * 1024
 
 const utf8 = transcoder('utf8', 'encoding')
 
-/** 'utf8' where nobody asked for it: text that UTF-8 cannot hold comes back as it was too. */
+/** UTF-8, extended to lone surrogates. */
 const wideText: Transcoder = {
   name: 'utf8',
   encode(value, scratch) {
@@ -39,7 +39,7 @@ const wideText: Transcoder = {
       utf8.encode(value, scratch)
     } catch (error) {
       if (typeof value !== 'string' || value.isWellFormed()) throw error
-      const bytes = Buffer.allocUnsafe(mostTextBytes(value))
+      const bytes = Buffer.allocUnsafe(maxTextBytes(value))
       scratch.use(bytes.subarray(0, writeText(value, bytes, 0)))
     }
   },
@@ -55,9 +55,9 @@ export class ItemCodec<T> {
   readonly #keys = new KeyEncoder()
   readonly #scratch = new Scratch(SCRATCH_BYTES)
   #transcoder: Transcoder | undefined
-  /** The item's own bytes are its key. */
+  /** The encoded item is its key. */
   #isItsKey = false
-  /** The key's bytes are the item. */
+  /** The encoded key is the item. */
   #isKeyOnly = false
   #items = 0
 
@@ -67,7 +67,7 @@ export class ItemCodec<T> {
     space.hold('sort items', SCRATCH_BYTES)
   }
 
-  /** The order of keys, once the first item is known. */
+  /** The first item decides the default encoding. */
   order(first: T): KeyOrder {
     const { reverse = false, compare, by } = this.#options
     if (this.#transcoder === undefined) {
@@ -101,7 +101,7 @@ export class ItemCodec<T> {
     return added
   }
 
-  /** The next items in order, at most so many; none at the end. */
+  /** Empty at the end. */
   batch(engine: SortEngine, maxItems: number, maxBytes: number): T[] {
     const items: T[] = []
     let bytes = 0
@@ -112,7 +112,6 @@ export class ItemCodec<T> {
     return items
   }
 
-  /** The item the engine stands at. */
   item(engine: SortEngine): T {
     if (this.#isKeyOnly) return decodeKey(engine.bytes, engine.keyStart, engine.keyEnd) as T
     return this.#isItsKey
@@ -128,11 +127,11 @@ export class ItemCodec<T> {
 
   #encode(item: T): void {
     const name = this.#transcoder!.name
-    // A number among strings would be text by now, and come back as such.
+    // A number among strings would come back as text.
     if (this.#options.encoding === undefined && (name === 'utf8' || name === 'buffer') && (name === 'utf8') !== (typeof item === 'string')) {
       throw invalidArgument(
-        `item ${this.#items} is ${typeof item === 'object' ? 'an object' : `a ${typeof item}`}, but the first one made the encoding '${name}'. `
-        + `Give encoding: 'json' for items of several kinds`,
+        `item ${this.#items} is ${typeof item === 'object' ? 'an object' : `a ${typeof item}`}, but the first item set the encoding '${name}'. `
+        + `Pass encoding: 'json' for items of several types`,
       )
     }
     this.#transcoder!.encode(item, this.#scratch)

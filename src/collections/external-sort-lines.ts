@@ -1,8 +1,4 @@
-/**
- * Sorts lines of any amount within a budget: bytes in, bytes out, never a string or an object per line.
- *
- * Cost: see `external-sort-engine.ts`; a chunk that is given out is the caller's own.
- */
+/** Sorts lines as bytes. Cost: see `external-sort-engine.ts`. */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { NodeBuffer } from '../base/node-buffer.ts'
 import { isBytes } from '../base/realms.ts'
@@ -13,25 +9,34 @@ import { SortSpace, checkSort } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 
 export interface SortLinesOptions extends SortSpaceOptions {
-  /** Largest first. */
+  /** Descending. Default false. */
   reverse?: boolean | undefined
-  /** The byte that ends a line: default 10, a line feed. */
+  /** Byte that ends a line. Default 10, a line feed. */
   delimiter?: number | undefined
   /**
-   * Give out every chunk in the same memory: it holds until the next one is asked for. Default false. Without it the chunks are
-   * garbage that V8 lets grow to some 60 MiB before it looks.
+   * Yield all chunks in one buffer; each is valid until the next is requested. Default false: chunks are garbage, of which V8 lets some
+   * 60 MiB accumulate.
    */
   reuseChunks?: boolean | undefined
+  /** Aborts the sort. Default: none. */
   signal?: AbortSignal | undefined
-  /** @internal For tests and measurements. */
+  /** @internal */
   monitor?: SortMonitor | undefined
 }
 
 /**
- * The lines of `chunks`, by unsigned bytes as `LC_ALL=C sort` has them, in chunks of up to 256 KiB (less under a small budget) that end with a line. Chunks
- * may be cut anywhere; a last line without delimiter gets one. Memory stays within `budget`, what does not fit goes to scratch
- * files in `directory`. Throws BUDGET_TOO_SMALL for a line longer than about a sixteenth of the budget (an eighth
- * if all fits in memory), ABORTED, NO_SPACE.
+ * Sort lines by unsigned bytes, like `LC_ALL=C sort`. Input chunks may be cut anywhere; output chunks of up to 256 KiB end with a
+ * line. A last line without delimiter gets one.
+ * @throws SPILLWAY_INVALID_ARGUMENT  wrong option, or a chunk that is not bytes
+ * @throws SPILLWAY_BUDGET_TOO_SMALL  budget below 2 MiB, or a line above a sixteenth of it
+ * @throws SPILLWAY_NO_SPACE | SPILLWAY_UNAVAILABLE | SPILLWAY_CORRUPTION  disk full, failing or corrupt
+ * @throws SPILLWAY_ABORTED           `signal` fired
+ * @example
+ * ```ts
+ * import { sortLines } from 'spillway/collections'
+ *
+ * for await (const chunk of sortLines([Buffer.from('pear\nap'), Buffer.from('ple')])) process.stdout.write(chunk) // apple, pear
+ * ```
  */
 export async function* sortLines(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: SortLinesOptions = {},
@@ -44,21 +49,21 @@ export async function* sortLines(
   const space = new SortSpace(options)
   try {
     const engine = space.engine({ reverse: options.reverse === true }, space.outputBytes)
-    // Before the list of pages takes what is left.
+    // Before the page list takes the rest.
     const lease = space.hold('sort output', space.outputBytes)
     const turns = space.turns('sortLines', options.signal)
     turns.check()
     const rest = new RestOfLine(engine, space.hold('sort output', 0), space.bytes)
     for await (const chunk of chunks) {
       if (!isBytes(chunk)) throw invalidArgument(`sortLines takes chunks of bytes, not ${typeof chunk}. Encode text first`)
-      turns.rested()
+      turns.startSlice()
       let from = rest.complete(chunk, delimiter)
       while (rest.ready && !rest.add()) await turns.run(engine.spill())
       while (!engine.addLines(chunk, from, delimiter)) {
         from = engine.rest
         await turns.run(engine.spill())
       }
-      rest.keep(chunk, engine.rest)
+      rest.append(chunk, engine.rest)
     }
     rest.end()
     while (rest.ready && !rest.add()) await turns.run(engine.spill())
@@ -69,7 +74,7 @@ export async function* sortLines(
     let bytes = space.outputBytes
     let chunk: Buffer = NO_CHUNK
     for (;;) {
-      turns.rested()
+      turns.startSlice()
       if (bytes > lease.bytes && !lease.resize(bytes)) lease.account.lease(bytes - lease.bytes).release()
       if (options.reuseChunks !== true || chunk.length < bytes) chunk = Buffer.allocUnsafeSlow(bytes)
       const end = engine.fillLines(chunk, 0, chunk.length, delimiter)
@@ -83,18 +88,15 @@ export async function* sortLines(
 }
 
 /**
- * The beginning of a line whose end is in a later chunk.
- *
- * 1. Its memory is leased before it is there. It grows in place, so that a long line needs no room for a second copy of itself, and
- *    what a long line took is given back when that is in the sort.
+ * The start of a line whose end is in a later chunk. Leased before it is allocated; it grows in place, so a long line needs no second
+ * copy.
  */
 class RestOfLine {
-  /** It is a whole line now, to be added. */
+  /** Complete: call `add`. */
   ready = false
   readonly #engine: SortEngine
   readonly #lease: Lease
   readonly #budgetBytes: number
-  /** Follows the length of its buffer; made for the first line that needs it. */
   #buffer: Uint8Array<ArrayBuffer> | undefined
   #bytes = 0
   #line: Uint8Array = NOTHING
@@ -105,18 +107,18 @@ class RestOfLine {
     this.#budgetBytes = budgetBytes
   }
 
-  /** End the line with the beginning of a chunk; returns where the next line begins. */
+  /** Returns the start of the next line. */
   complete(chunk: Uint8Array, delimiter: number): number {
     if (this.#bytes === 0) return 0
     const end = chunk.indexOf(delimiter)
     if (end < 0) return 0
-    this.keep(chunk.subarray(0, end), 0)
+    this.append(chunk.subarray(0, end), 0)
     this.end()
     return end + 1
   }
 
-  /** What a chunk has from `from` on, as a copy: the chunk is somebody else's. */
-  keep(chunk: Uint8Array, from: number): void {
+  /** A copy: the caller may reuse the chunk. */
+  append(chunk: Uint8Array, from: number): void {
     if (from >= chunk.length) return
     const at = this.#bytes
     const bytes = at + chunk.length - from
@@ -125,7 +127,6 @@ class RestOfLine {
     this.#bytes = bytes
   }
 
-  /** No more comes: what there is, is a line. */
   end(): void {
     if (this.#bytes === 0) return
     this.#line = this.#buffer!.subarray(0, this.#bytes)
@@ -133,17 +134,16 @@ class RestOfLine {
     this.ready = true
   }
 
-  /** False when the arena is full. */
   add(): boolean {
     const line = this.#line
     if (!this.#engine.add(line, 0, line.length, NOTHING, 0, 0)) return false
     this.ready = false
     this.#line = NOTHING
-    if (this.#lease.bytes > KEPT_BYTES) this.#shrink(KEPT_BYTES)
+    if (this.#lease.bytes > MAX_KEPT_BYTES) this.#shrink(MAX_KEPT_BYTES)
     return true
   }
 
-  /** Give its memory back, before there are lines to give out. */
+  /** Release the memory before output begins. */
   close(): void {
     this.#shrink(0)
   }
@@ -153,7 +153,7 @@ class RestOfLine {
     if (bytes > largestBytes) throw this.#tooLong(bytes, largestBytes)
     const buffer = this.#buffer ??= new Uint8Array(new ArrayBuffer(0, { maxByteLength: largestBytes }))
     if (bytes <= buffer.byteLength) return buffer
-    // Twice as much, or else what is needed and no more.
+    // Double it, or the exact size.
     const doubled = Math.min(Math.max(bytes, 2 * buffer.byteLength, FIRST_REST_BYTES), largestBytes)
     const grown = this.#lease.resize(doubled) ? doubled : bytes
     if (grown !== doubled && !this.#lease.resize(bytes)) throw this.#tooLong(bytes, this.#lease.bytes + this.#lease.account.budget.freeBytes)
@@ -169,17 +169,17 @@ class RestOfLine {
   #tooLong(lineBytes: number, largestBytes: number): SpillwayError {
     return new SpillwayError(
       'SPILLWAY_BUDGET_TOO_SMALL',
-      `a line is longer than ${formatSize(largestBytes)}, the most that can be sorted now in ${formatSize(this.#budgetBytes)} of memory. `
-      + `Raise the budget to at least ${formatSize(LINES_A_BUDGET * lineBytes)} for a line of ${formatSize(lineBytes)} so far, or check the delimiter`,
+      `a line is longer than ${formatSize(largestBytes)}, the maximum in ${formatSize(this.#budgetBytes)} of memory. `
+      + `Raise the budget to at least ${formatSize(BUDGET_PER_LINE * lineBytes)} for this line of ${formatSize(lineBytes)} or more, or check the delimiter`,
       { details: { lineBytes, largestBytes, budgetBytes: this.#budgetBytes } },
     )
   }
 }
 
-/** An unfinished line takes at least so much, and between two long ones keeps no more. */
+/** Minimum of a partial line, and maximum kept between long lines. */
 const FIRST_REST_BYTES = 1024
-const KEPT_BYTES = 16 * 1024
-/** A line of a sixteenth of the budget can be sorted, whatever else is held. */
-const LINES_A_BUDGET = 16
+const MAX_KEPT_BYTES = 16 * 1024
+/** A line of a sixteenth of the budget always fits. */
+const BUDGET_PER_LINE = 16
 const NO_CHUNK = Buffer.alloc(0)
 const NOTHING = new Uint8Array(0)

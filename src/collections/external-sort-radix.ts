@@ -1,22 +1,21 @@
 /**
- * Sorts the index of an arena: an array of places of encoded entries, by their keys.
+ * Sorts the index of an arena by key.
  *
- * 1. Stable: entries with equal keys keep their order.
- * 2. Works in the memory it is given: six integers an entry, nothing allocated per entry.
+ * Invariants
+ * 1. Stable.
+ * 2. No allocation per entry: it uses the six integers an entry it is given.
  *
- * Eight bytes of each key, behind what all share, are sorted as two integers by their bytes, least significant first; places
- * where all bytes agree cost nothing. Groups that agree in all eight are sorted in the same way by the next eight, small
- * groups by comparing. Cost: about 40 ns an entry, whatever the order they come in.
+ * LSD radix sort of eight key bytes after the common prefix, as two integers; bytes equal in all keys are skipped. Groups equal in all
+ * eight are sorted by the next eight, small groups by comparison. Cost: about 40 ns an entry, in any input order.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { EntryReader, prefix32 } from '../pages/paged-entry.ts'
 import type { CompareRanges, KeyOrder } from '../pages/paged-merge.ts'
 
-/** Integers an entry takes in the memory of the index. */
 export const INDEX_INTEGERS = 6
 
-/** Groups up to this size are sorted by comparing. */
-const COMPARED = 96
+/** Larger groups use radix sort. */
+const MAX_COMPARED = 96
 
 export class RadixSorter {
   readonly #bytes: Uint8Array
@@ -42,10 +41,7 @@ export class RadixSorter {
     this.#flip = order.reverse === true ? -1 : 0
   }
 
-  /**
-   * `memory`: 6 x count integers, whose last `count` hold the places of the entries, the first entry's last of all.
-   * Returns the places in order, a part of `memory`.
-   */
+  /** `memory` has 6 x count integers; its last `count` are the positions, in reverse. Returns the sorted positions, a part of it. */
   sort(memory: Uint32Array, count: number): Uint32Array {
     this.#high = memory.subarray(0, count)
     this.#low = memory.subarray(count, 2 * count)
@@ -60,7 +56,6 @@ export class RadixSorter {
     return this.#places
   }
 
-  /** How many bytes all keys begin with. */
   #shared(count: number): number {
     const bytes = this.#bytes
     const entry = this.#entry
@@ -80,11 +75,11 @@ export class RadixSorter {
     return shared
   }
 
-  /** Sort places[from, to), whose keys agree in their first `depth` bytes. */
+  /** Keys share their first `depth` bytes. */
   #sortGroup(from: number, to: number, depth: number): void {
-    // A loop instead of a recursion for a group that stays whole: long keys that are all equal.
+    // No recursion while a group does not split: long equal keys.
     for (;;) {
-      if (to - from <= COMPARED) {
+      if (to - from <= MAX_COMPARED) {
         this.#mergeSort(from, to, depth)
         return
       }
@@ -113,11 +108,11 @@ export class RadixSorter {
   }
 
   #sortTies(from: number, to: number, depth: number): void {
-    if (to - from <= COMPARED) {
+    if (to - from <= MAX_COMPARED) {
       this.#mergeSort(from, to, depth)
       return
     }
-    // Keys that end within the eight bytes are told apart by their lengths only: comparing does it.
+    // Keys that end within the eight bytes need a comparison.
     const bytes = this.#bytes
     const entry = this.#entry
     for (let i = from; i < to; i++) {
@@ -130,7 +125,7 @@ export class RadixSorter {
     this.#sortGroup(from, to, depth + 8)
   }
 
-  /** Prefixes of places[from, to) at `depth`; whether every key has eight bytes there. */
+  /** False if a key has fewer than eight bytes at `depth`. */
   #load(from: number, to: number, depth: number): boolean {
     const bytes = this.#bytes
     const entry = this.#entry
@@ -150,7 +145,7 @@ export class RadixSorter {
     return longer
   }
 
-  /** Sort the three arrays in [from, to) by high and low, least significant byte first. */
+  /** Least significant byte first. */
   #radix(from: number, to: number): void {
     const counts = this.#counts
     this.#count(from, to)
@@ -158,7 +153,6 @@ export class RadixSorter {
     let moved = false
     for (let digit = 0; digit < 8; digit++) {
       const base = digit * 256
-      // One value only: nothing to do for this byte.
       const sample = digit < 4 ? this.#low[from]! >>> (8 * digit) : this.#high[from]! >>> (8 * digit - 32)
       if (counts[base + (sample & 255)] === total) continue
       let sum = from
@@ -173,7 +167,7 @@ export class RadixSorter {
       moved = !moved
     }
     if (moved) {
-      // Groups are sorted in place: what surrounds them is in the other arrays.
+      // Groups are sorted in place: the surrounding entries are in the other arrays.
       this.#swap()
       this.#high.set(this.#high2.subarray(from, to), from)
       this.#low.set(this.#low2.subarray(from, to), from)
@@ -212,7 +206,7 @@ export class RadixSorter {
     this.#places2 = places
   }
 
-  /** A stable merge sort by comparing, over insertion-sorted stretches of eight. */
+  /** Stable, over insertion-sorted stretches of eight. */
   #mergeSort(from: number, to: number, depth: number): void {
     const STRETCH = 8
     for (let start = from; start < to; start += STRETCH) this.#insertionSort(start, Math.min(start + STRETCH, to), depth)

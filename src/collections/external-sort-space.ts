@@ -1,11 +1,10 @@
 /**
- * How a sort divides its memory: nearly all of it is one buffer; the rest is the pool's, kernels and a few pages on their way out.
+ * Divides the memory of a sort: one large buffer, kernels, pages being written, and page lists.
  *
- * 1. The parts add up to no more than the space's bytes.
- * 3. The pool has no memory for pages: a page that leaves the buffer would only push out another one, and the buffer puts it to
- *    better use. So pages go straight to the scratch file.
- * 2. Larger budgets have larger pages: a merge reads each run through one page, and the fewer seeks the better, but some two
- *    hundred runs should fit in one merge.
+ * Invariants
+ * 1. The parts never exceed the space's bytes.
+ * 2. The pool keeps no pages in memory: the buffer makes better use of it.
+ * 3. Page size grows with the budget for fewer seeks, but some 200 runs fit one merge.
  */
 import type { SpillOptions } from './spill-space.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -25,7 +24,7 @@ export type SortSpaceOptions = SpillOptions
 
 const SORT_OPTIONS: readonly string[] = ['reverse', 'signal', ...SPACE_OPTIONS, 'monitor']
 
-/** Throws INVALID_ARGUMENT for options that there are not, or of a wrong type. `more`: what there is beside those of all sorts. */
+/** `more` lists the options beyond those of all sorts. Throws INVALID_ARGUMENT. */
 export function checkSort(source: unknown, options: object, more: readonly string[], what: string): void {
   checkOptions(options, [...more, ...SORT_OPTIONS], what)
   const { reverse, signal } = options as { reverse?: unknown, signal?: unknown }
@@ -33,28 +32,25 @@ export function checkSort(source: unknown, options: object, more: readonly strin
   if (signal !== undefined && !isAbortSignal(signal)) throw invalidArgument(`signal must be an AbortSignal, not ${describe(signal)}`)
   const iterable = source as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined
   if (typeof iterable?.[Symbol.asyncIterator] === 'function' || typeof iterable?.[Symbol.iterator] === 'function') return
-  throw invalidArgument(`${what} takes something that can be iterated, not ${describe(source)}`)
+  throw invalidArgument(`${what} takes an iterable, not ${describe(source)}`)
 }
 
-/** @internal What a sort did, when its input has ended. */
+/** @internal Reported when the input has ended. */
 export interface SortMonitorReport extends SortReport {
   highWaterBytes: number
   budgetBytes: number
   pages: SpillPagesStats | undefined
 }
 
-/** @internal */
 export type SortMonitor = (report: SortMonitorReport) => void
 
 const MIN_PAGE_BYTES = 16 * 1024
 const MAX_PAGE_BYTES = 256 * 1024
-/** Scratch of items. */
 const ITEM_BYTES = 32 * 1024
 const MAX_GROUP_BYTES = 2 * 1024 * 1024
 
 export class SortSpace extends SpillSpace {
   readonly pageBytes: number
-  /** A chunk of lines given out. */
   readonly outputBytes: number
   readonly #groupPages: number
   #engine: SortEngine | undefined
@@ -67,16 +63,16 @@ export class SortSpace extends SpillSpace {
     this.#groupPages = Math.max(1, Math.min(MAX_GROUP_BYTES, this.bytes / 16) / this.pageBytes | 0)
   }
 
-  /** `reservedBytes`: what the caller needs beside it. */
+  /** `reservedBytes`: for the caller. */
   engine(order: KeyOrder, reservedBytes = ITEM_BYTES): SortEngine {
-    // Lists of pages, fences and the map of the scratch file grow with the input.
-    const booksBytes = Math.floor(this.bytes / 12)
+    // Page lists, fences and the scratch file's map grow with the input.
+    const bookkeepingBytes = Math.floor(this.bytes / 12)
     this.#engine = new SortEngine({
       ...order,
       pages: () => this.#store ??= new AdaptivePages(this.pages(0).pool),
       account: this.account('sort'),
       runAccount: this.account('sorted runs'),
-      memoryBytes: (this.bytes - SpillPages.fixedBytes - booksBytes - reservedBytes) & ~7,
+      memoryBytes: (this.bytes - SpillPages.fixedBytes - bookkeepingBytes - reservedBytes) & ~7,
       pageBytes: this.pageBytes,
       groupPages: this.#groupPages,
     })

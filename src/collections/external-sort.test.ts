@@ -21,7 +21,7 @@ async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
   return items
 }
 
-/** Numbers that look like chance. */
+/** Pseudo-random numbers. */
 function* chance(count: number, seed = 7): Generator<number> {
   let state = seed
   for (let i = 0; i < count; i++) {
@@ -39,7 +39,7 @@ function* rows(count: number, padBytes = 100): Generator<Row> {
 
 const MIB = 1024 * 1024
 
-test('strings, bytes, numbers, dates and arrays sort without options other than by', async () => {
+test('strings, bytes, numbers, dates and arrays sort with at most `by`', async () => {
   assert.deepEqual(await all(externalSort(['b', 'a', '', 'é', 'z', 'a'])), ['', 'a', 'a', 'b', 'z', 'é'])
   assert.deepEqual(await all(externalSort([Buffer.from([2]), Buffer.from([1, 0]), Buffer.from([1])])), [[1], [1, 0], [2]].map(b => Buffer.from(b)))
   assert.deepEqual(await all(externalSort([3, -1, 20, 1.5, -Infinity].slice(0, 4))), [-1, 1.5, 3, 20])
@@ -49,7 +49,7 @@ test('strings, bytes, numbers, dates and arrays sort without options other than 
   assert.deepEqual(await all(externalSort([])), [])
 })
 
-test('a sort of any items equals a stable sort in memory, forwards and in reverse, with keys or a comparison', async () => {
+test('any sort equals a stable sort in memory, ascending and descending, by key or comparison', async () => {
   const item = fc.record({ k: fc.oneof(fc.integer({ min: -3, max: 3 }), fc.constantFrom('', 'a', 'b', 'longer than eight bytes', 'longer than eight')), n: fc.nat() }, { noNullPrototype: true })
   await fc.assert(fc.asyncProperty(fc.array(item, { maxLength: 60 }), fc.boolean(), fc.boolean(), async (items, reverse, compares) => {
     const sign = reverse ? -1 : 1
@@ -61,7 +61,7 @@ test('a sort of any items equals a stable sort in memory, forwards and in revers
   }), { seed: 41, numRuns: 60 })
 })
 
-test('a sort much larger than its budget is right and stable, stays within the budget, and leaves nothing on the disk', async () => {
+test('a sort much larger than its budget is stable, stays within it, and leaves no files', async () => {
   for (const reverse of [false, true]) {
     let report: SortMonitorReport | undefined
     const budget = new Budget(6 * MIB)
@@ -84,7 +84,7 @@ test('a sort much larger than its budget is right and stable, stays within the b
   }
 })
 
-test('what fits in memory is never written', async () => {
+test('input that fits in memory is never written', async () => {
   let report: SortMonitorReport | undefined
   await all(externalSort(rows(2000), { by: row => row.name, directory, monitor: given => report = given }))
   assert.equal(report!.pages, undefined)
@@ -104,7 +104,7 @@ test('an asynchronous source and batches give the same as an array', async () =>
   assert.deepEqual((await all(externalSortBatches(batches()))).flat(), expected)
 })
 
-test('an early return, an error of the source and an abort give everything back', async () => {
+test('an early return, a source error and an abort release everything', async () => {
   const budget = new Budget(6 * MIB)
   const options = { by: (row: Row) => row.name, budget, directory }
   for await (const row of externalSort(rows(40_000), options)) {
@@ -140,7 +140,7 @@ test('an early return, an error of the source and an abort give everything back'
   await assert.rejects(all(externalSort(['a'], { signal: AbortSignal.abort() })), { code: 'SPILLWAY_ABORTED' })
 })
 
-test('a shared budget is not taken whole, and never exceeded', async () => {
+test('a shared budget is never taken whole or exceeded', async () => {
   const budget = new Budget(8 * MIB)
   const other = budget.account('other', 'test').lease(2 * MIB)
   let report: SortMonitorReport | undefined
@@ -150,7 +150,7 @@ test('a shared budget is not taken whole, and never exceeded', async () => {
   other.release()
 })
 
-test('bad input is refused with a remedy, and nothing is left behind', async () => {
+test('bad input is refused with a remedy, and nothing remains', async () => {
   const invalid = { code: 'SPILLWAY_INVALID_ARGUMENT' }
   await assert.rejects(all(externalSort([{ a: 1 }])), { ...invalid, message: /cannot be a key/ })
   await assert.rejects(all(externalSort(['a', 1] as unknown[])), { ...invalid, message: /item 1 .*encoding: 'json'/ })
@@ -163,21 +163,21 @@ test('bad input is refused with a remedy, and nothing is left behind', async () 
   assert.deepEqual(readdirSync(directory), [])
 })
 
-test('mixed items with an encoding of their own sort by kind, then value', async () => {
+test('mixed items with an explicit encoding sort by kind, then value', async () => {
   const mixed = ['b', 2, null, 'a', true, 1]
   assert.deepEqual(await all(externalSort(mixed, { encoding: 'json' })), [null, true, 1, 2, 'a', 'b'])
 })
 
-test('items of several hundred KiB sort beside small ones', async () => {
+test('items of several hundred KiB sort among small ones', async () => {
   const sizes = [200_000, 5, 230_000, 1, 150_000, 70_000]
   const source = Array.from({ length: 60 }, (_, i) => ({ i, text: 'y'.repeat(sizes[i % sizes.length]!) }))
   const sorted = await all(externalSort(source, { by: item => -item.i, budget: 4 * MIB, directory }))
   assert.deepEqual(sorted.map(item => [item.i, item.text.length]), source.map(item => [item.i, item.text.length]).reverse())
 })
 
-test('without an encoding, what can be a key comes back as it was', async () => {
+test('without an encoding, items that can be keys keep their type', async () => {
   const items = [undefined, null, false, true, -Infinity, -1, 3, Infinity, NaN, -5n, 7n, new Date(3), new Date(5), 'a', [1, new Date(2), 3n]]
-  // The first item is what the encoding is chosen by.
+  // The first item decides the encoding.
   for (const first of [0, 4, 10, 12, 14]) {
     const sorted = [...items.slice(0, first), items[first], ...items.slice(first)]
     assert.deepEqual(await all(externalSort<any>([items[first], ...[...items].reverse()])), sorted)
@@ -186,7 +186,7 @@ test('without an encoding, what can be a key comes back as it was', async () => 
   assert.deepEqual(await all(externalSort([1n, 3n, 2n], { compare: (a: bigint, b: bigint) => Number(b - a) })), [3n, 2n, 1n])
 })
 
-test('options that there are not, of a wrong type, and sources that cannot be iterated are refused', async () => {
+test('unknown options, options of a wrong type and sources that are not iterable are refused', async () => {
   const wrong = { code: 'SPILLWAY_INVALID_ARGUMENT' }
   for (const options of [{ bugdet: 1 }, { reverse: 'no' }, { signal: 'x' }, { delimiter: 10 }, null, 5]) {
     await assert.rejects(all(externalSort([2, 1], options as never)), wrong, JSON.stringify(options))
@@ -202,7 +202,7 @@ test('options that there are not, of a wrong type, and sources that cannot be it
   assert.deepEqual(await all(externalSort('hello')), ['e', 'h', 'l', 'l', 'o'])
 })
 
-test('items of a sixteenth of the budget are sorted, however many', async () => {
+test('any number of items of a sixteenth of the budget can be sorted', async () => {
   for (const budget of [2, 4, 16]) {
     const pad = 'a'.repeat((budget * MIB) / 16 - 16)
     function* large(): Generator<string> {

@@ -1,8 +1,9 @@
 /**
- * Sorts values of any number within a budget.
+ * External sort of items.
  *
- * 1. Stable: values with equal keys keep their order, also in reverse.
- * 2. An item is encoded once when it comes in and decoded once when it goes out; in between there are only bytes.
+ * Invariants
+ * 1. Stable, also in reverse.
+ * 2. An item is encoded once and decoded once.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { SortSpace, checkSort } from './external-sort-space.ts'
@@ -14,27 +15,41 @@ import type { ItemEncodingOf } from '../encoding/encoding-types.ts'
 import type { Turns } from './spill-turns.ts'
 
 export interface ExternalSortOptions<T, K extends SortKey = SortKey> extends SortSpaceOptions {
-  /** The key to sort by: a string, number, bigint, boolean, null, Date, Uint8Array, or an array of those. Default: the item itself. */
+  /** Sort key. Default: the item itself. An array sorts by its first part, then by the second. */
   by?: ((item: T) => K) | undefined
-  /** Largest first; equal keys keep their order. */
+  /** Descending; equal keys keep their order. Default false. */
   reverse?: boolean | undefined
-  /** How items become bytes: 'utf8', 'buffer', 'view', 'json', or a codec. Default by the first item: 'utf8' for a string, 'buffer' for bytes, otherwise 'json'. */
+  /**
+   * 'utf8', 'buffer', 'view', 'json' or a codec. Default by the first item: 'utf8' for a string, 'buffer' for bytes, 'json' for objects
+   * and arrays.
+   */
   encoding?: ItemEncodingOf<T> | undefined
-  /** Compares two keys, or two items without `by`, instead of the order by bytes. Much slower: each comparison decodes both. */
+  /** Compares two keys (items without `by`). Slow: each comparison decodes both. Default: byte order. */
   compare?: ((a: any, b: any) => number) | undefined
+  /** Aborts the sort. Default: none. */
   signal?: AbortSignal | undefined
-  /** @internal For tests and measurements. */
+  /** @internal */
   monitor?: SortMonitor | undefined
 }
 
-/** Items handed out at a time, and about how many bytes of them. */
+/** Items and approximate bytes. */
 const BATCH_ITEMS = 512
 const BATCH_BYTES = 64 * 1024
 
 /**
- * The items of `source`, sorted. Strings sort by their UTF-8 bytes, which is by code points. Memory stays within `budget`
- * (default 64 MiB), what does not fit goes to scratch files in `directory`, removed at the end, on early `return`, and on errors.
- * Throws INVALID_ARGUMENT for a key or item that cannot be encoded, BUDGET_TOO_SMALL for one that is too large, ABORTED, NO_SPACE.
+ * Sort `source`. Kinds sort as undefined, null, booleans, numbers, bigints, Dates, strings by code point, bytes, arrays. What exceeds
+ * the budget goes to scratch files, removed at the end, on early `return` and on errors.
+ * @throws SPILLWAY_INVALID_ARGUMENT  wrong option, or an item or key cannot be encoded
+ * @throws SPILLWAY_BUDGET_TOO_SMALL  budget below 2 MiB, or an item above a sixteenth of it
+ * @throws SPILLWAY_NO_SPACE | SPILLWAY_UNAVAILABLE | SPILLWAY_CORRUPTION  disk full, failing or corrupt
+ * @throws SPILLWAY_ABORTED           `signal` fired
+ * @example
+ * ```ts
+ * import { externalSort } from 'spillway/collections'
+ *
+ * const people = [{ name: 'Bo', age: 41 }, { name: 'Al', age: 30 }]
+ * for await (const { name } of externalSort(people, { by: person => person.age })) console.log(name) // Al, Bo
+ * ```
  */
 export async function* externalSort<T, K extends SortKey = SortKey>(
   source: Iterable<T> | AsyncIterable<T>, options: ExternalSortOptions<T, K> = {},
@@ -42,7 +57,15 @@ export async function* externalSort<T, K extends SortKey = SortKey>(
   for await (const batch of sorted(source, options, false)) yield* batch
 }
 
-/** The same in arrays, in and out: no promise per item. Arrays of about 64 KiB come out. */
+/**
+ * Like `externalSort`, with arrays in and out (about 64 KiB each), so without a promise per item. Throws as `externalSort` does.
+ * @example
+ * ```ts
+ * import { externalSortBatches } from 'spillway/collections'
+ *
+ * for await (const batch of externalSortBatches([[3, 1], [2]])) console.log(batch) // [ 1, 2, 3 ]
+ * ```
+ */
 export async function* externalSortBatches<T, K extends SortKey = SortKey>(
   source: Iterable<readonly T[]> | AsyncIterable<readonly T[]>, options: ExternalSortOptions<T, K> = {},
 ): AsyncGenerator<T[], void, undefined> {
@@ -59,7 +82,7 @@ async function* sorted<T, K extends SortKey>(
     const codec = new ItemCodec<T>(options, space)
     const turns = space.turns('externalSort', options.signal)
     turns.check()
-    // An engine is made for the order, which a comparison of items knows only with the first item.
+    // The order of a comparison of items depends on the first item.
     let engine: SortEngine | undefined
     const add = async (item: T): Promise<void> => {
       engine ??= space.engine(codec.order(item))
@@ -88,7 +111,7 @@ async function* sorted<T, K extends SortKey>(
       if (batch.length === 0) break
       turns.check()
       yield batch
-      turns.rested()
+      turns.startSlice()
     }
   } finally {
     space.close()

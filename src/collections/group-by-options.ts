@@ -3,22 +3,23 @@ import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
 import type { SortKey } from './key-order.ts'
 
 export interface GroupByOptions<T, K extends SortKey> extends SortSpaceOptions {
-  /** The key to group by; see `externalSort`. */
+  /** Group key; see `SortKey`. */
   by: (item: T) => K
-  /** Groups with the largest keys first. */
+  /** Descending keys. Default false. */
   reverse?: boolean | undefined
-  /** How items become bytes, as in `externalSort`. */
+  /** Encoding of items. Default: that of `externalSort`; with `reduce` items keep their types. */
   encoding?: ItemEncodingOf<T> | undefined
+  /** Aborts the grouping. Default: none. */
   signal?: AbortSignal | undefined
-  /** @internal For tests and measurements. */
+  /** @internal */
   monitor?: SortMonitor | undefined
 }
 
 export interface ReduceByOptions<T, K extends SortKey, A> extends GroupByOptions<T, K> {
-  /** The accumulator of a key that comes for the first time. */
+  /** Makes the accumulator of a new key. */
   init: (key: K) => A
-  /** The accumulator after one more item: a new one, or the same one changed. What structuredClone can copy, as it may be spilled. */
+  /** Returns the accumulator after one more item. It may be spilled, so structuredClone must be able to copy it. */
   reduce: (accumulator: A, item: T) => A
-  /** The accumulator of all items, of those of earlier and of later ones: lets accumulators be spilled instead of items. */
+  /** Merges the accumulators of earlier and later items. With it accumulators are spilled instead of items. Default: none. */
   combine?: ((earlier: A, later: A) => A) | undefined
 }

@@ -1,11 +1,10 @@
 /**
- * The accumulators of a grouping: in memory while there is room, otherwise in the sort, as accumulators or as items.
+ * Accumulators of a grouping: in memory while they fit, otherwise spilled to the sort, as accumulators or as items.
  *
- * 1. In the sort the parts of a key stand in the order in which they came: accumulators, and items that came after them.
- * 2. Without `combine` a key has at most one accumulator in the sort, before its items: a key is taken into the table only before
- *    anything was spilled.
- * 3. What was spilled comes back as what it was: `reduce` and `combine` cannot tell. So accumulators, and items without an encoding,
- *    are not plain JSON, which would make {} of a Set and null of Infinity.
+ * Invariants
+ * 1. Spilled parts of a key keep their order.
+ * 2. Without `combine` a key has at most one spilled accumulator, before its items: after the first spill no keys are added.
+ * 3. Spilled values keep their types. JSON would turn a Set into {} and Infinity into null.
  *
  * Account: `groups`; see `group-by.ts`.
  */
@@ -25,7 +24,7 @@ import { groupValue } from './group-by-values.ts'
 interface Cell<A> {
   accumulator: A
   bytes: number
-  /** Changes until it is measured again. */
+  /** Changes until the next measurement. */
   untilMeasured: number
   changes: number
 }
@@ -44,21 +43,19 @@ export class GroupTable<T, K extends SortKey, A> {
   readonly #keys = new KeyEncoder()
   readonly #scratch = new Scratch(SCRATCH_BYTES)
   readonly #items: Transcoder
-  /** By the bytes of the key, one a character. */
+  /** Key bytes as latin1. */
   #cells = new Map<string, Cell<A>>()
   readonly #lease: Lease
   #limitBytes: number
   #bytes = 0
-  /** Something is in the sort, and there is no `combine`: no new keys. */
+  /** No new keys. */
   #isClosed = false
   #hasSpilled = false
-  /** What is to be put into the sort: key, kind and value. */
   #entryKey: Uint8Array = NOTHING
   #entryValue: Buffer = NO_ENTRY
   #entryLength = 0
-  /** Of `#entryValue`. */
   readonly #entryLease: Lease
-  /** The keys in order when nothing was spilled. */
+  /** If nothing was spilled. */
   #sorted: string[] | undefined
   #next = 0
   #isAtEntry = false
@@ -76,9 +73,9 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#cells.clear()
   }
 
-  /** Fold an item in; false when there is no room: run `makeRoom` and add it again. */
+  /** False when memory is full: run `makeRoom` and retry. */
   add(item: T): boolean {
-    // Accumulators have grown beyond their share.
+    // Accumulators outgrew their share.
     if (this.#bytes > this.#limitBytes) return false
     const { by, init, reduce } = this.#options
     const keys = this.#keys
@@ -88,7 +85,7 @@ export class GroupTable<T, K extends SortKey, A> {
     let cell = this.#cells.get(name)
     if (cell === undefined) {
       if (this.#isClosed) return this.#spillItem(item)
-      // An empty table takes any key: there is no more room to be made.
+      // An empty table takes any key.
       if (this.#cells.size > 0 && this.#bytes + ENTRY_BYTES + 2 * name.length > this.#limitBytes) return false
       cell = { accumulator: init(key), bytes: ENTRY_BYTES + 2 * name.length, untilMeasured: 1, changes: 0 }
       this.#cells.set(name, cell)
@@ -103,20 +100,19 @@ export class GroupTable<T, K extends SortKey, A> {
       cell.bytes = bytes
     }
     if (this.#bytes > this.#lease.bytes && !this.#lease.resize(Math.min(this.#bytes + LEASE_STEP_BYTES, this.#limitBytes + SCRATCH_BYTES))) {
-      // Others have the rest of a shared budget.
+      // The rest of the shared budget is taken.
       this.#limitBytes = this.#lease.bytes
     }
     return true
   }
 
-  /** Room in the table, or in the sort. */
   *makeRoom(): Generator<void> {
     if (this.#entryLength > 0) {
       yield* this.engine.spill()
       return
     }
     if (this.#options.combine === undefined && this.#cells.size > 0 && this.#bytes <= this.#limitBytes) {
-      // What is held is folded on in memory; items of other keys go to the sort.
+      // Held keys stay; items of other keys are spilled.
       this.#isClosed = true
       return
     }
@@ -134,7 +130,6 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#isAtEntry = this.engine.next()
   }
 
-  /** The next group; undefined at the end. */
   next(): [K, A] | undefined {
     if (this.#sorted !== undefined) {
       const name = this.#sorted[this.#next++]
@@ -167,7 +162,6 @@ export class GroupTable<T, K extends SortKey, A> {
     return isFirst ? part : combine!(accumulator as A, part)
   }
 
-  /** Put the accumulators into the sort. */
   *#flush(): Generator<void> {
     this.#hasSpilled = true
     if (this.#options.combine === undefined) this.#isClosed = true
@@ -200,7 +194,7 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#entryLength = length
   }
 
-  /** Twice as much, or else what is needed and no more; what was there is not kept. */
+  /** Contents are lost. */
   #growEntry(length: number): void {
     const lease = this.#entryLease
     this.#entryValue = NO_ENTRY
@@ -210,7 +204,7 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#entryValue = Buffer.allocUnsafeSlow(lease.bytes)
   }
 
-  /** About what an accumulator takes as JavaScript objects. Throws INVALID_ARGUMENT for one that could not be spilled. */
+  /** Estimated heap bytes. Throws INVALID_ARGUMENT if it could not be spilled. */
   #sizeOf(value: unknown): number {
     if (typeof value === 'string') return 2 * value.length
     if (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') return 16
@@ -234,7 +228,7 @@ const NOTHING = new Uint8Array(0)
 function tooLarge(bytes: number, largestBytes: number): SpillwayError {
   return new SpillwayError(
     'SPILLWAY_BUDGET_TOO_SMALL',
-    `an item or accumulator of ${formatSize(bytes)} is too large: ${formatSize(largestBytes)} is the most this budget takes. Raise the budget`,
+    `an item or accumulator of ${formatSize(bytes)} is above the maximum of ${formatSize(largestBytes)} in this budget. Raise the budget`,
     { details: { bytes, largestBytes } },
   )
 }

@@ -1,8 +1,8 @@
 /**
- * What a grouping spills, as bytes that come back as what they were: accumulators, and items without an encoding.
+ * Encoding of spilled accumulators, and of items without `encoding`.
  *
- * Objects that JSON holds without loss are JSON, which takes a third of the time of a structured clone and no memory outside of V8's heap;
- * everything else is as in `spill-map-values.ts`, whose first byte no JSON begins with.
+ * JSON where it is lossless: a third of the time of a structured clone, and no memory outside the heap. Otherwise `spill-map-values.ts`,
+ * whose tags no JSON begins with.
  */
 import { isPlainObject } from '../base/realms.ts'
 import { transcoder } from '../encoding/encoding.ts'
@@ -12,7 +12,7 @@ import { anyValue } from './spill-map-values.ts'
 const json = transcoder('json', 'encoding')
 const OBJECT = 0x7b
 const ARRAY = 0x5b
-/** What is nested deeper may contain itself, which a structured clone can. */
+/** Deeper values may be cyclic. */
 const MAX_DEPTH = 16
 
 export const groupValue: Transcoder = {
@@ -31,7 +31,7 @@ export const groupValue: Transcoder = {
   },
 }
 
-/** Whether JSON gives back the same. */
+/** JSON keeps the value unchanged. */
 function isJson(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case 'string': case 'boolean': return true

@@ -24,7 +24,7 @@ function* sales(count: number, cities: number): Generator<Sale> {
   }
 }
 
-/** What a Map would say, in key order. */
+/** The groups by a Map, in key order. */
 function expected(count: number, cities: number): [string, number[]][] {
   const groups = new Map<string, number[]>()
   for (const { city, id } of sales(count, cities)) {
@@ -35,7 +35,7 @@ function expected(count: number, cities: number): [string, number[]][] {
   return [...groups].sort(([a], [b]) => a < b ? -1 : 1)
 }
 
-test('groups come in key order, with their items in the order in which they came', async () => {
+test('groups come in key order, items in input order', async () => {
   for (const [budget, count] of [['64 MiB', 2000], ['2 MiB', 60_000]] as const) {
     const groups: [string, number[]][] = []
     for await (const [city, values] of groupBy(sales(count, 500), { by: sale => sale.city, budget, directory })) {
@@ -48,7 +48,7 @@ test('groups come in key order, with their items in the order in which they came
   }
 })
 
-test('values that are not taken are skipped, and values of an earlier group are refused', async () => {
+test('items not taken are skipped, and reading those of an earlier group throws', async () => {
   const seen: [string, number | undefined][] = []
   let kept: Iterable<Sale> | undefined
   for await (const [city, values] of groupBy(sales(1000, 7), { by: sale => sale.city })) {
@@ -63,7 +63,7 @@ test('values that are not taken are skipped, and values of an earlier group are 
 for (const [name, cities, combine] of [
   ['few keys, all in memory', 50, false], ['more keys than fit, items spilled', 40_000, false], ['more keys than fit, accumulators spilled', 40_000, true],
 ] as const) {
-  test(`reduce folds the items of each key in their order: ${name}`, async () => {
+  test(`reduce folds the items of each key in order: ${name}`, async () => {
     const count = 80_000
     const budget = new Budget(4 * MIB)
     let report: SortMonitorReport | undefined
@@ -82,8 +82,8 @@ for (const [name, cities, combine] of [
   })
 }
 
-test('an accumulator on its way into the sort is leased beside the table, and one that finds no room is refused', async () => {
-  // A third of its part, which of a shared budget is a half, and the scratch.
+test('an accumulator being spilled has its own lease, and is refused without memory', async () => {
+  // A third of its half of the shared budget, and the scratch.
   const LIMIT_BYTES = Math.floor(2 * MIB / 3) + 16 * 1024
   const reduceText = async (budget: Budget, textBytes: number): Promise<number> => {
     const text = 'x'.repeat(textBytes)
@@ -102,10 +102,10 @@ test('an accumulator on its way into the sort is leased beside the table, and on
   assert.ok(highWaterBytes > LIMIT_BYTES + 100_000 && highWaterBytes < LIMIT_BYTES + 201_000, `${highWaterBytes} bytes of groups at most`)
   assert.equal(budget.usedBytes, 0)
   await assert.rejects(reduceText(new Budget(4 * MIB), 600_000),
-    { code: 'SPILLWAY_BUDGET_TOO_SMALL', message: /an item or accumulator of .* is the most this budget takes\. Raise the budget/ })
+    { code: 'SPILLWAY_BUDGET_TOO_SMALL', message: /an item or accumulator of .* is above the maximum of .* in this budget\. Raise the budget/ })
 })
 
-test('sums of few keys over many items spill nothing', async () => {
+test('sums over few keys spill nothing', async () => {
   let report: SortMonitorReport | undefined
   let total = 0
   const keys: number[] = []
@@ -122,7 +122,7 @@ test('sums of few keys over many items spill nothing', async () => {
   assert.equal(report!.pages, undefined)
 })
 
-test('bad input and early returns leave nothing', async () => {
+test('bad input and early returns release everything', async () => {
   const invalid = { code: 'SPILLWAY_INVALID_ARGUMENT' }
   assert.throws(() => groupBy([1], {} as never), invalid)
   assert.throws(() => groupBy([1], { by: (x: number) => x, init: () => 0 } as never), invalid)
@@ -137,7 +137,7 @@ test('bad input and early returns leave nothing', async () => {
     { code: 'SPILLWAY_ABORTED' })
 })
 
-test('accumulators and items that were spilled come back as what they were', async () => {
+test('spilled accumulators and items keep their types', async () => {
   function* pairs(): Generator<unknown> {
     for (let i = 0; i < 40_000; i++) yield i % 20_000
     for (let i = 0; i < 20_000; i++) yield i % 2 === 0 ? new Date(i) : BigInt(i)
@@ -155,12 +155,12 @@ test('accumulators and items that were spilled come back as what they were', asy
   }
 })
 
-test('an accumulator that could not be spilled is refused whether it is or not', async () => {
+test('an accumulator that could not be spilled is refused at once', async () => {
   const counted = groupBy([1], { by: n => n, init: () => ({ count: () => 1 }), reduce: a => a })
   await assert.rejects(counted.next(), { code: 'SPILLWAY_INVALID_ARGUMENT' })
 })
 
-test('a key larger than the table is grouped all the same', async () => {
+test('a key larger than the table can be grouped', async () => {
   const large = 'k'.repeat(400_000)
   const groups = []
   for await (const group of groupBy([large, 'a', large], { by: s => s, init: () => 0, reduce: n => n + 1, combine: (a, b) => a + b, budget: '4 MiB', directory })) {
@@ -169,7 +169,7 @@ test('a key larger than the table is grouped all the same', async () => {
   assert.deepEqual(groups, [['a', 1], [large, 2]])
 })
 
-test('the values of a group are gone when the grouping was left', async () => {
+test('the items of a group cannot be read after the grouping was closed', async () => {
   let values: Iterable<number> = []
   for await (const [, group] of groupBy([1, 2, 1], { by: n => n })) {
     values = group
@@ -178,7 +178,7 @@ test('the values of a group are gone when the grouping was left', async () => {
   assert.throws(() => [...values], { code: 'SPILLWAY_CLOSED' })
 })
 
-test('what a grouping spills comes back as it was, whether JSON holds it or not', () => {
+test('spilled values round-trip, whether JSON holds them or not', () => {
   const scratch = new Scratch(64 * 1024)
   const cyclic: Record<string, unknown> = { name: 'itself' }
   cyclic['self'] = cyclic

@@ -1,13 +1,13 @@
 /**
- * Groups items of any number by a key, within a budget.
+ * Groups items by key within a budget.
  *
- * 1. Groups come in the order of their keys; items of a group in the order in which they came.
- * 2. With `reduce`, one accumulator a key is held while there is room. When there is none, accumulators are spilled if `combine` can
- *    put two of a key together; otherwise items of further keys are spilled and folded at the end. Either way each accumulator is a
- *    fold over the items of its key in their order.
+ * Invariants
+ * 1. Groups come in key order, their items in input order.
+ * 2. With `reduce` each accumulator folds the items of its key in order. Without memory, accumulators are spilled if there is a
+ *    `combine`; otherwise items of further keys are.
  *
- * Accounts: those of a sort; `groups`, an estimate of the accumulators: 200 bytes a key, twice the key, and four times what they
- * take when spilled, measured again whenever an accumulator has been changed twice as often.
+ * Accounts: those of a sort; `groups`, an estimate: 200 bytes a key, twice the key, four times the accumulator's encoded bytes,
+ * measured again when its changes have doubled.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { SpillwayError } from '../base/errors.ts'
@@ -20,10 +20,25 @@ import { decodeKey } from './key-order.ts'
 import type { SortKey } from './key-order.ts'
 import type { GroupByOptions, ReduceByOptions } from './group-by-options.ts'
 
-/** The items of a group: take them before the next group. What is not taken is skipped. */
+/** Items of a group. Take them before the next group; the rest is skipped. */
 export interface GroupValues<T> extends Iterable<T>, AsyncIterable<T> {}
 
-/** [key, values] of every group, in key order; with `init` and `reduce`, [key, accumulator]. Memory stays within `budget`. */
+/**
+ * Group items: yields [key, items] in key order, or [key, accumulator] with `init` and `reduce`. What exceeds the budget goes to
+ * scratch files.
+ * @throws SPILLWAY_INVALID_ARGUMENT  wrong option, or an item, key or accumulator cannot be encoded
+ * @throws SPILLWAY_BUDGET_TOO_SMALL  budget below 2 MiB, or an item or accumulator above a sixteenth of it
+ * @throws SPILLWAY_NO_SPACE | SPILLWAY_UNAVAILABLE | SPILLWAY_CORRUPTION  disk full, failing or corrupt
+ * @throws SPILLWAY_ABORTED           `signal` fired
+ * @throws SPILLWAY_CLOSED            items of an earlier group are read
+ * @example
+ * ```ts
+ * import { groupBy } from 'spillway/collections'
+ *
+ * const counts = groupBy(['a', 'b', 'a'], { by: word => word, init: () => 0, reduce: count => count + 1 })
+ * for await (const [word, count] of counts) console.log(word, count) // a 2, b 1
+ * ```
+ */
 export function groupBy<T, K extends SortKey, A>(
   source: Iterable<T> | AsyncIterable<T>, options: ReduceByOptions<T, K, A>,
 ): AsyncGenerator<[K, A], void, undefined>
@@ -34,10 +49,10 @@ export function groupBy(
   source: Iterable<unknown> | AsyncIterable<unknown>, options: GroupByOptions<any, any> | ReduceByOptions<any, any, any>,
 ): AsyncGenerator<[any, any], void, undefined> {
   checkSort(source, options, ['by', 'encoding', 'init', 'reduce', 'combine'], 'groupBy')
-  if (typeof options?.by !== 'function') throw invalidArgument('groupBy needs by, a function from an item to its key')
+  if (typeof options?.by !== 'function') throw invalidArgument('groupBy needs by: a function from an item to its key')
   const { reduce, init, combine } = options as Partial<ReduceByOptions<any, any, any>>
   if (reduce === undefined && init === undefined && combine === undefined) return groups(source, options)
-  if (typeof reduce !== 'function' || typeof init !== 'function') throw invalidArgument('reduce and init go together: both are functions')
+  if (typeof reduce !== 'function' || typeof init !== 'function') throw invalidArgument('reduce and init must both be functions')
   if (combine !== undefined && typeof combine !== 'function') throw invalidArgument('combine must be a function')
   return reduced(source, { ...options, reduce, init })
 }
@@ -64,7 +79,7 @@ async function* groups<T, K extends SortKey>(
       const group = current = new Group<T>(engine, codec)
       turns.check()
       yield [decodeKey(group.key, 0, group.key.length) as K, group]
-      turns.rested()
+      turns.startSlice()
       more = group.end()
     }
   } finally {
@@ -73,12 +88,12 @@ async function* groups<T, K extends SortKey>(
   }
 }
 
-/** The entries of one key. The engine stands at the first of them. */
+/** Starts at the engine's current entry. */
 class Group<T> implements GroupValues<T> {
   readonly key: Uint8Array
   readonly #engine: SortEngine
   readonly #codec: ItemCodec<T>
-  /** 'here': the engine stands at an entry of this group; 'beyond': at one of the next. */
+  /** 'here': the engine is at an entry of this group; 'beyond': of the next. */
   #place: 'here' | 'beyond' | 'end' = 'here'
   #isOver = false
 
@@ -90,7 +105,7 @@ class Group<T> implements GroupValues<T> {
 
   * [Symbol.iterator](): Generator<T, void, undefined> {
     for (;;) {
-      if (this.#isOver) throw new SpillwayError('SPILLWAY_CLOSED', 'the values of a group are gone when the next group was asked for: take them before')
+      if (this.#isOver) throw new SpillwayError('SPILLWAY_CLOSED', 'the items of a group were read after the next group was requested. Read them first')
       if (this.#place !== 'here') return
       const item = this.#codec.item(this.#engine)
       this.#step()
@@ -100,10 +115,9 @@ class Group<T> implements GroupValues<T> {
 
   async* [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> { yield* this[Symbol.iterator]() }
 
-  /** What it reads from is gone. */
   close(): void { this.#isOver = true }
 
-  /** Skip what was not taken; whether there is another group. */
+  /** Skip the remaining items. True if another group follows. */
   end(): boolean {
     this.close()
     while (this.#place === 'here') this.#step()
@@ -137,7 +151,7 @@ async function* reduced<T, K extends SortKey, A>(
       if (group === undefined) return
       turns.check()
       yield group
-      turns.rested()
+      turns.startSlice()
     }
   } finally {
     table?.close()

@@ -1,6 +1,6 @@
 /**
- * Text that is not well-formed Unicode, in every part of the product: kept apart and given back as it was, or refused with a remedy;
- * never one key for two texts.
+ * Ill-formed Unicode text in every part of the product: it round-trips or is refused with a remedy, and two texts never become one
+ * key.
  */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -17,7 +17,7 @@ import { SpillSet } from './spill-set.ts'
 const root = mkdtempSync(join(tmpdir(), 'spillway-text-'))
 after(() => rmSync(root, { recursive: true, force: true }))
 
-/** Short and long, in ASCII and not, at either end: all of them would be the same with U+FFFD in place of their halves. */
+/** Short and long, ASCII and not, surrogates at either end: with U+FFFD in their place all would be equal. */
 const TEXTS = ['', 'é', 'x'.repeat(60), 'é'.repeat(60), 'é'.repeat(90_000)].flatMap(filler => ['\ud800', '\ud83d', '\udc00', '\udfff', '\ufffd']
   .flatMap(unit => [filler + unit, unit + filler])).filter((text, i, all) => all.indexOf(text) === i)
 const KEYS = TEXTS.filter(text => text.length < 10_000)
@@ -35,7 +35,7 @@ async function fromAsync<T>(source: AsyncIterable<T>): Promise<T[]> {
 }
 const sorted = [...TEXTS].sort(byBytes)
 
-test('a store refuses it as a key, value, bound and target, with a remedy, and keeps it as JSON', async () => {
+test('a store refuses it as key, value, bound and target, with a remedy, and keeps it as JSON', async () => {
   await using db = await Spillway.open(join(root, 'store'), { budget })
   const refused = { code: 'SPILLWAY_INVALID_ARGUMENT', message: /half of a surrogate pair \(\\ud[89a-f][0-9a-f]{2} at index \d+\), which UTF-8 cannot hold\. Use the encoding 'json', which keeps it, or text\.toWellFormed/ }
   await db.put('\ufffd', 'replacement')
@@ -65,7 +65,7 @@ test('a store refuses it as a key, value, bound and target, with a remedy, and k
   assert.ok(await db.get('long', json) === TEXTS.at(-1))
 })
 
-test('maps and sets keep it apart and give it back as it was, as keys, inside keys and as values', () => {
+test('in maps and sets it round-trips as key, inside keys and as value', () => {
   for (const order of ['insertion', 'key'] as const) {
     using map = new SpillMap<unknown, string>(undefined, { budget, order })
     using set = new SpillSet<string>(KEYS, { budget, order })
@@ -86,7 +86,7 @@ test('maps and sets keep it apart and give it back as it was, as keys, inside ke
   }
 })
 
-test('a sort orders it by code points and gives it back as it was', async () => {
+test('a sort orders it by code point, and it round-trips', async () => {
   const shuffled = TEXTS.map((_, i) => TEXTS[(i * 7 + 3) % TEXTS.length]!)
   assert.equal(new Set(shuffled).size, TEXTS.length)
   assert.deepEqual(await fromAsync(externalSort(shuffled, { budget })), sorted)
@@ -98,7 +98,7 @@ test('a sort orders it by code points and gives it back as it was', async () => 
   await assert.rejects(fromAsync(externalSort(shuffled, { budget, encoding: 'utf8' })), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /surrogate/ })
 })
 
-test('a grouping keeps its keys apart', async () => {
+test('a grouping distinguishes its keys', async () => {
   const items = [...TEXTS, ...TEXTS].map((text, i) => ({ text, i }))
   const groups: [string, number][] = []
   for await (const [key, values] of groupBy(items, { budget, by: item => item.text })) groups.push([key, [...values].length])

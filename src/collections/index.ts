@@ -1,4 +1,4 @@
-/** Collections for more than fits into memory: `import { SpillMap } from 'spillway/collections'`. */
+/** Collections beyond memory. */
 export { externalSort, externalSortBatches } from './external-sort.ts'
 export type { ExternalSortOptions } from './external-sort.ts'
 export { sortLines } from './external-sort-lines.ts'

@@ -11,7 +11,7 @@ function encode(key: unknown): Uint8Array {
   return new Uint8Array(encoder.bytes.subarray(0, encoder.length))
 }
 
-/** The order that the encoding promises, spelled out for values instead of bytes. */
+/** The promised order, computed from values instead of bytes. */
 function rank(key: SortKey): number {
   if (key === undefined) return 1
   if (key === null) return 2
@@ -56,13 +56,13 @@ const leaf: fc.Arbitrary<SortKey> = fc.oneof(
 )
 const key: fc.Arbitrary<SortKey> = fc.oneof(leaf, fc.array(leaf, { maxLength: 3 }), fc.array(fc.array(leaf, { maxLength: 2 }), { maxLength: 2 }))
 
-test('keys of every kind, and arrays of them, sort by their bytes as they sort by value', () => {
+test('for keys of every kind, and arrays of them, byte order equals value order', () => {
   fc.assert(fc.property(key, key, (a, b) => {
     assert.equal(Math.sign(compareKeys(encode(a), encode(b))), Math.sign(expected(a, b)))
   }), { seed: 11, numRuns: 3000 })
 })
 
-test('a key comes back as it was, minus zero as zero', () => {
+test('keys round-trip, -0 as 0', () => {
   fc.assert(fc.property(key, a => {
     const bytes = encode(a)
     const back = decodeKey(bytes, 0, bytes.length)
@@ -78,7 +78,7 @@ test('integers of very different sizes sort by value, and so do bigints', () => 
   }
 })
 
-test('what cannot be a key is refused with a remedy', () => {
+test('other values are refused with a remedy', () => {
   for (const bad of [{ a: 1 }, () => 1, Symbol('x'), new Map(), [1, {}]]) {
     assert.throws(() => encode(bad), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /cannot be a key. Return a string/ })
   }

@@ -1,40 +1,37 @@
 /**
- * Keys of any kind as bytes whose order is that of the keys.
+ * Sort keys as bytes in key order. The first byte is the kind; kinds sort in this order:
  *
- * One byte names the kind, and so kinds sort one after the other:
  *   undefined 01, null 02, false 03, true 04, number 05, bigint 06, Date 07, text 08, bytes 09, array 0a
- * number, Date   eight bytes big-endian; negative ones inverted, others with the sign bit set; -0 is 0, NaN comes last
- * bigint         00-7f or 80-ff by sign and length of the length, the length, the magnitude; inverted when negative
- * text           UTF-8, with half of a surrogate pair as `wide-text.ts` has it, so text sorts by code points; bytes as they are
- * array          its parts, then 00. A text or bytes inside ends with 00 01, and a 00 of its own is written 00 ff;
- *                so a part sorts before what it is a beginning of, and a shorter array before a longer one
+ *   number, Date   eight bytes big-endian; negative ones inverted, others with the sign bit set; -0 is 0, NaN last
+ *   bigint         00-7f or 80-ff by sign and length of the length, the length, the magnitude; inverted when negative
+ *   text           UTF-8, lone surrogates as in `wide-text.ts`
+ *   array          its parts, then 00. Text and bytes inside end with 00 01, and a 00 of theirs is 00 ff
  *
- * 1. encode(a) < encode(b), compared as unsigned bytes, exactly when a sorts before b.
- * 2. Nothing is kept but one buffer, which grows to the largest key.
+ * Invariant: encode(a) < encode(b) as unsigned bytes exactly when a sorts before b.
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
 import { isBytes } from '../base/realms.ts'
 import type { CompareRanges } from '../pages/paged-merge.ts'
-import { mostTextBytes, readText, writeText } from './wide-text.ts'
+import { maxTextBytes, readText, writeText } from './wide-text.ts'
 
-/** What can be a key to sort or group by. */
+/** Key to sort or group by. */
 export type SortKey = string | number | bigint | boolean | null | undefined | Date | Uint8Array | readonly SortKey[]
 
 const KIND = { undefined: 1, null: 2, false: 3, true: 4, number: 5, bigint: 6, date: 7, text: 8, bytes: 9, array: 10 } as const
 const END = 0
-/** After a 00 inside of an array: the part ends, or goes on. */
+/** After a 00 inside an array. */
 const PART_ENDS = 1
 const PART_GOES_ON = 0xff
 const MAX_DEPTH = 64
 
 export class KeyEncoder {
-  /** The last key: bytes[0, length). Holds until the next `encode`. */
+  /** The last key is bytes[0, length), until the next `encode`. */
   bytes: Buffer = Buffer.allocUnsafeSlow(256)
   length = 0
   #view = new DataView(this.bytes.buffer)
 
-  /** Throws INVALID_ARGUMENT for what cannot be a key. */
+  /** Throws INVALID_ARGUMENT for other values. */
   encode(key: unknown): void {
     this.length = 0
     this.#write(key, 0)
@@ -68,7 +65,7 @@ export class KeyEncoder {
     const view = this.#view
     const at = this.length
     this.bytes[at] = kind
-    // One NaN, and one zero.
+    // One NaN, one zero.
     view.setFloat64(at + 1, value === 0 ? 0 : value)
     if (Number.isNaN(value)) view.setBigUint64(at + 1, 0x7ff8000000000000n)
     const high = view.getInt32(at + 1)
@@ -93,12 +90,12 @@ export class KeyEncoder {
     this.bytes.writeUInt32BE(magnitude.length, start + 1)
     this.bytes.set(magnitude, start + 5)
     this.length = start + 5 + magnitude.length
-    // Below every other: its sign byte becomes 7f, and larger magnitudes come first.
+    // Below all others: the sign byte becomes 7f, larger magnitudes come first.
     if (negative) for (let i = start; i < this.length; i++) this.bytes[i] = ~this.bytes[i]!
   }
 
   #text(text: string, depth: number): void {
-    this.#reserve(1 + mostTextBytes(text))
+    this.#reserve(1 + maxTextBytes(text))
     this.bytes[this.length++] = KIND.text
     const start = this.length
     this.length = writeText(text, this.bytes, start)
@@ -115,13 +112,13 @@ export class KeyEncoder {
   }
 
   #array(parts: readonly unknown[], depth: number): void {
-    if (depth === MAX_DEPTH) throw invalidArgument(`a key of arrays nested ${MAX_DEPTH + 1} deep: ${MAX_DEPTH} is the most`)
+    if (depth === MAX_DEPTH) throw invalidArgument(`a key has arrays nested more than ${MAX_DEPTH} deep. Use a flatter key`)
     this.#byte(KIND.array)
     for (const part of parts) this.#write(part, depth + 1)
     this.#byte(END)
   }
 
-  /** Escape the zeros from `start` on, and end the part. */
+  /** Escape zeros and end the part. */
   #terminate(start: number): void {
     let zeros = 0
     for (let i = start; i < this.length; i++) if (this.bytes[i] === 0) zeros++
@@ -148,7 +145,7 @@ export class KeyEncoder {
   }
 }
 
-/** What `KeyEncoder` wrote at bytes[start, end), as a key again: -0 has become 0. */
+/** Decode a key; -0 comes back as 0. */
 export function decodeKey(bytes: Uint8Array, start: number, end: number): SortKey {
   return new KeyDecoder(bytes, start, end).read(false)
 }
@@ -187,7 +184,7 @@ class KeyDecoder {
         return parts
       }
     }
-    throw invalidArgument(`no key: kind ${kind} at offset ${this.#at - 1}`)
+    throw invalidArgument(`not an encoded key: kind ${kind} at offset ${this.#at - 1}`)
   }
 
   #number(): number {
@@ -209,7 +206,7 @@ class KeyDecoder {
     return negative ? -value : value
   }
 
-  /** The bytes of a text or bytes: to the end, or to the terminator with its escapes undone. */
+  /** Unescaped. */
   #part(inside: boolean): Buffer {
     const bytes = this.#bytes
     if (!inside) return bytes.subarray(this.#at, this.#end)
@@ -224,7 +221,6 @@ class KeyDecoder {
   }
 }
 
-/** A comparison of keys as one of the bytes that `encode` made of them. */
 export function compareDecoded(compare: (a: never, b: never) => number): CompareRanges {
   return (a, aStart, aEnd, b, bStart, bEnd) => {
     const order = compare(decodeKey(a, aStart, aEnd) as never, decodeKey(b, bStart, bEnd) as never)

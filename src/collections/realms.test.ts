@@ -1,4 +1,4 @@
-/** What was made in another realm, as test runners and `node:vm` do, is what it is in this one. */
+/** Values of another realm, as test runners and `node:vm` make them, are treated like own ones. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runInNewContext } from 'node:vm'
@@ -16,7 +16,7 @@ async function fromAsync<T>(source: AsyncIterable<T>): Promise<T[]> {
   return all
 }
 
-test('maps take bytes, dates, arrays and plain objects of another realm as keys and values', () => {
+test('maps accept bytes, dates, arrays and plain objects of another realm as keys and values', () => {
   using map = new SpillMap<unknown, unknown>(undefined, { budget })
   const pairs: [string, unknown][] = [
     ['new Uint8Array([1, 2])', new Uint8Array([1, 2])], ['new Date(5)', new Date(5)], ['[1, "a"]', [1, 'a']], ['({ b: 1, a: [2] })', { a: [2], b: 1 }],
@@ -30,7 +30,7 @@ test('maps take bytes, dates, arrays and plain objects of another realm as keys 
   assert.throws(() => map.set(foreign('new (class Point {})()'), 1), { code: 'SPILLWAY_INVALID_ARGUMENT' })
 })
 
-test('sorts and groupings take bytes and objects of another realm', async () => {
+test('sorts and groupings accept bytes and objects of another realm', async () => {
   const bytes = ['[3]', '[1]', '[2]'].map(list => foreign<Uint8Array>(`new Uint8Array(${list})`))
   assert.deepEqual((await fromAsync(externalSort(bytes, { budget }))).map(one => [...one]), [[1], [2], [3]])
   assert.deepEqual((await fromAsync(externalSort([{ n: 2 }, { n: 1 }], { budget, by: one => foreign<Uint8Array>(`new Uint8Array([${one.n}])`) }))).map(one => one.n), [1, 2])

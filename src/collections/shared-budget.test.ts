@@ -12,7 +12,7 @@ import { SpillQueue } from './spill-queue.ts'
 const directory = mkdtempSync(join(tmpdir(), 'spillway-shared-'))
 after(() => rmSync(directory, { recursive: true, force: true }))
 
-test('a sort and a grouping find room in a budget that a map and a queue have filled', async () => {
+test('a sort and a grouping get memory of a budget that a map and a queue have filled', async () => {
   const budget = new Budget('32 MiB')
   using map = new SpillMap<number, string>({ budget, directory })
   using queue = new SpillQueue<string>({ budget, directory })
@@ -22,7 +22,7 @@ test('a sort and a grouping find room in a budget that a map and a queue have fi
 
   function* numbers(): Generator<number> {
     for (let i = 0; i < 100_000; i++) {
-      // The map goes on taking memory while the sort does.
+      // The map keeps taking memory during the sort.
       if (i % 4 === 0) map.set(60_000 + i, 'w'.repeat(100))
       yield (i * 7919) % 100_003
     }

@@ -1,4 +1,4 @@
-/** Collections on a budget that stores share, and on a full disk. */
+/** Collections on a budget shared with stores, and on a full disk. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Budget } from '../memory/budget.ts'
@@ -9,7 +9,7 @@ import { SpillSpace } from './spill-space.ts'
 
 const VALUE = noise(1)
 
-/** 1000 characters that do not compress well. */
+/** 1000 characters that compress poorly. */
 function noise(seed: number): string {
   let text = ''
   for (let state = seed + 1; text.length < 1000;) {
@@ -19,7 +19,7 @@ function noise(seed: number): string {
   return text.slice(0, 1000)
 }
 
-test('collections that share the budget have the memory of idle memtables too', async () => {
+test('collections on a shared budget also get the memory of idle memtables', async () => {
   const host = simHost({ seed: 28 })
   const budget = new Budget('14 MiB')
   const idle = await within(host, Spillway.open('/idle', { host, budget, blockBytes: 1024 }))
@@ -31,7 +31,7 @@ test('collections that share the budget have the memory of idle memtables too', 
   budget.denies = undefined
   map.dispose()
   for (let i = 0; i < 20; i++) await within(host, idle.put(`k${i}`, VALUE))
-  // All that needs no flush is given back.
+  // Reclaim all that needs no flush.
   budget.makeRoom(budget.totalBytes)
   const rest = budget.account('others', 'test').lease(budget.freeBytes - 4 * 1024 * 1024 + 100 * 1024)
   const space = new SpillSpace({ budget, host })
@@ -43,7 +43,7 @@ test('collections that share the budget have the memory of idle memtables too', 
   assert.equal(budget.usedBytes, 0)
 })
 
-test('on a full disk thousands of refused writes of a collection begin few flushes', () => {
+test('on a full disk thousands of refused writes start few flushes', () => {
   const host = simHost({ seed: 36 })
   const map = new SpillMap<string, string>({ budget: '8 MiB', host })
   host.disk.faults.capacityBytes = host.disk.usedBytes + 1000

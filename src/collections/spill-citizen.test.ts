@@ -1,4 +1,4 @@
-/** A SpillMap, SpillSet or SpillQueue among other objects: compared, printed, cloned, looked into. Map and Set are asked the same. */
+/** SpillMap, SpillSet and SpillQueue compared, printed, cloned and inspected, next to Map and Set. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect, isDeepStrictEqual } from 'node:util'
@@ -19,7 +19,7 @@ const makers = {
 }
 
 for (const [name, make] of Object.entries(makers)) {
-  test(`${name}: one is deepStrictEqual to itself and to no other`, () => {
+  test(`${name}: deepStrictEqual to itself only`, () => {
     using one = make('a')
     using other = make('b')
     using empty = make()
@@ -33,7 +33,7 @@ for (const [name, make] of Object.entries(makers)) {
     assert.deepEqual([Object.keys(one), JSON.stringify(one), JSON.stringify({ one })], [[], '{}', '{"one":{}}'])
   })
 
-  test(`${name}: it is not cloned to an empty object`, () => {
+  test(`${name}: cannot be cloned`, () => {
     using one = make('a')
     const error = { message: `#<${name}> could not be cloned.` }
     assert.throws(() => structuredClone(one), error)
@@ -44,14 +44,14 @@ for (const [name, make] of Object.entries(makers)) {
     assert.equal(holder.size, 0)
   })
 
-  test(`${name}: printed after its end, and where it lies too deep`, () => {
+  test(`${name}: inspect after dispose, and nested too deep`, () => {
     const one = make('a')
     assert.equal(inspect({ a: { b: { c: one } } }, { depth: 2 }), inspect({ a: { b: { c: '?' } } }).replace("'?'", `[${name}]`))
     one.dispose()
     assert.equal(inspect(one), `${name} { <disposed> }`)
   })
 
-  test(`${name}: its prototype can be looked into`, () => {
+  test(`${name}: the prototype can be inspected`, () => {
     const { prototype } = { SpillMap, SpillSet, SpillQueue }[name]!
     assert.equal(inspect(prototype), `Object [${name}] {}`)
     assert.ok(inspect(prototype, { showHidden: true, getters: true }).includes('[dispose]'))
@@ -67,7 +67,7 @@ for (const [name, make] of Object.entries(makers)) {
   })
 }
 
-test('the first entries are printed as a Map, a Set and an array print them, and how many more there are', () => {
+test('inspect prints the first entries like a Map, Set or array, and the number of others', () => {
   const entries: [unknown, unknown][] = [['a', 1], [2n, { b: [1, { c: { d: 1 } }] }], [null, new Date(0)]]
   using map = new SpillMap(entries, OPTIONS)
   using set = new SpillSet<unknown>(['a', 2n, null], OPTIONS)
@@ -95,13 +95,13 @@ test('the first entries are printed as a Map, a Set and an array print them, and
   assert.equal(inspect(counts), "Counts(1) [SpillMap] { 'a' => 1 }")
 })
 
-test('printing what cannot be read tells so, and goes on', () => {
+test('inspect reports entries that cannot be read, and continues', () => {
   const valueEncoding = { encode: String, decode: (): string => { throw new Error('no longer readable') } }
   using map = new SpillMap([['a', 'v']], { ...OPTIONS, valueEncoding })
   assert.match(inspect({ map }), /^\{\s+map: SpillMap\(1\) \{ <the value of key "a": .*no longer readable.*> \}\s+\}$/)
 })
 
-test('the methods of one class refuse objects of another, as those of Map and Set do', () => {
+test('methods of one class reject objects of another, like those of Map and Set', () => {
   using map = new SpillMap([['a', 1]], OPTIONS)
   using set = new SpillSet(['a'], OPTIONS)
   using queue = new SpillQueue<string>(OPTIONS)
@@ -111,7 +111,7 @@ test('the methods of one class refuse objects of another, as those of Map and Se
       if (key === 'constructor') continue
       for (const other of [...classes.map(([, object]) => object), new Map(), new Set(), {}, undefined, 1]) {
         if (other === own) continue
-        // A generator checks when it is asked.
+        // A generator checks on its first `next`.
         if (get !== undefined) assert.throws(() => get.call(other), TypeError, key)
         else if (typeof value === 'function') assert.throws(() => value.call(other, () => 1).next(), TypeError, key)
       }
@@ -120,7 +120,7 @@ test('the methods of one class refuse objects of another, as those of Map and Se
   assert.deepEqual([map.size, set.size, queue.size], [1, 1, 0])
 })
 
-test('methods have the names, lengths and attributes that those of Map and Set have', () => {
+test('methods have the names, lengths and attributes of those of Map and Set', () => {
   for (const [own, builtIn] of [[SpillMap, Map], [SpillSet, Set]] as const) {
     assert.equal(own.length, builtIn.length)
     for (const key of Reflect.ownKeys(builtIn.prototype)) {
@@ -141,7 +141,7 @@ test('methods have the names, lengths and attributes that those of Map and Set h
   assert.equal(SpillSet.prototype.keys, SpillSet.prototype.values)
 })
 
-test('iterators can be looked into, and so can their prototype', () => {
+test('iterators and their prototype can be inspected', () => {
   using map = new SpillMap([['a', 1]], OPTIONS)
   const iterator = map.entries()
   assert.ok(inspect(iterator).includes('SpillMap Iterator'))
@@ -149,7 +149,7 @@ test('iterators can be looked into, and so can their prototype', () => {
   assert.deepEqual([...iterator], [['a', 1]])
 })
 
-test('getOrInsert and getOrInsertComputed, as Map has them', () => {
+test('getOrInsert and getOrInsertComputed behave like those of Map', () => {
   using map = new SpillMap<unknown, unknown>([['a', undefined]], OPTIONS)
   assert.deepEqual([map.getOrInsert('a', 1), map.getOrInsert('b', 2), map.getOrInsert('b', 3)], [undefined, 2, 2])
   const calls: unknown[] = []
@@ -162,5 +162,5 @@ test('getOrInsert and getOrInsertComputed, as Map has them', () => {
   assert.equal(map.has('c'), false)
   const list = map.getOrInsert('list', []) as number[]
   list.push(1)
-  assert.deepEqual(map.get('list'), [], 'what is returned is a copy')
+  assert.deepEqual(map.get('list'), [], 'a copy is returned')
 })

@@ -1,8 +1,6 @@
 /**
- * What maps and sets are made of: entries, iterators, an end. Each has one, and is the only one to see it.
- *
- * 1. Everything but `dispose` and `isDisposed` throws CLOSED once it was disposed of.
- * 2. It is behind a private name of each class, so that the methods of one class refuse objects of the other, as those of Map and Set do.
+ * Contents of a SpillMap or SpillSet. A private field of each class, so methods of one class reject objects of the other, like those of
+ * Map and Set.
  */
 import { inspectEntries } from '../base/inspect.ts'
 import type { InspectContext } from '../base/inspect.ts'
@@ -23,7 +21,7 @@ export class SpillContents {
   readonly #checkOpen = (): void => { this.open() }
   isClosed = false
 
-  /** `values`: how values become bytes where the options may not say it. */
+  /** `values` replaces `valueEncoding`. */
   constructor(name: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined) {
     this.#name = name
     this.#tag = `${name} Iterator`
@@ -31,7 +29,7 @@ export class SpillContents {
     this.#ahead = new ReadAhead(this.#entries)
   }
 
-  /** The entries of a collection that is open. */
+  /** Throws CLOSED. */
   open(): Entries {
     if (this.isClosed) throw closedError(this.#name)
     return this.#entries
@@ -44,7 +42,7 @@ export class SpillContents {
     this.#entries.close()
   }
 
-  /** Begin with these; without them if one cannot be taken. */
+  /** Closes if an item is refused. */
   fill<T>(source: Iterable<T> | undefined, take: (item: T) => void): void {
     if (source === undefined) return
     try {
@@ -55,7 +53,6 @@ export class SpillContents {
     }
   }
 
-  /** What newer versions of Node have in the iterators of a Map, these inherit. */
   iterate<I>(yields: Yields, options: SpillRangeOptions<any> | undefined): I {
     const entries = this.open()
     return new LiveIterator(entries, this.#ahead, yields, boundsOf(entries, options), this.#checkOpen, this.#tag) as I
@@ -67,12 +64,12 @@ export class SpillContents {
   }
 }
 
-/** As `forEach` of a Map has it, whether or not there is anything to call it for. */
+/** As in Map, throws even without entries. */
 export function checkCallback(callback: unknown): void {
   if (typeof callback !== 'function') throw new TypeError(`${String(callback)} is not a function`)
 }
 
-/** As those of Map and Set: one function under several names, and a tag that is no getter. The class has them for the compiler. */
+/** Aliases and tag as on Map and Set. */
 export function finishPrototype(prototype: object, tag: string, aliases: readonly (readonly [PropertyKey, PropertyKey])[]): void {
   for (const [alias, name] of aliases) {
     Object.defineProperty(prototype, alias, { value: prototype[name as never], writable: true, enumerable: false, configurable: true })

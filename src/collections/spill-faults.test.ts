@@ -32,7 +32,7 @@ async function outcome(source: AsyncIterable<unknown>): Promise<number | string>
   return count
 }
 
-test('a disk that fills up fails a sort or a grouping with NO_SPACE, and nothing is left behind', async () => {
+test('a full disk fails a sort or grouping with NO_SPACE, and nothing remains', async () => {
   for (const make of [
     (options: object) => externalSort(lines(100_000), options),
     (options: object) => groupBy(lines(100_000), { ...options, by: line => line }),
@@ -50,7 +50,7 @@ test('a disk that fills up fails a sort or a grouping with NO_SPACE, and nothing
   }
 })
 
-test('a queue on a full disk refuses what does not fit, keeps what it has, and goes on when there is room', () => {
+test('a queue on a full disk refuses pushes, keeps its items, and continues when there is space', () => {
   const { host, budget } = setup()
   using queue = new SpillQueue<string>({ budget, directory, host, encoding: 'utf8' })
   host.disk.faults.capacityBytes = host.disk.usedBytes + MIB
@@ -69,7 +69,7 @@ test('a queue on a full disk refuses what does not fit, keeps what it has, and g
   assert.equal(queue.size, pushed.length)
   host.disk.faults.capacityBytes = Infinity
   for (const line of lines(50_000)) {
-    // The disk is probed now and then, not at every push.
+    // The disk is not probed at every push.
     for (let i = 0; i < 1000 && pushed.length === queue.size; i++) {
       try {
         queue.push(line)

@@ -1,4 +1,4 @@
-/** Where a SpillMap or SpillSet could surprise whoever knows Map and Set: each test asks both. */
+/** Details of Map and Set that SpillMap and SpillSet must match: each test runs on both. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SimHost } from '../host/sim/sim-host.ts'
@@ -44,7 +44,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     })
   }
 
-  mapTest('entries to begin with are objects with a 0 and a 1, and nothing else', () => {
+  mapTest('initial entries must be objects with 0 and 1', () => {
     assert.deepEqual([...map([['a', 1], { 0: 'b', 1: 2 }, ['c'], new Uint8Array([7, 8])])], [['a', 1], ['b', 2], ['c', undefined], [7, 8]])
     assert.equal(map(null).size, 0)
     for (const [entry, told] of [['ab', 'ab'], [5, '5'], [null, 'null'], [undefined, 'undefined'], [true, 'true'], [Symbol('s'), 'Symbol(s)']]) {
@@ -53,7 +53,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     assert.match(messageOf(() => map('ab')), /^TypeError: Iterator value a is not an entry object$/)
   })
 
-  mapTest('an iterator of entries that does not fit is closed', () => {
+  mapTest('the source iterator is closed when an entry is refused', () => {
     let isClosed = false
     function* entries(): Generator<unknown> {
       try {
@@ -67,7 +67,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     assert.ok(isClosed)
   })
 
-  mapTest('forEach takes a function, whether or not there is an entry, and thisArg', () => {
+  mapTest('forEach requires a function, even when empty, and takes thisArg', () => {
     for (const source of [[], [['a', 1]]]) {
       for (const callback of [undefined, null, 'text', {}]) {
         assert.throws(() => map(source).forEach(callback as never), TypeError)
@@ -82,7 +82,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     assert.deepEqual([...whole], [['a', 1]])
   })
 
-  mapTest('0 and -0 are one key, NaN is one, and -0 comes back as 0 and as a value stays -0', () => {
+  mapTest('0 and -0 are one key, read back as 0; NaN is a key; a value -0 stays -0', () => {
     const numbers = map([[-0, -0], [NaN, 'first']])
     numbers.set(0, -0).set(NaN, 'second')
     assert.equal(numbers.size, 2)
@@ -92,7 +92,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     assert.ok(numbers.has(-0) && numbers.delete(-0) && !numbers.has(0))
   })
 
-  mapTest('an iterator that has come to its end stays there, whatever is added', () => {
+  mapTest('a finished iterator stays finished, even when entries are added', () => {
     const whole = map([['a', 1]])
     const iterator = whole.entries()
     assert.deepEqual(iterator.next(), { value: ['a', 1], done: false })
@@ -102,7 +102,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     assert.deepEqual([...iterator], [])
   })
 
-  mapTest('an iterator of which a part was taken goes on behind it', () => {
+  mapTest('a partly consumed iterator continues where it stopped', () => {
     const whole = map([['a', 1], ['b', 2], ['c', 3], ['d', 4]])
     const iterator = whole.keys()
     const [first] = iterator
@@ -116,7 +116,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     assert.deepEqual([...iterator], ['d', 'e'])
   })
 
-  mapTest('iterators inherit what built-in ones do, and say what they are', () => {
+  mapTest('iterators inherit from built-in ones and have a tag', () => {
     const iterator = map([['a', 1]]).entries()
     assert.equal(iterator[Symbol.iterator](), iterator)
     assert.equal(Object.prototype.toString.call(iterator), `[object ${name} Iterator]`)
@@ -126,7 +126,7 @@ for (const [name, make] of Object.entries(makeMap)) {
     assert.deepEqual(Object.keys(map([['a', 1]])), [])
   })
 
-  mapTest('iterating, with or without forEach, asks no method that a class made of it may have changed', () => {
+  mapTest('iteration and forEach call no method that a subclass may override', () => {
     const whole = map([['a', 1]])
     whole.entries = () => { throw new Error('not this one') }
     let calls = 0
@@ -137,7 +137,7 @@ for (const [name, make] of Object.entries(makeMap)) {
 }
 
 for (const [name, make] of Object.entries(makeSet)) {
-  test(`${name}: members, entries, forEach and iterators are as those of a Set`, () => {
+  test(`${name}: members, entries, forEach and iterators match those of a Set`, () => {
     const set = make(['b', 'a', 'b', -0, 0, NaN, NaN])
     try {
       assert.deepEqual([...set], ['b', 'a', 0, NaN])
@@ -153,7 +153,7 @@ for (const [name, make] of Object.entries(makeSet)) {
       const text = make('abca')
       assert.deepEqual([...text], ['a', 'b', 'c'])
       text[Symbol.dispose]?.()
-      // A Set may be compared with it by size, has and keys.
+      // A Set may compare itself with it by size, has and keys.
       assert.deepEqual([...set.keys()].filter(member => new Set(['a', 'x']).has(member as string)), ['a'])
     } finally {
       set[Symbol.dispose]?.()
@@ -161,14 +161,14 @@ for (const [name, make] of Object.entries(makeSet)) {
   })
 }
 
-test('an iterator made after the end of its collection throws at once, not at its first step', () => {
+test('an iterator made after dispose throws at once', () => {
   const set = new SpillSet(['a'], OPTIONS)
   set.dispose()
   assert.throws(() => set.entries(), { code: 'SPILLWAY_CLOSED' })
   assert.throws(() => set.forEach(() => {}), { code: 'SPILLWAY_CLOSED' })
 })
 
-test('an iterator that was disposed of has come to its end', () => {
+test('a disposed iterator is at its end', () => {
   using map = new SpillMap([['a', 1], ['b', 2]], OPTIONS)
   const iterator = map.keys() as MapIterator<string> & Disposable
   iterator.next()

@@ -1,4 +1,4 @@
-/** Bounds of ranges of maps and sets. */
+/** Range bounds of maps and sets. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SpillMap } from './spill-map.ts'

@@ -1,10 +1,10 @@
-/** Codecs of maps that fail say of which key, and the map is as it was. */
+/** Failing codecs name the key and leave the map unchanged. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SpillMap } from './spill-map.ts'
 
 for (const order of ['insertion', 'key'] as const) {
-  test(`an encoding that fails names the key, and the entries stay (order: '${order}')`, () => {
+  test(`a failing encoding names the key, and the entries stay (order: '${order}')`, () => {
     let isBroken = false
     const codec = {
       name: 'own',
@@ -18,7 +18,7 @@ for (const order of ['insertion', 'key'] as const) {
     const iterator = map.entries()
     assert.throws(() => iterator.next(), { code: 'SPILLWAY_DECODING', message: /^the value of key "a": / })
     isBroken = false
-    assert.deepEqual([...iterator], [['b', '2'], ['c', '3']], 'it goes on behind the one that failed')
+    assert.deepEqual([...iterator], [['b', '2'], ['c', '3']], 'it continues after the failed entry')
     assert.deepEqual([...map.keys()], ['a', 'b', 'c'])
 
     using json = new SpillMap<unknown, unknown>([[1, 1]], { budget: '8 MiB', order, keyEncoding: 'json', valueEncoding: 'json' })

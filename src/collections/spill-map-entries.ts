@@ -1,12 +1,11 @@
 /**
- * What the entries of a map or set have in common, whichever order they have: encoding, the filter that knows new keys, errors.
- * They are in scratch stores: see `spill-map-insertion-order.ts` and `spill-map-key-order.ts`.
+ * Common part of entries in insertion and in key order, in scratch stores.
  *
  * Invariants
- * 1. A call that throws has changed nothing; where that could not be made good, all later calls throw the same.
+ * 1. A call that throws has changed nothing. If that cannot be ensured, all later calls throw the same error.
  * 2. A new key is looked up only if the filter does not rule it out.
  *
- * Account: `collections` (filter); scratch is that of the stores.
+ * Account: `collections`, the filter.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { hashKey } from '../base/hash.ts'
@@ -25,25 +24,24 @@ export type Want = 'key' | 'value' | 'entry'
 export interface EntriesOptions extends ScratchOptions {
   keys: Transcoder
   values: Transcoder
-  /** The keys' codec is the user's own. */
+  /** The key encoding is a user's codec. */
   hasForeignKeys: boolean
 }
 
 const KEY_SCRATCH_BYTES = 66 * 1024
 const VALUE_SCRATCH_BYTES = 200 * 1024
-/** The filter's part of the budget, and what it leaves to tables and readers when it grows. */
+/** Share of the budget, and bytes left free. */
 const FILTER_SHARE = 1 / 4
 const FILTER_LEAVES_BYTES = 1024 * 1024
 
 export abstract class Entries {
-  /** The tree that iterators read. */
   abstract readonly tree: ScratchStore
   abstract readonly order: 'insertion' | 'key'
   readonly keys: Transcoder
   readonly values: Transcoder
   protected readonly hasForeignKeys: boolean
   size = 0
-  /** Grows with every key that is added, and with every other change: what an iterator has read ahead may be out of date. */
+  /** Added keys, other changes: they invalidate read-ahead. */
   added = 0
   changed = 0
   protected readonly key = new Scratch(KEY_SCRATCH_BYTES)
@@ -60,22 +58,21 @@ export abstract class Entries {
 
   abstract has(key: unknown): boolean
   abstract get(key: unknown): unknown
-  /** `keeps`: a key that is there keeps its value. */
-  abstract set(key: unknown, value: unknown, keeps: boolean): void
+  /** `keepsExisting`: an existing key keeps its value. */
+  abstract set(key: unknown, value: unknown, keepsExisting: boolean): void
   abstract delete(key: unknown): boolean
   abstract clear(): void
   abstract close(): void
   protected abstract read(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown
-  /** The key of the entry at a place. */
   protected abstract keyAt(place: Uint8Array): unknown
-  /** Whether what the tree has at a place of this length is an entry. */
+  /** True if a place of this length is an entry. */
   abstract isEntry(placeLength: number): boolean
-  /** Where an iterator may begin; undefined: at the first place. */
+  /** Where iteration may begin. */
   get low(): Uint8Array | undefined { return undefined }
-  /** All before this place was found empty. */
+  /** All places before this one are empty. */
   set low(_: Uint8Array | undefined) { /* see the insertion order */ }
 
-  /** What an iterator is to yield for an entry of its tree; undefined: the entry is no longer there. */
+  /** Undefined if the entry is gone. */
   decode(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
     try {
       return this.read(want, place, placeStart, placeEnd, kind, value, start, end)
@@ -92,13 +89,12 @@ export abstract class Entries {
     }
   }
 
-  /** The places of a range of keys; in key order a place is a key. */
   rangeOf(range: RangeOptions<unknown>): ByteRange {
     this.#checkUsable()
     try {
       return byteRange(range, this.keys, this.key)
     } finally {
-      this.letGo()
+      this.releaseForeign()
     }
   }
 
@@ -107,7 +103,7 @@ export abstract class Entries {
     this.filter = new KeyFilter(account, Math.floor(store.budget.totalBytes * FILTER_SHARE), FILTER_LEAVES_BYTES)
   }
 
-  /** Leave the key's bytes in the scratch. False: no entry can have it. */
+  /** Encodes the key. False: no entry has it. */
   protected load(key: unknown): boolean {
     this.#checkUsable()
     const scratch = this.key
@@ -122,7 +118,6 @@ export abstract class Entries {
     return this.filter.mayHave(this.hash)
   }
 
-  /** The bytes of an encoded key, as text: the same for keys that are equal. */
   textOf(key: unknown): string {
     this.#checkUsable()
     const scratch = this.key
@@ -131,14 +126,14 @@ export abstract class Entries {
       const { bytes, start, end } = scratch
       return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, end - start).toString('latin1')
     } finally {
-      this.letGo()
+      this.releaseForeign()
     }
   }
 
   #checkUsable(): void {
     if (this.#failure !== undefined) throw this.#failure
     if (this.key.busy || this.value.busy) {
-      throw invalidArgument('a codec called the collection it encodes for. Look up what it needs before, and let encode only encode')
+      throw invalidArgument('a codec called the collection it encodes for. encode() and decode() must not call the collection: look up what they need before')
     }
   }
 
@@ -151,13 +146,13 @@ export abstract class Entries {
     checkLengths(this.key.end - this.key.start, this.value.end - this.value.start)
   }
 
-  /** Hold nothing of the caller's. */
-  protected letGo(): void {
+  /** Release the caller's buffers. */
+  protected releaseForeign(): void {
     if (this.value.holdsForeign && !this.value.busy) this.value.release()
     if (this.key.holdsForeign && !this.key.busy) this.key.release()
   }
 
-  /** After an error in the middle of a change: take back what was done of it. */
+  /** Roll back. If that fails too, later calls throw. */
   protected undo(act: () => void): void {
     try {
       act()

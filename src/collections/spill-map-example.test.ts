@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 
 const example = fileURLToPath(new URL('../../examples/spill-map/main.mjs', import.meta.url))
 
-test('the example counts the words of a file, and made-up ones within its budget', () => {
+test('the example counts words of a file, and generated ones within its budget', () => {
   const directory = mkdtempSync(join(tmpdir(), 'spillway-example-'))
   try {
     const file = join(directory, 'text.txt')

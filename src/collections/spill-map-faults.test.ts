@@ -1,7 +1,7 @@
 /**
- * Maps and sets on a simulated disk that fills up, fails and flips bytes, beside a Map that knows what is right.
+ * Maps and sets on a simulated disk that fills up, fails and flips bytes, compared to a Map.
  *
- * `SPILLWAY_SEEDS=100` searches longer, `SPILLWAY_SEED=7` begins at that seed.
+ * `SPILLWAY_SEEDS=100` runs more seeds, `SPILLWAY_SEED=7` starts at that seed.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,10 +16,10 @@ const SEEDS = Number(process.env['SPILLWAY_SEEDS'] ?? 1)
 const FIRST_SEED = Number(process.env['SPILLWAY_SEED'] ?? 1)
 const KEYS = 1500
 
-/** Text that does not compress: what is written takes its place on the disk. */
+/** Text that does not compress, so that it fills the disk. */
 const NOISE = noise(64 * 1024)
 
-/** What both kinds have, as the test needs it. */
+/** Common interface of both kinds. */
 interface Subject extends Disposable {
   readonly size: number
   has(key: string): boolean
@@ -43,7 +43,7 @@ const mapOf = (order: 'insertion' | 'key'): Make => ({ host, budget }) => {
   return map as Subject & SpillMap<string, string>
 }
 
-/** A set holds key and value as one member: what is set again is another member, as in a Map whose key was deleted. */
+/** A set stores key and value as one member; setting a key again replaces the member. */
 const setOf: Make = ({ host, budget }) => {
   const set = new SpillSet<string>({ host, budget, directory: DIRECTORY })
   return {
@@ -77,7 +77,7 @@ function noise(length: number): string {
   return text
 }
 
-/** The result of a call, or the typed error it ended with: anything else is a failure of the test. */
+/** The result of a call, or its typed error; other errors fail the test. */
 function attempt<T>(codes: readonly string[], act: () => T): { value: T } | { code: string } {
   try {
     return { value: act() }
@@ -105,12 +105,12 @@ class Play {
     this.subject = make(world)
   }
 
-  /** One call to both. One that fails with one of these codes has changed nothing. */
+  /** One call to both. A call that fails with one of these codes has changed nothing. */
   step(codes: readonly string[]): void {
     const { subject, model, world: { random } } = this
     const key = this.#key()
     const kind = random.below(100)
-    // Adding a member that is there writes nothing: a set needs deletions to have anything to do.
+    // Adding an existing member writes nothing, so sets need more deletions.
     const [sets, changes, gets] = this.isSet ? [45, 80, 90] : [60, 72, 86]
     if (kind < sets) {
       const value = this.#newValue()
@@ -131,7 +131,7 @@ class Play {
     if (random.below(20) === 0) letTimePass(this.world)
   }
 
-  /** The first entries in their order, as far as they can be read. */
+  /** Compare the first entries, as far as they can be read. */
   walk(codes: readonly string[], most = Infinity): void {
     const expected = this.#expected()
     let at = 0
@@ -151,7 +151,7 @@ class Play {
     if ('code' in result) this.refused++
   }
 
-  /** All is well again: everything is as in the model. */
+  /** On a healthy disk: everything equals the model. */
   check(): void {
     const { subject, model, world: { budget } } = this
     assert.equal(subject.size, model.size)
@@ -193,7 +193,7 @@ class Play {
   }
 
   #key(): string { return this.#keyOf(this.world.random.below(KEYS)) }
-  /** A member of a set is all there is of an entry: it is long. */
+  /** A set's member is its whole entry, so it is long. */
   #keyOf(i: number): string { return this.isSet ? `member ${i} ${NOISE.slice(i, i + 2000 + i % 4000)}` : `key ${i}` }
 
   #newValue(): string {
@@ -204,7 +204,7 @@ class Play {
   }
 }
 
-/** Timers of retries get their time. */
+/** Let retry timers fire. */
 function letTimePass({ host }: World): void {
   host.advance(100)
 }
@@ -220,12 +220,12 @@ function eachSeed(body: (seed: number) => void): void {
 }
 
 for (const [name, kind] of Object.entries(SUBJECTS)) {
-  test(`${name}: on a sound disk it answers as the model, and the same seed does the same`, () => {
+  test(`${name}: on a healthy disk it matches the model, and a seed is deterministic`, () => {
     const operations = [0, 0].map(() => {
       const play = new Play(newWorld(FIRST_SEED), kind)
       for (let i = 0; i < 3000; i++) play.step([])
       const { host } = play.world
-      assert.ok(host.disk.usedBytes > 0, 'some of it is on the disk')
+      assert.ok(host.disk.usedBytes > 0, 'some entries are on disk')
       play.check()
       const count = host.disk.faults.operations
       play.end()
@@ -234,7 +234,7 @@ for (const [name, kind] of Object.entries(SUBJECTS)) {
     assert.equal(operations[0], operations[1])
   })
 
-  test(`${name}: a full disk refuses writes with NO_SPACE, changes nothing, and writes go on when there is room again`, () => {
+  test(`${name}: a full disk refuses writes with NO_SPACE, changes nothing, and writes succeed when there is space`, () => {
     eachSeed(seed => {
       const play = new Play(newWorld(seed), kind)
       const { host, random } = play.world
@@ -254,7 +254,7 @@ for (const [name, kind] of Object.entries(SUBJECTS)) {
     })
   })
 
-  test(`${name}: operations that fail with EIO give the right answer or UNAVAILABLE, and nothing is lost`, () => {
+  test(`${name}: with EIO calls return the right result or UNAVAILABLE, and nothing is lost`, () => {
     eachSeed(seed => {
       const play = new Play(newWorld(seed), kind)
       const { host, random } = play.world
@@ -270,7 +270,7 @@ for (const [name, kind] of Object.entries(SUBJECTS)) {
     })
   })
 
-  test(`${name}: flipped bytes in its files give the right answer or CORRUPTION, and after clear it is as new`, () => {
+  test(`${name}: with flipped bytes calls return the right result or CORRUPTION, and clear repairs it`, () => {
     let refused = 0
     eachSeed(seed => {
       const play = new Play(newWorld(seed), kind)
@@ -278,7 +278,7 @@ for (const [name, kind] of Object.entries(SUBJECTS)) {
       for (let i = 0; i < 2500; i++) play.step([])
       for (const path of filesOf(host)) {
         const bytes = host.files.readAll(path).length
-        // One that a job has just made may be empty.
+        // A file just created by a job may be empty.
         for (let i = 0; i < 4 && bytes > 0; i++) host.disk.corrupt(path, random.below(bytes), 1 << random.below(8))
       }
       for (let i = 0; i < KEYS; i++) {
@@ -299,7 +299,7 @@ function filesOf(host: SimHost): string[] {
   return host.files.list(DIRECTORY).flatMap(directory => host.files.list(`${DIRECTORY}/${directory}`).map(name => `${DIRECTORY}/${directory}/${name}`))
 }
 
-test('a map that is disposed of while its disk fails gives its memory back, and the next one removes what it left', () => {
+test('a map disposed of on a failing disk releases its memory, and the next one removes its files', () => {
   const { host, budget } = newWorld(5)
   const map = new SpillMap<number, string>({ host, budget, directory: DIRECTORY })
   for (let i = 0; i < 3000; i++) map.set(i, 'x'.repeat(4000))
@@ -309,7 +309,7 @@ test('a map that is disposed of while its disk fails gives its memory back, and 
   assert.equal(budget.usedBytes, 0)
   assert.equal(map.isDisposed, true)
   host.disk.faults.clear()
-  // The process ends without it, and another one comes.
+  // The process ends without it, and another starts.
   host.exit()
   const later = new SimHost({ seed: 6, disk: host.disk })
   new SpillMap<number, string>({ host: later, budget: '8 MiB', directory: DIRECTORY }).dispose()

@@ -15,7 +15,7 @@ after(() => rmSync(directory, { recursive: true, force: true }))
 
 const timeout = 60_000
 
-/** A place of its own for each test. */
+/** A directory per test. */
 function place(name: string): string {
   const path = join(directory, name)
   mkdirSync(path)
@@ -33,14 +33,14 @@ function start(parent: string, ending: string, budget = '8 MiB'): { child: Child
     })
     void closed.then(() => reject(new Error(`it ended before it was ready: ${text}`)))
   })
-  // One that is not waited for is told by the test.
+  // The test itself reports a child that fails.
   ready.catch(() => {})
   return { child, ready, closed }
 }
 
 for (const budget of ['8 MiB', '32 MiB']) {
   for (const [ending, code] of [['exit', 0], ['throw', 1]] as const) {
-    test(`a process that ends (${ending}, ${budget}) leaves no files, though it did not dispose of its map`, { timeout }, async () => {
+    test(`a process that ends (${ending}, ${budget}) without dispose leaves no files`, { timeout }, async () => {
       const parent = place(`${ending}-${budget.slice(0, 2).trim()}`)
       const { closed } = start(parent, ending, budget)
       assert.equal(await closed, code)
@@ -49,7 +49,7 @@ for (const budget of ['8 MiB', '32 MiB']) {
   }
 }
 
-test('what a killed process left goes when the next one begins, what a living one has stays', { timeout }, async () => {
+test('files of a killed process are removed by the next one, those of a running one stay', { timeout }, async () => {
   const parent = place('killed')
   const killed = start(parent, 'stay')
   await killed.ready
@@ -61,7 +61,7 @@ test('what a killed process left goes when the next one begins, what a living on
   await living.ready
   const names = readdirSync(parent)
   assert.ok(names.length > 0 && names.every(name => name.includes(`-${living.child.pid}-`)), String(names))
-  // In another process, which is this one.
+  // In another process: this one.
   using map = new SpillMap<number, number>({ budget: '8 MiB', directory: parent })
   map.set(1, 1)
   assert.equal(removeLeftovers(nodeHost(), parent), 0)
@@ -72,7 +72,7 @@ test('what a killed process left goes when the next one begins, what a living on
   assert.deepEqual(readdirSync(parent), [])
 })
 
-test('only what surely is a leftover is removed', () => {
+test('only certain leftovers are removed', () => {
   const parent = place('others')
   const names = ['spillway-scratch-00000000-00000000-1-1-ab', 'spillway-scratch-x', 'something else']
   for (const name of names) mkdirSync(join(parent, name))
@@ -81,7 +81,7 @@ test('only what surely is a leftover is removed', () => {
   assert.deepEqual(readdirSync(parent), [...names, 'a file'].sort())
 })
 
-test('disposing in the middle of a flush or merge leaves no files and no thread behind', { timeout }, async () => {
+test('dispose during a flush or merge leaves no files and no thread', { timeout }, async () => {
   const parent = place('middle')
   for (const budget of ['8 MiB', '32 MiB']) {
     for (let round = 0; round < 4; round++) {
@@ -98,12 +98,12 @@ test('disposing in the middle of a flush or merge leaves no files and no thread 
       assert.deepEqual(readdirSync(parent), [])
     }
   }
-  // A thread that had gone on would have made its files by now.
+  // A thread still running would have created its files by now.
   await new Promise(resolve => setTimeout(resolve, 100))
   assert.deepEqual(readdirSync(parent), [])
 })
 
-test('a directory that cannot be made is told when it is needed, and what is in memory stays usable', () => {
+test('a directory that cannot be created is an error when needed, and entries in memory stay usable', () => {
   const parent = place('bad')
   writeFileSync(join(parent, 'file'), '')
   using map = new SpillMap<number, string>({ budget: '8 MiB', directory: join(parent, 'file') })

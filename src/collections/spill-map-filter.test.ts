@@ -18,7 +18,7 @@ function shareOfFalse(filter: KeyFilter, from: number): number {
   return yes / 20_000
 }
 
-test('it never denies a key that was added, and denies nearly all others, however many there are', () => {
+test('no false negatives and few false positives, at any size', () => {
   const budget = new Budget(16 * MIB)
   const filter = new KeyFilter(budget.account('filter', ''), 4 * MIB, 0)
   assert.equal(filter.mayHave(hashOf(1)), false)
@@ -36,7 +36,7 @@ test('it never denies a key that was added, and denies nearly all others, howeve
   filter.close()
 })
 
-test('without memory it is filled on, and given up when it says yes to nearly everything', () => {
+test('without memory it is overfilled, and switched off when useless', () => {
   const budget = new Budget(MIB)
   const filter = new KeyFilter(budget.account('filter', ''), 128 * 1024, 0)
   let n = 0

@@ -1,22 +1,20 @@
 /**
- * Which keys a collection surely does not have: asked before tables are, because most sets are of new keys, and each run of tables
- * would have to be asked for each.
+ * Filter of new keys: without it each set of a new key would look into every run.
  *
  * Invariants
- * 1. It never says no to a key that was added.
- * 2. All layers together stay below the limit. Beyond it the last one is filled on, and when it says yes to nearly everything it is given up:
- *    then every key is looked up.
+ * 1. No false negatives.
+ * 2. All layers stay below the limit. Beyond it the last layer is overfilled, and finally the filter is off: every key is looked up.
  *
- * A Bloom filter in 64-byte lines, in layers that grow four times each, so that it needs no keys to grow. Deleted keys stay in it.
- * Account: the one given. Cost: a line of memory per layer, 6 bits a key in it; 10 bits of memory a key, 5 layers at most.
+ * A Bloom filter of 64-byte lines in layers that grow by four, so that growing needs no keys. Deleted keys stay in it.
+ * Account: the one given. Cost: a cache line per layer, 6 bits a key set; 10 bits of memory a key, at most 5 layers.
  */
 import type { Account, Lease } from '../memory/budget.ts'
 
 const FIRST_BYTES = 64 * 1024
 const GROWTH = 4
 const BITS_PER_KEY = 10
-/** So many times as many keys as it is made for, and a layer is worth nothing. */
-const OVERFULL = 4
+/** Beyond this multiple of its keys a layer is useless. */
+const MAX_OVERFILL = 4
 
 interface Layer {
   words: Int32Array
@@ -28,13 +26,12 @@ export class KeyFilter {
   readonly #account: Account
   readonly #limitBytes: number
   readonly #leaveBytes: number
-  /** The newest first. */
   #layers: Layer[] = []
   #keys = 0
   #capacity = 0
   #isOff = false
 
-  /** `leaveBytes`: what it leaves to others when it grows. */
+  /** `leaveBytes`: left free. */
   constructor(account: Account, limitBytes: number, leaveBytes: number) {
     this.#account = account
     this.#limitBytes = limitBytes
@@ -44,7 +41,6 @@ export class KeyFilter {
   get bytes(): number { return this.#layers.reduce((bytes, { words }) => bytes + words.byteLength, 0) }
   get isOff(): boolean { return this.#isOff }
 
-  /** False: no key with this hash was added. */
   mayHave(hash: number): boolean {
     if (this.#isOff) return true
     const layers = this.#layers
@@ -78,7 +74,6 @@ export class KeyFilter {
     words[line + ((again >>> 10) & 15)]! |= 1 << ((again >>> 5) & 31)
   }
 
-  /** Forget all keys. */
   clear(): void {
     this.#release()
     this.#isOff = false
@@ -89,12 +84,12 @@ export class KeyFilter {
     this.#isOff = true
   }
 
-  /** The layer is full: a further one, or more keys in this one; false: given up. */
+  /** Add a layer or overfill this one. False when off. */
   #grow(): boolean {
     const current = this.#layers[0]
     const left = this.#limitBytes - this.bytes
     const wanted = current === undefined ? Math.min(FIRST_BYTES, left) : Math.min(current.words.byteLength * GROWTH, left)
-    // A rest too small to matter is not worth a layer.
+    // Too small to be a layer.
     const bytes = Math.floor(wanted / 64) * 64
     const lease = bytes < (current?.words.byteLength ?? 64) ? undefined : this.#account.tryLeaseLeaving(bytes, this.#leaveBytes)
     if (lease !== undefined) {
@@ -103,10 +98,10 @@ export class KeyFilter {
       this.#capacity = Math.floor(bytes * 8 / BITS_PER_KEY)
       return true
     }
-    const most = current === undefined ? 0 : current.words.byteLength * 8 / BITS_PER_KEY * OVERFULL
-    if (this.#capacity < most) {
-      // Memory may be there later: it is asked for again after a while.
-      this.#capacity = Math.min(most, this.#capacity + Math.max(1, Math.floor(most / OVERFULL / 4)))
+    const maxKeys = current === undefined ? 0 : current.words.byteLength * 8 / BITS_PER_KEY * MAX_OVERFILL
+    if (this.#capacity < maxKeys) {
+      // Try again for memory later.
+      this.#capacity = Math.min(maxKeys, this.#capacity + Math.max(1, Math.floor(maxKeys / MAX_OVERFILL / 4)))
       return true
     }
     this.#release()

@@ -1,12 +1,9 @@
 /**
- * Entries in the order of their insertion: two trees, key -> ordinal, and ordinal -> key and value. So iterating reads one tree from
- * end to end, and a key costs a second look-up in a tree whose runs hold neighbouring ordinals. With the value under its key instead,
- * a get of what is on disk takes about two thirds of the time, and iterating twenty times as long.
+ * Entries in insertion order: two trees, key -> ordinal and ordinal -> key and value. Iteration reads one tree; a get is two look-ups.
+ * With the value under its key, a get from disk takes two thirds of the time and iteration twenty times as long.
  *
- * Invariants
- * 1. An ordinal is given once and never again: what is added comes behind everything there was.
- *
- * Cost: a set of a new key is two writes and no look-up.
+ * Invariant: ordinals are never reused.
+ * Cost: a set of a new key is two writes, no look-up.
  */
 import { copyBytes } from '../base/bytes.ts'
 import { KIND_VALUE_FILE } from '../base/cursor.ts'
@@ -19,10 +16,10 @@ import { Entries } from './spill-map-entries.ts'
 import type { EntriesOptions, Want } from './spill-map-entries.ts'
 
 const ORDINAL_BYTES = 6
-/** A value too large to stand beside its key is behind its ordinal and this. */
+/** Suffix of a large value's ordinal. */
 const LARGE_MARK = 1
 const LARGE_BYTES = ORDINAL_BYTES + 1
-/** Of a record: whether its value is elsewhere, the key's length; then key and value. */
+/** Flag (large value elsewhere), key length. */
 const RECORD_HEADER_BYTES = 3
 const view: Transcoder = transcoder('view', 'valueEncoding')
 
@@ -34,7 +31,6 @@ export class InsertionOrderEntries extends Entries {
   readonly #record: Uint8Array
   #next = 1
   #low: Uint8Array | undefined
-  /** Some value was once too large. */
   #hasLarge = false
 
   constructor(options: EntriesOptions) {
@@ -67,14 +63,14 @@ export class InsertionOrderEntries extends Entries {
     }
   }
 
-  set(key: unknown, value: unknown, keeps: boolean): void {
+  set(key: unknown, value: unknown, keepsExisting: boolean): void {
     const { key: k } = this
     try {
       const mayBeThere = this.load(key)
       const { hash } = this
       this.loadValue(key, value)
       if (mayBeThere && this.#lookUp()) {
-        if (keeps) return
+        if (keepsExisting) return
         this.#replace()
         this.changed++
         return
@@ -92,7 +88,7 @@ export class InsertionOrderEntries extends Entries {
       this.size++
       this.added++
     } finally {
-      this.letGo()
+      this.releaseForeign()
     }
   }
 
@@ -119,7 +115,7 @@ export class InsertionOrderEntries extends Entries {
     this.recover()
     this.size = 0
     this.changed++
-    // Iterators go on with what is added from now on.
+    // Iterators go on with entries added later.
     this.added++
     this.#low = undefined
     this.low = undefined
@@ -143,7 +139,7 @@ export class InsertionOrderEntries extends Entries {
 
   protected read(want: Want, place: Uint8Array, placeStart: number, _: number, kind: number, value: Uint8Array, start: number, end: number): unknown {
     if (kind === KIND_VALUE_FILE) {
-      // The key alone is too large to be inline.
+      // The key alone exceeds the inline limit.
       value = this.tree.decode(view, kind, value, start, end) as Uint8Array
       start = 0
       end = value.length
@@ -154,7 +150,7 @@ export class InsertionOrderEntries extends Entries {
     if (value[start] === 0) {
       if (want === 'value') return this.values.decode(value, keyEnd, end)
       if (!this.hasForeignKeys) return [this.keys.decode(value, keyStart, keyEnd), this.values.decode(value, keyEnd, end)]
-      // A user's codec may call the collection, and these bytes are a view that does not outlive that.
+      // A user's codec may invalidate this view.
       const rest = value.slice(keyStart, end)
       return [this.keys.decode(rest, 0, keyEnd - keyStart), this.values.decode(rest, keyEnd - keyStart, rest.length)]
     }
@@ -168,7 +164,7 @@ export class InsertionOrderEntries extends Entries {
     return want === 'value' ? decoded : [key, decoded]
   }
 
-  /** Leaves the ordinal of the loaded key in its place; false: it has none. */
+  /** Find the ordinal of the loaded key. */
   #lookUp(): boolean {
     const { key: k } = this
     const hit = this.#index.find(k.bytes, k.start, k.end)
@@ -187,7 +183,7 @@ export class InsertionOrderEntries extends Entries {
     if (wasLarge && !isLarge) this.#dropLarge()
   }
 
-  /** The loaded key and value under the ordinal; true: the value has a place of its own. */
+  /** Returns true if the value is large. */
   #put(): boolean {
     const { key: k, value: v } = this
     const record = this.#record
@@ -209,13 +205,12 @@ export class InsertionOrderEntries extends Entries {
     return isLarge
   }
 
-  /** What is left of it if this fails is seen by nobody, and goes with `clear`. */
+  /** A leftover is unreachable and goes with `clear`. */
   #dropLarge(): void {
     if (!this.#hasLarge) return
     try {
       this.tree.del(this.#ordinal, 0, LARGE_BYTES)
     } catch {
-      // See above.
     }
   }
 }

@@ -1,28 +1,25 @@
 /**
- * The iterators of maps and sets, live as those of a Map: what is added while iterating is seen, what is deleted before its turn is
- * not, and a value is the one that is there when its turn comes.
+ * Iterators of maps and sets, live like those of a Map: entries added meanwhile are seen, deleted ones are not, values are current.
  *
  * Invariants
- * 1. Between two calls an iterator is a place and nothing else that counts: it may be left behind without being closed.
- * 2. What was read ahead before a change is looked up again; in key order, once a key was added, read again.
- * 3. A loop that is left, or a part that is taken (`const [first] = values`), gives back what was read ahead; as with a Map the
- *    iterator goes on from there if it is asked again. Only its end and `[Symbol.dispose]` are final.
- *
- * Cost: nothing but decoding while nothing changes; a look-up an entry after a change.
+ * 1. Between calls an iterator owns nothing but its place, so it need not be closed.
+ * 2. After a change, read-ahead is looked up again; in key order it is read again once a key was added.
+ * 3. `return` (a loop left early) releases the read-ahead; the iterator can be continued, as with a Map. Only its end and
+ *    `[Symbol.dispose]` are final.
  */
 import { readError } from '../store/api/io-errors.ts'
 import type { Entries, Want } from './spill-map-entries.ts'
 import { ELSEWHERE, MAX_ENTRIES, isInside, seek } from './spill-map-read-ahead.ts'
 import type { Bounds, ReadAhead } from './spill-map-read-ahead.ts'
 
-/** A chunk is so many times larger than the one before; the first is one entry, because many want no more. */
+/** The first chunk has one entry, because many loops need no more. */
 const GROWTH = 8
 const NOTHING = Symbol('nothing')
 
-/** What built-in iterators inherit from: `[Symbol.iterator]`, and on newer versions map, filter, take and the like. */
+/** With `[Symbol.iterator]` and, in newer versions, helpers. */
 const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object
 
-/** 'pair': each key twice, as a Set has its entries. */
+/** 'pair': each key twice. */
 export type Yields = Want | 'pair'
 
 export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposable {
@@ -34,7 +31,7 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
   readonly #checkOpen: () => void
   readonly #tag: string
   #place: Uint8Array | undefined
-  #most = 1
+  #chunkEntries = 1
   #done = false
 
   constructor(entries: Entries, ahead: ReadAhead, yields: Yields, bounds: Bounds, checkOpen: () => void, tag: string) {
@@ -47,7 +44,6 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
     this.#tag = tag
   }
 
-  /** Also of the prototype, which is one of no collection. */
   get [Symbol.toStringTag](): string { return #tag in this ? this.#tag : 'Spill Iterator' }
 
   next(): IteratorResult<T, undefined> {
@@ -65,20 +61,19 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
     return { done: true, value: undefined }
   }
 
-  /** The loop was left. */
   return(value?: unknown): IteratorResult<T, undefined> {
-    this.#ahead.leave(this)
+    this.#ahead.releaseSlot(this)
     return { done: true, value: value as undefined }
   }
 
   [Symbol.dispose](): void { this.#finish() }
 
-  /** Inherited, which the compiler cannot know. */
+  /** Inherited. */
   declare [Symbol.iterator]: () => this
 
   #finish(): void {
     this.#done = true
-    this.#ahead.leave(this)
+    this.#ahead.releaseSlot(this)
   }
 
   #advance(): unknown {
@@ -91,17 +86,17 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
         const isFirst = this.#place === undefined && entries.order === 'insertion' && !this.#bounds.reverse
         const { low } = entries
         const bounds = isFirst && low !== undefined ? { ...this.#bounds, start: low } : this.#bounds
-        slot = this.#ahead.read(this, this.#place, bounds, this.#most)
+        slot = this.#ahead.read(this, this.#place, bounds, this.#chunkEntries)
         if (slot === undefined) return this.#single(bounds)
         if (isFirst) entries.low = slot.count === 0 ? undefined : slot.bytes.slice(slot.placeStart(0), slot.placeEnd(0))
         if (slot.count === 0) return NOTHING
-        this.#most = Math.min(MAX_ENTRIES, this.#most * GROWTH)
+        this.#chunkEntries = Math.min(MAX_ENTRIES, this.#chunkEntries * GROWTH)
       }
       const i = slot.at++
       const placeStart = slot.placeStart(i)
       const placeEnd = slot.placeEnd(i)
       this.#setPlace(slot.bytes, placeStart, placeEnd)
-      // Others must not fill it while a user's codec runs.
+      // Keep the slot while a user's codec runs.
       slot.isBusy = true
       try {
         if (slot.changed === entries.changed && slot.kind(i) !== ELSEWHERE) {
@@ -115,7 +110,6 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
     }
   }
 
-  /** One entry, without memory to read ahead. */
   #single(bounds: Bounds): unknown {
     const entries = this.#entries
     const scan = entries.tree.scan(bounds.reverse)

@@ -1,8 +1,4 @@
-/**
- * Entries in the order of their keys: one tree, key -> value. A place of an iterator is a key.
- *
- * Cost: a set of a new key is one write and no look-up.
- */
+/** Entries in key order: one tree, key -> value. Cost: a set of a new key is one write, no look-up. */
 import type { Hit } from '../base/cursor.ts'
 import { ofKey } from '../encoding/encoding-error.ts'
 import { ScratchStore } from '../store/scratch/scratch-store.ts'
@@ -31,14 +27,14 @@ export class KeyOrderEntries extends Entries {
     }
   }
 
-  set(key: unknown, value: unknown, keeps: boolean): void {
+  set(key: unknown, value: unknown, keepsExisting: boolean): void {
     const { key: k, value: v } = this
     try {
       const mayBeThere = this.load(key)
       const { hash } = this
       this.loadValue(key, value)
       const isNew = !mayBeThere || this.tree.find(k.bytes, k.start, k.end) === undefined
-      if (keeps && !isNew) return
+      if (keepsExisting && !isNew) return
       this.tree.put(k.bytes, k.start, k.end, v.bytes, v.start, v.end, v.longText)
       if (isNew) {
         this.filter.add(hash)
@@ -47,7 +43,7 @@ export class KeyOrderEntries extends Entries {
       }
       this.changed++
     } finally {
-      this.letGo()
+      this.releaseForeign()
     }
   }
 

@@ -24,7 +24,7 @@ const { value: tree } = fc.letrec(tie => ({
   value: fc.oneof({ maxDepth: 3 }, leaf, fc.array(tie('value'), { maxLength: 4 }), fc.dictionary(fc.string(), tie('value'), { maxKeys: 4, noNullPrototype: true })),
 }))
 
-test('every key comes back as it was', () => {
+test('every key round-trips', () => {
   fc.assert(fc.property(tree, value => {
     // 0 and -0 are one key.
     assert.deepEqual(withoutMinusZero(decode(encode(value))), withoutMinusZero(value))
@@ -40,7 +40,7 @@ function withoutMinusZero(value: unknown): unknown {
   return value
 }
 
-test('bytes sort as the values do, and differ where they differ', () => {
+test('byte order equals value order, and different keys have different bytes', () => {
   const sorted: [fc.Arbitrary<unknown>, (a: never, b: never) => number][] = [
     [fc.oneof(fc.double({ noNaN: true }), fc.integer()), (a: number, b: number) => a - b],
     [fc.oneof(fc.bigInt(), fc.bigInt({ min: -(2n ** 2100n), max: 2n ** 2100n })), (a: bigint, b: bigint) => a < b ? -1 : Number(a > b)],
@@ -61,7 +61,7 @@ test('bytes sort as the values do, and differ where they differ', () => {
   }
 })
 
-test('types are told apart, and sort one after the other', () => {
+test('types are distinct and sort in order', () => {
   const list = [undefined, null, false, true, -Infinity, -1, 0, 1, Infinity, NaN, -(2n ** 64n), -1n, 0n, 1n, 2n ** 64n, new Date(0), '', '1', 'a', Buffer.from(''), Buffer.from('1'), [], [1], ['1'], {}, { a: 1 }]
   const encoded = list.map(encode)
   assert.deepEqual([...encoded].sort(Buffer.compare), encoded)
@@ -70,7 +70,7 @@ test('types are told apart, and sort one after the other', () => {
   assert.deepEqual(encode(-0), encode(0))
 })
 
-test('what is no key is refused', () => {
+test('other values are refused', () => {
   const circle: unknown[] = []
   circle.push(circle)
   for (const value of [Symbol('x'), () => 1, new Map(), circle, [Symbol('x')], 'x'.repeat(70_000), ['\0'.repeat(40_000)], Buffer.alloc(70_000), 1n << 600_000n]) {

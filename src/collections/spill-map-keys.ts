@@ -1,30 +1,28 @@
 /**
- * The default encoding of keys: what a Map takes by value, in an order of bytes that is the order of the values.
+ * Default encoding of keys: by value, in byte order equal to value order.
  *
  * Invariants
  * 1. Different keys have different bytes: 1, '1', 1n and [1] are four keys. As in a Map, 0 and -0 are one key, and NaN is a key.
- * 2. Bytes sort by type first (undefined, null, booleans, numbers, bigints, dates, strings, bytes, arrays, objects), then by value:
- *    numbers and dates by size, strings by code points, bytes and arrays element by element, the shorter before the longer.
- * 3. Arrays and plain objects are keys by their content; the properties of an object are taken in the order of their names.
+ * 2. Bytes sort by type, then by value: strings by code points; bytes and arrays by element, shorter first.
+ * 3. Arrays and plain objects are keys by content; properties are in the order of their names.
  *
- *   tag      what follows it
- *   01       undefined; 02 null; 03 false; 04 true: nothing
+ *   tag      content
+ *   01       undefined; 02 null; 03 false; 04 true: none
  *   10       number: 8 bytes, big-endian, sign flipped (negative ones: all bits)
- *   18       bigint: 80 + length (negative: 7f - length, and the rest inverted), 4 bytes of length from 7f bytes on, magnitude
- *   20       date: as a number, of its milliseconds
- *   30       string as UTF-8, with half of a surrogate pair as `wide-text.ts` has it
+ *   18       bigint: 80 + length (negative: 7f - length, rest inverted), 4 bytes of length from 7f bytes on, magnitude
+ *   20       date: its milliseconds as a number
+ *   30       string as UTF-8, lone surrogates as in `wide-text.ts`
  *   40       bytes
- *   50       array: its elements, then 00; 60 plain object: names and values in turn, then 00
+ *   50       array: elements, then 00; 60 plain object: names and values in turn, then 00
  *
- * Inside arrays and objects strings and bytes are ended by 00, and a 00 in them is 00 ff.
- * Cost: nothing allocated for text, numbers and bytes; the scratch is the caller's.
+ * Inside arrays and objects strings and bytes end with 00, and a 00 in them is 00 ff.
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
 import { isBytes, isPlainObject } from '../base/realms.ts'
 import { describe, textOf } from '../encoding/encoding.ts'
 import type { LargeValue, Scratch, Transcoder } from '../encoding/encoding.ts'
-import { mostTextBytes, readText, writeText as writeWide } from './wide-text.ts'
+import { maxTextBytes, readText, writeText as writeWide } from './wide-text.ts'
 
 const UNDEFINED = 0x01
 const NULL = 0x02
@@ -55,7 +53,7 @@ export const anyKey: Transcoder = {
   },
 }
 
-/** `depth` 0: the key itself, which needs no end. Returns where it ends. */
+/** Returns the end. No terminator at `depth` 0. */
 function write(value: unknown, scratch: Scratch, at: number, depth: number): number {
   const { bytes } = scratch
   if (at + 16 > bytes.length) throw tooLong()
@@ -75,7 +73,7 @@ function writeText(text: string, scratch: Scratch, at: number, depth: number): n
   const { length } = text
   const start = ++at
   if (length <= 48 && at + 2 * length + 1 < bytes.length) {
-    // Short ASCII by hand: a call into native code costs more than the copy.
+    // Cheaper than a call into native code.
     let i = 0
     for (; i < length; i++) {
       const code = text.charCodeAt(i)
@@ -89,14 +87,14 @@ function writeText(text: string, scratch: Scratch, at: number, depth: number): n
       return at
     }
   }
-  // Text that may not fit is measured first: half of a pair takes the three bytes of the U+FFFD that would stand for it.
-  if (at + mostTextBytes(text) + 1 > bytes.length && at + Buffer.byteLength(text) + 1 > bytes.length) throw tooLong()
+  // Lone surrogates take three bytes, as U+FFFD does.
+  if (at + maxTextBytes(text) + 1 > bytes.length && at + Buffer.byteLength(text) + 1 > bytes.length) throw tooLong()
   bytes[start - 1] = STRING
   at = writeWide(text, bytes as Buffer, at)
   return depth === 0 ? at : escape(bytes, start, at)
 }
 
-/** Mark the zeros of what was just written, and end it. */
+/** Escape zeros and add the terminator. */
 function escape(bytes: Uint8Array, start: number, end: number): number {
   let zeros = 0
   for (let i = start; i < end; i++) if (bytes[i] === 0) zeros++
@@ -110,7 +108,7 @@ function escape(bytes: Uint8Array, start: number, end: number): number {
 }
 
 function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number): number {
-  // Adding 0 makes 0 of -0.
+  // -0 becomes 0.
   float.setFloat64(0, Number.isNaN(value) ? NaN : value + 0)
   const flip = float.getUint8(0) >= 0x80 ? 0xff : 0
   bytes[at] = tag
@@ -148,7 +146,7 @@ function writeObject(value: object | null, scratch: Scratch, at: number, depth: 
     bytes.set(value, start)
     return depth === 0 ? end : escape(bytes, start, end)
   }
-  if (depth >= MAX_DEPTH) throw invalidArgument(`a key nested more than ${MAX_DEPTH} deep, or one that contains itself. Use a string that stands for it`)
+  if (depth >= MAX_DEPTH) throw invalidArgument(`a key is nested more than ${MAX_DEPTH} deep, or contains itself. Use a string instead`)
   if (Array.isArray(value)) {
     bytes[at++] = ARRAY
     for (const element of value) at = write(element, scratch, at, depth + 1)
@@ -184,8 +182,7 @@ class Decoder {
       case FALSE: return false
       case TRUE: return true
       case NUMBER: return this.#number()
-      // A given time, not that of the clock.
-      // oxlint-disable-next-line no-restricted-globals
+      // oxlint-disable-next-line no-restricted-globals -- a stored time, not the clock.
       case DATE: return new Date(this.#number())
       case BIGINT: return this.#bigint()
       case STRING: return this.#text(depth)
@@ -229,7 +226,6 @@ class Decoder {
     return readText(bytes, start, this.#end, textOf(bytes, start, this.#end))
   }
 
-  /** The bytes up to the end, or to the mark that ends them; a copy. */
   #content(depth: number): Buffer {
     const bytes = this.#bytes
     const start = this.#at
@@ -266,7 +262,7 @@ class Decoder {
     while (this.#bytes[this.#at] !== 0) {
       const name = this.read(depth + 1) as string
       const value = this.read(depth + 1)
-      // By definition, not assignment: the name may be __proto__.
+      // defineProperty, because the name may be __proto__.
       Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true })
     }
     this.#at++
@@ -276,9 +272,9 @@ class Decoder {
 
 function unfit(value: unknown): Error {
   const what = typeof value === 'symbol' ? 'a symbol' : typeof value === 'function' ? 'a function' : describe(value)
-  return invalidArgument(`a key cannot be ${what}: keys are strings, numbers, bigints, booleans, null, undefined, dates, bytes, and arrays and plain objects of these. Give a keyEncoding for others`)
+  return invalidArgument(`a key cannot be ${what}: keys are strings, numbers, bigints, booleans, null, undefined, dates, bytes, and arrays and plain objects of these. Pass a keyEncoding for others`)
 }
 
 function tooLong(): Error {
-  return invalidArgument('a key of more than 65535 bytes. Hash it, or put part of it into the value', { maxBytes: 65535 })
+  return invalidArgument('a key has more than 65535 bytes. Hash it, or move part of it into the value', { maxBytes: 65535 })
 }

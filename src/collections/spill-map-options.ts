@@ -1,4 +1,4 @@
-/** Options of maps and sets, checked, and the entries that they ask for. */
+/** Checks the options of maps and sets and creates their entries. */
 import { invalidArgument } from '../base/errors.ts'
 import { checkOptions } from '../base/option-names.ts'
 import type { Host } from '../host/host.ts'
@@ -16,36 +16,36 @@ import type { Bounds } from './spill-map-read-ahead.ts'
 import { anyValue } from './spill-map-values.ts'
 
 export interface SpillSetOptions<K> {
-  /** Everything it may hold in memory: bytes, "64 MiB", or a `Budget` that it shares with others. Default 64 MiB, at least about 8 MiB. */
+  /** Bytes, '64 MiB' (default), or a shared `Budget`. Minimum about 8 MiB. */
   budget?: number | string | Budget | undefined
-  /** Where its files are made when it needs some. Default: where the system keeps temporary files. */
+  /** Directory of scratch files, made when needed. Default: `os.tmpdir()`. */
   directory?: string | undefined
-  /** 'insertion' (default) as a Map, or 'key': by the bytes of the encoded keys. */
+  /** 'insertion' (default), or 'key': by the bytes of encoded keys. */
   order?: 'insertion' | 'key' | undefined
   /**
-   * 'any' (default): strings, numbers, bigints, booleans, null, undefined, dates, bytes, arrays and plain objects, by value.
-   * Or 'utf8', 'buffer', 'view', 'json' or a codec, as for a store.
+   * 'any' (default): strings, numbers, bigints, booleans, null, undefined, dates, bytes, arrays and plain objects, by value. Or 'utf8',
+   * 'buffer', 'view', 'json' or a codec.
    */
   keyEncoding?: ItemEncodingOf<K> | 'any' | undefined
-  /** @internal For tests: another world than this machine's. */
+  /** @internal For tests. */
   host?: Host | undefined
 }
 
 export interface SpillMapOptions<K, V> extends SpillSetOptions<K> {
-  /** 'any' (default): what structuredClone can copy. Or 'utf8', 'buffer', 'view', 'json' or a codec, as for a store. */
+  /** 'any' (default): what structuredClone copies. Or 'utf8', 'buffer', 'view', 'json' or a codec. */
   valueEncoding?: ItemEncodingOf<V> | 'any' | undefined
 }
 
-/** Which entries, and from which end. A range takes `order: 'key'`. */
+/** Range and direction. Bounds (`gt`, `gte`, `lt`, `lte`; default: none) need `order: 'key'`. */
 export interface SpillRangeOptions<K> extends RangeOptions<K> {
-  /** From the last to the first. Default false. */
+  /** Last to first. Default false. */
   reverse?: boolean | undefined
 }
 
 const SET_OPTIONS = ['budget', 'directory', 'order', 'keyEncoding', 'host']
 const DEFAULT_BUDGET = '64 MiB'
 
-/** `values`: what a set has; undefined: as the options say. */
+/** `values` replaces the option `valueEncoding`. */
 export function makeEntries(what: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined): Entries {
   checkOptions(options, values === undefined ? [...SET_OPTIONS, 'valueEncoding'] : SET_OPTIONS, what)
   const { budget = DEFAULT_BUDGET, directory, order = 'insertion', keyEncoding = 'any', valueEncoding = 'any', host } = options
@@ -74,7 +74,7 @@ export function boundsOf(entries: Entries, options: SpillRangeOptions<any> | und
   return { ...entries.rangeOf(options), reverse }
 }
 
-/** The two ways of a constructor: (options) and (iterable, options). */
+/** Overloads (options) and (iterable, options). */
 export function splitArguments<T, O extends object>(first: Iterable<T> | O | null | undefined, second: O | undefined): { source: Iterable<T> | undefined, options: O } {
   if (first === null || first === undefined) return { source: undefined, options: second ?? {} as O }
   if (typeof (first as Iterable<T>)[Symbol.iterator] === 'function') return { source: first as Iterable<T>, options: second ?? {} as O }

@@ -1,13 +1,10 @@
 /**
- * What the iterators of one collection have read ahead: a few slots, whoever they belong to. Iterators of a Map are often left
- * behind without a word, so they own nothing: a slot is taken from whoever used it longest ago.
+ * Read-ahead of a collection's iterators: a few shared slots. Iterators are often dropped unclosed, so they own none; the least recently
+ * used slot is taken, and an iterator that lost its slot reads again from its place.
  *
- * Invariants
- * 1. A slot's buffer is leased while it is there; between two calls it is given back whenever somebody needs the memory, and so
- *    is its scan, which is used again only while nothing has been written.
- * 2. Whoever lost its slot reads again from its place.
- *
- * Account: `iterators`. Cost: one copy of key and value; after a change a new scan for each chunk of up to 256 entries.
+ * Invariant: a slot's buffer is leased. Between calls the lease can be reclaimed, and so can its scan, which is reused only while
+ * nothing was written.
+ * Account: `iterators`. Cost: one copy of key and value; after a change a new scan per chunk of up to 256 entries.
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import type { Lease } from '../memory/budget.ts'
@@ -17,18 +14,18 @@ import type { Entries } from './spill-map-entries.ts'
 const MAX_SLOTS = 4
 export const MAX_ENTRIES = 256
 const FIELDS = 4
-/** Of a chunk; a key that is longer than what is left of it finds room behind. */
+/** A longer key overflows into the second half. */
 const CHUNK_BYTES = 64 * 1024
 const BUFFER_BYTES = 2 * CHUNK_BYTES
-/** A larger value is looked up when it is its turn. */
+/** Larger values are looked up when due. */
 const MAX_COPIED_BYTES = 16 * 1024
-/** Kind of an entry whose value is not here. */
+/** The value is not in the slot. */
 export const ELSEWHERE = -1
 
 export interface Bounds {
-  /** First place inside; undefined: from the first. */
+  /** First place; undefined = no bound. */
   start: Uint8Array | undefined
-  /** First place behind; undefined: to the last. */
+  /** Place after the last; undefined = no bound. */
   end: Uint8Array | undefined
   reverse: boolean
 }
@@ -36,18 +33,17 @@ export interface Bounds {
 export class Slot {
   owner: object | undefined
   bytes: Uint8Array
-  /** Of each entry: where its place begins, where that ends and the value begins, where this ends; kind. */
+  /** Per entry: start and end of the place, end of the value, kind. */
   readonly fields: Int32Array
   lease: Lease | undefined
   count = 0
   at = 0
-  /** Nothing comes behind what is here. */
+  /** The range ends after this chunk. */
   isLast = false
-  /** As of reading. */
+  /** When this was read. */
   added = 0
   changed = 0
   usedAt = 0
-  /** Stands on what comes next. */
   scan: Scan | undefined
   scanSeq = 0
   readonly onCalledBack = (): void => this.closeScan()
@@ -102,17 +98,13 @@ export class ReadAhead {
     this.#removeReclaimer = entries.tree.addReclaimer(bytes => this.#release(bytes))
   }
 
-  /** The slot of this owner, if it has one still. */
   slotOf(owner: object): Slot | undefined {
     for (const slot of this.#slots) if (slot.owner === owner) return slot
     return undefined
   }
 
-  /**
-   * Read up to `most` entries behind `place` (undefined: from the beginning of the bounds) for this owner. Undefined: there is no
-   * memory to read ahead.
-   */
-  read(owner: object, place: Uint8Array | undefined, bounds: Bounds, most: number): Slot | undefined {
+  /** Read up to `max` entries after `place`. Undefined without memory. */
+  read(owner: object, place: Uint8Array | undefined, bounds: Bounds, max: number): Slot | undefined {
     const slot = this.slotOf(owner) ?? this.#take()
     if (slot === undefined) return undefined
     const entries = this.#entries
@@ -126,7 +118,7 @@ export class ReadAhead {
     slot.changed = entries.changed
     slot.isBusy = true
     const { tree } = entries
-    // Its own need of room must not close the scan that is about to be used.
+    // Its own lease must not reclaim its scan.
     tree.scanHolders.delete(slot.onCalledBack)
     try {
       let { scan } = slot
@@ -138,7 +130,7 @@ export class ReadAhead {
       }
       for (; isInside(scan, bounds); scan.advance()) {
         if (!entries.isEntry(scan.keyLength)) continue
-        if (slot.count < most && slot.add(scan)) continue
+        if (slot.count < max && slot.add(scan)) continue
         slot.isLast = false
         break
       }
@@ -154,8 +146,7 @@ export class ReadAhead {
     return slot
   }
 
-  /** Somebody has come to its end. */
-  leave(owner: object): void {
+  releaseSlot(owner: object): void {
     const slot = this.slotOf(owner)
     if (slot === undefined) return
     slot.owner = undefined
@@ -182,7 +173,7 @@ export class ReadAhead {
         return slot
       }
     }
-    // Making room may have taken it.
+    // Leasing may have reclaimed it.
     return oldest?.lease === undefined ? undefined : oldest
   }
 

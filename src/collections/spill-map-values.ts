@@ -1,11 +1,10 @@
 /**
- * The default encoding of values: text, numbers, bytes and the like with a tag of one byte, everything else as the structured clone
- * that `v8.serialize` writes. Why not JSON: a Map's values are expected back as they were put in, and JSON loses undefined, dates,
- * bigints, bytes, NaN, Maps and Sets, and cycles. It is faster for small objects: then give `valueEncoding: 'json'`.
+ * Default encoding of values. JSON would lose undefined, dates, bigints, bytes, NaN, Maps, Sets and cycles; it is faster for small
+ * objects.
  *
  *   00 undefined, 01 null, 02 false, 03 true; 04 integer of 32 bits; 05 number; 06 string as UTF-8; 07 Buffer; ff structured clone
  *
- * Cost: nothing allocated for what has a tag; about 1 us for a small object, either way.
+ * Cost: no allocation for tagged types; about 1 us for a small object.
  */
 import { deserialize, serialize } from 'node:v8'
 import { EMPTY } from '../base/cursor.ts'
@@ -54,10 +53,10 @@ export const anyValue: Transcoder = {
     } else {
       scratch.busy = true
       try {
-        // Its first byte is 0xff: that is its tag.
+        // Begins with 0xff, its tag.
         scratch.use(serialize(value))
       } catch (cause) {
-        throw invalidArgument(`a value cannot be ${describeClone(value)}: ${(cause as Error).message} Values are what structuredClone can copy. Give a valueEncoding for others`)
+        throw invalidArgument(`a value cannot be ${describeClone(value)}: ${(cause as Error).message} Values must be what structuredClone can copy. Pass a valueEncoding for others`)
       } finally {
         scratch.busy = false
       }
@@ -77,7 +76,7 @@ export const anyValue: Transcoder = {
         return float[0]
       case STRING: return textOf(bytes, start + 1, end)
       case BUFFER: return Buffer.from(bytes.subarray(start + 1, end))
-      // What is made of them may be views of these bytes: a copy.
+      // The result may contain views of the copy.
       default: return deserialize(Buffer.from(bytes.subarray(start, end)))
     }
   },
@@ -87,7 +86,6 @@ export const anyValue: Transcoder = {
   },
 }
 
-/** A set has no values. */
 export const noValue: Transcoder = {
   name: 'none',
   encode(_, scratch) { scratch.use(EMPTY) },

@@ -35,7 +35,7 @@ const commands = fc.array(fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const) }) },
 ), { minLength: 20, maxLength: 120 })
 
-/** One command to both; several iterators of each kind go along, one step after the other. */
+/** Run the commands on both, advancing several iterators of each. */
 function play(map: SpillMap<Key, string>, model: Map<Key, string>, filler: string, list: readonly Command[]): void {
   const pairs: [Iterator<unknown, unknown>, Iterator<unknown, unknown>][] = []
   for (const command of list) {
@@ -67,13 +67,13 @@ function play(map: SpillMap<Key, string>, model: Map<Key, string>, filler: strin
 }
 
 for (const [name, filler, seed] of [['in memory', '', 1], ['on disk', 'x'.repeat(9000), 2], ['with large values', 'y'.repeat(30_000), 3]] as const) {
-  test(`it answers as a Map does, whatever is called while iterating: ${name}`, () => {
+  test(`it behaves like a Map, with any calls during iteration: ${name}`, () => {
     fc.assert(fc.property(commands, list => {
       const map = make<Key, string>()
       try {
         const model = new Map<Key, string>()
         if (filler !== '') {
-          // So much that some of it is in tables.
+          // Enough to reach tables.
           for (let i = 0; i < 150; i++) {
             map.set(i % 120, i + filler)
             model.set(i % 120, i + filler)
@@ -89,12 +89,12 @@ for (const [name, filler, seed] of [['in memory', '', 1], ['on disk', 'x'.repeat
   })
 }
 
-test('a hundred thousand entries beyond memory come back, by key and in the order of their insertion', () => {
+test('100,000 entries beyond memory can be read by key and in insertion order', () => {
   using map = make<string, string>()
   const n = 100_000
   for (let i = 0; i < n; i++) map.set(`key ${i * 7919 % n}`, `value ${i} ${'.'.repeat(80)}`)
   assert.equal(map.size, n)
-  assert.ok(fileCount() > 0, 'some of it is on disk')
+  assert.ok(fileCount() > 0, 'some entries are on disk')
   for (let i = 0; i < n; i += 97) assert.equal(map.get(`key ${i * 7919 % n}`)?.split(' ')[1], String(i))
   assert.equal(map.has('key -1'), false)
   let i = 0
@@ -107,7 +107,7 @@ test('a hundred thousand entries beyond memory come back, by key and in the orde
   assert.ok(report.highWaterBytes <= report.budgetBytes)
 })
 
-test('in key order entries come by key, with ranges, backward, and whatever is added while iterating', () => {
+test('key order: ranges, reverse, and keys added during iteration', () => {
   fc.assert(fc.property(fc.array(fc.tuple(fc.nat(300), fc.constantFrom('set', 'delete', 'step', 'step', 'step')), { maxLength: 200 }), fc.nat(300), fc.nat(300), fc.boolean(), (list, low, high, reverse) => {
     using map = make<number, string>({ order: 'key' })
     const model = new Map<number, string>()
@@ -144,7 +144,7 @@ test('in key order entries come by key, with ranges, backward, and whatever is a
   }), { seed: 4, numRuns: 12 })
 })
 
-test('a set answers as a Set does', () => {
+test('a set behaves like a Set', () => {
   fc.assert(fc.property(fc.array(fc.tuple(keys, fc.constantFrom('add', 'add', 'delete', 'has', 'step')), { maxLength: 200 }), list => {
     using set = new SpillSet<Key>(SMALL)
     const model = new Set<Key>()
@@ -173,7 +173,7 @@ test('a set answers as a Set does', () => {
   assert.deepEqual([...sorted.values({ gte: 'b' })], ['b', 'c'])
 })
 
-test('the first key is cheap however many were deleted before it, and iterators left behind hold nothing', () => {
+test('the first key is cheap after many deletions, and dropped iterators own nothing', () => {
   using map = make<number, string>()
   for (let i = 0; i < 20_000; i++) {
     map.set(i, 'x'.repeat(100))
@@ -186,7 +186,7 @@ test('the first key is cheap however many were deleted before it, and iterators 
   assert.ok(highWaterBytes <= 8 * 2 ** 20)
 })
 
-test('values of every kind that structuredClone copies come back as they were', () => {
+test('values of every kind that structuredClone copies round-trip', () => {
   using map = make<string, unknown>()
   const cycle: Record<string, unknown> = { name: 'cycle' }
   cycle['self'] = cycle
@@ -196,7 +196,7 @@ test('values of every kind that structuredClone copies come back as they were', 
     new Map<unknown, unknown>([[{ k: 1 }, new Set([1])]]), /x/g, cycle,
   ]
   values.forEach((value, i) => map.set(`value ${i}`, value))
-  for (const round of ['as set', 'after they were pushed out']) {
+  for (const round of ['as set', 'after eviction']) {
     values.forEach((value, i) => assert.deepEqual(map.get(`value ${i}`), value, `${round}: value ${i}`))
     assert.deepEqual([...map.values()].slice(0, values.length), values, round)
     for (let i = 0; i < 300 && round === 'as set'; i++) map.set(`filler ${i}`, 'x'.repeat(10_000))
@@ -207,7 +207,7 @@ test('values of every kind that structuredClone copies come back as they were', 
   assert.equal(map.has('f'), false)
 })
 
-test('a value that grows large, shrinks and goes leaves no file behind', async () => {
+test('a value that grows large, shrinks and is deleted leaves no file', async () => {
   using map = make<string, string>()
   for (let i = 0; i < 40; i++) {
     const value = i % 3 === 0 ? 'L'.repeat(100_000 + i) : `small ${i}`
@@ -221,12 +221,12 @@ test('a value that grows large, shrinks and goes leaves no file behind', async (
   for (let i = 0; i < 5; i++) map.set(`large ${i}`, 'L'.repeat(200_000))
   map.clear()
   const left = (): unknown[] => readdirSync(directory, { recursive: true }).filter(name => /\.(value|table)/.test(String(name)))
-  // They are removed beside the thread.
+  // They are removed off the main thread.
   for (let i = 0; i < 1000 && left().length > 0; i++) await new Promise(resolve => { setTimeout(resolve, 1) })
   assert.deepEqual(left(), [])
 })
 
-test('encodings are those of a store', () => {
+test('encodings work as in a store', () => {
   using text = make<string, string>({ keyEncoding: 'utf8', valueEncoding: 'utf8' })
   text.set('a', 'b')
   assert.deepEqual([...text], [['a', 'b']])
@@ -244,7 +244,7 @@ test('encodings are those of a store', () => {
   assert.throws(() => bad.set(1, 1), { code: 'SPILLWAY_INVALID_ARGUMENT', message: /codec called the collection/ })
 })
 
-test('Budgets can be shared, are given back whole, and are named when too small', () => {
+test('a Budget can be shared, is released whole, and is refused when too small', () => {
   const budget = new Budget('32 MiB')
   for (let round = 0; round < 3; round++) {
     const maps = [0, 1, 2].map(() => new SpillMap<number, string>({ budget, directory, order: round === 0 ? 'key' : 'insertion' }))
@@ -252,7 +252,7 @@ test('Budgets can be shared, are given back whole, and are named when too small'
     for (const map of maps) assert.equal([...map.keys()].length, 15_000)
     const report = maps[0]!.memory()
     assert.ok(report.highWaterBytes <= report.budgetBytes)
-    // One after the other: the others go on.
+    // One by one: the others keep working.
     for (const map of maps) {
       assert.equal(map.get(5), 'value '.repeat(20))
       map.dispose()
@@ -269,7 +269,7 @@ test('nothing is written while everything fits', () => {
   assert.deepEqual(readdirSync(directory), [])
 })
 
-test('a small map is never written, however much goes through it', () => {
+test('a small map is never written, however many entries pass through it', () => {
   using map = make<number, string>({ budget: '24 MiB' })
   const model = new Map<number, string>()
   for (let i = 0; i < 100_000; i++) {
@@ -291,7 +291,7 @@ test('a small map is never written, however much goes through it', () => {
   assert.deepEqual(readdirSync(directory), [])
 })
 
-test('after it was disposed of everything says so, and doing it again is fine', () => {
+test('after dispose every call throws CLOSED, except dispose', () => {
   const map = make<number, number>()
   const iterator = map.set(1, 1).set(2, 2).entries()
   iterator.next()
@@ -304,7 +304,7 @@ test('after it was disposed of everything says so, and doing it again is fine', 
   }
 })
 
-test('wrong options and keys are told with a remedy', () => {
+test('wrong options and keys are refused with a remedy', () => {
   const bad = { code: 'SPILLWAY_INVALID_ARGUMENT' }
   assert.throws(() => make({ order: 'random' as never }), bad)
   assert.throws(() => make({ budgetBytes: 1 } as never), bad)
@@ -319,7 +319,7 @@ test('wrong options and keys are told with a remedy', () => {
   assert.deepEqual(readdirSync(directory), [])
 })
 
-test('it stands where a Map is asked for', () => {
+test('it can be used where a Map is expected', () => {
   using map = make<string, number>()
   const asMap: Map<string, number> = map
   const asSet: Set<string> = new SpillSet<string>(SMALL)

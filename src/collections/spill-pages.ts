@@ -1,10 +1,8 @@
 /**
- * A page pool with its kernels and a scratch file of its own, in a directory that goes with the process.
+ * A page pool with kernels and a scratch file. Directory and file are created at the first write and removed by `close`, at process
+ * exit, or after a crash by the next process that spills there.
  *
- * 1. The directory and the file are made at the first write; `close` removes both, and so does the end of the process. What a crash
- *    leaves is removed by the next one that looks there.
- *
- * Accounts: `spill kernels`, fixed; `pages`, what the pool takes.
+ * Accounts: `spill kernels`, fixed; `pages`.
  */
 import { Kernels } from '../kernels/kernels.ts'
 import type { Host } from '../host/host.ts'
@@ -16,11 +14,10 @@ import { ScratchFile } from '../pages/scratch-file.ts'
 
 export type SpillPagesStats = PagePoolStats
 
-/** Pieces of 64 KiB are what compresses best. */
+/** Compresses best. */
 const REGION_BYTES = 64 * 1024
 
 export class SpillPages {
-  /** What it takes beside pages and their books. */
   static readonly fixedBytes: number = Kernels.bytesFor(REGION_BYTES)
 
   readonly pool: PagePool
@@ -28,7 +25,7 @@ export class SpillPages {
   readonly #scratch: ScratchFile
   readonly #directory: ScratchDirectory
 
-  /** `limitBytes`: of pages in memory; with 0 every page goes straight to the file. */
+  /** `limitBytes` 0: all pages go to the file. */
   constructor(host: Host, budget: Budget, directory: string, limitBytes: number) {
     this.#directory = new ScratchDirectory(host, directory)
     this.#kernelLease = budget.account('spill kernels').lease(SpillPages.fixedBytes)

@@ -12,7 +12,7 @@ after(() => rmSync(directory, { recursive: true, force: true }))
 
 const MIB = 1024 * 1024
 
-test('a queue does what an array does with push and shift, whatever the sizes of its items', () => {
+test('a queue behaves like an array with push and shift, for any item sizes', () => {
   const action = fc.oneof(
     { weight: 4, arbitrary: fc.record({ push: fc.integer({ min: 0, max: 60 }), bytes: fc.constantFrom(0, 5, 900, 40_000, 100_000) }, { noNullPrototype: true }) },
     { weight: 4, arbitrary: fc.record({ shift: fc.integer({ min: 0, max: 80 }) }, { noNullPrototype: true }) },
@@ -49,7 +49,7 @@ test('a queue does what an array does with push and shift, whatever the sizes of
   }), { seed: 71, numRuns: 40, endOnFailure: true })
 })
 
-test('what is pushed and shifted before memory is full is never written', () => {
+test('items shifted before memory is full are never written', () => {
   using queue = new SpillQueue<number[]>({ budget: '8 MiB', directory })
   let next = 0
   for (let round = 0; round < 10; round++) {
@@ -63,7 +63,7 @@ test('what is pushed and shifted before memory is full is never written', () => 
   assert.deepEqual(readdirSync(directory), [])
 })
 
-test('a queue much larger than its budget spills its middle, stays within the budget, and gives all back', () => {
+test('a queue much larger than its budget spills its middle, stays within the budget, and releases everything', () => {
   const budget = new Budget(4 * MIB)
   const queue = new SpillQueue<{ id: number, text: string }>({ budget, directory })
   const count = 100_000
@@ -80,13 +80,13 @@ test('a queue much larger than its budget spills its middle, stays within the bu
   assert.equal(queue.size, 0)
   const end = queue.stats().pages!
   assert.equal(end.pages, 0)
-  assert.ok(end.writesElided > 0, 'the pages near the head never left memory')
+  assert.ok(end.writesElided > 0, 'pages near the head stayed in memory')
   queue.dispose()
   assert.equal(budget.usedBytes, 0)
   assert.deepEqual(readdirSync(directory), [])
 })
 
-test('items may be pushed while the queue is drained', () => {
+test('items can be pushed while the queue is drained', () => {
   using queue = new SpillQueue<number>({ directory })
   queue.push(3)
   const seen: number[] = []
@@ -97,13 +97,13 @@ test('items may be pushed while the queue is drained', () => {
   assert.deepEqual(seen, [3, 2, 1, 0])
 })
 
-test('taking items while the queue is iterated is refused, not answered wrongly', () => {
+test('taking items while the queue is iterated throws', () => {
   using queue = new SpillQueue<number>()
   for (let i = 0; i < 10; i++) queue.push(i)
   assert.throws(() => { for (const _ of queue) { void _; queue.shift() } }, { code: 'SPILLWAY_INVALID_ARGUMENT', message: /Use drain/ })
 })
 
-test('a closed queue, an item that cannot be encoded and one too large are typed errors that change nothing', () => {
+test('a disposed queue, an item that cannot be encoded and one too large are typed errors that change nothing', () => {
   const queue = new SpillQueue<unknown>({ budget: '2 MiB', directory })
   queue.push(1)
   assert.throws(() => queue.push(undefined), { code: 'SPILLWAY_INVALID_ARGUMENT' })
@@ -118,7 +118,7 @@ test('a closed queue, an item that cannot be encoded and one too large are typed
   assert.throws(() => new SpillQueue({ encoding: 'nothing' as never }), { code: 'SPILLWAY_INVALID_ARGUMENT' })
 })
 
-test('a decode that takes items from its own queue, or disposes of it, is told so', () => {
+test('a decode that takes items from its own queue, or disposes of it, throws', () => {
   for (const act of ['shift', 'clear', 'dispose'] as const) {
     let acts = true
     const queue: SpillQueue<string> = new SpillQueue<string>({

@@ -1,13 +1,11 @@
 /**
- * A first-in, first-out queue of any length within a budget.
+ * FIFO queue of any length within a budget.
  *
- * 1. Both ends are in memory: a page that is filled and a page that is emptied. Between them are pages of the pool, in memory while
- *    there is room. The page that is next is admitted ahead.
- * 2. A page is freed when it is taken: one that never left memory is never compressed or written.
- * 3. Every call is synchronous. Items are copies: what is pushed may change afterwards, what is shifted is the caller's.
+ * Both ends are in memory: a page being filled and a page being emptied. Pages between them are in the pool; the next one is admitted
+ * ahead. A page is freed when it is taken, so one that never left memory is never written.
  *
- * Accounts: `queue ends` (the two pages, larger while an item is, and 8 bytes a page), `pages`, `spill kernels`.
- * Cost: encoding and decoding; a copy each into and out of a page.
+ * Accounts: `queue ends` (two pages, larger for large items, and 8 bytes a page), `pages`, `spill kernels`.
+ * Cost: encoding, decoding, and a copy into and out of a page.
  */
 import type { InspectOptions } from 'node:util'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
@@ -30,16 +28,17 @@ import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
 
 export interface SpillQueueOptions<T> extends SpillOptions {
-  /** How items become bytes: 'json' (default), 'utf8', 'buffer', 'view' or a codec. */
+  /** 'json' (default), 'utf8', 'buffer', 'view' or a codec. */
   encoding?: ItemEncodingOf<T> | undefined
 }
 
+/** Report of a queue. */
 export interface SpillQueueStats {
-  /** Items. */
+  /** Number of items. */
   size: number
-  /** Bytes of memory used of the budget. */
+  /** Bytes used of the budget, by all its users. */
   usedBytes: number
-  /** Counters of the pool, once a page was filled. */
+  /** Counters of the page pool; undefined until a page was filled. */
   pages: SpillPagesStats | undefined
 }
 
@@ -48,6 +47,23 @@ const SCRATCH_BYTES = 16 * 1024
 const FIRST_PLACES = 64
 const MAX_DEPTH = 31
 
+/**
+ * A synchronous FIFO queue that keeps what exceeds its budget on disk.
+ * @throws SPILLWAY_CLOSED       any call after `dispose`, except `size`, `stats` and `drain` (empty)
+ * @throws SPILLWAY_DECODING     a codec's `decode` failed
+ * @throws SPILLWAY_UNAVAILABLE  the scratch file cannot be read or written
+ * @throws SPILLWAY_CORRUPTION   the scratch file is damaged
+ * @example
+ * ```ts
+ * import { SpillQueue } from 'spillway/collections'
+ *
+ * const jobs = new SpillQueue<{ id: number }>({ budget: '4 MiB' })
+ * jobs.push({ id: 1 })
+ * jobs.push({ id: 2 })
+ * console.log(jobs.shift()?.id, jobs.size) // 1 1
+ * jobs.dispose()
+ * ```
+ */
 export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>, Disposable {
   readonly #space: SpillSpace
   readonly #transcoder: Transcoder
@@ -57,23 +73,26 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
   readonly #limitBytes: number
   readonly #lease: Lease
   #removeReclaimer: (() => void) | undefined
-  /** What is emptied: head[headAt, headEnd). */
+  /** head[headAt, headEnd). */
   #head: Uint8Array
   #headAt = 0
   #headEnd = 0
-  /** What is filled: tail[0, tailAt). */
+  /** tail[0, tailAt). */
   #tail: Uint8Array
   #tailAt = 0
-  /** A ring of pages. */
   #ring: (Page | undefined)[] = new Array<Page | undefined>(FIRST_PLACES)
   #first = 0
   #pages = 0
   #size = 0
-  /** Changes with whatever makes an iterator's place wrong. */
+  /** Changes when items are taken. */
   #version = 0
   #closed = false
 
-  /** Nothing is on the disk until memory is full. Throws BUDGET_TOO_SMALL, INVALID_ARGUMENT. */
+  /**
+   * Touches no disk until memory is full.
+   * @throws SPILLWAY_INVALID_ARGUMENT  wrong option
+   * @throws SPILLWAY_BUDGET_TOO_SMALL  budget below 2 MiB
+   */
   constructor(options: SpillQueueOptions<T> = {}) {
     super()
     checkOptions(options, ['encoding', ...SPACE_OPTIONS], 'SpillQueue')
@@ -87,10 +106,15 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     this.#limitBytes = bytes - SpillPages.fixedBytes - this.#lease.bytes - Math.floor(bytes / 8)
   }
 
-  /** Items in the queue. */
+  /** Number of items. */
   get size(): number { return this.#size }
 
-  /** Add an item at the end; returns the size. Throws NO_SPACE when memory and disk are full: nothing was added. */
+  /**
+   * Append an item. Returns the new size. Nothing is added on errors.
+   * @throws SPILLWAY_INVALID_ARGUMENT  the item cannot be encoded
+   * @throws SPILLWAY_NO_SPACE          memory and disk are full
+   * @throws SPILLWAY_BUDGET_TOO_SMALL  the item is above a quarter of the budget
+   */
   push(item: T): number {
     this.#check()
     const scratch = this.#scratch
@@ -111,31 +135,31 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     return ++this.#size
   }
 
-  /** Take the first item; undefined when there is none. */
+  /** Take the first item; undefined if empty. */
   shift(): T | undefined {
     this.#check()
     if (!this.#toFirst()) return undefined
     const version = this.#version
     const item = this.#decode(this.#head)
-    if (this.#version !== version) throw invalidArgument('decode took items from the queue it decodes for: let it only decode')
+    if (this.#version !== version) throw invalidArgument('decode took items from its own queue. decode() must not call the queue')
     this.#headAt = this.#entry.valueEnd
     this.#size--
     this.#version++
     return item
   }
 
-  /** The first item, which stays; undefined when there is none. */
+  /** The first item, not taken; undefined if empty. */
   peek(): T | undefined {
     this.#check()
     return this.#toFirst() ? this.#decode(this.#head) : undefined
   }
 
-  /** Take all items, one by one. Items may be pushed meanwhile. */
+  /** Take all items one by one, those pushed meanwhile included. */
   * drain(): Generator<T, void, undefined> {
     while (this.#size > 0) yield this.shift() as T
   }
 
-  /** Drop all items. */
+  /** Remove all items. */
   clear(): void {
     this.#check()
     while (this.#pages > 0) this.#pool().free(this.#takePage())
@@ -143,12 +167,15 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     this.#version++
   }
 
-  /** Walks the items from the first to the last and leaves them. Throws when items are taken meanwhile; pushed ones are seen. */
+  /**
+   * Iterate without taking items.
+   * @throws SPILLWAY_INVALID_ARGUMENT  items were taken meanwhile, or pushes filled a page
+   */
   * [Symbol.iterator](): Generator<T, void, undefined> {
     this.#check()
     const version = this.#version
     const entry = this.#entry
-    // An item may be given to code that pushes, so places are kept here and read anew after every item.
+    // The consumer may push: positions are read again after each item.
     for (let at = this.#headAt; at < this.#headEnd;) {
       const item = this.#decodeAt(this.#head, at)
       at = entry.valueEnd
@@ -171,22 +198,23 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
         lease.release()
       }
     }
-    // A tail that is sealed meanwhile is a page now: its items are there from where this stands.
+    // If the tail becomes a page meanwhile, its items are there.
     const sealed = this.#pages
     for (let at = 0; at < this.#tailAt;) {
       const item = this.#decodeAt(this.#tail, at)
       at = entry.valueEnd
       yield item
       this.#checkVersion(version)
-      if (this.#pages !== sealed) throw invalidArgument('the queue grew by a page while its end was iterated. Use drain, or push afterwards')
+      if (this.#pages !== sealed) throw invalidArgument('the queue grew by a page while its end was iterated. Use drain, or push after the loop')
     }
   }
 
+  /** Sizes and counters. */
   stats(): SpillQueueStats {
     return { size: this.#size, usedBytes: this.#space.budget.usedBytes, pages: this.#space.stats() }
   }
 
-  /** Give memory and disk back. Later calls throw CLOSED; doing so again is fine. */
+  /** Release memory and remove the scratch file. Idempotent. */
   dispose(): void {
     if (this.#closed) return
     this.#closed = true
@@ -199,7 +227,9 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     this.#lease.release()
   }
 
+  /** Calls `dispose`. */
   [Symbol.dispose](): void { this.dispose() }
+  /** 'SpillQueue'. */
   get [Symbol.toStringTag](): string { return 'SpillQueue' }
 
   /** @internal */
@@ -210,12 +240,12 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
   }
 
   #check(): void {
-    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the queue was disposed of: make another one')
+    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the queue was disposed of. Make a new one')
   }
 
   #checkVersion(version: number): void {
     this.#check()
-    if (this.#version !== version) throw invalidArgument('items were taken from the queue while it was iterated. Use drain instead')
+    if (this.#version !== version) throw invalidArgument('items were taken while the queue was iterated. Use drain instead')
   }
 
   #pool(): PagePool {
@@ -224,7 +254,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     return pool
   }
 
-  /** Make the first item the one at `headAt`. */
+  /** False if the queue is empty. */
   #toFirst(): boolean {
     if (this.#headAt < this.#headEnd) return true
     if (this.#pages > 0) {
@@ -240,7 +270,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
       return true
     }
     if (this.#tailAt === 0) return false
-    // The two pages change places. A head that was made larger for an item does not become the tail.
+    // Swap the two pages. A head enlarged for an item does not become the tail.
     this.#fitHead(this.#pageBytes)
     const head = this.#head
     this.#head = this.#tail
@@ -251,7 +281,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     return true
   }
 
-  /** A head of `bytes`, or of a page when that is enough. */
+  /** At least a page. */
   #fitHead(bytes: number): void {
     const wanted = Math.max(bytes, this.#pageBytes)
     if (wanted === this.#head.length) return
@@ -266,13 +296,13 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
   }
 
   #pushLarge(bytes: Uint8Array, start: number, end: number, total: number): void {
-    const { bytes: mostBytes } = this.#space
-    const lease = total > mostBytes / 4 ? undefined : this.#lease.account.tryLease(total)
+    const { bytes: budgetBytes } = this.#space
+    const lease = total > budgetBytes / 4 ? undefined : this.#lease.account.tryLease(total)
     if (lease === undefined) {
       throw new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL',
-        `an item of ${formatSize(end - start)} is too large for a queue of ${formatSize(mostBytes)}: a quarter is the most. Raise the budget`,
-        { details: { itemBytes: end - start, budgetBytes: mostBytes } },
+        `an item of ${formatSize(end - start)} is too large for a queue of ${formatSize(budgetBytes)}: the maximum is a quarter. Raise the budget`,
+        { details: { itemBytes: end - start, budgetBytes } },
       )
     }
     try {
@@ -310,7 +340,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     this.#first = 0
   }
 
-  /** Lease a head of so many bytes, with all else there is; returns `headBytes`. */
+  /** Lease a head and everything else. Returns `headBytes`. */
   #leased(headBytes: number, places: number): number {
     const bytes = headBytes + this.#pageBytes + SCRATCH_BYTES + 8 * places
     if (!this.#lease.resize(bytes)) this.#lease.account.lease(bytes - this.#lease.bytes).release()
@@ -324,7 +354,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     entry.read(bytes, at)
     const { keyStart, keyEnd, valueEnd } = entry
     const item = this.#transcoder.decode(bytes, keyStart, keyEnd) as T
-    // A codec of the user's own may have used this queue.
+    // A user's codec may use this queue.
     entry.valueEnd = valueEnd
     return item
   }

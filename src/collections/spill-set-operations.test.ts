@@ -1,4 +1,4 @@
-/** Unions and the like of a SpillSet, beside what they mean, and beside Set where it has them (Node 22 and later). */
+/** Set operations of a SpillSet, compared to their definitions and to Set (Node 22 and later). */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SimHost } from '../host/sim/sim-host.ts'
@@ -24,7 +24,7 @@ function expected(method: typeof METHODS[number], a: Set<unknown>, b: Set<unknow
   }
 }
 
-test('with a Set, a SpillSet, a Map and a SpillMap, in the order of Set', () => {
+test('operations with a Set, a SpillSet, a Map and a SpillMap, in the order of Set', () => {
   for (const [own, others] of CASES) {
     using set = new SpillSet(own, OPTIONS)
     const pairs = others.map(member => [member, 1] as const)
@@ -45,7 +45,7 @@ test('with a Set, a SpillSet, a Map and a SpillMap, in the order of Set', () => 
   }
 })
 
-test('objects are members by their content, whichever set is the larger', () => {
+test('objects are members by content, whichever set is larger', () => {
   for (const [more, moreOthers] of [[[], [1, 2]], [[1, 2], []]]) {
     using set = new SpillSet<unknown>([{ id: 1 }, { id: 2 }, ...more!], OPTIONS)
     using other = new SpillSet<unknown>([{ id: 2 }, { id: 3 }, ...moreOthers!], OPTIONS)
@@ -58,7 +58,7 @@ test('objects are members by their content, whichever set is the larger', () => 
   }
 })
 
-test('what is no set is refused as Set refuses it, and nothing is asked of it before', () => {
+test('arguments that are not set-like are refused like in Set, before any call on them', () => {
   using set = new SpillSet([1], OPTIONS)
   const like = { size: 1, has: () => true, keys: () => [1].values() }
   for (const method of METHODS) {

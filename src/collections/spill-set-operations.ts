@@ -1,9 +1,6 @@
 /**
- * Unions, intersections and the like of a set that spills, as Set has them: the other one is asked for `size`, `has` and `keys`. What is made
- * is a Set in memory, each member of which is a copy; where the other one is the smaller, it is the one that is walked through. Here objects
- * are members by their content, also where a Set of identities is made.
- *
- * Cost: a look-up and a decoding a member.
+ * Set operations as in Set: of the other set only `size`, `has` and `keys` are used, and the smaller set is walked. Results are Sets in
+ * memory, of copies; objects are members by content. Cost: a look-up and a decoding a member.
  */
 
 /** What a Set, a Map and a SpillSet are. */
@@ -13,11 +10,10 @@ export interface SetLike<T> {
   keys(): Iterator<T>
 }
 
-/** The set itself. */
 interface Own {
   readonly size: number
   has(member: unknown): boolean
-  /** The same for members that are equal. */
+  /** Equal members have equal text. */
   textOf(member: unknown): string
 }
 
@@ -96,15 +92,15 @@ export function isDisjoint(own: Own, members: Iterable<unknown>, like: SetLike<u
   return true
 }
 
-/** As Set checks them: first what there is, then what it is; each is read once. */
+/** Checks as Set does, reading each property once. */
 function checked(like: unknown): Other {
-  if (typeof like !== 'object' && typeof like !== 'function' || like === null) throw new TypeError(`${String(like)} is not like a set: it needs size, has and keys`)
+  if (typeof like !== 'object' && typeof like !== 'function' || like === null) throw new TypeError(`${String(like)} is not set-like: it needs size, has and keys`)
   const { size, has, keys } = like as { size?: unknown, has?: unknown, keys?: unknown }
   const count = Number(size)
-  if (Number.isNaN(count)) throw new TypeError('size of what is taken for a set is no number')
-  if (count < 0) throw new RangeError(`size of what is taken for a set is ${count}`)
-  if (typeof has !== 'function') throw new TypeError('has of what is taken for a set is not a function')
-  if (typeof keys !== 'function') throw new TypeError('keys of what is taken for a set is not a function')
+  if (Number.isNaN(count)) throw new TypeError('the size of a set-like object must be a number')
+  if (count < 0) throw new RangeError(`the size of a set-like object must not be negative, but is ${count}`)
+  if (typeof has !== 'function') throw new TypeError('has of a set-like object must be a function')
+  if (typeof keys !== 'function') throw new TypeError('keys of a set-like object must be a function')
   return {
     size: Math.trunc(count),
     has: member => Boolean(has.call(like, member)),

@@ -1,4 +1,4 @@
-/** A Set that spills to disk what does not fit its budget: a `SpillMap` without values, which see (`spill-map.ts`). */
+/** Set that spills to disk: a `SpillMap` without values. */
 import { Uncloneable } from '../base/identity.ts'
 import { INSPECT, inspectPrototype } from '../base/inspect.ts'
 import type { Inspect } from '../base/inspect.ts'
@@ -11,22 +11,31 @@ import { noValue } from './spill-map-values.ts'
 import * as operations from './spill-set-operations.ts'
 import type { SetLike } from './spill-set-operations.ts'
 
-/** The iterators of a Set, as the compiler's libraries have them. */
+/** As in the compiler's `lib`. */
 type Members<T> = ReturnType<Set<T>['values']>
 type Pairs<T> = ReturnType<Set<T>['entries']>
 
 /**
- * The interface of a Set, synchronous, for more than fits into memory. Dispose of it when done (`using`, or `dispose()`).
+ * A synchronous Set that keeps what exceeds its budget on disk.
  *
- * Members are at most 65 535 bytes when encoded; objects are members by their content.
+ * Members compare by content, up to 65,535 bytes encoded. Any call can throw the codes of `SpillMap`.
+ * @example
+ * ```ts
+ * import { SpillSet } from 'spillway/collections'
+ *
+ * const seen = new SpillSet<string>({ budget: '16 MiB' })
+ * seen.add('x').add('y').add('x')
+ * console.log(seen.size, [...seen.intersection(new Set(['y', 'z']))]) // 2 [ 'y' ]
+ * seen.dispose()
+ * ```
  */
 export class SpillSet<T = any> extends Uncloneable implements Disposable {
   readonly #contents: SpillContents
 
   /**
-   * `new SpillSet(options)`, or `new SpillSet(members, options)` to begin with some.
-   *
-   * Throws INVALID_ARGUMENT, and BUDGET_TOO_SMALL with what the parts need at least.
+   * `new SpillSet(options)` or `new SpillSet(members, options)`.
+   * @throws SPILLWAY_INVALID_ARGUMENT  wrong option
+   * @throws SPILLWAY_BUDGET_TOO_SMALL  budget below about 8 MiB
    */
   constructor(options?: SpillSetOptions<T>)
   constructor(members: Iterable<T> | null | undefined, options?: SpillSetOptions<T>)
@@ -37,56 +46,82 @@ export class SpillSet<T = any> extends Uncloneable implements Disposable {
     this.#contents.fill(source, member => { this.add(member) })
   }
 
+  /** Number of members. */
   get size(): number { return this.#contents.open().size }
 
-  /** Throws INVALID_ARGUMENT for what the encoding cannot take, NO_SPACE when the disk is full; then nothing has changed. */
+  /**
+   * Add a member; an existing one keeps its place.
+   * @throws SPILLWAY_INVALID_ARGUMENT  cannot be encoded, or too large
+   * @throws SPILLWAY_NO_SPACE          the disk is full
+   * @throws SPILLWAY_BUDGET_TOO_SMALL  no memory in a shared budget
+   */
   add(member: T): this {
     this.#contents.open().set(member, undefined, true)
     return this
   }
 
+  /** True if it is a member. */
   has(member: T): boolean { return this.#contents.open().has(member) }
 
+  /** Returns false if it was no member. Throws as `add` does. */
   delete(member: T): boolean { return this.#contents.open().delete(member) }
 
-  /** Costs the same however many members there were, but for removing their files. */
+  /** Constant cost, except for removing files. */
   clear(): void { this.#contents.open().clear() }
 
+  /** Call `callback` with each member, twice. */
   forEach(callback: (member: T, again: T, set: this) => void, thisArg: unknown = undefined): void {
     const members = this.#contents.iterate<Iterable<T>>('key', undefined)
     checkCallback(callback)
     for (const member of members) callback.call(thisArg, member, member, this)
   }
 
-  /** With `order: 'key'` also of a range: `values({ gte: 'a', lt: 'b', reverse: true })`. */
+  /**
+   * Iterates members; changes made meanwhile are seen.
+   * @throws SPILLWAY_INVALID_ARGUMENT  wrong option, or a bound without `order: 'key'`
+   */
   values(options: SpillRangeOptions<T> | undefined = undefined): Members<T> { return this.#contents.iterate('key', options) }
+  /** Iterates [member, member], like `values`. */
   entries(options: SpillRangeOptions<T> | undefined = undefined): Pairs<T> { return this.#contents.iterate('pair', options) }
+  /** Iterates members, like `values`. */
   keys(options: SpillRangeOptions<T> | undefined = undefined): Members<T> { return this.#contents.iterate('key', options) }
+  /** Iterates all members. */
   [Symbol.iterator](): Members<T> { return this.#contents.iterate('key', undefined) }
   get [Symbol.toStringTag](): string { return 'SpillSet' }
 
-  /** The members of both in a Set, which is in memory; as all of these it takes a Set, a Map, a SpillSet or the like. */
+  /**
+   * Members of either, as a Set in memory. `other` is a Set, Map, SpillSet or the like.
+   * @throws TypeError  `other` (here and below) has no `size`, `has` or `keys`
+   */
   union<U>(other: SetLike<U>): Set<T | U> { return operations.union<T, U>(this.#contents.open(), this.#members(), other) }
-  /** The members that the other one has, too, in a Set in memory. */
+  /** Members of both. */
   intersection<U>(other: SetLike<U>): Set<T & U> { return operations.intersection<T, U>(this.#contents.open(), this.#members(), other) }
-  /** The members that the other one has not, in a Set in memory. */
+  /** Members not in `other`. */
   difference<U>(other: SetLike<U>): Set<T> { return operations.difference<T>(this.#contents.open(), this.#members(), other) }
-  /** The members of either that the other one has not, in a Set in memory. */
+  /** Members of exactly one. */
   symmetricDifference<U>(other: SetLike<U>): Set<T | U> { return operations.symmetricDifference<T, U>(this.#contents.open(), this.#members(), other) }
+  /** True if `other` has all members. */
   isSubsetOf(other: SetLike<unknown>): boolean { return operations.isSubset(this.#contents.open(), this.#members(), other) }
+  /** True if this has all members of `other`. */
   isSupersetOf(other: SetLike<unknown>): boolean { return operations.isSuperset(this.#contents.open(), other) }
+  /** True if no member is in `other`. */
   isDisjointFrom(other: SetLike<unknown>): boolean { return operations.isDisjoint(this.#contents.open(), this.#members(), other) }
 
   #members(): Iterable<T> { return this.#contents.iterate('key', undefined) }
 
-  /** The ledger of its budget: every account, its bytes, its high-water mark and what bounds it. */
+  /** Report of the budget, in bytes per account. */
   memory(): MemoryReport { return this.#contents.open().tree.memory() }
 
+  /** True after `dispose`. */
   get isDisposed(): boolean { return this.#contents.isClosed }
 
-  /** Give back its memory and remove its files. Doing so twice is fine; everything else then throws CLOSED. */
+  /**
+   * Release memory and remove scratch files. Idempotent.
+   * @throws SPILLWAY_UNAVAILABLE  a file cannot be removed
+   */
   dispose(): void { this.#contents.close() }
 
+  /** Calls `dispose`. */
   [Symbol.dispose](): void { this.#contents.close() }
 
   /** @internal */

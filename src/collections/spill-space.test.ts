@@ -15,7 +15,7 @@ after(() => rmSync(directory, { recursive: true, force: true }))
 const child = fileURLToPath(new URL('./testing/scratch-child.js', import.meta.url))
 
 for (const ending of ['exit', 'throw']) {
-  test(`scratch files go with a process that ends by ${ending}`, async () => {
+  test(`scratch files are removed when the process ends by ${ending}`, async () => {
     const running = spawn(process.execPath, [child, directory, ending], { stdio: 'ignore' })
     const [code] = await once(running, 'exit') as [number]
     assert.equal(code, ending === 'exit' ? 0 : 1)
@@ -23,7 +23,7 @@ for (const ending of ['exit', 'throw']) {
   })
 }
 
-test('scratch files of a process that was killed go when the next one spills there, those of a running one stay', async () => {
+test('scratch files of a killed process are removed when the next one spills there, those of a running one stay', async () => {
   const killed = spawn(process.execPath, [child, directory, 'wait'], { stdio: ['ignore', 'pipe', 'ignore'] })
   await once(killed.stdout, 'data')
   const left = readdirSync(directory)
@@ -33,14 +33,14 @@ test('scratch files of a process that was killed go when the next one spills the
     for (let i = 0; i < 3000; i++) queue.push('x'.repeat(100))
   }
   fill()
-  assert.deepEqual(readdirSync(directory), left, 'its owner runs')
+  assert.deepEqual(readdirSync(directory), left, 'their process is running')
   killed.kill('SIGKILL')
   await once(killed, 'exit')
   fill()
   assert.deepEqual(readdirSync(directory), [])
 })
 
-test('a directory that is not there is made at the first write, not before', () => {
+test('a missing directory is created at the first write', () => {
   const missing = join(directory, 'not', 'there')
   using queue = new SpillQueue<string>({ budget: '2 MiB', directory: missing })
   for (let i = 0; i < 3000; i++) queue.push('x'.repeat(100))
@@ -49,7 +49,7 @@ test('a directory that is not there is made at the first write, not before', () 
   assert.equal(readdirSync(missing).length, 1)
 })
 
-test('what a space holds is given back once', () => {
+test('the leases of a space are released once', () => {
   const space = new SpillSpace({ budget: '4 MiB', directory })
   space.hold('groups', 1000)
   assert.equal(space.budget.usedBytes, 1000)

@@ -1,10 +1,11 @@
 /**
- * The memory and the scratch files of one collection: a budget of its own or a part of a shared one, and a pool of pages.
+ * Memory and scratch files of one collection.
  *
- * 1. Memory is leased before it is allocated; what is taken of a shared budget is at most half of what was free.
- * 2. Nothing is on the disk until the first page is evicted, and nothing when `close` has returned.
+ * Invariants
+ * 1. It takes at most half of the free bytes of a shared budget.
+ * 2. Nothing is on disk before the first eviction or after `close`.
  *
- * Accounts: `spill kernels` (wasm memory of the pool), `pages`; the collection adds its own.
+ * Accounts: `spill kernels`, `pages`; the collection adds its own.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import { formatSize } from '../base/sizes.ts'
@@ -18,27 +19,27 @@ import { BudgetEngine } from '../store/engine/budget-engine.ts'
 import { SpillPages } from './spill-pages.ts'
 import type { SpillPagesStats } from './spill-pages.ts'
 
+/** Memory and disk of a sort, grouping or queue. */
 export interface SpillOptions {
-  /** Memory it may take: bytes, a text such as '64 MiB' (default), or a `Budget` shared with others. */
+  /** Bytes, '64 MiB' (default), or a shared `Budget`. Minimum 2 MiB. */
   budget?: number | string | Budget | undefined
-  /** Where scratch files go when memory is full. Default: the system's directory for temporary files. */
+  /** Directory of scratch files. Default: `os.tmpdir()`. */
   directory?: string | undefined
-  /** @internal For tests: another world than this machine's. */
+  /** @internal For tests. */
   host?: Host | undefined
 }
 
-/** Their names, for those that have more. */
 export const SPACE_OPTIONS: readonly string[] = ['budget', 'directory', 'host']
 export const DEFAULT_BUDGET = '64 MiB'
-/** Below this there is no room for the pool and a window or two. */
+/** The pool and a few windows. */
 export const MIN_BYTES: number = 2 * 1024 * 1024
-/** So much of a shared budget is asked of its caches, if it is not free. */
+/** Caches are asked to free this share. */
 const SHARE_TO_FREE = 1 / 2
 
 export class SpillSpace {
   readonly host: Host
   readonly budget: Budget
-  /** The part of the budget this space was made for. */
+  /** Its part of the budget. */
   readonly bytes: number
   readonly #directory: string
   readonly #held: Lease[] = []
@@ -55,16 +56,16 @@ export class SpillSpace {
     this.#directory = directory ?? temporaryDirectory()
     const shared = budget instanceof Budget
     this.budget = shared ? budget : new Budget(budget)
-    // Caches of others take whatever is free, and give it back when asked.
+    // Caches return memory on request.
     if (shared) this.budget.makeRoom(Math.max(2 * MIN_BYTES, Math.floor(this.budget.totalBytes * SHARE_TO_FREE)))
-    // And if that is too little, what memtables hold is flushed.
+    // If too little, flush memtables.
     while (shared && !this.budget.makeRoom(2 * MIN_BYTES) && BudgetEngine.of(this.budget)?.memory.flushInside() === true);
     this.bytes = shared ? Math.floor(this.budget.freeBytes / 2) : this.budget.totalBytes
     if (this.bytes < MIN_BYTES) {
       throw new SpillwayError(
         'SPILLWAY_BUDGET_TOO_SMALL',
-        `the budget leaves ${formatSize(this.bytes)}, and at least ${formatSize(MIN_BYTES)} are needed`
-        + `${shared ? ': half of what is free of a shared one is used' : ''}. ${this.budget.advice()}`,
+        `the budget leaves ${formatSize(this.bytes)}, but ${formatSize(MIN_BYTES)} are needed`
+        + `${shared ? ': a collection takes half of the free part of a shared budget' : ''}. ${this.budget.advice()}`,
         { details: { bytes: this.bytes, neededBytes: MIN_BYTES, budgetBytes: this.budget.totalBytes } },
       )
     }
@@ -72,14 +73,14 @@ export class SpillSpace {
 
   account(name: AccountName): Account { return this.budget.account(name) }
 
-  /** The pool, made at the first call. `limitBytes`: of pages in memory. */
+  /** Created by the first call. `limitBytes`: pages in memory. */
   pages(limitBytes: number): SpillPages {
-    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'it was disposed of: make another one')
+    if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the collection was disposed of. Make a new one')
     this.#pages ??= new SpillPages(this.host, this.budget, this.#directory, limitBytes)
     return this.#pages
   }
 
-  /** A lease that is held until `close`. */
+  /** Released by `close`. */
   hold(name: AccountName, bytes: number): Lease {
     const lease = this.account(name).lease(bytes)
     this.#held.push(lease)
@@ -88,7 +89,7 @@ export class SpillSpace {
 
   stats(): SpillPagesStats | undefined { return this.#pages?.pool.stats() }
 
-  /** Remove the scratch files and give everything back. May be called again. */
+  /** Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

@@ -1,6 +1,4 @@
-/**
- * Long work in slices: the event loop gets a turn every few milliseconds, and an AbortSignal is heard between two slices.
- */
+/** Cooperative yielding: long work in slices of 12 ms, with an abort check between them. */
 import { SpillwayError } from '../base/errors.ts'
 import type { Host } from '../host/host.ts'
 
@@ -19,29 +17,28 @@ export class Turns {
     this.#sinceMs = host.clock.nowMs()
   }
 
-  /** Throws ABORTED when the signal says so. */
+  /** Throws ABORTED if the signal fired. */
   check(): void {
     if (this.#signal?.aborted === true) {
       throw new SpillwayError('SPILLWAY_ABORTED', `${this.#what} was aborted by its signal`, { cause: this.#signal.reason })
     }
   }
 
-  /** Whether it is time for `pause`. */
+  /** True when `pause` is due. */
   get due(): boolean { return this.#host.clock.nowMs() - this.#sinceMs >= SLICE_MS }
 
-  /** Let the event loop have a turn. */
+  /** Yield to the event loop. */
   async pause(): Promise<void> {
     await new Promise<void>(resolve => this.#host.scheduler.soon(resolve))
-    this.rested()
+    this.startSlice()
   }
 
-  /** Somebody else awaited: a slice begins anew. */
-  rested(): void {
+  /** The caller awaited something: start a new slice. */
+  startSlice(): void {
     this.check()
     this.#sinceMs = this.#host.clock.nowMs()
   }
 
-  /** Run a generator to its end. */
   async run(steps: Generator<void>): Promise<void> {
     for (const _ of steps) {
       void _

@@ -1,16 +1,16 @@
 /**
- * Text that is not well-formed Unicode, as bytes: UTF-8 with three bytes for half of a surrogate pair (ed a0 80 to ed bf bf), which UTF-8
- * leaves free. Text that is well-formed has its UTF-8. Different texts have different bytes, and bytes sort by code points.
+ * UTF-8 extended to text that is not well-formed: a lone surrogate takes three bytes (ed a0 80 to ed bf bf), which UTF-8 leaves unused.
+ * Different texts have different bytes, in code point order.
  *
- * Cost: for well-formed text nothing, but for a look whether it is.
+ * Cost: none for well-formed text but the check.
  */
 
 const REPLACEMENT = '\ufffd'
 
-/** Most bytes that a text takes. */
-export function mostTextBytes(text: string): number { return 3 * text.length }
+/** Upper bound of the bytes of a text. */
+export function maxTextBytes(text: string): number { return 3 * text.length }
 
-/** Write a text at `at`, where there are `mostTextBytes`; returns where it ends. */
+/** Write a text at `at`, where `maxTextBytes` must be free. Returns the end. */
 export function writeText(text: string, bytes: Buffer, at: number): number {
   const end = at + bytes.write(text, at, 'utf8')
   if (end - at === text.length || text.isWellFormed()) return end
@@ -35,14 +35,14 @@ export function writeText(text: string, bytes: Buffer, at: number): number {
   return at
 }
 
-/** What `writeText` wrote at bytes[start, end). `decoded`: the same bytes decoded as UTF-8. */
+/** Decode bytes[start, end). `decoded`: the same bytes decoded as UTF-8. */
 export function readText(bytes: Uint8Array, start: number, end: number, decoded: string): string {
   if (!decoded.includes(REPLACEMENT)) return decoded
   let text = ''
   let from = start
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let i = start; i + 2 < end; i++) {
-    // An 'ed' is always the first byte of a character.
+    // 'ed' is always a first byte.
     if (bytes[i] !== 0xed || bytes[i + 1]! < 0xa0) continue
     text += buffer.toString('utf8', from, i) + String.fromCharCode(0xd000 | (bytes[i + 1]! & 0x3f) << 6 | bytes[i + 2]! & 0x3f)
     i += 2

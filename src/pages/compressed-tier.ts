@@ -5,7 +5,7 @@
  * 1. A slab is leased before it is allocated. At most 8 and a sixteenth of all slabs are kept empty.
  * 2. Blocks come from the lowest slab, so that higher slabs become empty.
  *
- * Account: `tierAccount`: slabs, with 256 bytes of bookkeeping each. Cost: one copy; half a block unused per extent.
+ * Account: `tierAccount`, with 256 bytes of bookkeeping a slab. Cost: one copy; half a block unused per extent.
  */
 import type { Account } from '../memory/budget.ts'
 
@@ -14,7 +14,6 @@ export const SLAB_BYTES = 256 * 1024
 const SLAB_BLOCKS = SLAB_BYTES / BLOCK_BYTES
 /** A slab and, for each block, the number of the next. */
 export const SLAB_LEASE_BYTES = SLAB_BYTES + SLAB_BLOCKS * 4
-/** End of a chain. */
 export const NO_BLOCK = -1
 const MAX_SPARE = 8
 
@@ -28,7 +27,6 @@ interface Slab {
 export class CompressedTier {
   readonly #account: Account
   readonly #poison: boolean
-  /** By slab number; undefined = released. */
   readonly #slabs: (Slab | undefined)[] = []
   #slabCount = 0
   #freeBlocks = 0
@@ -49,13 +47,12 @@ export class CompressedTier {
     return bytes
   }
 
-  /** Bytes to lease before `bytes` fit. */
   growthFor(bytes: number): number {
     const missing = Math.ceil(bytes / BLOCK_BYTES) - this.#freeBlocks
     return missing <= 0 ? 0 : Math.ceil(missing / SLAB_BLOCKS) * SLAB_LEASE_BYTES
   }
 
-  /** The first block of a new chain, or NO_BLOCK if the lease was denied. */
+  /** The first block of a chain, or NO_BLOCK if the lease was denied. */
   alloc(bytes: number): number {
     let slabs = this.growthFor(bytes) / SLAB_LEASE_BYTES
     while (slabs-- > 0) {
@@ -116,7 +113,7 @@ export class CompressedTier {
     }
   }
 
-  /** Release empty slabs: `bytes` of them, if there are that many. */
+  /** Release `bytes` of empty slabs, if there are that many. */
   releaseSpares(bytes: number): void {
     for (let i = this.#slabs.length - 1; i >= 0 && bytes > 0 && this.#spares > 0; i--) {
       if (this.#slabs[i]?.freeCount !== SLAB_BLOCKS) continue
@@ -138,7 +135,6 @@ export class CompressedTier {
     return block
   }
 
-  /** Contiguous bytes from here on. */
   #run(block: number, within: number): number {
     let bytes = BLOCK_BYTES - within
     for (;;) {
@@ -149,7 +145,7 @@ export class CompressedTier {
     }
   }
 
-  /** The block `offset` bytes after the start of `block`. */
+  /** The block that holds byte `offset` from `block` on. */
   #after(block: number, offset: number): number {
     for (; offset >= BLOCK_BYTES && block !== NO_BLOCK; offset -= BLOCK_BYTES) block = this.#nextOf(block)
     return block

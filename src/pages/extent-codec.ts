@@ -5,11 +5,11 @@
  *   per piece: checksum u64 | stored bytes
  *
  * Invariants
- * 1. A checksum is XXH64 seeded with a serial used once in the pool: `serial` for the header, `serial + 1 + i` for piece i. Bytes of
- *    another extent, or of an earlier one at this position, do not pass.
+ * 1. A checksum is XXH64 seeded with a serial used once: `serial` for the header, `serial + 1 + i` for piece i. Bytes of another
+ *    extent, or of an earlier one here, do not pass.
  * 2. A piece that LZ4 does not shrink is stored uncompressed.
  *
- * Account: none. Uses the kernels' regions a and b; a page of several pieces allocates 4 bytes a piece during the call.
+ * Uses the kernels' regions a and b. A page of several pieces allocates 4 bytes a piece during the call.
  */
 import type { Kernels } from '../kernels/kernels.ts'
 
@@ -20,7 +20,6 @@ const CHECKSUM_BYTES = 8
 const RAW = 2 ** 31
 const MIN_COMPRESSED_BYTES = 64
 
-/** Offsets are relative to the start of the extent. */
 export interface ExtentSink {
   /** Allocate up to `bytes`; false without space. Called once, first. Must not use region b. */
   reserve(bytes: number): boolean
@@ -39,17 +38,15 @@ export function serialsOf(length: number, pieceBytes: number): number {
   return 1 + Math.ceil(length / pieceBytes)
 }
 
-/** Maximum bytes of an extent. */
 export function extentBound(length: number, pieceBytes: number): number {
   return length + HEADER_BYTES + Math.ceil(length / pieceBytes) * (4 + CHECKSUM_BYTES)
 }
 
-/** Longest page whose header fits a region. */
 export function maxPageBytes(kernels: Kernels): number {
   return Math.floor((kernels.regionBytes - HEADER_BYTES) / 4) * pieceBytesOf(kernels)
 }
 
-/** Compress a page into `sink`. Returns the bytes of the extent, 0 without space. `asIs`: uncompressed. Throws what `sink` throws. */
+/** Returns the bytes of the extent, 0 without space. `asIs`: uncompressed. Throws what `sink` throws. */
 export function encodeExtent(
   kernels: Kernels, pieceBytes: number, source: Uint8Array, start: number, length: number, serial: number, sink: ExtentSink,
   asIs = false,
@@ -88,7 +85,7 @@ export function encodeExtent(
   return at
 }
 
-/** Read the page's bytes [from, to). False if a checksum or length is wrong. Throws what `source` throws. */
+/** Read page bytes [from, to). False if a checksum or length is wrong. Throws what `source` throws. */
 export function decodeExtent(
   kernels: Kernels, pieceBytes: number, source: ExtentSource, extentBytes: number, length: number, serial: number,
   target: Uint8Array, at: number, from: number, to: number,
@@ -124,7 +121,6 @@ export function decodeExtent(
   return true
 }
 
-/** Returns the piece's header entry. */
 function encodePiece(
   kernels: Kernels, source: Uint8Array, start: number, length: number, to: number, serial: number, asIs: boolean,
 ): number {

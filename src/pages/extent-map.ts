@@ -5,7 +5,7 @@
  * 1. A range of up to one chunk lies within a chunk; a longer one begins at a chunk boundary.
  * 2. Bookkeeping (132 bytes a chunk, 0.003 % of the file) is leased before it grows.
  *
- * Cost: first fit, so that the end of the file becomes free; looks at 2 bytes a chunk and up to 128 in one.
+ * Cost: first fit, so that the file's end becomes free: 2 bytes a chunk and up to 128 in one.
  */
 import { invalidArgument } from '../base/errors.ts'
 import type { Account, Lease } from '../memory/budget.ts'
@@ -19,13 +19,11 @@ const STEP_CHUNKS = 16
 
 export class ExtentMap {
   readonly #lease: Lease
-  /** Set = in use. */
   #words: Int32Array
   #free: Uint16Array
   /** Upper bound of each chunk's longest free range. */
   #longest: Uint16Array
   #capacity = STEP_CHUNKS
-  /** Chunks up to the last one in use. */
   #chunks = 0
   #usedUnits = 0
   /** Chunks below have no free unit. */
@@ -40,11 +38,10 @@ export class ExtentMap {
   }
 
   get usedUnits(): number { return this.#usedUnits }
-  /** End of the last chunk in use. */
   get endUnits(): number { return this.#chunks * CHUNK_UNITS }
   get bytes(): number { return this.#lease.bytes }
 
-  /** The first of `units` in a row, or -1 if the bookkeeping cannot grow. */
+  /** The first of `units` in a row, or -1 without memory. */
   alloc(units: number): number {
     const first = units > CHUNK_UNITS ? this.#allocChunks(Math.ceil(units / CHUNK_UNITS)) : this.#allocWithin(units)
     if (first < 0) return -1

@@ -2,10 +2,10 @@
  * Places extents: in the compressed tier while the RSS target allows, the oldest then in the scratch file.
  *
  * Invariants
- * 1. The tier grows only while `rss() + tier bytes <= target`. Older extents are paged out to make space.
+ * 1. The tier grows only while `rss() + tier bytes <= target`; older extents are paged out.
  * 2. A full disk blocks writing until an extent is freed or `allowProbe` is called; each permits one try. Any other file
  *    system error stops writing for good (`error`). Reads continue.
- * 3. Bytes read have passed their checksums, else CorruptionError is thrown.
+ * 3. Bytes that fail their checksums throw CorruptionError.
  *
  * Account: the tier's. Cost: `extent-codec.ts`, and a copy or a system call.
  */
@@ -27,7 +27,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   readonly #targetRssBytes: number
   /** The pool's bytes outside the tier. */
   readonly #rss: () => number
-  /** Pages in the tier. */
   #oldest: Page | undefined
   #youngest: Page | undefined
   #nextSerial = 1
@@ -39,11 +38,10 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   #mayProbe = false
   #probes = 0
   #error: Error | undefined
-  /** The extent being written or read. */
   #in = NOWHERE
   #at = 0
   #reserved = 0
-  /** The extent being written bypasses the tier. */
+  /** The extent bypasses the tier. */
   #skipsTier = false
 
   constructor(kernels: Kernels, scratch: ScratchFile | undefined, account: Account, targetRssBytes: number, rss: () => number, poison: boolean) {
@@ -60,22 +58,18 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   get pageOuts(): number { return this.#pageOuts }
   get writes(): number { return this.#writes }
   get writtenBytes(): number { return this.#writtenBytes }
-  /** Writes tried on a full disk. */
   get probes(): number { return this.#probes }
-  /** The disk was full at the last write, or writing has stopped. */
+  /** The disk is full, or writing has stopped. */
   get isBlocked(): boolean { return this.#isBlocked || this.#error !== undefined }
   get error(): Error | undefined { return this.#error }
-  /** An extent might fit now. */
   get mayStore(): boolean { return this.#mayWrite() || this.#spareBytes() > 0 }
 
   measure(): number { return this.#tier.measure() }
 
-  /** Permit one write on a full disk. */
   allowProbe(): void {
     this.#mayProbe = true
   }
 
-  /** Write a test extent. */
   probe(): void {
     if (!this.#reserveInFile(this.pieceBytes)) return
     const { memory, a } = this.#kernels
@@ -95,7 +89,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     return serial
   }
 
-  /** Compress and store a page. False without space. */
+  /** False without space. */
   encode(page: Page, source: Uint8Array, start: number): boolean {
     const serial = this.takeSerial(page.length)
     this.#skipsTier = page.isAsIs && this.#scratch !== undefined
@@ -103,7 +97,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
       encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this, page.isAsIs))
   }
 
-  /** Store bytes[start, end), the extent a job made with this serial. */
+  /** Store an extent that a job made with this serial. */
   store(page: Page, serial: number, bytes: Uint8Array, start: number, end: number): boolean {
     this.#skipsTier = false
     return this.#storeExtent(page, serial, () => {
@@ -113,7 +107,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     })
   }
 
-  /** Read part of an evicted page. */
   decode(page: Page, target: Uint8Array, at: number, from: number, to: number): void {
     this.#in = page.extentIn
     this.#at = page.extentAt
@@ -148,7 +141,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     page.extentBytes = 0
   }
 
-  /** Page out extents until the tier takes at most `bytes`. False if that fails. */
+  /** False if paging out fails. */
   shrinkTier(bytes: number): boolean {
     const maxBytes = Math.max(0, bytes)
     while (this.#tier.bytes > maxBytes) {
@@ -158,7 +151,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     return true
   }
 
-  /** Fit the tier into the RSS target. */
   makeTierFit(otherBytes: number): boolean {
     return this.shrinkTier(this.#targetRssBytes - otherBytes)
   }
@@ -222,7 +214,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#in = NOWHERE
   }
 
-  /** Page out older extents until `bytes` fit. */
   #fitsTier(bytes: number): boolean {
     if (this.#targetRssBytes === 0 || this.#skipsTier) return false
     for (;;) {
@@ -258,7 +249,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#writtenBytes += bytes
   }
 
-  /** A full disk blocks; other file system errors stop writing; anything else is rethrown. */
+  /** A full disk blocks; other file system errors stop writing; the rest is rethrown. */
   #failed(error: unknown): void {
     if (!hasCode(error)) throw error
     if (error.code === 'ENOSPC' || error.code === 'EDQUOT') this.#isBlocked = true

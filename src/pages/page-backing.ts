@@ -1,9 +1,9 @@
 /**
- * Stores pages outside eviction: inserts that found no memory, and pages backed ahead of need by jobs or `maintain`.
+ * Stores pages outside eviction: inserts without memory, and pages backed ahead of need by jobs or `maintain`.
  *
  * Invariants
  * 1. A page with a job is IN_FLIGHT: in memory, in no queue. Cancelling returns it to UNBACKED.
- * 2. When its job ends the page is evicted, unless it was read meanwhile or the job was eager: then it is BACKED.
+ * 2. When its job ends the page is evicted, or BACKED if it was read meanwhile or the job was eager.
  * 3. On a full disk, failed inserts probe at growing intervals, and every `maintain` probes.
  *
  * Account: staging (`spill-jobs.ts`).
@@ -20,7 +20,6 @@ import type { SpillJob } from './spill-jobs.ts'
 
 const DEFAULT_STAGING_BYTES = 2 ** 20
 const JOB_PRIORITY = 3
-/** In failed inserts. */
 const MAX_BETWEEN_PROBES = 256
 
 export class PageBacking {
@@ -46,7 +45,7 @@ export class PageBacking {
 
   get stagingBytes(): number { return this.#jobs?.stagingBytes ?? 0 }
 
-  /** Store a new page directly. False without space. */
+  /** False without space. */
   storeNew(page: Page, source: Uint8Array, start: number): boolean {
     if (this.#store.isBlocked && ++this.#failedInserts >= this.#probeAfter) {
       this.#failedInserts = 0
@@ -68,12 +67,11 @@ export class PageBacking {
     if (this.#store.isBlocked && this.#store.error === undefined) this.#probe()
   }
 
-  /** Back one page, if eager backing is on and no job is live. */
   backAhead(): void {
     if (this.#isEager && (this.#jobs?.live ?? 0) === 0) this.#backOne()
   }
 
-  /** Queue jobs for what exceeds seven eighths of the limit and is not free to evict. */
+  /** Queue what exceeds seven eighths of the limit and is not free to evict. */
   scheduleSpills(): void {
     const jobs = this.#jobs
     const residency = this.#residency
@@ -110,7 +108,6 @@ export class PageBacking {
     return page
   }
 
-  /** Write one page to test a full disk. */
   #probe(): void {
     this.#store.allowProbe()
     const page = this.#residency.queues.nextUnbacked()
@@ -134,7 +131,7 @@ export class PageBacking {
     if (this.#back(page)) this.#counters.eagerBacks++
   }
 
-  /** `asIs` pages are skipped: writing one takes less time than handing it over. */
+  /** `asIs` pages are skipped: writing one is faster than handing it over. */
   #schedule(page: Page, isEager: boolean): boolean {
     const jobs = this.#jobs!
     if (page.isAsIs || !jobs.canSchedule(page)) return false

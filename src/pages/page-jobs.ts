@@ -2,7 +2,7 @@
  * The spill queue's job: compresses a page inside shared memory.
  *
  * The page lies at the end of its staging range, the extent at its start, so output never overtakes unread input.
- * Account: kernels of `JOB_KERNEL_BYTES` a thread, in the staging lease.
+ * Account: `JOB_KERNEL_BYTES` a thread, in the staging lease.
  */
 import { Kernels } from '../kernels/kernels.ts'
 import type { Job, JobContext } from '../host/host.ts'

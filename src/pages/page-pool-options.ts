@@ -4,22 +4,22 @@ import type { Account } from '../memory/budget.ts'
 import type { ScratchFile } from './scratch-file.ts'
 
 export interface PageOptions {
-  /** Age in the tree, 0 to 31; deeper pages are evicted first. Default 0. */
+  /** 0 to 31; deeper pages are evicted first. Default 0. */
   depth?: number
   /** Freed soon: evicted last, never by a job. Default false. */
   shortLived?: boolean
-  /** Does not compress: stored uncompressed, in the file. Default false. */
+  /** Stored uncompressed, in the file. Default false. */
   asIs?: boolean
 }
 
 export interface PagePoolOptions {
   /** Regions of at least 4 KiB; 64 KiB compress best. */
   kernels: Kernels
-  /** File for evicted pages; without it only the tier takes them. Not closed by the pool. */
+  /** File for evicted pages; without it only the tier takes them. */
   scratch: ScratchFile | undefined
   /** Bytes of pages in memory. Default: the budget. */
   limitBytes?: number
-  /** Evicted pages stay in memory, compressed, while the pool takes less than this many bytes. Default 0. */
+  /** Evicted pages stay in memory, compressed, while the pool takes fewer bytes. Default 0. */
   targetRssBytes?: number
   /** Default: the pool's account. */
   tierAccount?: Account
@@ -35,46 +35,71 @@ export interface PagePoolOptions {
   poison?: boolean
 }
 
+/** Counters since the pool was made, and current sizes. */
 export interface PagePoolStats {
+  /** Pages inserted. */
   inserts: number
+  /** Pages freed. */
   frees: number
   /** Pages freed before they were compressed or written. */
   writesElided: number
+  /** Evictions that stored the page. */
   evictionsCompressing: number
+  /** Evictions of pages already stored. */
   evictionsCheap: number
   /** Pages stored at insert, without memory for them. */
   bornEvicted: number
-  /** Admissions into free memory, in place of another page, denied. */
+  /** Pages brought back into free memory. */
   admissionsBudget: number
+  /** Pages brought back in place of another page. */
   admissionsSteal: number
+  /** Pages not brought back, without memory. */
   admissionsDenied: number
+  /** Jobs queued to store pages. */
   spillsScheduled: number
+  /** Jobs cancelled. */
   spillsCancelled: number
+  /** Pages stored ahead of eviction. */
   eagerBacks: number
+  /** Eager jobs cancelled. */
   eagerCancelled: number
+  /** Extents moved from memory to the file. */
   pageOuts: number
   /** Reads of evicted pages. */
   readFaults: number
+  /** Free buffers reused. */
   warmReuses: number
+  /** Extents written to the file. */
   extentsWritten: number
+  /** Bytes of those. */
   extentBytesWritten: number
   /** Writes tried on a full disk. */
   probes: number
+  /** Pages in the pool. */
   pages: number
+  /** Pages pinned. */
   pinnedPages: number
+  /** Pages in memory. */
   residentPages: number
+  /** Bytes of pages in memory. */
   residentBytes: number
+  /** Bytes of free buffers. */
   warmBytes: number
+  /** Bytes of pages above 2 MiB. */
   oversizeBytes: number
-  /** Copies for pins of pages that could not be admitted. */
+  /** Bytes of copies for pins. */
   bounceBytes: number
-  /** The tier's memory, and the extents in it. */
+  /** Bytes of compressed pages in memory. */
   extentBytesResident: number
+  /** Bytes of those in use. */
   extentPayloadBytesResident: number
+  /** Bytes shared with jobs. */
   stagingBytes: number
-  /** In whole 4 KiB units. */
+  /** Bytes in use in the file. */
   scratchBytes: number
+  /** Bytes of the file. */
   scratchFileBytes: number
+  /** True on a full disk, or after a write error. */
   isSpillBlocked: boolean
   /** The error that stopped writing. */
   spillError: string | undefined

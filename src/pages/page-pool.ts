@@ -1,19 +1,19 @@
 /**
- * Page pool: immutable pages that may exceed memory. A page is uncompressed in memory, or evicted: compressed in the tier or the
- * scratch file, or reloadable by its owner.
+ * Page pool: immutable pages that may exceed memory. A page is in memory, or evicted: compressed in the tier or the scratch file, or
+ * reloadable by its owner.
  *
  *   unbacked -> in flight -> backed -> evicted -> freed
  *
  * Invariants
  * 1. Memory stays within the limit and the RSS target (`page-residency.ts`).
- * 2. A page is compressed only by eviction or eager backing. Freeing it earlier costs nothing.
+ * 2. Only eviction and eager backing compress. Freeing a page earlier costs nothing.
  * 3. Evicting a backed page does no work. An admitted page keeps its extent, so it is backed.
  * 4. Deeper pages are evicted first, then those free to evict, then the oldest; short-lived ones last, pinned ones never.
- * 5. A read needs no memory, and stored bytes pass their checksums first.
+ * 5. A read needs no memory.
  * 6. Any call may overwrite the kernels' regions.
  *
- * Account: slots, 256 bytes a page, job staging; the tier has its own. Cost of 64 KiB: insert a copy; evict LZ4 and a copy or
- * write; read evicted the reverse.
+ * Account: slots, 256 bytes a page, job staging; the tier has its own. Cost: insert a copy; evict LZ4 and a copy or write; read evicted
+ * the reverse.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -35,7 +35,6 @@ import { SlotPool } from './slot-pool.ts'
 export type { PageOptions, PagePoolOptions, PagePoolStats } from './page-pool-options.ts'
 
 const PAGE_BYTES = 256
-/** Pages per bookkeeping lease. */
 const BOOKKEEPING_PAGES = 64
 const MAINTAIN_EVICTIONS = 16
 
@@ -76,15 +75,14 @@ export class PagePool {
   }
 
   get residentBytes(): number { return this.#residency.bytes }
-  /** Pages, warm slots and the tier. */
   get rssBytes(): number { return this.#slots.usedBytes + this.#slots.warmBytes + this.#store.tierBytes }
-  /** The disk is full or writing has stopped: add fewer pages. */
+  /** Disk full or writing stopped: add fewer pages. */
   get isSpillBlocked(): boolean { return this.#store.isBlocked }
   get limitBytes(): number { return this.#residency.limitBytes }
 
   /**
    * Copy source[start, end) into a new page, evicting others. Without memory it is stored at once. Throws NO_SPACE without memory and
-   * disk space, UNAVAILABLE if writing has stopped; nothing changed then.
+   * disk, UNAVAILABLE if writing has stopped; nothing changed then.
    */
   insert(source: Uint8Array, start: number, end: number, options: PageOptions = {}): Page {
     this.#checkRange(source, start, end)
@@ -103,8 +101,8 @@ export class PagePool {
   }
 
   /**
-   * Insert a page that is free to evict: reading it then calls `reload(target, at)`, which writes the whole page. Without memory it
-   * starts evicted. If `source` is kernel memory, only backed pages are evicted for it.
+   * Insert a page that is free to evict: reading it then calls `reload(target, at)`, which writes it whole. Without memory it starts
+   * evicted. If `source` is kernel memory, only backed pages are evicted.
    */
   insertBacked(source: Uint8Array, start: number, end: number, reload: Reload, options: PageOptions = {}): Page {
     this.#checkRange(source, start, end)
@@ -124,8 +122,8 @@ export class PagePool {
   }
 
   /**
-   * Copy the page's bytes [from, to); an evicted page stays evicted. `target` must not be kernel memory. Throws CorruptionError if
-   * stored bytes are damaged, UNAVAILABLE if they cannot be read.
+   * Copy page bytes [from, to); an evicted page stays evicted. `target` must not be kernel memory. Throws CorruptionError, or
+   * UNAVAILABLE if the read fails.
    */
   read(page: Page, target: Uint8Array, at: number, from = 0, to: number = page.length): void {
     this.#check(page)
@@ -141,7 +139,7 @@ export class PagePool {
     this.#readBack.read(page, target, at, from, to)
   }
 
-  /** Bring the page into memory, if there is free memory or a backed page not read recently. False if it stays evicted. */
+  /** Bring the page into free memory, or in place of a backed page not read recently. False if it stays evicted. */
   admit(page: Page): boolean {
     this.#check(page)
     page.isTouched = true
@@ -160,10 +158,7 @@ export class PagePool {
     return true
   }
 
-  /**
-   * The page's bytes, kept in memory until `unpin` was called as often: a read-only view. Throws BUDGET_TOO_SMALL without memory for
-   * a copy.
-   */
+  /** A read-only view, valid until `unpin` was called as often. Throws BUDGET_TOO_SMALL without memory for a copy. */
   pin(page: Page): Uint8Array {
     this.#check(page)
     if (page.slot === undefined && page.bounce === undefined && !this.admit(page)) this.#readBack.bounce(page, this.#pinnedPages)
@@ -202,16 +197,13 @@ export class PagePool {
     if (this.#bookkeeping.bytes >= bookkeepingBytes * 2) this.#bookkeeping.resize(bookkeepingBytes)
   }
 
-  /** Bytes of pages in memory. The excess is evicted at once, unless the disk is full. */
+  /** The excess is evicted at once, unless the disk is full. */
   setLimit(bytes: number): void {
     checkBytes(bytes, 'limitBytes')
     this.#residency.setLimit(bytes)
   }
 
-  /**
-   * Release `bytes` if possible: warm slots, backed pages, the tier, then unbacked pages. Returns the bytes released. Fits
-   * `Budget.addReclaimer`.
-   */
+  /** Release `bytes` if possible: warm slots, backed pages, the tier, then unbacked pages. Returns the bytes released. */
   shrink(bytes: number): number { return this.#residency.shrink(bytes) }
 
   stats(): PagePoolStats {
@@ -228,7 +220,7 @@ export class PagePool {
     }
   }
 
-  /** A bounded step of background work. Call it regularly, more often while `isSpillBlocked`. */
+  /** A bounded step of background work, to be called regularly. */
   maintain(): void {
     if (this.#closed) return
     this.#backing.collect()
@@ -249,7 +241,6 @@ export class PagePool {
     this.#readBack.close()
   }
 
-  /** The tier counts only if it shares the pool's account. */
   measure(): number {
     return this.#slots.measure() + this.#bookkeeping.bytes + this.#backing.stagingBytes + (this.#isTierShared ? this.#store.measure() : 0)
   }
@@ -298,7 +289,6 @@ export class PagePool {
   }
 }
 
-/** For one page more than there are. */
 function bookkeepingBytesFor(pages: number): number {
   return Math.ceil((pages + 1) / BOOKKEEPING_PAGES) * BOOKKEEPING_PAGES * PAGE_BYTES
 }

@@ -2,7 +2,7 @@
  * Eviction order: queues of evictable pages by depth and cost.
  *
  * Invariants
- * 1. A page is in at most one queue, and in none while it is pinned, has a job or is evicted.
+ * 1. A page is in one queue, or in none while it is pinned, has a job or is evicted.
  * 2. A page read since the last sweep survives one sweep and moves to the end of its queue.
  *
  * Cost: no allocation. A sweep looks at the heads and at the pages it spares.
@@ -10,17 +10,14 @@
 import { BACKED, MAX_DEPTH, PageList } from './page.ts'
 import type { Page } from './page.ts'
 
-/** Pages looked at per depth. */
 const MAX_STEAL_PROBES = 8
 
 export class PageQueues {
-  /** By depth: pages free to evict, pages to store first. */
   readonly #clean = Array.from({ length: MAX_DEPTH + 1 }, () => new PageList())
   readonly #dirty = Array.from({ length: MAX_DEPTH + 1 }, () => new PageList())
   readonly #shortLived = new PageList()
   #cleanBytes = 0
 
-  /** Bytes free to evict. */
   get cleanBytes(): number { return this.#cleanBytes }
 
   /** No effect on a page that is pinned or has a job. */
@@ -43,7 +40,7 @@ export class PageQueues {
     if (page.state === BACKED) this.#cleanBytes -= page.slot!.byteLength
   }
 
-  /** The next page to evict; it stays in its queue. `mayStore` false: only pages that cost nothing. */
+  /** The next page to evict; it stays queued. `mayStore` false: only pages free to evict. */
   victim(mayStore: boolean): Page | undefined {
     // The first round clears all read marks.
     for (let round = 0; round < 2; round++) {
@@ -57,7 +54,6 @@ export class PageQueues {
     return undefined
   }
 
-  /** A page free to evict and not read recently. */
   stealable(): Page | undefined {
     for (let depth = MAX_DEPTH; depth >= 0; depth--) {
       const page = this.#clean[depth]!.sweep(MAX_STEAL_PROBES)
@@ -75,7 +71,6 @@ export class PageQueues {
     return undefined
   }
 
-  /** The next page to store, without a sweep. */
   nextUnbacked(): Page | undefined {
     for (let depth = MAX_DEPTH; depth >= 0; depth--) {
       const page = this.#dirty[depth]!.head

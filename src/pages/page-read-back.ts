@@ -33,7 +33,6 @@ export class PageReadBack {
     this.#counters = counters
   }
 
-  /** Grow the reserve for a page of this length, if possible. */
   reserve(length: number, reclaim: boolean): void {
     const bytes = slotBytes(length)
     if (bytes > this.#reserveBytes && this.#reserve.resize(bytes, reclaim)) this.#reserveBytes = bytes
@@ -58,7 +57,7 @@ export class PageReadBack {
     }
   }
 
-  /** A copy for the pins of a page that cannot be admitted. Throws BUDGET_TOO_SMALL. */
+  /** A copy for pins. Throws BUDGET_TOO_SMALL. */
   bounce(page: Page, pinnedPages: number): void {
     const slot = this.#slots.take(page.length, true)
     if (slot === undefined) {
@@ -82,7 +81,6 @@ export class PageReadBack {
     this.#reserve.release()
   }
 
-  /** Reload the whole page, in free memory or the reserve. */
   #reloadPart(page: Page, reload: Reload, target: Uint8Array, at: number, from: number, to: number): void {
     let slot = this.#slots.take(page.length, false)
     const usesReserve = slot === undefined && slotBytes(page.length) <= this.#reserve.bytes

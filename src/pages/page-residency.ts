@@ -4,8 +4,7 @@
  * Invariants
  * 1. Pages take at most the limit, copies for pins excluded; warm slots at most an eighth of it. With the compressed tier they take at
  *    most the RSS target; the tier is empty if they exceed it alone.
- * 2. Evicting a backed page does no work. An unbacked page is stored first, and stays if that fails.
- * 3. A page read since the last sweep survives one sweep.
+ * 2. An unbacked page is stored before eviction, and stays if that fails.
  *
  * Account: slots. Cost: one queue step; evicting an unbacked page adds LZ4 and a copy or write.
  */
@@ -25,7 +24,6 @@ export class PageResidency {
   pages = 0
   /** Slots of no page: copies for pins, partial reloads. */
   bounceBytes = 0
-  /** The last `takeSlotGently` evicted a page. */
   didSteal = false
   /** A page whose job has not stored it yet. */
   takeFromJobs: () => Page | undefined = () => undefined
@@ -70,7 +68,7 @@ export class PageResidency {
     return slot
   }
 
-  /** A slot for an admission: free memory, or that of backed pages not read recently. */
+  /** Free memory, or that of backed pages not read recently. */
   takeSlotGently(length: number): Slot | undefined {
     const bytes = slotBytes(length)
     let isSteal = false
@@ -86,7 +84,6 @@ export class PageResidency {
     return slot
   }
 
-  /** Make the page resident and evictable. */
   makeResident(page: Page, slot: Slot, state: number): void {
     page.slot = slot
     page.state = state
@@ -104,13 +101,12 @@ export class PageResidency {
     page.state = EVICTED
   }
 
-  /** False when none can be evicted. */
   evictOne(onlyCheap: boolean): boolean {
     const mayStore = !onlyCheap && this.#store.mayStore
     const page = this.#victim(mayStore)
     if (page === undefined) return false
     if (this.#evict(page)) return true
-    // None can be stored: fall back to backed pages.
+    // None can be stored: take backed pages.
     const cheap = this.#victim(false)
     return cheap !== undefined && this.#evict(cheap)
   }
@@ -119,7 +115,6 @@ export class PageResidency {
     while (this.isAboveLimit && this.evictOne(false)) { /* evict */ }
   }
 
-  /** See `PagePool.shrink`. */
   shrink(bytes: number): number {
     const before = this.#rssBytes
     const missing = (): number => bytes - (before - this.#rssBytes)
@@ -137,14 +132,12 @@ export class PageResidency {
 
   get #rssBytes(): number { return this.#slots.usedBytes + this.#slots.warmBytes + this.#store.tierBytes }
 
-  /** Page out extents for a slot of `bytes`. */
   #fitsTarget(bytes: number, onlyCheap: boolean): boolean {
     const others = this.#slots.usedBytes + this.#slots.warmBytes + bytes
     if (others + this.#store.tierBytes <= this.#targetRssBytes) return true
     return !onlyCheap && this.#store.makeTierFit(others)
   }
 
-  /** Without evicting a page. */
   #hasFreeMemory(bytes: number): boolean {
     return this.bytes + bytes <= this.#limitBytes &&
       this.#account.budget.freeBytes + this.#slots.warmBytes >= bytes &&

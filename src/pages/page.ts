@@ -12,7 +12,6 @@ export const BACKED = 2
 export const EVICTED = 3
 export const FREED = 4
 
-/** Location of a page's extent. */
 export const NOWHERE = 0
 export const IN_TIER = 1
 export const IN_FILE = 2
@@ -25,16 +24,14 @@ export class Page {
   readonly owner: object
   readonly depth: number
   readonly isShortLived: boolean
-  /** Does not compress. */
   readonly isAsIs: boolean
   readonly reload: Reload | undefined
   state = UNBACKED
   /** Undefined when evicted. */
   slot: Slot | undefined = undefined
-  /** A copy for pins of a page that could not be admitted. */
+  /** A copy for pins. */
   bounce: Slot | undefined = undefined
   pins = 0
-  /** Since the last sweep. */
   isTouched = false
   list: PageList | undefined = undefined
   previous: Page | undefined = undefined
@@ -48,10 +45,8 @@ export class Page {
   /** Neighbours in the tier's list. */
   older: Page | undefined = undefined
   younger: Page | undefined = undefined
-  /** Its spill job. */
   job: object | undefined = undefined
 
-  /** Called by the pool. */
   constructor(owner: object, length: number, depth: number, isShortLived: boolean, isAsIs: boolean, reload: Reload | undefined) {
     this.owner = owner
     this.length = length
@@ -87,7 +82,7 @@ export class PageList {
     this.size--
   }
 
-  /** The first of `max` pages not read since the last sweep. Others are unmarked and moved to the end. */
+  /** The first of `max` pages not read since the last sweep. Others are unmarked and go to the end. */
   sweep(max = this.size): Page | undefined {
     for (let left = Math.min(max, this.size); left > 0; left--) {
       const page = this.head!

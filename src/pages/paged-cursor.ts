@@ -2,12 +2,11 @@
  * Cursor over a paged run.
  *
  * Invariants
- * 1. One page is held, in a window. The current entry is `bytes[keyStart, keyEnd)` and `bytes[valueStart, valueEnd)` until the next
- *    call.
+ * 1. One page is held. The current entry is `bytes[keyStart, keyEnd)` and `bytes[valueStart, valueEnd)` until the next call.
  * 2. A seek reads only pages that hold the key: none in a gap between pages or past the end.
- * 3. `next` admits the page after the one it enters (prefetch).
+ * 3. `next` admits the page after the one it enters.
  *
- * Account: the one given, for the window (the largest page). Cost: one copy a page; no allocation per entry.
+ * Account: the one given, for a window of the largest page. Cost: one copy a page; no allocation per entry.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -40,7 +39,6 @@ export class PagedCursor implements Disposable {
   get valueStart(): number { return this.#entry.valueStart }
   get valueEnd(): number { return this.#entry.valueEnd }
 
-  /** Before the first entry. */
   seekToFirst(): void {
     this.#page = 0
     this.#at = 0
@@ -56,7 +54,6 @@ export class PagedCursor implements Disposable {
     if (page === run.pages) return false
     const first = run.fences.compare(2 * page, key, start, end)
     if (first > 0) return false
-    // `next` will load the page.
     if (first === 0) return true
     this.#load(page)
     return this.#seekWithin(key, start, end)

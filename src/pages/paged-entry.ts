@@ -4,12 +4,11 @@
  *   entry = varint(2 x key length + has value) [varint(value length)] key [value]
  *   page  = entries, padding, restarts (u32 offset of every 16th entry), u32 bytes of entries, u32 restarts, u32 entries; little-endian
  *
- * Lengths precede the bytes, so walking entries touches no key or value. An empty value is stored as no value. The page store
- * checksums the bytes; they never outlive the process.
+ * Lengths come first, so walking entries touches no key or value. An empty value is stored as no value. The page store checksums the
+ * bytes.
  */
 
 export const MAX_HEADER_BYTES = 10
-/** Entries between two restarts. */
 export const RESTART_INTERVAL = 16
 /** Tail of a page without restarts. */
 export const TAIL_BYTES = 12
@@ -20,7 +19,6 @@ export function headerBytes(keyLength: number, valueLength: number): number {
   return varintBytes(keyLength * 2) + (valueLength > 0 ? varintBytes(valueLength) : 0)
 }
 
-/** Returns the start of the key. */
 export function writeHeader(bytes: Uint8Array, at: number, keyLength: number, valueLength: number): number {
   if (valueLength === 0) return writeVarint(bytes, at, keyLength << 1)
   return writeVarint(bytes, writeVarint(bytes, at, (keyLength << 1) | 1), valueLength)

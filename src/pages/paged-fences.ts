@@ -8,7 +8,6 @@ import { compareBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 
-/** List entries of a page; its store accounts for the object. */
 const PAGE_OBJECT_BYTES = 24
 
 export class PagedFences {
@@ -36,12 +35,11 @@ export class PagedFences {
     this.#append(bytes, start, end)
   }
 
-  /** Lease the list entries of one more page. */
+  /** Lease a page's list entries. */
   addPage(): void {
     this.#grow(this.#bytes.length, this.#offsets.length, this.#pages + 1)
   }
 
-  /** Trim the arrays. */
   seal(): void {
     const used = this.#keys === 0 ? 0 : this.#offsets[this.#keys]!
     if (used < this.#bytes.length || this.#keys + 1 < this.#offsets.length) {

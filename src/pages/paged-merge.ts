@@ -2,22 +2,20 @@
  * Merges paged runs of any size with one page in memory per run.
  *
  * Invariants
- * 1. Equal keys come in the order of their runs, and within a run in its order.
- * 2. A page is freed as soon as it is in its window, so a short-lived page that never left memory is never written.
+ * 1. Equal keys keep the order of their runs, and within a run its order.
+ * 2. A page is freed once it is in its window, so a short-lived page that never left memory is never written.
  * 3. The current entry is `bytes[entryStart, entryEnd)`, its key `bytes[keyStart, keyEnd)`, its value `bytes[valueStart, entryEnd)`,
  *    until the next call.
  *
- * A loser tree over eight key bytes after the prefix that all keys share: most comparisons are of integers.
+ * A loser tree over eight key bytes after the common prefix: most comparisons are of integers.
  *
- * Account: the one given, for the windows, unless the caller lends memory. Cost: log2(runs) comparisons an entry, one copy a page;
- * no allocation per entry.
+ * Account: the one given, for windows that are not lent. Cost: log2(runs) comparisons an entry, one copy a page; no allocation per entry.
  */
 import { compareBytes } from '../base/bytes.ts'
 import type { Account, Lease } from '../memory/budget.ts'
 import { prefix32, entriesEnd } from './paged-entry.ts'
 import type { PagedRun } from './paged-run.ts'
 
-/** Negative, zero or positive. */
 export type CompareRanges = (
   a: Uint8Array, aStart: number, aEnd: number, b: Uint8Array, bStart: number, bEnd: number,
 ) => number
@@ -32,11 +30,10 @@ export interface KeyOrder {
 export interface PagedMergeOptions extends KeyOrder {
   /** `PagedMerge.windowBytes(runs)` bytes from `start` on, lent by the caller. */
   memory?: { bytes: Uint8Array; start: number }
-  /** Do not free the pages. Default false. */
+  /** Default false. */
   keepPages?: boolean
 }
 
-/** Integers per source. */
 const FIELDS = 6
 const ENTRY_START = 0
 const KEY_START = 1
@@ -69,12 +66,10 @@ export class PagedMerge implements Disposable {
   readonly #plain: boolean
   readonly #sign: number
   readonly #flip: number
-  /** Length of the shared prefix. */
   readonly #shared: number
   readonly #high: Uint32Array
   readonly #low: Uint32Array
   readonly #fields: Int32Array
-  /** losers[1..k). */
   readonly #losers: Int32Array
   #winner = -1
   #started = false
@@ -131,7 +126,6 @@ export class PagedMerge implements Disposable {
     return true
   }
 
-  /** The caller frees the runs. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -163,7 +157,6 @@ export class PagedMerge implements Disposable {
     }
   }
 
-  /** The winner has advanced. */
   #replay(source: number): void {
     const losers = this.#losers
     const high = this.#high
@@ -207,7 +200,6 @@ export class PagedMerge implements Disposable {
     return order !== 0 ? order < 0 : a < b
   }
 
-  /** To the next entry, loading its page if needed. */
   #advance(source: number): void {
     const fields = this.#fields
     const bytes = this.bytes
@@ -218,8 +210,7 @@ export class PagedMerge implements Disposable {
       at = fields[f + ENTRY_END]!
     }
     fields[f + ENTRY_START] = at
-    // As `EntryReader.read`, but into `#fields`: a shared object would cost a store and a load more per field in the hottest loop of
-    // a sort.
+    // As `EntryReader.read`, into `#fields`: an object would cost a store and a load more per field in the hottest loop.
     let head = bytes[at++]!
     if (head > 127) {
       head &= 127

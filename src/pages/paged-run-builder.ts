@@ -1,12 +1,12 @@
 /**
- * Builds a paged run from sorted entries; only tests check their order.
+ * Builds a paged run from entries, which must be sorted.
  *
  * Invariants
  * 1. An entry larger than a page gets a page of its own.
- * 2. Pages can be stored as groups: fewer objects and larger writes, still read one by one.
+ * 2. Pages can be stored as groups: fewer objects, larger writes, still read one by one.
  * 3. Fences are leased before they are copied.
  *
- * Account: the one given, for staging (one group, unless the caller lends it) and fences. Cost: one copy of each entry.
+ * Account: the one given, for fences and staging (one group, unless lent). Cost: one copy of each entry.
  */
 import { SpillwayError } from '../base/errors.ts'
 import { copyBytes } from '../base/bytes.ts'
@@ -20,21 +20,21 @@ import type { PageStore, StoredPage, StoreOptions } from './paged-store.ts'
 export interface PagedRunOptions {
   /** Default 64 KiB. */
   pageBytes?: number
-  /** Age in the tree: deeper pages are evicted first. Default 0. */
+  /** Deeper pages are evicted first. Default 0. */
   depth?: number
-  /** Freed soon: pages are evicted last. Meant for runs of less than four pages. Default false. */
+  /** Evict last; for runs of less than four pages. Default false. */
   shortLived?: boolean
-  /** False: only prefixes of the first and last key are kept; the run can be merged, not sought in. Default true. */
+  /** False: only prefixes of first and last key are kept, for merges. Default true. */
   seekable?: boolean
   /** Pages stored as one, each of `pageBytes`. Default 1. */
   groupPages?: number
-  /** Memory for a group, lent by the caller. Entries of the same array are copied without a view. */
+  /** Memory for a group, lent. Entries of the same array are copied without a view. */
   staging?: { bytes: Uint8Array; start: number }
 }
 
 export const DEFAULT_PAGE_BYTES: number = 64 * 1024
 
-/** Key bytes kept without `seekable`; bounds the shared prefix of a merge. */
+/** Key bytes kept without `seekable`; bounds a merge's common prefix. */
 const PREFIX_BYTES = 64
 
 export class PagedRunBuilder {
@@ -46,11 +46,9 @@ export class PagedRunBuilder {
   readonly #ownLease: Lease | undefined
   readonly #bytes: Uint8Array
   readonly #start: number
-  /** The page being filled, and its next entry. */
   #pageStart: number
   #at: number
   readonly #groupPages: number
-  /** Offset of every 16th entry. */
   readonly #restarts: number[] = []
   #pageEntries = 0
   #firstStart = 0
@@ -104,7 +102,6 @@ export class PagedRunBuilder {
     this.#added(length, at, at + keyLength)
   }
 
-  /** Add the encoded entry bytes[start, end). */
   addEncoded(bytes: Uint8Array, start: number, end: number, keyStart: number, keyEnd: number): void {
     const length = end - start
     if (!this.#makeRoom(length)) {
@@ -117,7 +114,6 @@ export class PagedRunBuilder {
     this.#added(length, at, at + keyEnd - keyStart)
   }
 
-  /** Seal the run; the builder is spent. */
   finish(): PagedRun {
     try {
       if (this.#pageEntries > 0) this.#endPage()

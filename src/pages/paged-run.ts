@@ -14,7 +14,6 @@ import type { PageStore, StoredPage } from './paged-store.ts'
 export class PagedRun implements Disposable {
   readonly store: PageStore
   readonly count: number
-  /** Size of a window. */
   readonly largestPageBytes: number
   readonly seekable: boolean
   readonly fences: PagedFences
@@ -49,7 +48,6 @@ export class PagedRun implements Disposable {
     return (isLast ? stored.length : this.#offsets[page + 1]!) - this.#offsets[page]!
   }
 
-  /** Copy bytes of a page, without admitting it. */
   read(page: number, target: Uint8Array, at: number, from = 0, to: number = this.pageBytes(page)): void {
     const offset = this.#offsets[page]!
     this.store.read(this.#page(page), target, at, offset + from, offset + to)

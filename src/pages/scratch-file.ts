@@ -1,9 +1,9 @@
 /**
- * Scratch file: extents of whole 4 KiB units, written and read in place. Never synced: no other process can use its bytes. Created
- * at the first write, truncated when its end becomes free, removed by `close`.
+ * Scratch file: extents of whole 4 KiB units, written and read in place. Never synced: no other process can use it. Created at the
+ * first write, truncated when its end becomes free, removed by `close`.
  *
  * Invariants
- * 1. An extent keeps its units until it is freed. Its reader verifies the bytes (`extent-codec.ts`).
+ * 1. An extent's reader verifies its bytes (`extent-codec.ts`).
  * 2. Freed units are reused, lowest first. A file without extents is empty on disk.
  *
  * Account: the unit map, 132 bytes for 4 MiB of file. Cost: one system call a write or read.
@@ -27,14 +27,10 @@ export class ScratchFile {
   readonly #map: ExtentMap
   readonly #poison: boolean
   #file: HostFile | undefined
-  /** Upper bound of the length. */
   #fileBytes = 0
   #closed = false
 
-  /**
-   * Touches no disk yet. `path` must be free, its directory there; a function is called at the first write. Throws BUDGET_TOO_SMALL
-   * without 2 KiB.
-   */
+  /** `path` must be free, its directory there; a function is called at the first write. Throws BUDGET_TOO_SMALL without 2 KiB. */
   constructor(files: HostFiles, path: string | (() => string), account: Account, options: ScratchFileOptions = {}) {
     this.#files = files
     this.#newPath = path
@@ -43,9 +39,7 @@ export class ScratchFile {
   }
 
   get path(): string { return this.#file?.path ?? '' }
-  /** Extents, in whole units. */
   get usedBytes(): number { return this.#map.usedUnits * UNIT_BYTES }
-  /** Upper bound. */
   get fileBytes(): number { return this.#fileBytes }
   get mapBytes(): number { return this.#map.bytes }
 
@@ -55,14 +49,12 @@ export class ScratchFile {
     return unit < 0 ? -1 : unit * UNIT_BYTES
   }
 
-  /** Free the end of an extent. */
   trim(position: number, bytes: number, keepBytes: number): void {
     const units = Math.ceil(bytes / UNIT_BYTES)
     const keepUnits = Math.ceil(keepBytes / UNIT_BYTES)
     if (keepUnits < units) this.#map.free(position / UNIT_BYTES + keepUnits, units - keepUnits)
   }
 
-  /** Throws file system errors. */
   write(source: Uint8Array, start: number, end: number, position: number): void {
     this.#file ??= this.#files.create(typeof this.#newPath === 'string' ? this.#newPath : this.#newPath())
     this.#fileBytes = Math.max(this.#fileBytes, position + (end - start))
@@ -84,7 +76,7 @@ export class ScratchFile {
       this.#file.truncate(endBytes)
       this.#fileBytes = endBytes
     } catch {
-      // Costs disk space until the next truncation; the units are rewritten before they are read.
+      // Costs disk space until the next truncation; units are rewritten before they are read.
     }
   }
 

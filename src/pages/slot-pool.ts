@@ -1,11 +1,10 @@
 /**
- * Slots: memory of resident pages, one resizable buffer each, in size classes from 64 KiB doubling to 2 MiB. Longer pages are
- * oversize, with buffers of their own length.
+ * Slots: memory of resident pages, one resizable buffer each, in size classes from 64 KiB doubling to 2 MiB; longer pages are oversize.
  *
  * Invariants
  * 1. A slot takes its payload rounded up to 4 KiB, not its class size.
- * 2. Memory is leased before it is allocated, and released at once (`resize(0)`) unless the slot is kept warm.
- * 3. Warm slots are leased and take at most `warmLimitBytes`.
+ * 2. Memory is leased before it is allocated, and released at once (`resize(0)`) unless it is kept warm.
+ * 3. Warm slots are leased, up to `warmLimitBytes`.
  *
  * Cost: a warm slot nothing, a cold one 15 us for 64 KiB to 250 us for 2 MiB. Each slot is a mapping; Linux allows a process 65530, so
  * large pools need large pages.
@@ -16,10 +15,8 @@ export const SMALLEST_SLOT_BYTES = 64 * 1024
 export const LARGEST_SLOT_BYTES = 2 * 2 ** 20
 const GRAIN_BYTES = 4096
 const CLASSES = 6
-/** Empty buffers kept per class. */
 const MAX_EMPTY = 64
 
-/** A view that follows its buffer's length. */
 export type Slot = Uint8Array<ArrayBuffer>
 
 export function slotBytes(length: number): number {
@@ -49,7 +46,7 @@ export class SlotPool {
   get oversizeBytes(): number { return this.#oversizeBytes }
   get reuses(): number { return this.#reuses }
 
-  /** A slot of arbitrary contents. Undefined if the lease was denied. `reclaim`: ask reclaimers. */
+  /** Contents are arbitrary. Undefined if the lease was denied. `reclaim`: ask reclaimers. */
   take(length: number, reclaim: boolean): Slot | undefined {
     const bytes = slotBytes(length)
     const list = this.#warm[classOf(bytes)]
@@ -86,7 +83,6 @@ export class SlotPool {
     }
   }
 
-  /** The slot stays warm if the limit allows. */
   release(slot: Slot): void {
     const bytes = slot.byteLength
     this.#usedBytes -= bytes
@@ -106,7 +102,7 @@ export class SlotPool {
     if (this.#warmBytes > bytes) this.releaseWarm(this.#warmBytes - bytes)
   }
 
-  /** Release `bytes` of warm slots if there are that many, largest class first. Returns the bytes released. */
+  /** Release `bytes` of warm slots, largest class first. Returns the bytes released. */
   releaseWarm(bytes: number): number {
     let released = 0
     for (let i = CLASSES - 1; i >= 0; i--) {
@@ -129,7 +125,6 @@ export class SlotPool {
     return bytes
   }
 
-  /** Slots in use are released too. */
   close(): void {
     this.#warmLimitBytes = 0
     this.releaseWarm(Infinity)
@@ -155,7 +150,6 @@ export class SlotPool {
   }
 }
 
-/** CLASSES = oversize. */
 function classOf(bytes: number): number {
   if (bytes > LARGEST_SLOT_BYTES) return CLASSES
   let index = 0

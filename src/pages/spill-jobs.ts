@@ -22,11 +22,9 @@ export const MAX_QUEUED = 64
 const MAX_FAILURES = 3
 
 export interface SpillJob {
-  /** Undefined when cancelled. */
   page: Page | undefined
   readonly isEager: boolean
   readonly serial: number
-  /** Offset in staging, once submitted. */
   at: number
   readonly bytes: number
   isSubmitted: boolean
@@ -44,9 +42,7 @@ export class SpillJobs {
   readonly #onEnd: JobEnd
   #lease: Lease | undefined
   #staging: Uint8Array<SharedArrayBuffer> | undefined
-  /** Not submitted yet. */
   readonly #queue: SpillJob[] = []
-  /** Submitted, by offset. */
   readonly #inFlight: SpillJob[] = []
   #live = 0
   #liveBytes = 0
@@ -63,7 +59,6 @@ export class SpillJobs {
   }
 
   get live(): number { return this.#live }
-  /** Memory of their pages. */
   get liveBytes(): number { return this.#liveBytes }
   get stagingBytes(): number { return this.#lease?.bytes ?? 0 }
 
@@ -102,7 +97,7 @@ export class SpillJobs {
     if (this.#inFlight.length > 0) this.#runner.pump(false)
   }
 
-  /** The lease is released when no job uses the buffer any more. */
+  /** The lease lasts until no job uses the buffer. */
   close(): void {
     this.#closed = true
     for (const job of [...this.#queue, ...this.#inFlight]) if (job.page !== undefined) this.cancel(job.page)

@@ -1,6 +1,6 @@
 /**
- * Fills a map beyond its memory in one turn of the event loop and says "ready"; then it ends by itself ('exit'), throws ('throw'),
- * or goes on until it is killed ('stay'). Arguments: directory, ending, budget.
+ * Fills a map beyond its memory in one event-loop turn and prints "ready". Then it ends ('exit'), throws ('throw'), or runs until it
+ * is killed ('stay'). Arguments: directory, ending, budget.
  */
 import { SpillMap } from '../index.ts'
 

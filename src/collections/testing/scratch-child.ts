@@ -1,4 +1,4 @@
-/** A process that spills and then ends in the way it is told: node scratch-child.js DIRECTORY exit|throw|wait */
+/** Spills and then ends as told: node scratch-child.js DIRECTORY exit|throw|wait */
 import { externalSort } from '../external-sort.ts'
 import { SpillQueue } from '../spill-queue.ts'
 
