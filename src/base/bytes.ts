@@ -1,6 +1,6 @@
 /** Comparing and copying byte ranges. Ranges are half open: [start, end). */
 
-/** Unsigned lexicographic order, a prefix before its extensions. Negative, zero or positive. */
+/** Unsigned lexicographic order, a prefix before its extensions. */
 export function compareBytes(
   a: Uint8Array, aStart: number, aEnd: number,
   b: Uint8Array, bStart: number, bEnd: number,
@@ -15,18 +15,18 @@ export function compareBytes(
   return aLength - bLength
 }
 
-/** `compareBytes` over whole arrays: the form `Array.prototype.sort` takes. */
+/** `compareBytes` over whole arrays, for `Array.prototype.sort`. */
 export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a, 0, a.length, b, 0, b.length)
 }
 
-/** `set(subarray())` costs about 50 ns whatever the length, a byte by hand about 1. */
+/** `set(subarray())` costs about 50 ns at any length, a byte by hand about 1. */
 const SHORT_BYTES = 48
 
-/** Copy a short range by hand, a long one with `set`. The ranges may not overlap. */
+/** Copy a short range by hand, a long one with `set`. No overlap. */
 export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   if (end - start > SHORT_BYTES) {
-    // The view is what costs, twice as much of a Buffer: a whole array needs none.
+    // Making the view is the cost: a whole array needs none.
     if (start === 0 && end === from.length) to.set(from, at)
     else to.set(from.subarray(start, end), at)
     return
@@ -40,7 +40,7 @@ export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint
   for (; start < end; start++, at++) to[at] = from[start]!
 }
 
-/** A key or other bytes for a person: printable ASCII as it is, the rest as \xNN, cut at `limit` bytes. */
+/** Bytes for people: printable ASCII, else \xNN, cut at `limit` bytes. */
 export function describeBytes(bytes: Uint8Array, limit = 64): string {
   let text = ''
   const shown = Math.min(bytes.length, limit)

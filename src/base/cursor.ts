@@ -1,20 +1,17 @@
 /**
- * The one shape in which sorted entries travel: memtables, tables and merges all speak it.
- *
- * Order: key ascending by unsigned bytes, then sequence number descending, so the newest
- * version of a key comes first.
+ * The one shape of sorted entries: memtables, tables and merges. Order: key ascending by unsigned bytes, then sequence number
+ * descending, so the newest version of a key comes first.
  *
  * Invariants
- * 1. While `valid`, `key[keyStart, keyEnd)` and `value[valueStart, valueEnd)` are the current
- *    entry's bytes. They are views: they hold until the next call on the same cursor.
+ * 1. While `valid`, `key[keyStart, keyEnd)` and `value[valueStart, valueEnd)` are views of the current entry, valid until the next
+ *    call on the cursor.
  * 2. No method allocates per entry.
  */
 
-/** The key was deleted; the value is empty. */
+/** A deletion; the value is empty. */
 export const KIND_DELETE = 0
-/** The value is the entry's value. */
 export const KIND_PUT = 1
-/** The value is a reference to a value file (see `table/value-file.ts`). */
+/** The value is a reference to a value file (`table/value-file.ts`). */
 export const KIND_VALUE_FILE = 2
 
 export interface Cursor {
@@ -22,7 +19,7 @@ export interface Cursor {
   key: Uint8Array
   keyStart: number
   keyEnd: number
-  /** Sequence number of the version: a safe integer >= 1. */
+  /** A safe integer >= 1. */
   seq: number
   kind: number
   value: Uint8Array
@@ -30,17 +27,17 @@ export interface Cursor {
   valueEnd: number
   seekToFirst(): void
   seekToLast(): void
-  /** Move to the first entry whose key is >= the given one (its newest version). */
+  /** To the first entry whose key is >= the given one (its newest version). */
   seek(key: Uint8Array, start: number, end: number): void
-  /** Move to the last entry whose key is < the given one (its oldest version). */
+  /** To the last entry whose key is < the given one (its oldest version). */
   seekBefore(key: Uint8Array, start: number, end: number): void
   next(): void
   prev(): void
 }
 
-/** Where a point lookup leaves what it found: reused by the caller, so that a get allocates nothing. */
+/** Result of a point lookup, reused by the caller so that a get allocates nothing. */
 export class Hit {
-  /** 0 = nothing found. */
+  /** 0 = not found. */
   seq = 0
   kind: number = KIND_DELETE
   value: Uint8Array = EMPTY
@@ -65,5 +62,5 @@ export interface RangeTombstone {
   seq: number
 }
 
-/** Sequence numbers count from 1; a read "as of now" passes this. */
+/** For a read of the newest state. Sequence numbers count from 1. */
 export const MAX_SEQ: number = Number.MAX_SAFE_INTEGER

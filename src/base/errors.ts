@@ -1,7 +1,4 @@
-/**
- * Every error the store raises on purpose. Each has a stable `code`, a message with
- * numbers and a remedy, and where it helps a `details` object with the same numbers.
- */
+/** Errors the store raises on purpose: a stable `code`, a message with numbers and a remedy, and `details` with the same numbers. */
 export type SpillwayErrorCode =
   | 'SPILLWAY_LOCKED'
   | 'SPILLWAY_CLOSED'
@@ -45,12 +42,12 @@ export class CorruptionError extends SpillwayError {
   }
 }
 
-/** An argument or option the store cannot take. Nothing was changed. */
+/** An invalid argument or option. Nothing was changed. */
 export function invalidArgument(message: string, details?: Record<string, unknown>): SpillwayError {
   return new SpillwayError('SPILLWAY_INVALID_ARGUMENT', message, details === undefined ? {} : { details })
 }
 
-/** A plain form of an error that survives a message between threads; `reviveError` is its twin. */
+/** An error as plain data for messages between threads; `reviveError` is its twin. */
 export interface PlainError {
   name: string
   message: string
@@ -72,7 +69,7 @@ export function plainError(error: unknown): PlainError {
 export function reviveError(plain: PlainError): Error {
   const error = plain.code?.startsWith('SPILLWAY_') ? revivedOwn(plain) : revivedOther(plain)
   error.name = plain.name
-  // The place where it was raised helps more than the place where it was put together again.
+  // Where it was raised helps more.
   if (plain.stack !== undefined) error.stack = plain.stack
   return error
 }

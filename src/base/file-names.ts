@@ -1,4 +1,4 @@
-/** The names of a store's files. One number space: no two files of a store ever share a number. */
+/** Names of a store's files. All kinds share one number space. */
 
 export type FileKind = 'manifest' | 'table' | 'log' | 'value' | 'temporary' | 'lock' | 'hidden' | 'foreign'
 
@@ -16,10 +16,10 @@ export function tableName(number: number): string { return `${padded(number)}.ta
 export function logName(number: number): string { return `${padded(number)}.log` }
 export function valueName(number: number): string { return `${padded(number)}.value` }
 
-/** What a name in the store's directory means. Only the one spelling of a number counts, so that no two files are the same one. */
+/** Meaning of a file name. Only one spelling of a number counts, so that no two names are the same file. */
 export function parseName(name: string): FileName {
   if (/^LOCK(?:-[0-9a-z.]+)?$/.test(name)) return { kind: 'lock', number: 0 }
-  // What FUSE and NFS make of a file that is removed while it is open. It goes by itself.
+  // FUSE and NFS rename a file that is removed while open; it goes by itself.
   if (name.startsWith('.fuse_hidden') || name.startsWith('.nfs')) return { kind: 'hidden', number: 0 }
   if (name.startsWith('tmp-')) return { kind: 'temporary', number: 0 }
   const match = /^(?:manifest-(\d{8,15})|(\d{8,15})\.(table|log|value))$/.exec(name)
@@ -30,7 +30,7 @@ export function parseName(name: string): FileName {
   return { kind: match[1] === undefined ? match[3] as FileKind : 'manifest', number }
 }
 
-/** The largest number of a manifest among the names of a directory; 0: there is none. */
+/** Largest manifest number among the names; 0: none. */
 export function newestManifest(names: readonly string[]): number {
   let newest = 0
   for (const name of names) {

@@ -1,30 +1,29 @@
 /**
- * The range tombstones of one table as they lie in its file, packed for reading: sorted fragments that are equal or disjoint.
+ * The range tombstones of one table as stored, packed for reading: sorted fragments that are equal or disjoint.
  *
  * Invariants
  * 1. Fragments are sorted by key and disjoint; each has its sequence numbers in descending order.
- * 2. Everything is in one buffer of `FragmentList.bytesFor` bytes, allocated at once; nothing is an object per tombstone.
+ * 2. Everything is in one buffer of `FragmentList.bytesFor` bytes.
  *
- * Cost: 24 bytes and the two keys a tombstone; a lookup is one binary search over the fragments and one over the numbers of
- * the one it finds, allocating nothing.
+ * Cost: 24 bytes and two keys a tombstone; a lookup is two binary searches, without allocation.
  */
 import { compareBytes, copyBytes } from './bytes.ts'
 
-/** Which range deletion, if any, covers a key at a snapshot. */
+/** The range deletion, if any, that covers a key at a snapshot. */
 export interface RangeLookup {
-  /** 0: there are none. */
+  /** 0: none. */
   readonly size: number
   /** Largest seq <= `snapshotSeq` of a tombstone that covers key[start, end); 0 if none. No allocation. */
   coveringSeq(key: Uint8Array, start: number, end: number, snapshotSeq: number): number
 }
 
-/** The list, its buffer and four views of it, as measured. */
+/** The list, its buffer and four views, measured. */
 const OBJECT_BYTES = 800
 
 export class FragmentList implements RangeLookup {
   /** Fragments. */
   size = 0
-  /** Of fragment i: its start is keys[ends[2i - 1], ends[2i]), its end keys[ends[2i], ends[2i + 1]). */
+  /** Fragment i starts at keys[ends[2i - 1], ends[2i]), and ends at keys[ends[2i], ends[2i + 1]). */
   readonly #ends: Uint32Array
   /** Numbers of fragment i: seqs[lists[i], lists[i + 1]). */
   readonly #lists: Uint32Array
@@ -32,12 +31,12 @@ export class FragmentList implements RangeLookup {
   readonly #keys: Uint8Array
   #count = 0
 
-  /** Memory for so many tombstones with so many bytes of keys in all. */
+  /** Memory for `count` tombstones with `keyBytes` of keys in all. */
   static bytesFor(count: number, keyBytes: number): number {
     return OBJECT_BYTES + count * 20 + 4 + keyBytes
   }
 
-  /** An empty list with room for so many. */
+  /** Empty, with space for `count`. */
   constructor(count: number, keyBytes: number) {
     const buffer = new ArrayBuffer(count * 20 + 4 + keyBytes)
     this.#seqs = new Float64Array(buffer, 0, count)
@@ -46,7 +45,7 @@ export class FragmentList implements RangeLookup {
     this.#keys = new Uint8Array(buffer, count * 20 + 4)
   }
 
-  /** Append bytes[start, split) to bytes[split, end), not empty: behind the last one, or the same with a smaller seq. */
+  /** Append bytes[start, split) to bytes[split, end), not empty: after the last one, or the same with a smaller seq. */
   add(bytes: Uint8Array, start: number, split: number, end: number, seq: number): void {
     const ends = this.#ends
     const last = this.size - 1

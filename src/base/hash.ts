@@ -1,9 +1,6 @@
 /**
- * The hash of a key, 32 bits, for filters and in-block hash slots. Part of the format:
- * a table written with one must be read with the same.
- *
- * Four bytes a step, each mixed as in MurmurHash3's 32-bit body, ended by its finaliser.
- * Keys are short, so copying them into wasm memory for a wider hash would cost more than it gives.
+ * The hash of a key, 32 bits, for filters and in-block hash slots. Part of the format. Four bytes a step, mixed as in MurmurHash3's
+ * 32-bit body, with its finaliser. Keys are short: copying them to wasm for a wider hash would cost more than it gains.
  */
 export function hashKey(bytes: Uint8Array, start: number, end: number): number {
   let hash = (end - start) ^ 0x9747b28c

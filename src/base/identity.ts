@@ -1,8 +1,6 @@
 /**
- * What tells objects apart whose state is private: `assert.deepStrictEqual` and the like compare prototypes and own enumerable properties,
- * of which such objects have none, so that all of a class would be equal. With an identity each equals itself only.
- *
- * Cost: a number an object. It is under a symbol, where neither `Object.keys` nor JSON see it.
+ * An identity for objects with private state only: `assert.deepStrictEqual` and the like compare own enumerable properties, of
+ * which they have none, so all objects of a class would be equal. Under a symbol, which `Object.keys` and JSON do not see.
  */
 export const IDENTITY: unique symbol = Symbol('identity')
 
@@ -10,13 +8,12 @@ let last = 0
 
 export function nextIdentity(): number { return ++last }
 
-/** What every WeakRef below refers to: any object that is always there. */
+/** Target of every WeakRef below. */
 const TARGET = {}
 
 /**
- * What structuredClone, postMessage and `v8.serialize` refuse ("#<SpillMap> could not be cloned"): of an object like any other they would
- * make an empty one, and all that it stands for would be lost without a word. V8 clones no WeakRef, whatever its prototype, so that is
- * what these are made as. Nothing is inherited, neither of WeakRef nor from here.
+ * Base of objects that structuredClone, postMessage and `v8.serialize` must refuse; they would silently make an empty object. V8
+ * clones no WeakRef, so these objects are made as WeakRefs, without inheriting from WeakRef.
  */
 export const Uncloneable: abstract new () => object = UncloneableObject as never
 

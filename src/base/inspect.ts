@@ -1,6 +1,6 @@
 /**
- * How objects show themselves to `console.log` and `util.inspect`: a short line for what stands for something larger, the first entries of
- * a collection. A prototype, which has no state, is shown as that of a Map is.
+ * Output for `console.log` and `util.inspect`: one line for objects, the first entries of a collection. A prototype is shown as
+ * Map's is.
  */
 import type { InspectOptions } from 'node:util'
 
@@ -8,14 +8,14 @@ export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') a
 
 export type Inspect = (value: unknown, options: InspectOptions) => string
 
-/** As Node gives them to what shows itself. */
+/** As Node passes it. */
 export interface InspectContext {
   depth: number | null
   options: InspectOptions
   inspect: Inspect
 }
 
-/** How many entries of a collection are shown: each of them may have to be read from the disk. */
+/** Entries shown: each may be a disk read. */
 const ENTRIES = 10
 
 /** `Name { field: value }`. */
@@ -23,12 +23,12 @@ export function inspectFields(target: object, name: string, fields: object, cont
   return isTooDeep(context) ? `[${name}]` : `${titleOf(target, name, '')} ${inspectInside(fields, context)}`
 }
 
-/** A prototype, as `Object [Map] {}` is one. */
+/** A prototype, like `Object [Map] {}`. */
 export function inspectPrototype(name: string): string {
   return `Object [${name}] {}`
 }
 
-/** A collection of `size` entries, of which the first are read; what cannot be read is told, for printing something must not fail. */
+/** A collection of `size` entries, of which the first are read. Read errors are shown: printing must not fail. */
 export function inspectEntries(
   target: object, name: string, size: number, entries: () => Iterable<unknown>, collect: (first: unknown[]) => object, context: InspectContext,
 ): string {
@@ -59,7 +59,7 @@ function inspectInside(value: object, { depth, options, inspect }: InspectContex
   return inspect(value, { ...options, depth, maxArrayLength: null, customInspect: true })
 }
 
-/** Of a class that was made of it both names, as of one that was made of Map. */
+/** Both names for a derived class, as for Map. */
 function titleOf(target: object, name: string, size: string): string {
   const own = (target.constructor as { name?: unknown } | undefined)?.name
   return typeof own === 'string' && own !== '' && own !== name ? `${own}${size} [${name}]` : `${name}${size}`

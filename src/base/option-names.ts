@@ -1,17 +1,13 @@
-/**
- * Options by their names: one answer to a misspelt one, wherever options are taken.
- *
- * Cost: one comparison a given option; the search for a near name runs only once an option is refused.
- */
+/** Checks option names, with a suggestion for a misspelt one. Cost: one comparison per option. */
 import { invalidArgument } from './errors.ts'
 
-/** A name that differs in more edits than this is another word, not a misspelling. */
+/** More edits than this make another word. */
 const MAX_EDITS = 2
 
-/** Objects that hold data of their own: without options they would pass for `{}`, which means "all" in a range. */
+/** Objects with data of their own, which would pass for `{}` and mean "all" in a range. */
 const NOT_OPTIONS = /^\[object (?:Array|Map|Set|WeakMap|WeakSet|Date|RegExp|Promise|ArrayBuffer|SharedArrayBuffer|DataView|\w+Array|Error)\]$/
 
-/** Throws INVALID_ARGUMENT for what is no object of options, and for an option that `where` does not have. Undefined is fine. */
+/** Throws INVALID_ARGUMENT for a value that is no options object, and for an unknown option. Undefined is fine. */
 export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null) throw invalidArgument(`${where}: options must be an object, not ${shown(options)}`)
@@ -26,23 +22,23 @@ export function checkOptions(options: object | undefined, known: readonly string
   }
 }
 
-/** The error for a name that is not among the known ones. `what`: "put has no option". */
+/** Error for an unknown name. `what`: "put has no option". */
 export function unknownOption(name: string, known: readonly string[], what: string, options?: object): Error {
   const near = nearName(name, options === undefined ? known : known.filter(other => !Object.hasOwn(options, other)))
   const hint = near === undefined ? '' : `. Did you mean "${near}"?`
   return invalidArgument(`${what} "${name}"; it has ${known.join(', ')}${hint}`, { option: name, known, ...(near === undefined ? {} : { near }) })
 }
 
-/** The known name that was most likely meant; undefined: none is near. */
+/** The nearest known name; undefined: none. */
 export function nearName(name: string, known: readonly string[]): string | undefined {
   const given = name.toLowerCase()
-  // Of a short name a larger part must be right.
+  // A larger part of a short name must match.
   const limit = Math.min(MAX_EDITS, Math.floor((given.length - 1) / 2)) + 1
   let best: string | undefined
   let bestRank = Infinity
   for (const other of known) {
     const edits = editsBetween(given, other.toLowerCase(), limit)
-    // Among equally near ones, letters that changed places are likelier than one left out: "get" is gte, not gt.
+    // A transposition is likelier than a missing letter: "get" is gte, not gt.
     const rank = 2 * edits + (other.length === given.length ? 0 : 1)
     if (edits >= limit || rank >= bestRank) continue
     best = other
@@ -51,7 +47,7 @@ export function nearName(name: string, known: readonly string[]): string | undef
   return best
 }
 
-/** Letters that are added, left out, replaced, or exchanged with the next one; `limit` when there are at least as many. */
+/** Insertions, deletions, replacements and transpositions; at most `limit`. */
 function editsBetween(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
   let before: number[] = []

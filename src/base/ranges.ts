@@ -1,17 +1,16 @@
 /**
- * Range tombstones resolved for reading: which deletion, if any, covers a key at a snapshot.
+ * Range tombstones resolved for reading.
  *
- * The starts and ends of all tombstones, sorted, cut the key space into intervals. Over the intervals stands a segment tree:
- * a tombstone is kept in the few nodes that together make up its range, so a key's tombstones are those on the path from its
- * interval to the root. Lists per interval would be simpler, but grow with the square of the count where tombstones nest, as
- * they do when a queue is trimmed again and again from the front.
+ * The sorted starts and ends cut the key space into intervals, over which stands a segment tree: a tombstone is kept in the few
+ * nodes that make up its range, so a key's tombstones are on the path from its interval to the root. Lists per interval would grow
+ * quadratically where tombstones nest, as when a queue is trimmed from the front.
  *
  * Invariants
- * 1. Immutable, and aliases nothing: keys are copied in.
+ * 1. Immutable; keys are copies.
  * 2. The list of every node is sorted by seq, descending.
  *
- * Cost, for n tombstones: built in O(n log n); at most 2 log2(n) + 2 numbers held for each; a lookup is one binary search over
- * the boundaries and one step per tree level, allocating nothing.
+ * Cost, for n tombstones: built in O(n log n); at most 2 log2(n) + 2 numbers each; a lookup is one binary search and one step per
+ * tree level, without allocation.
  */
 import { compareBytes, compareKeys } from './bytes.ts'
 import type { RangeTombstone } from './cursor.ts'
@@ -21,21 +20,21 @@ export interface RangeFragment {
   /** Covers [start, end). */
   start: Uint8Array
   end: Uint8Array
-  /** Every sequence number that deletes here, descending, each once. */
+  /** Sequence numbers that delete here, descending, each once. */
   seqs: number[]
 }
 
-/** What the objects around the packed arrays take, measured generously. */
+/** Objects around the packed arrays, measured generously. */
 const OVERHEAD_BYTES = 512
 
 export class RangeSet implements RangeLookup {
   static readonly EMPTY: RangeSet = new RangeSet([])
 
-  /** Fragments: disjoint ranges between neighbouring boundaries that some tombstone covers. */
+  /** Disjoint covered ranges between neighbouring boundaries. */
   readonly size: number
   /** Memory held. */
   readonly bytes: number
-  /** Boundary i is keys[offsets[i], offsets[i + 1]); interval i lies between the boundaries i and i + 1. */
+  /** Boundary i is keys[offsets[i], offsets[i + 1]); interval i lies between boundaries i and i + 1. */
   readonly #keys: Uint8Array
   readonly #offsets: Uint32Array
   readonly #intervals: number
@@ -43,14 +42,14 @@ export class RangeSet implements RangeLookup {
   readonly #lists: Uint32Array
   readonly #seqs: Float64Array
 
-  /** Most that the set of so many tombstones with so many bytes of keys holds. */
+  /** Maximum memory of a set. */
   static bytesFor(count: number, keyBytes: number): number {
     if (count === 0) return 0
     const numbers = count * (2 * Math.ceil(Math.log2(2 * count)) + 2)
     return keyBytes + 4 * (2 * count + 1) + 4 * (4 * count + 1) + 8 * numbers + OVERHEAD_BYTES
   }
 
-  /** Tombstones in any order; one with start >= end is empty and ignored. */
+  /** Tombstones in any order; empty ones are ignored. */
   static of(tombstones: readonly RangeTombstone[]): RangeSet {
     for (const { start, end } of tombstones) if (compareKeys(start, end) < 0) return new RangeSet(tombstones)
     return RangeSet.EMPTY
@@ -96,7 +95,7 @@ export class RangeSet implements RangeLookup {
     return best
   }
 
-  /** The disjoint, sorted fragments. Copies; as many numbers as tombstones cover each fragment, so for tools and tests. */
+  /** Copies of the disjoint, sorted fragments with all their numbers: for tools and tests. */
   fragments(): RangeFragment[] {
     const fragments: RangeFragment[] = []
     for (let i = 0; i < this.#intervals; i++) {
@@ -111,11 +110,10 @@ export class RangeSet implements RangeLookup {
   }
 
   /**
-   * Keep only what some reader needs: in every fragment the newest seq, and for each of `snapshots` (in any order) the
-   * newest seq at or below it. Neighbouring fragments that keep the same seqs are joined. Sorted by start, then by seq
-   * descending; ranges are equal or disjoint; keys are those of `tombstones`, not copied.
-   *
-   * Cost: O(n log n) plus, per boundary, a binary search per snapshot and a memmove within the tombstones open there.
+   * Reduce to what readers need: in every fragment the newest seq, and for each of `snapshots` (any order) the newest seq at or
+   * below it. Neighbouring fragments with the same seqs are joined. Sorted by start, then by seq descending; ranges are equal or
+   * disjoint; keys are those of `tombstones`, not copies. Cost: O(n log n) plus, per boundary, a binary search per snapshot and a
+   * memmove within the open tombstones.
    */
   static compactFor(tombstones: readonly RangeTombstone[], snapshots: readonly number[]): RangeTombstone[] {
     const { boundaries, events } = cutIntoIntervals(tombstones)
@@ -163,7 +161,7 @@ export class RangeSet implements RangeLookup {
   }
 }
 
-/** A start or an end. `range` numbers its tombstone among those that are not empty, `boundary` its key among the boundaries. */
+/** A start or an end. `range` numbers the non-empty tombstones, `boundary` the boundaries. */
 interface Event {
   key: Uint8Array
   opens: boolean
@@ -176,7 +174,7 @@ interface Cut {
   /** Starts and ends, sorted, each once. */
   boundaries: Uint8Array[]
   events: Event[]
-  /** Tombstone i, of those that are not empty, covers the intervals [first[i], last[i]). */
+  /** Non-empty tombstone i covers the intervals [first[i], last[i]). */
   first: Uint32Array
   last: Uint32Array
   seqs: Float64Array
@@ -204,7 +202,7 @@ function cutIntoIntervals(tombstones: readonly RangeTombstone[]): Cut {
   return cut
 }
 
-/** Every tombstone into the nodes of its range: once to count, once to fill, newest first so that lists come out sorted. */
+/** Put every tombstone into the nodes of its range: once to count, once to fill, newest first, so that lists are sorted. */
 function buildTree(cut: Cut, intervals: number): { lists: Uint32Array; seqs: Float64Array } {
   const byAge = Array.from(cut.seqs, (_, i) => i).sort((a, b) => cut.seqs[b]! - cut.seqs[a]!)
   const lists = new Uint32Array(2 * intervals + 1)

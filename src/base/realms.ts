@@ -1,7 +1,5 @@
 /**
- * What a value is, whichever realm it was made in: another `node:vm` context, as test runners make, has classes of its own, and
- * `instanceof` knows only those of this one.
- *
+ * Type checks across realms: another `node:vm` context, as in test runners, has its own classes, which `instanceof` does not know.
  * Cost: `instanceof` for values of this realm.
  */
 
@@ -20,11 +18,11 @@ export function isArrayBuffer(value: unknown): value is ArrayBuffer {
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null
   if (prototype === null || prototype === Object.prototype) return true
-  // That of another realm: the end of the chain, with what only it has.
+  // The root prototype of another realm, recognised by its own property.
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf') && Object.hasOwn(prototype, '__lookupGetter__')
 }
 
-/** An AbortSignal, also one that a browser's environment brings along. */
+/** An AbortSignal, also of a browser-like environment. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (value instanceof AbortSignal) return true
   const signal = value as Partial<AbortSignal> | null | undefined

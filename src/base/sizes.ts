@@ -1,4 +1,4 @@
-/** Byte sizes for people: "64 MiB" to a number and back. Binary units; "MB" is decimal. */
+/** Byte sizes as text. Binary units; "MB" is decimal. */
 import { invalidArgument } from './errors.ts'
 
 const UNITS: Record<string, number> = {
@@ -7,7 +7,7 @@ const UNITS: Record<string, number> = {
   kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12,
 }
 
-/** Bytes of a number or of a text such as "64 MiB", "1.5 GiB", "500 kB". Throws INVALID_ARGUMENT. */
+/** Bytes of a number or a text such as "64 MiB", "1.5 GiB", "500 kB". Throws INVALID_ARGUMENT. */
 export function parseSize(size: number | string, name: string): number {
   if (typeof size === 'number') {
     if (Number.isSafeInteger(size) && size >= 0) return size
@@ -29,7 +29,7 @@ export function formatSize(bytes: number): string {
   let value = bytes / 1024
   let unit = 0
   const names = ['KiB', 'MiB', 'GiB', 'TiB']
-  // What would be shown as 1024 is one of the next unit.
+  // 1024 of a unit are shown as one of the next.
   while (Math.abs(value) >= 1023.5 && unit < names.length - 1) {
     value /= 1024
     unit++

@@ -1,19 +1,19 @@
 /**
- * Encodings that fail: errors with a code, the key, the encoding and a remedy. An encoding knows what went wrong and not of which key;
- * whoever called it adds the key with `ofKey`.
+ * Errors of encodings: a code, the key, the encoding and a remedy. An encoding does not know the key; its caller adds it with
+ * `ofKey`.
  */
 import { SpillwayError } from '../base/errors.ts'
 import type { SpillwayErrorCode } from '../base/errors.ts'
 import { describeBytes } from '../base/bytes.ts'
 import { isBytes } from '../base/realms.ts'
 
-/** What a message shows of a key. */
+/** Maximum characters of a key in a message. */
 const SHOWN = 64
 
 /**
- * Thrown by calls that encode (INVALID_ARGUMENT: nothing was written) or decode (DECODING: the stored bytes stay as they are).
- * `details` holds `encoding`; once the key is known `key`, readable, and `part`, 'key' or 'value'; of a scan also `keyBytes`. `cause`
- * is what the codec or JSON has thrown.
+ * Thrown while encoding (INVALID_ARGUMENT: nothing was written) or decoding (DECODING: the stored bytes stay). `details` holds
+ * `encoding`; once the key is known `key`, readable, and `part`, 'key' or 'value'; in a scan also `keyBytes`. `cause` is the error
+ * of the codec or JSON.
  */
 export class EncodingError extends SpillwayError {
   readonly #text: string
@@ -23,7 +23,7 @@ export class EncodingError extends SpillwayError {
     this.#text = text
   }
 
-  /** @internal The same of this part of this key; an error that has its key keeps it. */
+  /** @internal The same error with its key, unless it has one. */
   of(part: 'key' | 'value', key: unknown): EncodingError {
     if ('key' in this.details) return this
     const shown = describeKey(key)
@@ -31,29 +31,29 @@ export class EncodingError extends SpillwayError {
     const subject = part === 'key' ? `the key ${shown}: ` : `the value ${isDecoding ? 'of' : 'for'} key ${shown}: `
     const details = { ...this.details, key: shown, part, ...(isDecoding && isBytes(key) ? { keyBytes: key } : {}) }
     const error = new EncodingError(this.code, this.#text, this.details['encoding'] as string, this.cause, subject, details)
-    // Where it was thrown helps more than where its key was added.
+    // Where it was thrown helps more.
     if (this.stack !== undefined) error.stack = this.stack.replace(this.message, () => error.message)
     return error
   }
 }
 
-/** The error with its key, if it is one of an encoding; any other as it is. */
+/** The error with its key, if it is an encoding error. */
 export function ofKey(error: unknown, part: 'key' | 'value', key: unknown): unknown {
   return error instanceof EncodingError ? error.of(part, key) : error
 }
 
-/** An encoding was given what it does not take. */
+/** A value the encoding does not take. */
 export function cannotTake(encoding: string, text: string): EncodingError {
   return new EncodingError('SPILLWAY_INVALID_ARGUMENT', text, encoding, undefined)
 }
 
-/** Code of the user's own, or JSON, threw while encoding. An error of the store's passes as it is. */
+/** A codec, `toJSON` or JSON threw while encoding. Errors of the store pass unchanged. */
 export function encodeFailed(encoding: string, cause: unknown, remedy: string): SpillwayError {
   if (cause instanceof SpillwayError) return cause
   return new EncodingError('SPILLWAY_INVALID_ARGUMENT', `encoding '${encoding}' cannot encode it: ${messageOf(cause)}. ${remedy}`, encoding, cause)
 }
 
-/** The same while decoding. */
+/** A codec or JSON threw while decoding. */
 export function decodeFailed(encoding: string, cause: unknown): SpillwayError {
   if (cause instanceof SpillwayError) return cause
   return new EncodingError(
@@ -63,7 +63,7 @@ export function decodeFailed(encoding: string, cause: unknown): SpillwayError {
   )
 }
 
-/** Half of a surrogate pair, which has no bytes in UTF-8: what is written instead, U+FFFD, would be the same for all of them. */
+/** A lone surrogate has no bytes in UTF-8; its replacement U+FFFD would be the same for all of them. */
 export function illFormed(text: string): EncodingError {
   const at = text.search(/\p{Surrogate}/u)
   const unit = text.charCodeAt(at).toString(16)
@@ -71,13 +71,13 @@ export function illFormed(text: string): EncodingError {
     + "Use the encoding 'json', which keeps it, or text.toWellFormed(), which replaces it")
 }
 
-/** A key for a person. */
+/** A key for people. */
 export function describeKey(key: unknown): string {
   if (isBytes(key)) return `"${describeBytes(key, SHOWN)}"`
   if (typeof key === 'string') return key.length > SHOWN ? `${JSON.stringify(key.slice(0, SHOWN))}...` : JSON.stringify(key)
   if (typeof key === 'bigint') return `${key}n`
   if (typeof key === 'object' && key !== null) {
-    // Whatever it has in it, and it may be what cannot be encoded.
+    // Values inside may not be encodable either.
     return Array.isArray(key) ? 'that is an array' : `that is an object of ${key.constructor?.name ?? 'no class'}`
   }
   return typeof key === 'function' ? 'that is a function' : String(key)

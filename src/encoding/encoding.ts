@@ -1,11 +1,11 @@
 /**
- * Keys and values as bytes. Encodings are named as in Level: 'utf8' (default), 'buffer', 'view', 'json', or a codec of the
- * user's own. Keys sort by their bytes.
+ * Keys and values as bytes, in encodings named as in Level: 'utf8' (default), 'buffer', 'view', 'json', or a codec. Keys sort by
+ * their bytes.
  *
- * Invariant: different text has different bytes. Text that is not well-formed Unicode has none in UTF-8 and is refused.
+ * Invariant: different text has different bytes. Text that is not well-formed Unicode is refused.
  *
- * Cost: text goes through one scratch buffer per store, so that a put or get of short text allocates nothing for it. Long text is
- * not encoded here at all: it goes to a file, and is encoded on the way.
+ * Cost: text goes through one scratch buffer per store, without allocation for short text. Long text is encoded on its way to its
+ * file.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { isArrayBuffer, isBytes } from '../base/realms.ts'
@@ -14,19 +14,19 @@ import type { Codec, Encoding } from './encoding-types.ts'
 
 export type { Codec, Encoding, EncodingName } from './encoding-types.ts'
 
-/** Bytes of the last encoded text: bytes[start, end). Holds until the next `encode` on the same scratch. */
+/** The last encoded text: bytes[start, end), valid until the next `encode`. */
 export class Scratch {
   bytes: Uint8Array
   start = 0
   end = 0
-  /** Not '': what was encoded is this text, which does not fit. `bytes` has nothing of it; `end` is the bytes it will take. */
+  /** Not empty: this text did not fit; `bytes` has nothing of it, `end` is its length in bytes. */
   longText = ''
-  /** Code of the user's own (a codec, `toJSON`) is encoding into it right now. */
+  /** User code (a codec, `toJSON`) is encoding into it. */
   busy = false
   readonly #own: Buffer
   readonly #leavesLongText: boolean
 
-  /** `leavesLongText`: text that may not fit is left as it is; otherwise it is encoded into a buffer of its own. */
+  /** `leavesLongText`: long text is left as it is; else it is encoded into a buffer of its own. */
   constructor(sizeBytes: number, leavesLongText = false) {
     this.#own = Buffer.allocUnsafeSlow(sizeBytes)
     this.#leavesLongText = leavesLongText
@@ -46,7 +46,7 @@ export class Scratch {
     this.longText = ''
     this.start = 0
     if (length <= 48) {
-      // Short ASCII by hand: a call into native code costs more than the copy.
+      // Short ASCII by hand: a native call costs more.
       let i = 0
       for (; i < length; i++) {
         const code = text.charCodeAt(i)
@@ -76,10 +76,10 @@ export class Scratch {
     }
   }
 
-  /** What was encoded last is the caller's memory. */
+  /** The last result is the caller's memory. */
   get holdsForeign(): boolean { return this.bytes !== this.#own || this.longText !== '' }
 
-  /** Hold nothing of the caller's any longer. */
+  /** Drop references to the caller's memory. */
   release(): void {
     this.longText = ''
     this.bytes = this.#own
@@ -88,7 +88,7 @@ export class Scratch {
   }
 }
 
-/** What was encoded last, in bytes of its own; nothing of the caller's is held any longer. `extraBytes` zeros come behind it. */
+/** A copy of the last result, followed by `extraBytes` zeros. */
 export function takeCopy(scratch: Scratch, extraBytes = 0): Uint8Array {
   const { bytes, start, end } = scratch
   const copy = new Uint8Array(end - start + extraBytes)
@@ -97,14 +97,13 @@ export function takeCopy(scratch: Scratch, extraBytes = 0): Uint8Array {
   return copy
 }
 
-/** A copy, whatever class the bytes have: the `slice` of a Buffer is a view. */
+/** A copy, also of a Buffer, whose `slice` is a view. */
 export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(bytes.subarray(start, end))
 }
 
-/** A large value on its way to the caller, who gets what is read: each call reads all of it anew. */
+/** A large value to be read from its file; each call reads all of it. */
 export interface LargeValue {
-  /** In a buffer of its own. */
   bytes(): Uint8Array<ArrayBuffer>
   text(): string
 }
@@ -112,15 +111,15 @@ export interface LargeValue {
 export interface Transcoder {
   readonly name: string
   /**
-   * How packed rows are decoded: many at once, or one by one with `decode`. Undefined: not from packed rows, because the code is
-   * the user's own, and may read the store.
+   * How packed rows are decoded: many at once, or one by one with `decode`. Undefined: not at all, because user code may read the
+   * store.
    */
   readonly packed?: 'buffer' | 'text' | 'each'
-  /** Leave the bytes in the scratch. Throws INVALID_ARGUMENT for a value this encoding cannot take. */
+  /** Encode into the scratch. Throws INVALID_ARGUMENT. */
   encode(value: unknown, scratch: Scratch): void
   /** A value that shares nothing with `bytes`. */
   decode(bytes: Uint8Array, start: number, end: number): unknown
-  /** The same, with no copy of a large value but the one that is given away. */
+  /** Decode without a second copy of a large value. */
   decodeLarge(value: LargeValue): unknown
 }
 
@@ -183,7 +182,7 @@ function parsed(text: string): unknown {
 
 const named: Record<string, Transcoder> = { utf8, view, buffer, json }
 
-/** The transcoder of an encoding as the user gave it. Throws INVALID_ARGUMENT. */
+/** The transcoder of an encoding. Throws INVALID_ARGUMENT. */
 export function transcoder(encoding: Encoding<any>, option: string): Transcoder {
   if (typeof encoding === 'string') {
     const found = Object.hasOwn(named, encoding) ? named[encoding] : undefined
@@ -236,7 +235,7 @@ function bytesOnly(value: unknown, scratch: Scratch, name: string, isCodec = fal
   }
 }
 
-/** A Buffer of the caller's own with these bytes; small ones share one pooled allocation of Node's. */
+/** A Buffer with a copy of these bytes; small ones share an allocation of Node's pool. */
 function copied(bytes: Uint8Array, start: number, end: number): Buffer {
   const copy = Buffer.allocUnsafe(end - start)
   copy.set(bytes.subarray(start, end))
@@ -247,10 +246,10 @@ function bufferOf(value: LargeValue): Buffer {
   return Buffer.from(value.bytes().buffer)
 }
 
-// A leading U+FEFF is a character like any other.
+// A leading U+FEFF is an ordinary character.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
-/** UTF-8 as text; short ASCII by hand, because a call into native code costs more than the copy. */
+/** UTF-8 as text; short ASCII by hand, since a native call costs more. */
 export function textOf(bytes: Uint8Array, start: number, end: number): string {
   const length = end - start
   if (length <= 24) {
@@ -263,7 +262,7 @@ export function textOf(bytes: Uint8Array, start: number, end: number): string {
     }
     if (i === end) return text
   }
-  // TextDecoder does not take shared memory; Buffer's own decoder does.
+  // TextDecoder does not take shared memory; Buffer's decoder does.
   if (bytes instanceof Buffer) return bytes.toString('utf8', start, end)
   if (bytes.buffer instanceof SharedArrayBuffer || length < 2048) {
     return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset + start, length).toString('utf8')

@@ -1,49 +1,49 @@
 /**
- * LZ4 (block format) and XXH64 in WebAssembly, with the memory they work in.
+ * LZ4 (block format) and XXH64 in WebAssembly, and their memory.
  *
- * 1. An instance's memory is all allocated at construction and never grows: `bytesFor` is what the ledger must hold.
- *    WebAssembly memory is given back only when the instance is collected, so make few and keep them.
- * 2. Every range is checked before wasm sees it, and wasm stays inside the ranges given, whatever the bytes.
- * 3. Output depends on the input alone, not on earlier calls.
- * 4. Behind the regions lies the arena, from which merges take what they hold from one call to the next (`merge-kernel.ts`).
+ * Invariants
+ * 1. An instance's memory is allocated at construction and never grows: `bytesFor`. It is freed only when the instance is
+ *    collected, so make few and keep them.
+ * 2. Every range is checked before the call, and wasm stays inside, whatever the bytes.
+ * 3. Output depends on the input alone.
+ * 4. Behind the regions lies the arena for merges (`merge-kernel.ts`).
  *
  * Cost: a call takes 3 to 5 ns plus its work. The module is compiled once per thread.
  */
 import { SpillwayError } from '../base/errors.ts'
 import { KERNELS_WASM } from './wasm.ts'
 
-/** The numbers of assembly/layout.ts: the cell of the last hash, and where the match table ends. */
+/** As in assembly/layout.ts: the cell of the last hash, and the end of the match table. */
 const RESULT = 1024
 const REGIONS = 2048 + 16384
 
 const PAGE_BYTES = 65536
-/** Far below 2^31, so that no sum of two ranges overflows in wasm. */
+/** Far below 2^31, so that sums of two ranges cannot overflow in wasm. */
 const MAX_REGION_BYTES = 512 * 1024 * 1024
 
-/** The longest LZ4 block `length` bytes can become. */
+/** Maximum length of the LZ4 block of `length` bytes. */
 export function compressBound(length: number): number {
   return length + Math.floor(length / 255) + 16
 }
 
-/** A region in memory: room for the worst case, rounded up to 64 bytes. */
+/** Size of a region: the worst case, rounded up to 64 bytes. */
 function regionStride(regionBytes: number): number {
   return Math.ceil(compressBound(regionBytes) / 64) * 64
 }
 
 export class Kernels {
-  /** Bytes of wasm memory an instance with these sizes holds: regions, a 16 KiB table and the arena, rounded up to 64 KiB pages. */
+  /** Wasm memory of an instance: regions, a 16 KiB table and the arena, rounded up to 64 KiB pages. */
   static bytesFor(regionBytes: number, arenaBytes = 0): number {
     return Math.ceil((REGIONS + 2 * regionStride(regionBytes) + arenaBytes) / PAGE_BYTES) * PAGE_BYTES
   }
 
-  /** Throws UNAVAILABLE when one more could not be made now, for a thread that makes its own later. Keeps nothing. */
+  /** Throws UNAVAILABLE when an instance cannot be made now. Keeps nothing. */
   static checkRoom(): void {
     newMemory(1)
   }
 
-  /** The whole wasm memory. */
   readonly memory: Uint8Array
-  /** Where region a starts; like b it has room for `compressBound(regionBytes)` bytes. */
+  /** Start of region a; both regions hold `compressBound(regionBytes)` bytes. */
   readonly a: number
   readonly b: number
   readonly regionBytes: number
@@ -53,14 +53,14 @@ export class Kernels {
 
   readonly #end: number
   readonly #result: Uint32Array
-  /** Taken from the arena: [from, to), ascending. */
+  /** Used parts of the arena: [from, to), ascending. */
   readonly #taken: { from: number, to: number }[] = []
-  /** @internal What merges call; whoever does vouches for the addresses. */
+  /** @internal For merges, which guarantee the addresses. */
   readonly exports: KernelExports
 
   /**
-   * `regionBytes`: 1 to 512 MiB; the largest input to compress at once. `arenaBytes`: what merges may hold, all together. Throws UNAVAILABLE where
-   * there is no WebAssembly, or no room among the process's addresses.
+   * `regionBytes`: 1 to 512 MiB; the largest input to compress at once. `arenaBytes`: for all merges together. Throws UNAVAILABLE
+   * without WebAssembly or address space.
    */
   constructor(regionBytes: number, arenaBytes = 0) {
     if (!(Number.isInteger(regionBytes) && regionBytes > 0 && regionBytes <= MAX_REGION_BYTES)) {
@@ -86,8 +86,8 @@ export class Kernels {
   }
 
   /**
-   * Compress memory[from, from + length) to `to` as an LZ4 block; returns its length, or 0 when it would not fit in
-   * `capacity` bytes (bytes in [to, to + capacity) are then undefined). The ranges may not overlap.
+   * Compress memory[from, from + length) to `to` as an LZ4 block; returns its length, 0: more than `capacity` (the output is then
+   * undefined). No overlap.
    */
   compress(from: number, length: number, to: number, capacity: number): number {
     this.#check(from, length, to, capacity)
@@ -95,27 +95,27 @@ export class Kernels {
   }
 
   /**
-   * Decompress the LZ4 block memory[from, from + length) to `to`; returns its length, or -1 when it is malformed or
-   * longer than `capacity`. Bytes in [to, to + capacity) beyond the result are undefined. Safe on any bytes.
+   * Decompress the LZ4 block memory[from, from + length) to `to`; returns its length, -1: malformed or longer than `capacity`.
+   * Output beyond the result is undefined. Safe on any bytes.
    */
   decompress(from: number, length: number, to: number, capacity: number): number {
     this.#check(from, length, to, capacity)
     return this.exports.decompress(from, length, to, capacity)
   }
 
-  /** Whether memory[start, end) is a data block whose structure holds (`dataBlockProblem`). Safe on any bytes. */
+  /** Whether memory[start, end) is a well-formed data block (`dataBlockProblem`). Safe on any bytes. */
   isSoundBlock(start: number, end: number): boolean {
     if (!(start >= this.a && end >= start && end <= this.#end)) throw outside(start, end - start)
     return this.exports.isSoundBlock(start, end) !== 0
   }
 
-  /** Set the bits of a filter (table/filter/filter.ts): `lines` lines of 64 bytes at `to`, all zero, and `count` hashes on a multiple of 4. */
+  /** Set the bits of a filter (table/filter/filter.ts): `lines` lines of 64 zero bytes at `to`, and `count` hashes on a multiple of 4. */
   fillFilter(hashes: number, count: number, to: number, lines: number, probes: number): void {
     this.#check(hashes, 4 * count, to, 64 * lines)
     if (lines > 0) this.exports.fillFilter(hashes, count, to, lines, probes)
   }
 
-  /** So many bytes of the arena, on a multiple of 64; -1 when there is no such piece. */
+  /** Bytes of the arena, on a multiple of 64; -1: no such piece. */
   takeArena(bytes: number): number {
     const size = Math.ceil(bytes / 64) * 64
     let from = this.#end
@@ -126,7 +126,6 @@ export class Kernels {
     return from
   }
 
-  /** Give back what `takeArena` returned. */
   giveArena(from: number): void {
     const i = this.#taken.findIndex(piece => piece.from === from)
     if (i < 0) throw new RangeError(`nothing of the kernel arena was taken at ${from}`)
@@ -186,7 +185,7 @@ function compiledModule(): object {
   return compiled
 }
 
-/** The part of the WebAssembly API used here: the Node.js types of version 20 do not declare it. */
+/** The WebAssembly API used here, which the Node.js types of version 20 do not declare. */
 declare const WebAssembly: {
   Memory: new (limits: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer }
   Module: new (bytes: Uint8Array) => object

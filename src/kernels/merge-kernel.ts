@@ -2,15 +2,15 @@
  * The state of one merge in wasm memory (assembly/merge.ts): slots for the blocks of its inputs, and the block being filled.
  *
  * Invariants
- * 1. All of it is one piece of the kernels' arena, taken by `open` and given back by `close`. Several merges may be under way in turn.
- * 2. What a slot holds was checked (`dataBlockProblem`) before it is opened, and is not changed while it is.
+ * 1. It is one piece of the kernels' arena, between `open` and `close`. Several merges may alternate.
+ * 2. A slot's block was checked (`dataBlockProblem`) before it is opened, and does not change while open.
  *
  * Cost: `bytesFor`; a call takes a few nanoseconds plus its work.
  */
 import { KIND_PUT } from '../base/cursor.ts'
 import type { KernelExports, Kernels } from './kernels.ts'
 
-// The numbers of assembly/merge-layout.ts: addresses divided by 4, those of f64 by 8.
+// As in assembly/merge-layout.ts: addresses divided by 4, those of f64 by 8.
 const HEAP_SIZE = 0
 const HEAP = 1
 const SNAPSHOT_COUNT = 2
@@ -58,17 +58,17 @@ export const EVENT_ENTRY = 2
 export const EVENT_WATCH = 3
 export const EVENT_END = 4
 
-/** Steps of 16 bytes read and write beyond what they are for. */
+/** Steps of 16 bytes read and write beyond their range. */
 export const SLOT_ROOM_BYTES = 16
-/** Longer ones are cut: then entries before it are looked at too. */
+/** Longer watched keys are cut; then some earlier entries stop too. */
 const WATCH_BYTES = 256
 const NONE = 0xffff_ffff
 
 export interface MergeShape {
   inputs: number
-  /** Of each input, on a multiple of 8. */
+  /** Per input, a multiple of 8. */
   slotBytes: number
-  /** Target size of the output's blocks. */
+  /** Target size of output blocks. */
   blockBytes: number
   /** Ascending. */
   snapshots: readonly number[]
@@ -88,7 +88,7 @@ export class MergeKernel {
   readonly #f: number
   readonly #inputs: number
   readonly #slots: number
-  /** Addresses of what JavaScript reads or writes. */
+  /** Addresses used by JavaScript. */
   readonly #values: number
   readonly #hashes: number
   readonly #firsts: number
@@ -102,7 +102,7 @@ export class MergeKernel {
     return end
   }
 
-  /** Undefined when the arena has no room for it. */
+  /** Undefined: the arena has no space. */
   static open(kernels: Kernels, shape: MergeShape): MergeKernel | undefined {
     const at = kernels.takeArena(MergeKernel.bytesFor(shape))
     return at < 0 ? undefined : new MergeKernel(kernels, at, shape)
@@ -151,7 +151,7 @@ export class MergeKernel {
     this.#kernels.giveArena(this.#at)
   }
 
-  /** Where the block of input `i` may be, SLOT_ROOM_BYTES at the end left free. */
+  /** Address for the block of input `i`; leave SLOT_ROOM_BYTES free at its end. */
   slotAt(i: number): number { return this.#slots + i * this.slotBytes }
 
   // Inputs.
@@ -164,7 +164,7 @@ export class MergeKernel {
     this.#exports.openRecords(this.#inputs + i * INPUT_BYTES, at, count)
   }
 
-  /** Begin with the inputs that were opened: their numbers are the first `count` of `order`. */
+  /** Begin with the opened inputs: the first `count` of `order`. */
   begin(order: ArrayLike<number>, count: number): void {
     const heap = this.#words[this.#w + HEAP]! >>> 2
     for (let i = 0; i < count; i++) this.#words[heap + i] = this.#inputs + order[i]! * INPUT_BYTES
@@ -179,13 +179,13 @@ export class MergeKernel {
   get top(): number { return (this.#words[this.#words[this.#w + HEAP]! >>> 2]! - this.#inputs) / INPUT_BYTES }
   get isOver(): boolean { return this.#words[this.#w + HEAP_SIZE] === 0 }
 
-  /** The input on top has been opened anew, or is over. */
+  /** The top input has a new block, or is over. */
   settleTop(isOver: boolean): void { this.#exports.settleTop(this.#at, isOver) }
 
-  /** Number of the entry that an input stands on, in its block. */
+  /** Index of an input's current entry in its block. */
   positionOf(i: number): number { return this.#words[(this.#inputs + i * INPUT_BYTES >>> 2) + I_AT]! }
 
-  /** Show the current entry of an input. */
+  /** Read the current entry of an input. */
   show(i: number, entry: KernelEntry): void {
     const at = this.#inputs + i * INPUT_BYTES
     const w = at >>> 2
@@ -201,7 +201,7 @@ export class MergeKernel {
 
   // Retention.
 
-  /** The table ends at the first key before which the block is so large, `keyCost` counted for each of its keys. */
+  /** The table ends at the first key before which the block has this size, with `keyCost` per key. */
   cutAt(bytes: number, keyCost: number): void {
     this.#numbers[this.#f + CUT_AT_F64] = bytes
     this.#words[this.#w + KEY_COST] = keyCost
@@ -210,7 +210,7 @@ export class MergeKernel {
   get startsKey(): boolean { return this.#words[this.#w + STARTS_KEY] !== 0 }
   set startsKey(starts: boolean) { this.#words[this.#w + STARTS_KEY] = starts ? 1 : 0 }
 
-  /** Leave this key and those behind it to JavaScript. */
+  /** Stop at this key and later ones. */
   watch(key: Uint8Array, start: number, end: number): void {
     const length = Math.min(end - start, WATCH_BYTES)
     this.memory.set(key.subarray(start, start + length), this.#watch)
@@ -219,24 +219,24 @@ export class MergeKernel {
 
   watchNothing(): void { this.#words[this.#w + WATCH_LENGTH] = NONE }
 
-  /** Address and length of the key looked at last, -1 = none, and the stratum of its last version. */
+  /** Address and length of the last key, -1 = none, and the stripe of its last version. */
   get seenAt(): number { return this.#seen }
   get seenLength(): number { return this.#words[this.#w + SEEN_LENGTH]! | 0 }
   get seenStratum(): number { return this.#words[this.#w + SEEN_STRATUM]! | 0 }
-  /** The key was put at `seenAt`; it is at most `slotBytes` long. */
+  /** The key was put at `seenAt`; at most `slotBytes` long. */
   setSeen(length: number, stratum: number): void {
     this.#words[this.#w + SEEN_LENGTH] = length
     this.#words[this.#w + SEEN_STRATUM] = stratum
   }
 
-  // What was done since it was taken last.
+  // Work since it was last taken.
 
   takeEntriesIn(): number { return this.#take(ENTRIES_IN) }
   takeStepBytes(): number { return this.#take(STEP_BYTES) }
   takeDeletes(): number { return this.#take(ADDED_DELETES) }
   takeKeyBytes(): number { return this.#take(ADDED_KEY_BYTES) }
   takeValueBytes(): number { return this.#take(ADDED_VALUE_BYTES) }
-  /** Take these last: they say how many entries the others are about. */
+  /** Take these last: they are the number of entries of the others. */
   takeAdded(): number { return this.#take(ADDED) }
   get added(): number { return this.#words[this.#w + ADDED]! }
   get addedMinSeq(): number { return this.#numbers[this.#f + ADDED_MIN_SEQ_F64]! }
@@ -262,7 +262,7 @@ export class MergeKernel {
   hashOf(i: number): number { return this.#words[(this.#hashes >>> 2) + i]! }
   isFirst(i: number): boolean { return this.memory[this.#firsts + i] !== 0 }
 
-  /** An entry that has room, from anywhere. */
+  /** Add an entry that fits, from any address. */
   add(
     key: Uint8Array, keyStart: number, keyEnd: number, shared: number, isFirst: boolean, hash: number,
     seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
@@ -279,12 +279,12 @@ export class MergeKernel {
     this.#exports.addEntry(this.#at, keyAt, keyLength, valueAt, valueLength, seq, kind, shared, isFirst, hash)
   }
 
-  /** Write the block at an address of the regions; returns where it ends. */
+  /** Write the block at an address of the regions; returns its end. */
   encodeBlock(at: number): number { return this.#exports.encodeBlock(this.#at, at) }
   resetBlock(): void { this.#exports.resetBlock(this.#at) }
 }
 
-/** The entry on top of a merge, as far as a writer looks at it. */
+/** The top entry of a merge, as a writer sees it. */
 export class KernelEntry {
   key: Uint8Array = new Uint8Array(0)
   keyStart = 0
@@ -296,7 +296,7 @@ export class KernelEntry {
   valueEnd = 0
 }
 
-/** What stands where: calls `place` with the size of each part in turn. */
+/** Layout: calls `place` with the size of each part in turn. */
 function layOut({ inputs, slotBytes, blockBytes, snapshots }: MergeShape, place: (bytes: number) => number): Layout {
   const part = (bytes: number): number => place(Math.ceil(bytes / 16) * 16)
   part(STATE_BYTES)

@@ -1,17 +1,17 @@
 /**
- * Reading a range in wasm memory (assembly/scan.ts): slots for the blocks of its inputs, and the rows that come out.
+ * Range reads in wasm memory (assembly/scan.ts): slots for the blocks of its inputs, and the resulting rows.
  *
  * Invariants
- * 1. It has no memory of its own: it lies in the upper halves of the kernels' regions, between one `begin` and whatever uses more than
- *    LOWER_BYTES of a region next. One call of an iterator is such a time; who loads blocks in it watches their size.
- * 2. What a slot holds was checked (`dataBlockProblem`) before it is opened, and is not changed while it is.
+ * 1. It has no memory of its own: it uses the upper halves of the kernels' regions, from `begin` until something uses more than
+ *    LOWER_BYTES of a region. That spans one call of an iterator; block loads in it are checked for size.
+ * 2. A slot's block was checked (`dataBlockProblem`) before it is opened, and does not change while open.
  *
- * Account: `kernels`. Cost: a call takes a few nanoseconds plus its work; nothing is allocated but the object itself, once a thread.
+ * Account: `kernels`. Cost: a call takes a few nanoseconds plus its work; no allocation.
  */
 import type { KernelExports, Kernels } from './kernels.ts'
 import { SLOT_ROOM_BYTES } from './merge-kernel.ts'
 
-// The numbers of assembly/scan-layout.ts: addresses divided by 4, those of f64 by 8.
+// As in assembly/scan-layout.ts: addresses divided by 4, those of f64 by 8.
 const HEAP_SIZE = 0
 const HEAP = 1
 const SNAPSHOT_F64 = 1
@@ -49,11 +49,11 @@ export const SCAN_BOUND = 3
 export const SCAN_END = 4
 export const SCAN_FULL = 5
 
-/** Of each region, what is left to whoever loads blocks. */
+/** Part of each region left to block loads. */
 export const LOWER_BYTES: number = 128 * 1024
-/** Most rows at a time. */
+/** Maximum rows at a time. */
 export const MAX_SCAN_ROWS = 1024
-/** Longest key, and longest bound, that go this way. */
+/** Maximum length of keys and bounds. */
 export const MAX_KERNEL_KEY_BYTES = 2000
 const MAX_INPUTS = 64
 const KEY_AREA_BYTES = 36 * 1024
@@ -61,11 +61,11 @@ const VALUE_AREA_BYTES = 76 * 1024
 const LIMIT = 0x7fff_ffff
 const NONE = 0xffff_ffff
 
-/** A column of rows: where its bytes begin, and whether all of them are ASCII; see `ScanKernel.endOf`. */
+/** A column of rows: start of its bytes, and whether all are ASCII. */
 export interface Column {
   readonly at: number
   readonly isAscii: boolean
-  /** Index in `words` of the end of row 0, counted from `at`; those of the others follow in steps of ROW_WORDS. */
+  /** Index in `words` of the end of row 0, counted from `at`; further rows in steps of ROW_WORDS. */
   readonly ends: number
 }
 
@@ -89,7 +89,7 @@ export class ScanKernel {
   readonly #values: number
   #slotBytes = 0
 
-  /** That of these kernels; undefined when their regions are too small. */
+  /** The scan kernel of these kernels; undefined: their regions are too small. */
   static of(kernels: Kernels): ScanKernel | undefined {
     let kernel = known.get(kernels)
     if (kernel === undefined) {
@@ -126,17 +126,17 @@ export class ScanKernel {
     if (end > kernels.b + kernels.regionBytes) throw new RangeError('a scan beyond the kernel regions')
   }
 
-  /** Have so many slots for blocks of about that size; false when there is no room for them. */
+  /** Lay out slots for blocks of about this size. False: no space. */
   layOut(inputs: number, blockBytes: number): boolean {
     this.#slotBytes = roundUp(blockBytes + 1024)
     return inputs <= MAX_INPUTS && this.#slotBytes <= VALUE_AREA_BYTES && this.#slots + inputs * this.#slotBytes <= this.#slotsEnd
   }
 
   get slotBytes(): number { return this.#slotBytes }
-  /** Where input `i` may be, SLOT_ROOM_BYTES at the end left free. */
+  /** Address for input `i`; leave SLOT_ROOM_BYTES free at its end. */
   slotAt(i: number): number { return this.#slots + i * this.#slotBytes }
 
-  /** A scan, or a part of one, begins: nothing was seen. `bound`: the first key behind the range, at most MAX_KERNEL_KEY_BYTES. */
+  /** Begin a scan, or part of one. `bound`: the first key outside, at most MAX_KERNEL_KEY_BYTES. */
   begin(snapshotSeq: number, bound: Uint8Array | undefined, withKeys: boolean, withValues: boolean): void {
     const words = this.words
     const w = this.#w
@@ -157,7 +157,7 @@ export class ScanKernel {
     this.clear(MAX_SCAN_ROWS, LIMIT)
   }
 
-  /** What a row takes when it is decoded: so much, and so many eighths of a byte for each byte of its key and value. */
+  /** Decoded size of a row: fixed bytes, and eighths of a byte per byte of key and value. */
   cost(bytes: number, keyEighths: number, valueEighths: number): void {
     const words = this.words
     const w = this.#w
@@ -166,7 +166,7 @@ export class ScanKernel {
     words[w + VALUE_EIGHTHS] = valueEighths
   }
 
-  /** The rows were taken: room for so many more, but for the first no more than take so much when decoded. */
+  /** Discard the rows; space for `rows` more, within a decoded size (the first row always). */
   clear(rows: number, takenBytes: number): void {
     const words = this.words
     const w = this.#w
@@ -175,7 +175,7 @@ export class ScanKernel {
     words[w + COUNT] = words[w + KEY_BYTES] = words[w + VALUE_BYTES] = words[w + TAKEN] = words[w + KEY_BITS] = words[w + VALUE_BITS] = 0
   }
 
-  /** Input `i` is the block at an address, from its entry `position` on; its common prefix is at `keyRoom`. */
+  /** Input `i` is the block at an address, from entry `position` on; its common prefix is at `keyRoom`. */
   openBlock(i: number, keyRoom: number, block: number, position: number, seqOffset: number): void {
     const at = this.#records + i * INPUT_BYTES
     this.#exports.openBlock(at, keyRoom, block, position)
@@ -189,20 +189,20 @@ export class ScanKernel {
     this.#exports.openRecords(this.#records + i * INPUT_BYTES, at, count)
   }
 
-  /** Begin with the inputs that were opened: their numbers are the first `count` of `order`. */
+  /** Begin with the opened inputs: the first `count` of `order`. */
   start(order: ArrayLike<number>, count: number): void {
     for (let i = 0; i < count; i++) this.words[(this.#heap >>> 2) + i] = this.#records + order[i]! * INPUT_BYTES
     this.#exports.buildHeap(this.#at, count)
   }
 
-  /** Go on; returns why it stopped. */
+  /** Go on; returns an EVENT. */
   run(): number { return this.#exports.scan(this.#at) }
 
-  /** Number of the input on top, which is used up. */
+  /** The exhausted input on top. */
   get top(): number { return (this.words[this.#heap >>> 2]! - this.#records) / INPUT_BYTES }
-  /** It has been opened anew, or is over. */
+  /** It has a new block, or is over. */
   settleTop(isOver: boolean): void { this.#exports.settleTop(this.#at, isOver) }
-  /** Number of the entry that an input stands on, in its block. */
+  /** Index of an input's current entry in its block. */
   positionOf(i: number): number { return this.words[(this.#records + i * INPUT_BYTES >>> 2) + I_AT]! }
 
   get rows(): number { return this.words[this.#w + COUNT]! }
@@ -212,30 +212,30 @@ export class ScanKernel {
   get keys(): Column { return { at: this.#keys, isAscii: this.words[this.#w + KEY_BITS] === 0, ends: this.#rows >>> 2 } }
   get values(): Column { return { at: this.#values, isAscii: this.words[this.#w + VALUE_BITS] === 0, ends: (this.#rows >>> 2) + 1 } }
 
-  /** A copy of the key of row 0; the rows must have keys. */
+  /** A copy of the key of row 0; rows must have keys. */
   firstKey(): Uint8Array {
     return this.memory.slice(this.#keys, this.#keys + this.words[this.#rows >>> 2]!)
   }
 
-  /** A copy of the last key that was decided; undefined: none was. */
+  /** A copy of the last decided key; undefined: none. */
   seenKey(): Uint8Array | undefined {
     const length = this.words[this.#w + SEEN_LENGTH]! | 0
     return length < 0 ? undefined : this.memory.slice(this.#seen, this.#seen + length)
   }
 
-  /** Whether any key was decided since `begin`. */
+  /** Whether a key was decided since `begin`. */
   get hasSeen(): boolean { return (this.words[this.#w + SEEN_LENGTH]! | 0) >= 0 }
-  /** Where the last key that was decided lies, and its end. */
+  /** Address of the last decided key, and its end. */
   get seenAt(): number { return this.#seen }
   get seenEnd(): number { return this.#seen + this.words[this.#w + SEEN_LENGTH]! }
 
-  /** Go on behind a key that was decided, of which older versions may be next. */
+  /** Continue after a decided key, of which older versions may follow. */
   setSeen(key: Uint8Array): void {
     this.memory.set(key, this.#seen)
     this.words[this.#w + SEEN_LENGTH] = key.length
   }
 
-  /** Leave out rows: `isOut` is given key and sequence number of each. */
+  /** Remove rows for which `isOut` returns true. */
   drop(isOut: (memory: Uint8Array, keyStart: number, keyEnd: number, seq: number) => boolean): void {
     const { memory, words, numbers } = this
     const count = this.rows
@@ -270,7 +270,7 @@ export class ScanKernel {
   }
 }
 
-/** Words from the end of one row to that of the next. */
+/** Words from one row's end to the next. */
 export const ROW_STEP = ROW_WORDS
 
 function roundUp(bytes: number): number {

@@ -1,7 +1,7 @@
 /**
- * A version as bytes and back: three lines of text, so that a person can read them.
+ * A version as bytes and back: three lines of readable text.
  *
- *   SPILLWAY MANIFEST 3          read too: 1, which knows no `ahead` and no sequence offsets, and 2, which knows no `earlier`
+ *   SPILLWAY MANIFEST 3          also read: 1 (no `ahead`, no sequence offsets) and 2 (no `earlier`)
  *   {"number":12,...}            the whole version, tables as [file, bytes, entries, deletes] and an optional offset
  *   0123456789abcdef             checksum of the lines above: XXH64 of each 64 KiB of them, the first seeded with the
  *                                manifest's number, every other with the hash before it; the last one counts
@@ -10,10 +10,10 @@ import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import type { ClosedRecord, EarlierLogs, RunRecord, SeqRange, TableRecord, Version } from './version.ts'
 
-/** Always written: who knows only earlier formats would read what a fenced owner has written to the log, and is refused. */
+/** Always written: a program that knows only earlier formats would read a fenced owner's log, and must be refused. */
 export const MANIFEST_FORMAT = 3
 const PLAIN_FORMAT = 1
-/** Part of the format. Kernels must have regions of at least as much. */
+/** Part of the format. Kernel regions must be at least this large. */
 export const CHECKSUM_PIECE_BYTES: number = 64 * 1024
 const TITLE = 'SPILLWAY MANIFEST'
 

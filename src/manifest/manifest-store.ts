@@ -3,13 +3,12 @@
  *
  * Invariants
  * 1. A manifest is created put-if-absent and durably, whole or not at all, and never changed.
- * 2. Manifest n + 1 is written by who last read manifest n: a second writer finds its number taken, or free again below newer
- *    ones, and is fenced out.
+ * 2. Manifest n + 1 is written by the last reader of manifest n: a second writer finds its number taken, or newer ones, and is
+ *    fenced.
  * 3. Older manifests are removed only after a newer one is durable.
  *
- * A manifest is written in one call (`commit`), or by a job (`encode`, then `settle` or `failure`), while nothing else is committed.
- *
- * The same protocol works on an object store that has a conditional put.
+ * A manifest is written in one call (`commit`), or by a job (`encode`, then `settle` or `failure`) while nothing else commits. The
+ * protocol also works on an object store with a conditional put.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import { manifestName, newestManifest } from '../base/file-names.ts'
@@ -19,7 +18,7 @@ import { decodeVersion, encodeVersion } from './codec.ts'
 import { Unlisted } from './unlisted.ts'
 import type { Version } from './version.ts'
 
-/** A manifest as it is to be put into the directory. */
+/** A manifest ready to publish. */
 export interface NewManifest {
   readonly version: Version
   readonly directory: string
@@ -40,7 +39,7 @@ export class ManifestStore {
     this.#kernels = kernels
   }
 
-  /** The newest version, or undefined in a directory without any. `names` is the directory's listing. */
+  /** The newest version; undefined: none. `names`: the directory's listing. */
   load(names: readonly string[]): Version | undefined {
     const newest = newestManifest(names)
     if (newest === 0) return undefined
@@ -50,7 +49,7 @@ export class ManifestStore {
     return version
   }
 
-  /** Read the newest manifest back and check it; returns its bytes. Throws CorruptionError. */
+  /** Read and check the newest manifest; returns its bytes. Throws CorruptionError. */
   verify(): number {
     const path = this.newestPath
     let bytes: Uint8Array
@@ -64,17 +63,16 @@ export class ManifestStore {
     return bytes.length
   }
 
-  /** Whether the manifest of this number is there. */
   exists(number: number): boolean { return this.#host.files.exists(this.#path(number)) }
 
-  /** The number of the one that was loaded or written last. */
+  /** Of the manifest loaded or written last. */
   get newestNumber(): number { return this.#newest }
 
   get newestPath(): string { return this.#path(this.#newest) }
 
   /**
-   * Make this version the newest. Throws FENCED when another writer got there first; then nothing was changed; `Unlisted` when it is
-   * there and durable, but may not be the newest. After any other error the version may be there or not: what it names may be removed only if its file does not exist.
+   * Make this version the newest. Throws FENCED when another writer was first, and changes nothing; `Unlisted` when it is durable
+   * but may not be the newest. After any other error it may exist: its files may be removed only if its own does not exist.
    */
   commit(version: Version): void {
     const manifest = this.encode(version)!
@@ -86,17 +84,17 @@ export class ManifestStore {
     this.settle(manifest)
   }
 
-  /** What makes this version the newest once it is published. Undefined: nothing needs to be. */
+  /** Prepare to publish this version; undefined: nothing to publish. */
   encode(version: Version): NewManifest | undefined {
     return { version, directory: this.#directory, path: this.#path(version.number), bytes: encodeVersion(version, this.#kernels) }
   }
 
   /**
-   * It was published, and the largest number of a manifest in the directory was `newest` after that: looked up if it is not given.
-   * Throws FENCED as `commit` does, and `Unlisted` when the directory cannot be listed: it does not count then, and nothing was changed.
+   * It was published; `newest` is the largest manifest number in the directory after that (looked up if missing). Throws FENCED as
+   * `commit` does, and `Unlisted` when the directory cannot be listed: then it does not count.
    */
   settle({ version: { number, epoch }, path, bytes }: NewManifest, newest: number = this.#newestNow(path)): void {
-    // Who has gone further has removed this number, but not its newest.
+    // A later writer has removed this number, but not its newest.
     if (newest > number) {
       this.#removeSoon(number)
       throw fenced(path, epoch)
@@ -104,18 +102,18 @@ export class ManifestStore {
     const previous = this.#newest
     this.#newest = number
     this.bytesWritten += bytes.length
-    // The newer one counts already: whether this works is no longer the commit's business, and recovery tries again.
+    // The newer one counts already; recovery removes what is left.
     if (previous > 0) this.#removeSoon(previous)
   }
 
-  /** What `commit` would have thrown for this error of publishing it. */
+  /** The error `commit` would throw for this one. */
   failure({ version, path }: NewManifest, error: unknown): Error {
     return (error as { code?: unknown }).code === 'EEXIST' ? fenced(path, version.epoch, error) : error as Error
   }
 
   /**
-   * Nobody knows how far the job came that was to publish it, and it may go on still: publish it in this call, whoever was first.
-   * Throws as `commit` does.
+   * The job that was to publish it vanished and may still run: publish it in this call, whichever comes first. Throws as `commit`
+   * does.
    */
   publishAgain(manifest: NewManifest): void {
     const { files } = this.#host
@@ -126,7 +124,7 @@ export class ManifestStore {
       if ((error as { code?: unknown }).code !== 'EEXIST' || !isSame(files.readAll(path), bytes)) throw this.failure(manifest, error)
       const file = files.openWrite(path)
       try {
-        // The same bytes once more: a sync that failed may have been told to who wrote them, and then this one would say nothing of them.
+        // Write the same bytes again: the error of an earlier sync may have been reported to its writer only.
         file.writeSync(bytes, 0, bytes.length, 0)
         file.syncSync()
       } finally {
@@ -145,12 +143,12 @@ export class ManifestStore {
     }
   }
 
-  /** Remove one that a newer one has made superfluous. */
+  /** Remove a superseded manifest. */
   remove(number: number): void { this.#removeSoon(number) }
 
-  /** A manifest's number is not given twice. */
+  /** Numbers are never reused. */
   #removeSoon(number: number): void {
-    // What stays costs a few bytes of disk.
+    // A remaining file costs a few bytes of disk.
     this.#host.files.removeSoon(this.#path(number), () => {})
   }
 

@@ -4,7 +4,7 @@ import type { Version } from './version.ts'
 
 export class NoManifests implements Pick<ManifestStore, keyof ManifestStore> {
   bytesWritten = 0
-  /** The manifest that was loaded last, of a store that goes on from it in memory. */
+  /** The manifest loaded last, for a store that continues from it in memory. */
   get stored(): Version | undefined { return undefined }
   load(_names: readonly string[]): Version | undefined { return undefined }
   verify(): number { return 0 }

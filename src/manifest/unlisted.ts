@@ -1,9 +1,9 @@
-/** A manifest that is there and durable, of which nobody knows whether it is the newest. */
+/** A manifest that is durable but may not be the newest. */
 import { SpillwayError } from '../base/errors.ts'
 
 /**
- * The directory could not be listed after this manifest was published: whether another process has gone on meanwhile is not known, so
- * it must not count yet. The next manifest of the same owner makes up for it.
+ * The directory could not be listed after publishing, so another process may have continued: the manifest must not count yet. The
+ * owner's next manifest replaces it.
  */
 export class Unlisted extends SpillwayError {
   constructor(path: string, cause: unknown) {

@@ -1,16 +1,16 @@
 /**
- * A version: which tables exist, in which runs, and where the log begins. Immutable; every change makes a new one.
+ * A version: which tables exist, in which runs, and where the log begins. Immutable.
  *
  * Invariants
  * 1. A table belongs to one run; a run's tables are sorted by key and hold no key twice.
- * 2. Every sequence number <= `lastSeq` is in a table; everything later is in a log segment >= `logFloor`, but for those in
- *    `ahead`: ranges that a large transaction brought as tables while smaller numbers were in the log only. The log has a gap
- *    there. They are ascending, apart from each other, and begin above `lastSeq` + 1; one that `lastSeq` reaches is part of it.
- * 3. `number` grows by one with every commit; `epoch` by one with every writer that opens the store.
+ * 2. Every sequence number <= `lastSeq` is in a table; later ones are in log segments >= `logFloor`, except ranges in `ahead`,
+ *    which a large transaction brought as tables while smaller numbers were in the log only. The log has a gap there. The ranges
+ *    are ascending, disjoint, and begin above `lastSeq` + 1; one that `lastSeq` reaches is absorbed.
+ * 3. `number` grows by one with every commit; `epoch` with every writer that opens the store.
  * 4. No file of the store has a number >= `nextFile`.
- * 5. Log segments numbered below `earlier.before` are of earlier owners: only those listed there are part of the history, each up to
- *    so many bytes. What an owner that was fenced has appended behind them, or in others, is not.
- * 6. A version with `closed` is the last one of its epoch: nothing was written after it.
+ * 5. Log segments below `earlier.before` belong to earlier owners: only those listed there are history, each up to its length.
+ *    Anything a fenced owner appended is not.
+ * 6. A version with `closed` is the last of its epoch: nothing was written after it.
  */
 
 export interface TableRecord {
@@ -18,11 +18,11 @@ export interface TableRecord {
   fileBytes: number
   entries: number
   deletes: number
-  /** Added to every sequence number in the file. Only in tables of a large transaction; absent: 0. */
+  /** Added to every sequence number in the file; only in tables of a large transaction. Absent: 0. */
   seqOffset?: number
 }
 
-/** Sequence numbers from the first to the second, both included. */
+/** First and last sequence number, inclusive. */
 export type SeqRange = readonly [number, number]
 
 export interface RunRecord {
@@ -42,10 +42,10 @@ export interface Version {
   strategy: StrategyRecord
   /** Absent: none. */
   ahead?: readonly SeqRange[]
-  /** Absent: no segment >= `logFloor` is of an earlier owner. */
+  /** Absent: no segment >= `logFloor` belongs to an earlier owner. */
   earlier?: EarlierLogs
   runs: readonly RunRecord[]
-  /** Only in the last version of a store that was closed with something in its log; who opens it drops it. */
+  /** Only in the last version of a store closed with something in its log; the next opening drops it. */
   closed?: ClosedRecord
 }
 
@@ -56,7 +56,7 @@ export interface EarlierLogs {
   logs: readonly (readonly [number, number])[]
 }
 
-/** What the log held, durably, when the store was closed. */
+/** Durable content of the log when the store was closed. */
 export interface ClosedRecord {
   /** Of the last operation in the log. */
   lastSeq: number
@@ -64,7 +64,7 @@ export interface ClosedRecord {
   logs: readonly (readonly [number, number])[]
 }
 
-/** The strategy's name and parameters, as the store was last opened with. */
+/** Name and parameters of the last strategy. */
 export interface StrategyRecord {
   name: string
   parameters: Readonly<Record<string, number>>
@@ -73,9 +73,9 @@ export interface StrategyRecord {
 export interface VersionEdit {
   remove?: readonly number[]
   add?: { tables: readonly TableRecord[], level: number, joinsRun: boolean } | undefined
-  /** Further runs, all of level 0. */
+  /** Further runs, of level 0. */
   addRuns?: readonly (readonly TableRecord[])[]
-  /** These sequence numbers are in the added tables, whatever smaller ones are not in a table yet. */
+  /** Sequence numbers in the added tables, while smaller ones may be in no table yet. */
   ahead?: SeqRange
   lastSeq?: number
   logFloor?: number
@@ -85,9 +85,7 @@ export interface VersionEdit {
   closed?: ClosedRecord
 }
 
-/**
- * The version after an edit. `order` sorts the tables of a run by key (a version knows numbers, not keys).
- */
+/** The version after an edit. `order` sorts the tables of a run by key. */
 export function applyEdit(version: Version, edit: VersionEdit, order: (tables: TableRecord[]) => TableRecord[]): Version {
   const removed = new Set(edit.remove)
   let nextRun = version.nextRun
@@ -117,19 +115,19 @@ export function applyEdit(version: Version, edit: VersionEdit, order: (tables: T
     ...(ahead.length === 0 ? {} : { ahead }),
     ...(earlier === undefined || earlier.before <= logFloor ? {} : { earlier: { before: earlier.before, logs: earlier.logs.filter(([number]) => number >= logFloor) } }),
     runs,
-    // That of the version before holds no longer: it is not carried along.
+    // The previous one is not carried over.
     ...(edit.closed === undefined ? {} : { closed: edit.closed }),
   }
 }
 
-/** The sequence number that comes after `seq` in the log: what is `ahead` is not in it. */
+/** The sequence number after `seq` in the log, which skips `ahead`. */
 export function nextLogged(version: Pick<Version, 'ahead'>, seq: number): number {
   let next = seq + 1
   for (const [first, last] of version.ahead ?? []) if (first === next) next = last + 1
   return next
 }
 
-/** `ahead` is ascending: what `lastSeq` has reached becomes part of it, neighbours are joined. */
+/** Absorb ranges that `lastSeq` has reached, join neighbours. `ahead` is ascending. */
 function settled(lastSeq: number, ahead: readonly SeqRange[]): { lastSeq: number, ahead: SeqRange[] } {
   const left: SeqRange[] = []
   for (const [first, last] of ahead) {

@@ -1,10 +1,11 @@
 /**
- * The data block being filled: what data-block-writer.ts and key-column.ts do, byte for byte, on the columns of a merge's state.
+ * The data block being filled: the work of data-block-writer.ts and key-column.ts, byte for byte, on the columns of a merge's
+ * state.
  *
  * Invariants
- * 1. `addEntry` is called for entries that have room, so that no column is left: keys take twice the block's target size,
- *    values once, entries an eighth, each with ROOM behind it.
- * 2. Encoding writes at most what data-block-writer.ts says, and up to ROOM bytes behind that.
+ * 1. `addEntry` gets only entries that fit: keys take twice the block's target size, values once, entries an eighth, each with ROOM
+ *    behind it.
+ * 2. Encoding writes as much as data-block-writer.ts says, and up to ROOM bytes more.
  */
 import { copyWide } from './bytes'
 import {
@@ -21,7 +22,7 @@ const SLOT_SEVERAL: u32 = 254
 const MAX_HASHED_ENTRIES: u32 = 254
 const KIND_PUT: u32 = 1
 
-/** `shared`: bytes the key has in common with the one added last. `isFirst`: it is not that key. */
+/** `shared`: bytes in common with the previous key. `isFirst`: it is another key. */
 export function addEntry(
   state: usize, key: usize, keyLength: usize, value: usize, valueLength: usize, seq: f64, kind: u32, shared: usize, isFirst: bool, hash: u32,
 ): void {
@@ -68,7 +69,7 @@ export function resetBlock(state: usize): void {
   store<u32>(state, 1, ALL_PUTS)
 }
 
-/** Writes the block at `at`; returns where it ends. */
+/** Write the block at `at`; returns its end. */
 export function encodeBlock(state: usize, at: usize): usize {
   const count = load<u32>(state, COUNT)
   const prefixLength = load<u32>(state, PREFIX_LENGTH)

@@ -1,8 +1,8 @@
-/** Keys: compared, copied, hashed. Reads and copies go in steps of up to 16 bytes: whoever has keys leaves that much room behind them. */
+/** Keys: compared, copied, hashed, in steps of up to 16 bytes: callers leave that much space behind them. */
 
 export const ROOM: usize = 16
 
-/** The first eight bytes of a key as a number in the order of keys; a shorter one is filled up with zeros. */
+/** The first eight bytes of a key as a number in key order, padded with zeros. */
 // @ts-ignore: decorator
 @inline
 export function wordAt(at: usize, length: usize): u64 {
@@ -11,7 +11,7 @@ export function wordAt(at: usize, length: usize): u64 {
   return length == 0 ? 0 : word & (~(<u64>0) << (64 - (<u64>length << 3)))
 }
 
-/** How many bytes at `a` and `b` agree, at most `limit`. */
+/** Bytes in common at `a` and `b`, at most `limit`. */
 // @ts-ignore: decorator
 @inline
 export function sharedBytes(a: usize, b: usize, limit: usize): usize {
@@ -44,7 +44,7 @@ export function copyWide(to: usize, from: usize, length: usize): void {
   for (let i: usize = 0; i < length; i += 16) v128.store(to + i, v128.load(from + i))
 }
 
-/** As `hashKey` of hash.ts. */
+/** `hashKey` of hash.ts. */
 export function hashKey(at: usize, length: usize): u32 {
   let hash: u32 = <u32>length ^ 0x9747b28c
   const end = at + length

@@ -1,4 +1,4 @@
-/** What the module exports; the memory is imported. */
+/** Exports of the module; the memory is imported. */
 export { hash } from './xxh64'
 export { compress } from './lz4-compress'
 export { decompress } from './lz4-decompress'
@@ -9,7 +9,7 @@ export { openBlock, openRecords } from './input'
 export { buildHeap, merge, settleTop } from './merge'
 export { scan } from './scan'
 
-/** End of the static data: the build fails when it would reach into RESULT. */
+/** End of the static data, checked by the build to be below RESULT. */
 export function staticEnd(): usize {
   return __heap_base
 }

@@ -1,8 +1,7 @@
 /**
- * The inputs of a merge: from a block whose structure was checked (`dataBlockProblem`), or from records that JavaScript wrote, one entry
- * after the other into the input's record.
+ * Inputs of a merge: a checked block, or records written by JavaScript, read one entry at a time into the input's record.
  *
- * A record is, on a multiple of 8: sequence number (f64), key length, value length, kind (u32 each), 4 bytes, the key, and on the next
+ * A record, on a multiple of 8: sequence number (f64), key length, value length, kind (u32 each), 4 bytes, the key, and on the next
  * multiple of 4 the value.
  */
 import { copyWide, wordAt } from './bytes'
@@ -23,7 +22,7 @@ function offsetAt(at: usize, i: u32, width: u32): usize {
   return width == 2 ? <usize>load<u16>(at + (i << 1)) : <usize>load<u32>(at + (i << 2))
 }
 
-/** Stand on entry `i` of the block at `block`; its common prefix is at `keyRoom`, with room for its longest key. */
+/** To entry `i` of the block at `block`; its common prefix is at `keyRoom`, with space for its longest key. */
 export function openBlock(input: usize, keyRoom: usize, block: usize, i: u32): void {
   const flags = <u32>load<u8>(block, 1)
   const slots = <u32>load<u16>(block, 2)
@@ -56,7 +55,7 @@ export function openBlock(input: usize, keyRoom: usize, block: usize, i: u32): v
   showEntry(input)
 }
 
-/** Stand on the first of `count` records. */
+/** To the first of `count` records. */
 export function openRecords(input: usize, at: usize, count: u32): void {
   store<u32>(input, 0, I_AT)
   store<u32>(input, count, I_COUNT)
@@ -65,7 +64,7 @@ export function openRecords(input: usize, at: usize, count: u32): void {
   showEntry(input)
 }
 
-/** Fill in the entry that I_AT names. */
+/** Read the entry at I_AT. */
 // @ts-ignore: decorator
 @inline
 export function showEntry(input: usize): void {

@@ -1,6 +1,6 @@
 /**
- * Where things lie in the imported memory. `kernels.ts` knows the same numbers:
- * static data below RESULT, the last hash, the match table, then the caller's regions.
+ * Layout of the imported memory, as in `kernels.ts`: static data below RESULT, the last hash, the match table, then the caller's
+ * regions.
  */
 
 /** Eight bytes: the last hash, little-endian. */

@@ -1,9 +1,9 @@
 /**
- * LZ4 block compression: greedy, one candidate a hash slot, skipping faster the longer nothing matches.
+ * LZ4 block compression: greedy, one candidate per hash slot, skipping faster the longer nothing matches.
  *
+ * Invariants
  * 1. Reads stay in [from, from + length), writes in [to, to + capacity).
- * 2. The output depends on the input alone: slots of earlier calls are told apart by `epoch`, so that
- *    the table need not be cleared per call.
+ * 2. The output depends on the input alone: `epoch` marks slots of earlier calls as stale, so the table is never cleared.
  * 3. The format's end rules hold: the last five bytes are literals, no match starts in the last twelve.
  */
 import { TABLE, TABLE_BYTES, TABLE_LOG } from './layout'
@@ -15,7 +15,7 @@ const MAX_DISTANCE: u32 = 65535
 /** After 2^SKIP_LOG misses the search takes steps of two, after as many again of three. */
 const SKIP_LOG: u32 = 6
 
-/** Table position of the current input's first byte; slots below are stale. Never 0: that is an empty slot. */
+/** Table position of the input's first byte; lower slots are stale. Never 0: that is an empty slot. */
 let epoch: u32 = 1
 
 // @ts-ignore: decorator
@@ -24,7 +24,7 @@ function slotOf(word: u64): usize {
   return TABLE + (<usize>(((word << 24) * 889523592379) >> (64 - TABLE_LOG)) << 2)
 }
 
-/** How many bytes at `a` and `b` agree, `a` (the later one) not passing `limit`. */
+/** Bytes in common at `a` and `b`; `a`, the later one, does not pass `limit`. */
 // @ts-ignore: decorator
 @inline
 function matchLength(a: usize, b: usize, limit: usize): usize {
@@ -42,7 +42,7 @@ function matchLength(a: usize, b: usize, limit: usize): usize {
   return a - start
 }
 
-/** Bytes a length takes beyond its four bits in the token. */
+/** Bytes of a length beyond its four bits in the token. */
 // @ts-ignore: decorator
 @inline
 function extraBytes(length: usize): usize {
@@ -92,7 +92,7 @@ function compressBlock(from: usize, length: usize, to: usize, capacity: usize, i
         const position = <u32>at + shift
         const candidate = load<u32>(slot)
         store<u32>(slot, position)
-        // One branch, nearly always the same way: whether a slot is stale is as good as random.
+        // One branch, nearly always the same way: staleness is as good as random.
         const isNear = i32(candidate >= first) & (isNearAlways ? 1 : i32(position - candidate <= MAX_DISTANCE))
         match = <usize>(select<u32>(candidate, first, isNear) - shift)
         if (isNear & i32(load<u32>(match) == <u32>word)) break
@@ -108,7 +108,7 @@ function compressBlock(from: usize, length: usize, to: usize, capacity: usize, i
       while (true) {
         const literals = at - anchor
         const token = out++
-        // After the literals there must be room for an offset, and for the last token with its literals.
+        // After the literals an offset and the last token with its literals must fit.
         if (out + extraBytes(literals) + literals + 2 + 1 + LAST_LITERALS > limit) return 0
         let high: u32
         if (literals >= 15) {
@@ -164,7 +164,10 @@ function compressBlock(from: usize, length: usize, to: usize, capacity: usize, i
   return out + literals - to
 }
 
-/** Length of the compressed block, or 0 when it is longer than `capacity`. Of a short input every match is near enough: written apart, it is a third faster. */
+/**
+ * Length of the compressed block, 0: longer than `capacity`. In a short input every match is near; a separate instance is a third
+ * faster.
+ */
 export function compress(from: usize, length: usize, to: usize, capacity: usize): usize {
   return length <= <usize>MAX_DISTANCE ? compressBlock(from, length, to, capacity, true) : compressBlock(from, length, to, capacity, false)
 }

@@ -1,13 +1,14 @@
 /**
- * LZ4 block decompression of bytes nobody vouches for.
+ * LZ4 block decompression of untrusted bytes.
  *
- * 1. Reads stay in [from, from + length) and in what was already written; writes stay in [to, to + capacity).
- * 2. Each turn consumes at least one byte of input: it ends.
+ * Invariants
+ * 1. Reads stay in [from, from + length) and in written output; writes stay in [to, to + capacity).
+ * 2. Each turn consumes at least one byte of input.
  *
- * Sixteen bytes a step; only within the last few of either range bytes are copied exactly.
+ * Sixteen bytes a step; only near the ends of the ranges single bytes.
  */
 
-/** Row d: byte i is i % d, so that swizzling with it repeats the first d bytes over sixteen. */
+/** Row d: byte i is i % d, a swizzle that repeats the first d bytes over sixteen. */
 const REPEAT = memory.data<u8>([
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -27,10 +28,10 @@ const REPEAT = memory.data<u8>([
   0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 0,
 ], 16)
 
-/** Row d: the largest multiple of d up to 16, how far one repeated store gets. */
+/** Row d: the largest multiple of d up to 16, the reach of one repeated store. */
 const STRIDE = memory.data<u8>([0, 16, 16, 15, 16, 15, 12, 14, 16, 9, 10, 11, 12, 13, 14, 15])
 
-/** Decompressed length, or -1 when the block is malformed or decompresses to more than `capacity`. */
+/** Decompressed length, -1: malformed, or more than `capacity`. */
 export function decompress(from: usize, length: usize, to: usize, capacity: usize): i32 {
   const inEnd = from + length
   const outEnd = to + capacity
@@ -87,7 +88,7 @@ export function decompress(from: usize, length: usize, to: usize, capacity: usiz
     }
     if (extent > outEnd - out) return -1
     const target = out + extent
-    // Up to here a step may start; what none may do near the end of the range, single bytes do.
+    // Wide steps start up to here; single bytes do the rest.
     const wide = min(target - 1, outEnd - 16)
     if (distance >= 16) {
       while (out <= wide) {
@@ -95,7 +96,7 @@ export function decompress(from: usize, length: usize, to: usize, capacity: usiz
         out += 16
       }
     } else if (out <= wide) {
-      // Only the first `distance` of these bytes are the match: swizzle repeats them and drops the rest.
+      // The match is the first `distance` bytes: swizzle repeats them and drops the rest.
       const pattern = v128.swizzle(v128.load(out - distance), v128.load(REPEAT + (distance << 4)))
       const stride = <usize>load<u8>(STRIDE + distance)
       do {

@@ -1,32 +1,29 @@
-/**
- * Where things lie in the state of one merge and in the record of one input. `merge-kernel.ts` knows the same numbers.
- * All sequence numbers are f64, as JavaScript has them.
- */
+/** Layout of the state of one merge and of the record of one input, as in `merge-kernel.ts`. Sequence numbers are f64. */
 
-// The state: how the merge stands.
+// The state of the merge.
 export const HEAP_SIZE: usize = 0
-/** Addresses of the records of inputs, a binary heap by their current entries. */
+/** Addresses of the inputs' records, a binary heap by current entry. */
 export const HEAP: usize = 4
 export const SNAPSHOT_COUNT: usize = 8
 export const SNAPSHOTS: usize = 12
-/** A block that has got so large, with KEY_COST for each of its keys, ends its table, at the next key. */
+/** A block of this size, with KEY_COST per key, ends its table at the next key. */
 export const CUT_AT: usize = 16
-/** Tombstones that nobody reads over stay only when this is below their sequence number. */
+/** Tombstones below every snapshot stay only when this is below their sequence number. */
 export const OUTSIDE_MIN: usize = 24
 /** Keys from this one on are left to JavaScript; length -1: none. */
 export const WATCH_LENGTH: usize = 32
 export const WATCH: usize = 36
-/** The key that was looked at last; length -1: none. */
+/** The last key; length -1: none. */
 export const SEEN_LENGTH: usize = 40
 export const SEEN: usize = 44
 export const SEEN_STRATUM: usize = 48
-/** No version of the key is in the output yet. */
+/** The output has no version of the key yet. */
 export const STARTS_KEY: usize = 52
-/** The entry on top is done. */
+/** The top entry is done. */
 export const TOP_DONE: usize = 56
 export const BLOCK_BYTES: usize = 60
 
-// What was done since JavaScript looked.
+// Work since JavaScript took it.
 export const ENTRIES_IN: usize = 64
 export const STEP_BYTES: usize = 68
 export const ADDED: usize = 72
@@ -35,10 +32,10 @@ export const ADDED_KEY_BYTES: usize = 80
 export const ADDED_VALUE_BYTES: usize = 84
 export const ADDED_MIN_SEQ: usize = 88
 export const ADDED_MAX_SEQ: usize = 96
-/** Of the entry added last. */
+/** Of the last added entry. */
 export const LAST_SEQ: usize = 104
 
-// The block being filled: as in data-block-writer.ts and key-column.ts.
+// The block being filled, as in data-block-writer.ts and key-column.ts.
 export const COUNT: usize = 112
 export const PREFIX_LENGTH: usize = 116
 export const KEY_BYTES: usize = 120
@@ -58,7 +55,7 @@ export const SEQS: usize = 180
 export const KINDS: usize = 184
 export const HASHES: usize = 188
 export const FIRSTS: usize = 192
-/** The key added last. */
+/** The last added key. */
 export const LAST_KEY: usize = 196
 export const LAST_KEY_LENGTH: usize = 200
 export const KEY_COST: usize = 204
@@ -72,12 +69,12 @@ export const I_SEQ: usize = 16
 export const I_VALUE: usize = 24
 export const I_VALUE_LENGTH: usize = 28
 export const I_KIND: usize = 32
-/** Number of the entry in its block, and how many there are. */
+/** Index of the entry in its block, and number of entries. */
 export const I_AT: usize = 36
 export const I_COUNT: usize = 40
-/** 0: records one after the other (see `showRecord`), else the width of an offset, 2 or 4. */
+/** 0: records; else the width of an offset, 2 or 4. */
 export const I_WIDTH: usize = 44
-/** Where keys are put together, the prefix being there already. */
+/** Where keys are assembled; the prefix is there already. */
 export const I_KEY_ROOM: usize = 48
 export const I_PREFIX_LENGTH: usize = 52
 export const I_KEY_ENDS: usize = 56
@@ -88,17 +85,16 @@ export const I_SEQ_WIDTH: usize = 68
 export const I_KINDS: usize = 72
 export const I_SUFFIXES: usize = 76
 export const I_VALUES: usize = 80
-/** Where the next key suffix and the next value begin in their areas; of records, where the next one is. */
+/** Next key suffix and value in their areas; of records, the next one. */
 export const I_NEXT_SUFFIX: usize = 84
 export const I_NEXT_VALUE: usize = 88
 export const I_MIN_SEQ: usize = 96
 
-// Why `merge` returns.
-/** The block of the input on top is used up. */
+// The block of the top input is exhausted.
 export const EVENT_INPUT: u32 = 1
-/** The entry on top stays, and has to be added by JavaScript. */
+/** The top entry stays, and must be added by JavaScript. */
 export const EVENT_ENTRY: u32 = 2
-/** The key on top is not before the watched one. */
+/** The top key is not before the watched one. */
 export const EVENT_WATCH: u32 = 3
-/** Nothing is left. */
+/** All inputs are exhausted. */
 export const EVENT_END: u32 = 4

@@ -1,10 +1,11 @@
 /**
- * The k-way merge: entries of the inputs in order, what `Retention` would keep of them into the block being filled.
+ * The k-way merge: entries of the inputs in order; those `Retention` would keep go into the block being filled.
  *
- * 1. It reads the inputs' blocks, whose structure JavaScript has checked, and writes the state's own columns, nothing else.
- * 2. It decides only what needs no more than the state: it returns for a new block, and for every entry that does not simply go
- *    into the block being filled. Range tombstones lie behind the watched key.
- * 3. What it adds is what JavaScript would add, in the same order.
+ * Invariants
+ * 1. It reads the checked blocks of the inputs and writes only the state's own columns.
+ * 2. It decides only what the state suffices for: it returns for a new block, and for every entry that does not simply go into the
+ *    block being filled. Range tombstones lie behind the watched key.
+ * 3. It adds what JavaScript would add, in the same order.
  */
 import { compareKeys, copyWide, hashKey, sharedBytes, wordAt } from './bytes'
 import { HEADER_BYTES, addEntry } from './block'
@@ -19,9 +20,9 @@ import {
 const KIND_DELETE: u32 = 0
 const KIND_PUT: u32 = 1
 const LARGEST_SEQ: f64 = 9007199254740991
-/** What the block writer takes an entry to cost besides its key and value. */
+/** The block writer's cost of an entry beside its key and value. */
 const ENTRY_OVERHEAD_BYTES: u32 = 8
-/** What a step takes it to cost. */
+/** The cost of a step. */
 const ENTRY_COST_BYTES: u32 = 64
 
 // @ts-ignore: decorator
@@ -54,14 +55,14 @@ export function siftDown(heap: usize, size: u32, at: u32): void {
   store<usize>(heap + (at << 2), moving)
 }
 
-/** Put the first `size` addresses of the heap in order. */
+/** Order the first `size` addresses of the heap. */
 export function buildHeap(state: usize, size: u32): void {
   store<u32>(state, size, HEAP_SIZE)
   const heap = load<usize>(state, HEAP)
   for (let i: i32 = (size >> 1) - 1; i >= 0; i--) siftDown(heap, size, i)
 }
 
-/** The input on top has a new block, or none any more: put it where it belongs. */
+/** The top input has a new block, or is exhausted: restore the heap. */
 export function settleTop(state: usize, isOver: bool): void {
   const heap = load<usize>(state, HEAP)
   let size = load<u32>(state, HEAP_SIZE)
@@ -121,7 +122,7 @@ export function merge(state: usize): u32 {
       if (shared == limit && <i32>keyLength == seenLength) {
         keep = stratum != load<u32>(state, SEEN_STRATUM)
       } else {
-        // An input that runs backwards: what is known of the keys behind the last one does not hold for this one.
+        // An input that runs backwards: what is known of later keys does not hold for this one.
         if (shared == limit ? <i32>keyLength < seenLength : seenLength >= 0 && load<u8>(key + shared) < load<u8>(seen + shared)) {
           event = EVENT_WATCH
           break
@@ -163,7 +164,7 @@ export function merge(state: usize): u32 {
   return event
 }
 
-/** Add the entry on top if it simply goes into the block being filled: not if anything has to be decided, written or refused. */
+/** Add the top entry if it simply goes into the block being filled. */
 // @ts-ignore: decorator
 @inline
 function tryAdd(state: usize, top: usize, key: usize, keyLength: u32, seq: f64): bool {

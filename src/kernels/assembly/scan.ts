@@ -1,8 +1,9 @@
 /**
- * The visible entries of a range: of each key the newest version that is not too new, unless it is a deletion, as rows.
+ * The visible entries of a range as rows: for each key the newest version within the snapshot, unless it is a deletion.
  *
- * 1. It reads the inputs' blocks, whose structure was checked, and writes its own areas, nothing else.
- * 2. Range tombstones are looked at by whoever takes the rows.
+ * Invariants
+ * 1. It reads the checked blocks of the inputs and writes only its own areas.
+ * 2. Range tombstones are applied by the caller.
  */
 import { compareKeys, copyWide, sharedBytes, wordAt } from './bytes'
 import { showEntry } from './input'
@@ -18,7 +19,7 @@ import {
 const KIND_DELETE: u32 = 0
 const KIND_PUT: u32 = 1
 
-/** Copies up to 15 bytes more than `length`; returns the bits that any of the bytes has, bit 7 of them at least. */
+/** Copies up to 15 bytes more than `length`; returns bits set in any byte, at least bit 7. */
 // @ts-ignore: decorator
 @inline
 function copySeen(to: usize, from: usize, length: usize): u32 {

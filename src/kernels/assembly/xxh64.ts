@@ -1,4 +1,4 @@
-/** XXH64 as published; little-endian, as wasm is. */
+/** XXH64 as published; little-endian, like wasm. */
 import { RESULT } from './layout'
 
 const P1: u64 = 0x9e3779b185ebca87
@@ -19,7 +19,7 @@ function merge(accumulator: u64, lane: u64): u64 {
   return (accumulator ^ round(0, lane)) * P1 + P4
 }
 
-/** Leaves the hash of [start, start + length) at RESULT: two 64-bit halves would be a BigInt as a return value. */
+/** Leaves the hash of [start, start + length) at RESULT: a 64-bit return value would be a BigInt. */
 export function hash(start: usize, length: usize, seedHigh: u32, seedLow: u32): void {
   const seed = (<u64>seedHigh << 32) | <u64>seedLow
   const end = start + length
