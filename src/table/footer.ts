@@ -12,10 +12,10 @@
 import { readU16, readU32, readU48, writeU16, writeU32, writeU48 } from './little-endian.ts'
 
 export const FOOTER_BYTES = 56
-/** Bytes that the checksum covers. */
+/** Bytes covered by the checksum. */
 export const FOOTER_BODY_BYTES = 48
 export const FORMAT_VERSION = 1
-/** "SPILLTB" and a byte that is not ASCII. */
+/** "SPILLTB" and a non-ASCII byte. */
 const MAGIC: readonly number[] = [0x53, 0x50, 0x49, 0x4c, 0x4c, 0x54, 0x42, 0xf1]
 
 export interface Footer {

@@ -1,13 +1,13 @@
 /**
- * What all parts of a table file agree on: kinds of blocks, limits, the seed of a checksum.
+ * Shared by all parts of a table file: kinds of blocks, limits, the seed of a checksum.
  *
- * File: data blocks, each group followed by its filter and index partition; blocks of range tombstones and of
- * value-file numbers; the top index; the properties; the footer. Every block is stored as
+ * File: data blocks, each group followed by its filter and index partition; blocks of range tombstones and of value-file numbers;
+ * the top index; the properties; the footer. Every block is stored as
  *
  *     [uncompressed length u32, if compressed] payload, codec u8, XXH64 of all before it (u64)
  *
- * with the hash seeded by file number and file offset, so that a block in the wrong place or file is found out.
- * The first byte of an uncompressed payload says what kind of block it is. All numbers are little-endian.
+ * with the hash seeded by file number and file offset, so that a misplaced block is detected. The first byte of an uncompressed
+ * payload is the kind of block. All numbers are little-endian.
  */
 
 export const BLOCK_DATA = 1
@@ -20,7 +20,7 @@ export const BLOCK_PROPERTIES = 6
 export const CODEC_NONE = 0
 export const CODEC_LZ4 = 1
 
-/** Codec byte and checksum behind every payload. */
+/** Codec byte and checksum after every payload. */
 export const TRAILER_BYTES = 9
 /** The uncompressed length before a compressed payload. */
 export const RAW_LENGTH_BYTES = 4
@@ -30,7 +30,7 @@ export const MAX_VALUE_BYTES = 192 * 1024
 export const MAX_FILE_NUMBER = 2 ** 48 - 1
 /** Offsets are u32; the writer stops well before. */
 export const MAX_TABLE_BYTES = 3.5 * 2 ** 30
-/** A Kernels region that holds any block there is: the largest key and value in one entry, or four largest keys in the properties. */
+/** A kernel region that fits any block: the largest key and value in one entry, or four largest keys in the properties. */
 export const KERNEL_REGION_BYTES = 260 * 1024
 
 export const DEFAULT_BLOCK_BYTES = 4096
@@ -38,12 +38,12 @@ export const MIN_BLOCK_BYTES = 256
 export const MAX_BLOCK_BYTES = 128 * 1024
 export const DEFAULT_FILTER_BITS_PER_KEY = 10
 
-/** Entries of an index partition: cursors keep one partition's handles, so this bounds them. */
+/** Maximum entries of an index partition; cursors keep the handles of one. */
 export const MAX_PARTITION_BLOCKS = 128
-/** Levels of the index tree; a fan-out of two and 2^32 bytes stay below. */
+/** Enough for a fan-out of two and 2^32 bytes. */
 export const MAX_INDEX_LEVELS = 32
 
-/** High half of a checksum's seed; the low half is the block's file offset. */
+/** High half of a checksum's seed; the low half is the file offset. */
 export function seedOf(fileNumber: number): number {
   const high = Math.floor(fileNumber / 0x1_0000_0000)
   return ((fileNumber >>> 0) ^ Math.imul(high, 0x9e3779b1)) >>> 0

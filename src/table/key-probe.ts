@@ -1,8 +1,9 @@
 /**
- * One key of a table, found without a window: for readers that have no memory for one.
+ * Finds one key of a table without a window, for readers without memory for one.
  *
- * Invariant: what was found are views of the source's bytes, valid until its next load.
- * Cost: a way down the index and a data block for each call; an IndexPath (about 1.5 KiB, garbage at once).
+ * Invariant: results are views of the source's bytes, valid until its next load.
+ *
+ * Cost: an index descent and a data block per call; an IndexPath (about 1.5 KiB, garbage at once).
  */
 import { EMPTY } from '../base/cursor.ts'
 import { CorruptionError } from '../base/errors.ts'
@@ -14,7 +15,7 @@ import { IndexPath } from './index/index-path.ts'
 import type { IndexedTable } from './open-table.ts'
 
 export class KeyProbe {
-  /** Of the key that was found. */
+  /** Of the found key. */
   keyLength = 0
   readonly #source: BlockSource
   readonly #block = new DataBlock()
@@ -26,7 +27,7 @@ export class KeyProbe {
     this.#source = source
   }
 
-  /** The first key >= the given one; false: the table has none. */
+  /** The first key >= the given one; false: none. */
   atOrAfter(table: IndexedTable, key: Uint8Array, start: number, end: number): boolean {
     const path = new IndexPath(table)
     if (!path.seek(this.#source, key, start, end)) return false
@@ -38,7 +39,7 @@ export class KeyProbe {
     return this.#found(0)
   }
 
-  /** The last key < the given one, or the last of all when `key` is undefined; false: the table has none. */
+  /** The last key < the given one, or the last of all without `key`; false: none. */
   before(table: IndexedTable, key: Uint8Array | undefined, start: number, end: number): boolean {
     const path = new IndexPath(table)
     let i = -1
@@ -64,7 +65,7 @@ export class KeyProbe {
     return compareBytes(this.#bytes, this.#suffixStart, this.#suffixEnd, key, prefixLength, length)
   }
 
-  /** Put the found key at the front of `to`, which has room for it. */
+  /** Copy the found key to the front of `to`. */
   copyTo(to: Uint8Array): void {
     const { prefixAt, prefixLength } = this.#block
     copyBytes(this.#bytes, prefixAt, prefixAt + prefixLength, to, 0)

@@ -18,27 +18,27 @@ import { readU32, readU48, readU64 } from './little-endian.ts'
 export const RANGE_HEADER_BYTES = 16
 export const VALUE_FILE_BYTES = 6
 
-/** Parses one record at `at`; returns where it ends, or -1 when it is not one. */
+/** Parses a record at `at`; returns its end, -1: malformed. */
 type RecordParser<T> = (bytes: Uint8Array, at: number, end: number, into: T[]) => number
 
-/** The tombstones in the order they were added. */
+/** In the order they were added. */
 export function readRanges(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): RangeTombstone[] {
   return readList(table, loader, BLOCK_RANGES, offset, storedBytes, parseRange)
 }
 
-/** The numbers, ascending. */
+/** Ascending. */
 export function readValueFiles(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): number[] {
   return readList(table, loader, BLOCK_VALUE_FILES, offset, storedBytes, parseValueFile)
 }
 
-/** The blocks of a list, in the order they were written, with what is in all of them. */
+/** The blocks of a list in write order, with totals. */
 export interface ListBlocks {
   /** Offset and stored size of each. */
   handles: Uint32Array
   records: number
-  /** Bytes of all records without their headers. */
+  /** Of all records, without their headers. */
   keyBytes: number
-  /** They are sorted by start, then by seq descending, and equal or disjoint. */
+  /** Sorted by start, then by seq descending, and equal or disjoint. */
   isSorted: boolean
 }
 
@@ -48,7 +48,7 @@ export function rangeBlocks(table: BlockFile, loader: StoredBlockReader, offset:
   let records = 0
   let keyBytes = 0
   let isSorted = true
-  /** The first record of the block behind the one in hand. */
+  /** The first record of the next block. */
   let behind: Uint8Array | undefined
   while (storedBytes > 0) {
     handles.push(storedBytes, offset)
@@ -77,7 +77,7 @@ export function rangeBlocks(table: BlockFile, loader: StoredBlockReader, offset:
   return { handles: Uint32Array.from(handles.reverse()), records, keyBytes, isSorted }
 }
 
-/** Whether the record b[bAt...] comes behind a[aAt...] in a list of fragments. */
+/** Whether record b[bAt...] follows a[aAt...] in a list of fragments. */
 function follows(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
   const aStart = aAt + RANGE_HEADER_BYTES
   const aSplit = aStart + readU32(a, aAt + 8)
@@ -90,7 +90,7 @@ function follows(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolea
     readU64(a, aAt) > readU64(b, bAt)
 }
 
-/** Pack the tombstones of these blocks, which are sorted. */
+/** Pack the tombstones of sorted blocks. */
 export function packRanges(table: BlockFile, loader: StoredBlockReader, { handles, records, keyBytes }: ListBlocks): FragmentList {
   const list = new FragmentList(records, keyBytes)
   for (let i = 0; i < handles.length; i += 2) {
@@ -109,7 +109,7 @@ export function packRanges(table: BlockFile, loader: StoredBlockReader, { handle
   return list
 }
 
-/** Stored bytes of all blocks of a list: what `verify` accounts for. */
+/** Stored bytes of all blocks of a list, for `verify`. */
 export function listStoredBytes(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): number {
   let sum = 0
   while (storedBytes > 0) {
@@ -147,7 +147,7 @@ function readList<T>(
   return pieces.reverse().flat()
 }
 
-/** Load a block of a list; returns how many records it says it has. */
+/** Load a block of a list; returns its number of records. */
 function openListBlock(table: BlockFile, loader: StoredBlockReader, type: number, offset: number, storedBytes: number): number {
   loader.load(table, offset, storedBytes)
   const { start, end } = loader
@@ -158,7 +158,7 @@ function openListBlock(table: BlockFile, loader: StoredBlockReader, type: number
   return readU32(bytes, start + 12)
 }
 
-/** The chain's block before the one in hand, whose records end at `at`. */
+/** The previous block of the chain; the current records end at `at`. */
 function blockBefore(table: BlockFile, loader: StoredBlockReader, offset: number, at: number): { offset: number, storedBytes: number } {
   const { start, end } = loader
   const bytes = loader.kernels.memory
@@ -175,7 +175,7 @@ function malformed(table: BlockFile, offset: number, record: number, records: nu
   return new CorruptionError(table.file.path, offset, `record ${record} of ${records} in a list block is malformed`)
 }
 
-/** Where the tombstone at `at` ends, or -1 when it is none. */
+/** End of the tombstone at `at`, -1: malformed. */
 function rangeEnd(bytes: Uint8Array, at: number, end: number): number {
   if (at + RANGE_HEADER_BYTES > end) return -1
   const seq = readU64(bytes, at)

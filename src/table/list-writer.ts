@@ -7,8 +7,8 @@
  *     12  u32  records
  *     16  records
  *
- * Invariant: a block goes out when the next record would make it larger than LIST_BLOCK_BYTES, so the buffer holds that
- * or one record. Blocks may lie anywhere among the others; each points to one before it.
+ * Invariant: a block is written when the next record would make it larger than LIST_BLOCK_BYTES, so the buffer holds that much or
+ * one record. Blocks may lie anywhere among the others; each points to an earlier one.
  */
 import type { StoredBlockWriter } from './block/stored-block-writer.ts'
 import { writeU32 } from './little-endian.ts'
@@ -17,10 +17,10 @@ export const LIST_HEADER_BYTES = 16
 const LIST_BLOCK_BYTES = 8 * 1024
 
 export class ListWriter {
-  /** The last block written, the head of the chain; 0 bytes = the list is empty. After `finish`. */
+  /** After `finish`: the last block, head of the chain; 0 bytes = empty list. */
   headOffset = 0
   headBytes = 0
-  /** What `reserve` prepared: the record goes to bytes[position, position + recordBytes). */
+  /** Target of `reserve`: the record goes to bytes[position, position + recordBytes). */
   bytes: Uint8Array = new Uint8Array(0)
   readonly #blocks: StoredBlockWriter
   readonly #type: number
@@ -32,7 +32,7 @@ export class ListWriter {
     this.#type = type
   }
 
-  /** Most bytes allocated for records of up to `recordBytes`. */
+  /** Maximum allocation for records of up to `recordBytes`. */
   static bytesFor(recordBytes: number): number {
     return Math.max(LIST_BLOCK_BYTES, LIST_HEADER_BYTES + recordBytes)
   }
@@ -40,7 +40,7 @@ export class ListWriter {
   get bufferBytes(): number { return this.bytes.length }
   get pendingBytes(): number { return this.#records === 0 ? 0 : this.#used }
 
-  /** Make room for one more record; returns its position in `bytes`. */
+  /** Reserve one record; returns its position in `bytes`. */
   reserve(recordBytes: number): number {
     if (this.#records > 0 && this.#used + recordBytes > LIST_BLOCK_BYTES) this.finish()
     const at = this.#used
@@ -55,7 +55,7 @@ export class ListWriter {
     return at
   }
 
-  /** Write out what is pending. */
+  /** Write pending records. */
   finish(): void {
     if (this.#records === 0) return
     const bytes = this.bytes

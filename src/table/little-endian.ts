@@ -1,6 +1,6 @@
 /**
- * Little-endian numbers in byte arrays. Callers have checked the bounds.
- * Cost: a few byte loads; V8 inlines all of these, and unlike a DataView they need no object per buffer.
+ * Little-endian numbers in byte arrays, without bounds checks. V8 inlines all of these, and unlike a DataView they need no object
+ * per buffer.
  */
 
 export function readU16(bytes: Uint8Array, at: number): number {
@@ -15,7 +15,7 @@ export function readU48(bytes: Uint8Array, at: number): number {
   return readU32(bytes, at) + readU16(bytes, at + 4) * 0x1_0000_0000
 }
 
-/** Eight bytes; what is above 2^53 comes back inexact, so callers check `Number.isSafeInteger`. */
+/** Inexact above 2^53: callers check `Number.isSafeInteger`. */
 export function readU64(bytes: Uint8Array, at: number): number {
   return readU32(bytes, at) + readU32(bytes, at + 4) * 0x1_0000_0000
 }

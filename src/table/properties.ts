@@ -1,5 +1,5 @@
 /**
- * What a table says about itself, and the block it is stored in:
+ * The properties of a table, and their block:
  *
  *      0  u8   BLOCK_PROPERTIES
  *      1  u8   flags: bit 0 has entries (first and last key follow), bit 1 has range tombstones (their hull follows)
@@ -21,9 +21,9 @@ const FLAG_RANGES = 2
 
 export interface TableProperties {
   fileNumber: number
-  /** Length of the whole file. */
+  /** Length of the file. */
   fileBytes: number
-  /** Versions, deletions included; range tombstones are not entries. */
+  /** Versions with deletions, without range tombstones. */
   entries: number
   deletes: number
   rangeDeletes: number
@@ -34,22 +34,21 @@ export interface TableProperties {
   /** Over entries and range tombstones; both 0 in an empty table. */
   minSeq: number
   maxSeq: number
-  /** Of entries; absent if there are none. */
+  /** Absent without entries. */
   firstKey?: Uint8Array | undefined
   lastKey?: Uint8Array | undefined
-  /** Hull of the range tombstones: smallest start, largest (exclusive) end; absent if there are none. */
+  /** Hull of the range tombstones: smallest start, largest (exclusive) end; absent without any. */
   rangeStart?: Uint8Array | undefined
   rangeEnd?: Uint8Array | undefined
-  /** Numbers of the value files that entries refer to, ascending. */
+  /** Value files that entries refer to, ascending. */
   valueFiles: readonly number[]
 }
 
 const NO_FILES: readonly number[] = []
 
 /**
- * The properties of a table that is open: its keys lie one after the other in bytes that it shares with others, because four
- * arrays of their own would take several times their length. Key getters make a new view at each call: for comparing there are
- * `compareFirst` and the like.
+ * Properties of an open table. The keys share one array, because four arrays would take several times their length. Key getters
+ * make a new view at each call; use `compareFirst` and the like to compare.
  */
 export class ResidentProperties implements TableProperties {
   readonly fileNumber: number
@@ -64,14 +63,14 @@ export class ResidentProperties implements TableProperties {
   maxSeq: number
   readonly valueFiles: readonly number[]
   readonly #bytes: Uint8Array
-  /** Where the first key begins, and where each of the four ends. An absent one has no length. */
+  /** Start of the first key, and the end of each of the four. */
   readonly #at: number
   readonly #firstEnd: number
   readonly #lastEnd: number
   readonly #startEnd: number
   readonly #end: number
 
-  /** Bytes that the keys take. */
+  /** Bytes of the keys. */
   static keyBytes({ firstKey, lastKey, rangeStart, rangeEnd }: TableProperties): number {
     return (firstKey?.length ?? 0) + (lastKey?.length ?? 0) + (rangeStart?.length ?? 0) + (rangeEnd?.length ?? 0)
   }
@@ -97,7 +96,7 @@ export class ResidentProperties implements TableProperties {
     this.#end = append(properties.rangeEnd, bytes, this.#startEnd)
   }
 
-  /** Add so much to its sequence numbers. */
+  /** Add to all sequence numbers. */
   shift(by: number): void {
     this.minSeq += by
     this.maxSeq += by
@@ -109,7 +108,7 @@ export class ResidentProperties implements TableProperties {
   get rangeStart(): Uint8Array | undefined { return this.rangeDeletes > 0 ? this.#bytes.subarray(this.#lastEnd, this.#startEnd) : undefined }
   get rangeEnd(): Uint8Array | undefined { return this.rangeDeletes > 0 ? this.#bytes.subarray(this.#startEnd, this.#end) : undefined }
 
-  /** The first key against another: negative, zero or positive. There must be entries. */
+  /** Compare the first key with another. There must be entries. */
   compareFirst(key: Uint8Array, start: number, end: number): number {
     return compareBytes(this.#bytes, this.#at, this.#firstEnd, key, start, end)
   }
@@ -118,7 +117,7 @@ export class ResidentProperties implements TableProperties {
     return compareBytes(this.#bytes, this.#firstEnd, this.#lastEnd, key, start, end)
   }
 
-  /** The end of its range tombstones against a key. There must be some. */
+  /** Compare the end of the range tombstones with a key. There must be some. */
   compareRangeEnd(key: Uint8Array, start: number, end: number): number {
     return compareBytes(this.#bytes, this.#startEnd, this.#end, key, start, end)
   }
@@ -130,7 +129,7 @@ function append(key: Uint8Array | undefined, bytes: Uint8Array, at: number): num
   return at + key.length
 }
 
-/** The properties as stored: the value files are a list of their own. */
+/** As stored: value files are a separate list. */
 export interface StoredProperties {
   properties: TableProperties
   valueFileCount: number
@@ -138,7 +137,7 @@ export interface StoredProperties {
   valueFilesBytes: number
 }
 
-/** Writes at `at`; returns where it ends. */
+/** Writes at `at`; returns the end. */
 export function encodeProperties(target: Uint8Array, at: number, stored: StoredProperties): number {
   const { properties } = stored
   target.fill(0, at, at + PROPERTIES_HEADER_BYTES)
@@ -163,7 +162,7 @@ export function encodeProperties(target: Uint8Array, at: number, stored: StoredP
   return end
 }
 
-/** The properties, their value files still empty; or what is wrong with them. Keys are copies. */
+/** The properties, without value files, or what is wrong with them. Keys are copies. */
 export function decodeProperties(bytes: Uint8Array, start: number, end: number, fileBytes: number): StoredProperties | string {
   if (end - start < PROPERTIES_HEADER_BYTES || bytes[start] !== BLOCK_PROPERTIES) {
     return `block type ${bytes[start]} where the properties should be`

@@ -1,9 +1,9 @@
 /**
- * The range tombstones of a table one after the other, in the order they were added, one block of them in memory at a time.
+ * The range tombstones of a table in stored order, one block in memory at a time.
  *
- * Invariant: what it shows is a copy of its own, good until `next` or `close`, whatever else the kernels are used for.
+ * Invariant: the current record is a copy, valid until `next` or `close`.
  *
- * Account: its window comes from a pool (or, without one, belongs to the caller's working memory). Cost: one copy a block.
+ * Account: its window comes from a pool, or belongs to the caller's working memory. Cost: one copy a block.
  */
 import type { Kernels } from '../kernels/kernels.ts'
 import { EMPTY } from '../base/cursor.ts'
@@ -36,7 +36,7 @@ export class RangeRecords {
     this.#seqOffset = seqOffset
   }
 
-  /** To the next one; false when there is none. Throws CorruptionError, and BUDGET_TOO_SMALL without room for its block. */
+  /** To the next one; false: none. Throws CorruptionError, and BUDGET_TOO_SMALL without memory for its block. */
   next(): boolean {
     while (this.#left === 0) {
       if (this.#nextBlock === this.#handles.length) return false

@@ -1,14 +1,14 @@
 /**
- * All entries of a table, forward and backward.
+ * A cursor over all entries of a table, forward and backward.
  *
  * Invariants
- * 1. The current block is copied into a window of the cursor's own, so key and value stay whatever others load or evict.
- * 2. A window holds room for the block's longest key, then the block: keys are put together there when the block has a common prefix.
- * 3. A key to seek must not be a view into this cursor's own window: positioning overwrites it.
- * 4. With a slot: a block that fits it is there, with SLOT_ROOM_BYTES free behind its longest key and at the end of the slot.
- * 5. After an error the cursor is not valid and may be positioned anew; a step on a cursor that is not valid does nothing.
+ * 1. The current block is copied into the cursor's own window, so key and value stay whatever others load or evict.
+ * 2. A window holds space for the block's longest key, then the block: keys are assembled there when the block has a common prefix.
+ * 3. A key to seek must not be a view into this cursor's own window.
+ * 4. With a slot: a block that fits it is there, with SLOT_ROOM_BYTES free after its longest key and at the end.
+ * 5. After an error the cursor is invalid and may be positioned again; a step on an invalid cursor does nothing.
  *
- * Cost: per block one copy; per entry one copy of the key's suffix, none if the block has no common prefix.
+ * Cost: one copy per block; per entry one copy of the key's suffix, none without a common prefix.
  */
 import { copyBytes } from '../base/bytes.ts'
 import { EMPTY, type Cursor } from '../base/cursor.ts'
@@ -100,11 +100,10 @@ export class TableCursor implements Cursor {
     else this.#prevBlock()
   }
 
-  /** The current block is in the slot, */
+  /** The current block is in the slot, at `blockAt` from its start. */
   get isInSlot(): boolean { return this.#slot !== undefined && this.#window === this.#slot }
-  /** this far from its start, */
   blockAt = 0
-  /** and this is the number of the current entry in it. */
+  /** Index of the current entry in its block. */
   get position(): number { return this.#i }
 
   /** To another entry of the current block. */
@@ -117,7 +116,7 @@ export class TableCursor implements Cursor {
     this.#nextBlock()
   }
 
-  /** Give the window back. The cursor may be positioned again, and then has to be closed again. */
+  /** Release the window. The cursor may be positioned again, and must then be closed again. */
   close(): void {
     this.valid = false
     this.key = this.value = EMPTY
@@ -161,7 +160,7 @@ export class TableCursor implements Cursor {
     } else if (this.#window === slot || !this.#fitsWindow(needed)) {
       this.close()
       this.#window = this.#windows.take(needed)
-      // Making room for the window may have evicted the block from the cache.
+      // Allocating the window may have evicted the block.
       this.#loadBlock(blockOffset, blockBytes)
     }
     const window = this.#window!
@@ -174,7 +173,7 @@ export class TableCursor implements Cursor {
     this.#windowOffset = blockOffset
   }
 
-  /** A window much too large (of a block with a large value) is changed for a smaller one too. */
+  /** A window much too large (after a large value) is exchanged too. */
   #fitsWindow(needed: number): boolean {
     const window = this.#window
     return window !== undefined && needed <= window.length && (window.length <= LARGE_WINDOW_BYTES || needed > window.length >>> 2)

@@ -1,8 +1,8 @@
 /**
- * Every place of a damaged table that does not hold what was written there. `table-verify.ts` stops at the first thing that is wrong;
- * this goes on with whatever can still be reached: a block that is lost hides what it points to, and nothing else.
+ * Lists every damaged place of a table. `table-verify.ts` stops at the first; this goes on with everything reachable: a lost block
+ * hides only what it points to.
  *
- * Invariant: every block is looked at once, whatever the index says.
+ * Invariant: every block is read once, whatever the index says.
  *
  * Cost: one pass over the blocks, a copy of each index node on the way down.
  */
@@ -20,9 +20,9 @@ import { decodeProperties } from './properties.ts'
 import { readFooter } from './table-reader.ts'
 
 export interface TableDamage {
-  /** In the order in which it was come upon, at most so many as were asked for. */
+  /** In the order found, up to the limit. */
   readonly errors: CorruptionError[]
-  /** Data blocks whose checksum and structure are right. */
+  /** Data blocks with correct checksum and structure. */
   soundBlocks: number
 }
 
@@ -36,7 +36,7 @@ class Survey {
   readonly #table: BlockFile
   readonly #loader: StoredBlockReader
   readonly #most: number
-  /** The last place that was reached, by level of index nodes, and before them that of data blocks: all lie in the order of their keys. */
+  /** The last offset reached, by level of index nodes, and before them that of data blocks: all lie in key order. */
   readonly #reached: number[] = []
 
   constructor(file: HostFile, fileNumber: number, kernels: Kernels, most: number) {
@@ -62,7 +62,7 @@ class Survey {
       if (level !== undefined) this.#advance(level + 1, offset)
       this.#load(offset, storedBytes, BLOCK_INDEX)
       const { start, end, kernels } = this.#loader
-      // Children come through the same memory.
+      // Children use the same memory.
       const node = kernels.memory.slice(start, end)
       const found = nodeLevel(node, 0)
       if (level !== undefined && found !== level) throw new CorruptionError(this.#table.file.path, offset, `an index node of level ${found} in the place of one of ${level}`)
@@ -85,7 +85,7 @@ class Survey {
     })
   }
 
-  /** So that an index that leads in circles ends. */
+  /** So that a circular index ends. */
   #advance(place: number, offset: number): void {
     const reached = this.#reached[place]
     if (reached !== undefined && offset <= reached) throw new CorruptionError(this.#table.file.path, offset, `the index leads from a block at ${reached} back to this one`)

@@ -1,11 +1,11 @@
 /**
- * A place in a table, of which no memory is kept but the way through its index: the block is loaded again when it is needed.
+ * A position in a table that keeps only its path through the index: the block is loaded again when needed.
  *
  * Invariants
- * 1. `blockOffset` and `position` name an entry, from a true return of a move until the next move.
+ * 1. `blockOffset` and `position` name an entry, from a true result of a move until the next move.
  * 2. A move leaves the block in the source.
  *
- * Cost: what `IndexPath` keeps, some 600 bytes.
+ * Cost: that of `IndexPath`, some 600 bytes.
  */
 import { CorruptionError } from '../base/errors.ts'
 import type { CachedBlocks } from './block/block-source.ts'
@@ -14,24 +14,24 @@ import { BLOCK_DATA } from './format.ts'
 import { FEW_HANDLES, IndexPath } from './index/index-path.ts'
 import type { TableReader } from './table-reader.ts'
 
-/** One at a time is looked at. */
+/** One is read at a time. */
 const block = new DataBlock()
 
-/** How much is read ahead: of a seek, and of one that goes on. */
+/** Read-ahead of a seek, and of a continuing scan. */
 const FIRST_AHEAD_BYTES = 12 * 1024
 const AHEAD_BYTES = 64 * 1024
-/** Who has gone on for so many blocks is taken for one who passes. */
+/** Blocks after which a scan counts as long. */
 const FEW_BLOCKS = 4
 const PASSING_BLOCKS = 32
 
 export class TablePosition {
   readonly table: TableReader
-  /** Number of the entry in its block. */
+  /** Index of the entry in its block. */
   position = 0
   readonly #path: IndexPath
-  /** It goes by once: the cache is left as it is. */
+  /** Does not change the cache. */
   readonly #bypassesCache: boolean
-  /** Loaded one after the other. */
+  /** Loaded in sequence. */
   #blocks = 0
 
   constructor(table: TableReader, bypassesCache = false) {
@@ -58,7 +58,7 @@ export class TablePosition {
     return this.position < block.count || this.nextBlock(source)
   }
 
-  /** To the first entry of the next block. `passes`: nobody will come back to it. */
+  /** To the first entry of the next block. `passes`: do not cache it. */
   nextBlock(source: CachedBlocks, passes = false): boolean {
     this.position = 0
     if (!this.#path.next(source)) return false
@@ -66,9 +66,9 @@ export class TablePosition {
     return true
   }
 
-  /** Have its block in the source once more. */
+  /** Load its block into the source again. */
   loadAgain(source: CachedBlocks): void {
-    // In the cache from now on, also when it passes: it may be needed many times more.
+    // Cached from now on, even in a long scan: it may be needed many times more.
     source.aheadBytes = AHEAD_BYTES
     try {
       source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)
@@ -78,7 +78,7 @@ export class TablePosition {
     this.#check(source)
   }
 
-  /** It has gone on for long, or is known to go by. */
+  /** The scan is long, or known to read each block once. */
   get passes(): boolean { return this.#bypassesCache || this.#blocks > PASSING_BLOCKS }
 
   #load(source: CachedBlocks, passes = false): void {

@@ -1,17 +1,16 @@
 /**
- * Reads one immutable table (`table-writer.ts` wrote it, `format.ts` draws it).
+ * Reads one immutable table (written by `table-writer.ts`, drawn in `format.ts`).
  *
  * Invariants
- * 1. Nothing of the file is used before its checksum and its bounds have been checked; what does not hold is a CorruptionError
- *    with path and offset.
- * 2. Resident are only the top of the index, the properties and the packed range tombstones: `residentBytes`, in one array but
- *    for the tombstones. Filters, index partitions and data blocks come through a BlockSource.
- * 3. Before anything resident is allocated its owner is asked (`admit`).
- * 4. Sequence numbers in the file count from `seqOffset` of the table's record (0 but for tables of large transactions): everything
- *    that leaves the reader or its cursors has it added, so nobody else knows of it.
+ * 1. Bytes are used only after their checksum and bounds were checked; else CorruptionError with path and offset.
+ * 2. Resident are the top of the index, the properties and the packed range tombstones: `residentBytes`. Filters, index partitions
+ *    and data blocks come through a BlockSource.
+ * 3. `admit` is called before anything resident is allocated.
+ * 4. Sequence numbers in the file count from `seqOffset` of the table's record (0 except in tables of large transactions), which
+ *    the reader and its cursors add.
  *
- * Cost of a get: root (resident), filter partition, index partition, data block; of a miss, nearly always the first two.
- * The reader leases nothing: its owner accounts for `residentBytes`, and closes the file.
+ * Cost of a get: root (resident), filter partition, index partition, data block; of a miss, nearly always the first two. The reader
+ * leases nothing: its owner accounts for `residentBytes` and closes the file.
  */
 import { CorruptionError, SpillwayError, invalidArgument } from '../base/errors.ts'
 import { EMPTY, type Hit, type RangeTombstone } from '../base/cursor.ts'
@@ -35,41 +34,44 @@ import { ResidentProperties, decodeProperties } from './properties.ts'
 import { TableCursor } from './table-cursor.ts'
 import { verifyTable } from './table-verify.ts'
 
-/** The reader, its properties and the array they share, with what V8 and malloc add to each, as measured. */
+/** The reader, its properties and their shared array, with the overhead of V8 and malloc, measured. */
 const OBJECT_BYTES = 768
-/** What a block has of a key: nothing, or nothing that is visible and that is all there is; what is wanted; versions that are too new, to its end. */
+/**
+ * Result of looking a key up in one block. NOT_FOUND: no visible version. FOUND. FURTHER: every version here is newer than the
+ * snapshot and the block ends inside the key, so look in the next block.
+ */
 const NOT_FOUND = 0
 const FOUND = 1
 const FURTHER = 2
-/** One at a time is read: what a get needs of it is over when it returns. */
+/** One is read at a time. */
 const block = new DataBlock()
 
 export interface TableReaderOptions {
   /** False: leave the range tombstones in the file; `ranges` is empty. Default true. */
   holdsRanges?: boolean
-  /** Called before so many bytes in all are allocated for as long as the reader lives; throws when there is no room. May be called again with more. */
+  /** Called with the total before resident memory is allocated, again when it grows; throws without memory. */
   admit?: (residentBytes: number) => void
   /** Added to every sequence number in the file. Default 0. */
   seqOffset?: number
 }
 
 export class TableReader implements VerifiableTable {
-  /** False when its owner has dropped the table. */
+  /** False once its owner has dropped it. */
   isOpen = true
-  /** Small id under which the cache knows this table's blocks: set by the owner, unique while the table is open. */
+  /** The cache's name for the table, set by the owner, unique while it is open. */
   id = 0
   readonly file: HostFile
   readonly fileNumber: number
   readonly properties: ResidentProperties
-  /** Its range tombstones, for lookups. */
+  /** For lookups. */
   get ranges(): RangeLookup { return this.#ranges }
   /** Added to every sequence number in the file. */
   get seqOffset(): number { return this.#seqOffset }
-  /** Bytes held in memory for as long as the reader is. */
+  /** Bytes held while the reader exists. */
   readonly residentBytes: number
   /** @internal Blocks lie in [0, blockEnd) of the file. */
   readonly blockEnd: number
-  /** @internal The top index node, and behind it what does not belong to it; empty when there are no entries. */
+  /** @internal The top index node, possibly followed by other bytes; empty without entries. */
   readonly root: Uint8Array
   /** @internal At least 1. */
   readonly rootLevel: number
@@ -149,7 +151,7 @@ export class TableReader implements VerifiableTable {
     if (seqOffset !== 0) this.shift(seqOffset)
   }
 
-  /** From now on this is added to every sequence number of the file. No cursor may be open. */
+  /** Change the offset of sequence numbers. No cursor may be open. */
   shift(seqOffset: number): void {
     this.properties.shift(seqOffset - this.#seqOffset)
     this.#seqOffset = seqOffset
@@ -157,9 +159,9 @@ export class TableReader implements VerifiableTable {
   }
 
   /**
-   * The newest version of the key with a sequence number <= snapshotSeq; false, and hit.seq = 0, if there is none.
-   * `hash` = hashKey(key). A deletion is found like any other version; range tombstones are not applied here.
-   * The hit's value is a view, valid until the source's next load. hit.seq = SEQ_MISSED: the source defers, and the data block is missed.
+   * The newest version of the key with a sequence number <= snapshotSeq; false, and hit.seq = 0: none. `hash` = hashKey(key).
+   * Deletions are found like other versions; range tombstones are not applied. The value is a view, valid until the source's next
+   * load. hit.seq = SEQ_MISSED: a deferring source has missed the data block.
    */
   get(source: BlockSource, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): boolean {
     hit.seq = 0
@@ -200,7 +202,7 @@ export class TableReader implements VerifiableTable {
     return found === FURTHER ? this.#getFurther(source, key, start, end, snapshotSeq, hit) : found === FOUND
   }
 
-  /** As `get`, if the block at `offset`, which `get` had come to, holds the answer. False: who knows; get it. */
+  /** `get` in the block at `offset` alone, which `get` has reached. False: undecided. */
   getFrom(
     source: BlockSource, offset: number, storedBytes: number, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit,
   ): boolean {
@@ -211,7 +213,7 @@ export class TableReader implements VerifiableTable {
     return this.#findInBlock(key, start, end, hash, snapshotSeq, hit) === FOUND
   }
 
-  /** In the block that was opened last. */
+  /** In the block opened last. */
   #findInBlock(key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): number {
     const first = block.find(key, start, end, hash)
     if (first < 0) return NOT_FOUND
@@ -226,7 +228,7 @@ export class TableReader implements VerifiableTable {
     return FURTHER
   }
 
-  /** All versions in the first block of the key are too new, and the block ends with it: older ones may follow. */
+  /** All versions in the key's first block are too new: older ones may follow in the next. */
   #getFurther(source: BlockSource, key: Uint8Array, start: number, end: number, snapshotSeq: number, hit: Hit): boolean {
     const path = new IndexPath(this)
     if (!path.seek(source, key, start, end)) return false
@@ -244,29 +246,26 @@ export class TableReader implements VerifiableTable {
     return false
   }
 
-  /**
-   * All entries, forward and backward. Takes a window when first positioned; close it to give that back. Blocks that fit `slot`,
-   * if there is one, go there instead.
-   */
+  /** A cursor over all entries. It takes a window when first positioned; close it. Blocks that fit `slot` go there instead. */
   cursor(source: BlockSource, windows: WindowPool, slot?: Uint8Array<ArrayBuffer>): TableCursor {
     return new TableCursor(this, source, windows, slot)
   }
 
-  /** About how many bytes of the file lie before that key: 0 to the file's length, exact to a block. */
+  /** Approximate bytes of the file before that key, exact to a block. */
   approximateOffset(source: BlockSource, key: Uint8Array): number {
     const path = new IndexPath(this)
     return path.seek(source, key, 0, key.length) ? path.blockOffset : this.root.length === 0 ? 0 : this.blockEnd
   }
 
   /**
-   * Read and check everything: every checksum, the order of keys, counts against the properties, that filters and hash slots
-   * find every key, and that the blocks make up the whole file. Throws CorruptionError. Allocates some 100 KiB.
+   * Read and check everything: checksums, key order, counts against the properties, that filters and hash slots find every key, and
+   * that the blocks make up the whole file. Throws CorruptionError. Allocates some 100 KiB.
    */
   verify(kernels: Kernels): void {
     verifyTable(this, readFooter(this.file, this.fileNumber, kernels), kernels)
   }
 
-  /** All its range tombstones, in the order they were added, read from the file. An object each: for tools and tests. */
+  /** All range tombstones in stored order, read from the file, one object each: for tools and tests. */
   readRanges(kernels: Kernels): RangeTombstone[] {
     const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
     const ranges = readRanges(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
@@ -274,7 +273,7 @@ export class TableReader implements VerifiableTable {
     return ranges
   }
 
-  /** @internal Where its range tombstones lie, for reading them one block after the other. */
+  /** @internal Blocks of its range tombstones. */
   rangeBlocks(kernels: Kernels): ListBlocks {
     const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
     return rangeBlocks(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
@@ -310,7 +309,7 @@ export class TableReader implements VerifiableTable {
   }
 }
 
-/** The range tombstones of a table whose sequence numbers are shifted. */
+/** Range tombstones with shifted sequence numbers. */
 class ShiftedRanges implements RangeLookup {
   readonly size: number
   readonly #ranges: RangeLookup

@@ -1,13 +1,13 @@
 /**
- * Checks a whole table, trusting nothing that opening it and looking things up would leave unread.
+ * Checks a whole table, including everything that opening and lookups leave unread.
  *
- * What holds afterwards
- * 1. Every byte of the file belongs to exactly one block whose checksum and structure are right, or to the footer.
- * 2. Keys and versions ascend through the whole table and lie between the separators around them.
+ * Checked
+ * 1. Every byte of the file belongs to exactly one block with correct checksum and structure, or to the footer.
+ * 2. Keys and versions ascend through the whole table and lie between their separators.
  * 3. The filter and the hash slots find every key.
- * 4. Counts, sums, bounds and value files are those of the properties.
+ * 4. Counts, sums, bounds and value files match the properties.
  *
- * Cost: one pass over the file with a read-ahead of 64 KiB, a copy of each filter and of each index partition.
+ * Cost: one pass over the file with a read-ahead of 64 KiB, a copy of each filter and index partition.
  */
 import { compareBytes, compareKeys, copyBytes, describeBytes } from '../base/bytes.ts'
 import { EMPTY, KIND_DELETE, KIND_VALUE_FILE } from '../base/cursor.ts'
@@ -162,7 +162,7 @@ class TableVerifier {
     }
   }
 
-  /** The entry checked last must be <= separator `i`, which closes its child. */
+  /** The last entry must be <= separator `i`, which closes its child. */
   #checkSeparator(node: Uint8Array, i: number, offset: number): void {
     if (compareSeparator(node, 0, i, this.#last, 0, this.#lastLength) < 0) {
       throw this.#corrupt(offset, `separator ${i} is smaller than a key before it`)

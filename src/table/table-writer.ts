@@ -2,13 +2,12 @@
  * Writes one immutable table: entries in Cursor order in, a file out. `table-reader.ts` reads it; `format.ts` draws it.
  *
  * Invariants
- * 1. Entries ascend by key, and within a key descend by sequence number; anything else is an error, not a broken table.
- * 2. A block is written when the next entry would make it larger than `blockBytes`; an entry larger than that gets its own.
- * 3. No allocation per entry. Buffers stay within `workingBytes`, whatever the entries; only the numbers of value files
- *    (one per reference to a large value) come on top, since the properties name them all.
+ * 1. Entries ascend by key, and within a key descend by sequence number; anything else throws.
+ * 2. A block is written when the next entry would make it larger than `blockBytes`; a larger entry gets its own.
+ * 3. No allocation per entry. Buffers stay within `workingBytes`; the numbers of value files come on top.
  *
- * The kernels' regions are scratch between calls, so entries must not be views of them; views of their arena may be.
- * After an error the file is unfinished and has to be removed by the caller.
+ * The kernels' regions are scratch between calls, so entries must not be views of them; views of their arena may be. After an error
+ * the caller removes the unfinished file.
  *
  * Cost: per entry one copy in, one out and a hash; per block LZ4 and a checksum.
  */
@@ -36,29 +35,29 @@ import { encodeProperties, type TableProperties } from './properties.ts'
 import { WriterBuffers } from './writer-buffers.ts'
 
 export interface TableWriterOptions {
-  /** Bound into every checksum; 0 to 2^48 - 1. */
+  /** Part of every checksum; 0 to 2^48 - 1. */
   fileNumber: number
   /** With regions of at least 384 KiB. */
   kernels: Kernels
   compression: 'none' | 'lz4'
-  /** Target size of an uncompressed data block; default 4096. */
+  /** Target size of an uncompressed data block. Default 4096. */
   blockBytes?: number
   /** Default 10; 0 = no filters. */
   filterBitsPerKey?: number
-  /** Used until `finish`, for the same blockBytes and filterBitsPerKey; default: its own. */
+  /** In use until `finish`; made for the same blockBytes and filterBitsPerKey. Default: its own. */
   buffers?: WriterBuffers
-  /** Where its data blocks are filled, for the same blockBytes; default: in the buffers. */
+  /** Where data blocks are filled, for the same blockBytes. Default: in the buffers. */
   kernelBlock?: KernelBlockWriter
 }
 
-/** What a cursor shows of the entry it is at. */
+/** The current entry of a cursor. */
 export type Entry = Pick<Cursor, 'key' | 'keyStart' | 'keyEnd' | 'seq' | 'kind' | 'value' | 'valueStart' | 'valueEnd'>
 
 export interface WorkingBytesOptions {
   blockBytes?: number
-  /** Longest key or end of a range that will be added; default 64 KiB, the most there may be. */
+  /** Maximum key or range end. Default 64 KiB, the maximum of a table. */
   longestKeyBytes?: number
-  /** Levels of the index; default 2, which does for a gigabyte or so unless keys of kilobytes share no prefix. */
+  /** Levels of the index. Default 2: enough for about a gigabyte, unless keys of kilobytes share no prefix. */
   indexLevels?: number
 }
 
@@ -74,13 +73,13 @@ export class TableWriter {
   readonly #ranges: ListWriter
   readonly #valueFiles = new Set<number>()
 
-  /** The key added last, and what was added with it. */
+  /** The last key, and its figures. */
   #lastKey: Uint8Array = new Uint8Array(256)
   #lastKeyLength = 0
   #lastSeq = 0
   #firstKey: Uint8Array | undefined
 
-  /** A data block was written whose separator needs the next key. */
+  /** The separator of the last data block needs the next key. */
   #unindexed = false
   #unindexedOffset = 0
   #unindexedBytes = 0
@@ -129,7 +128,7 @@ export class TableWriter {
     this.#ranges = new ListWriter(this.#stored, BLOCK_RANGES)
   }
 
-  /** Upper bound of the buffers a writer allocates besides the kernels, for the ledger. Grown to only when keys are that long. */
+  /** Upper bound of the buffers besides the kernels; reached only with keys that long. */
   static workingBytes(options: WorkingBytesOptions = {}): number {
     const { blockBytes = DEFAULT_BLOCK_BYTES, longestKeyBytes = MAX_KEY_BYTES, indexLevels = 2 } = options
     // Last and first key, and the hull of the ranges.
@@ -148,15 +147,15 @@ export class TableWriter {
   /** @internal Levels of the index so far. */
   get indexLevels(): number { return this.#index.levels }
 
-  /** About the length of the file if it were finished now: written and pending, before compression of the pending part. */
+  /** Approximate length of the file if finished now, with pending entries uncompressed. */
   get estimatedBytes(): number {
     return this.#stored.offset + this.#block.pendingBytes + this.#index.pendingBytes + this.#ranges.pendingBytes + FOOTER_BYTES
   }
 
-  /** Entries added, range tombstones not counted. */
+  /** Without range tombstones. */
   get entries(): number { return this.#entries }
 
-  /** Add the entry the cursor is at. Throws INVALID_ARGUMENT when it is out of order or larger than a table takes. */
+  /** Add the cursor's entry. Throws INVALID_ARGUMENT when it is out of order or too large. */
   add(cursor: Entry): void {
     const { key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd } = cursor
     const keyLength = keyEnd - keyStart
@@ -209,7 +208,7 @@ export class TableWriter {
     if (seq > this.#maxSeq) this.#maxSeq = seq
   }
 
-  /** Take in what a merge in the kernels has added to the block by itself, before anything else is called; returns how many entries. */
+  /** Account for entries that a kernel merge added to the block; call before anything else. Returns their number. */
   absorb(): number {
     const merge = this.#kernelBlock!.merge
     if (merge.added === 0) return 0
@@ -229,7 +228,7 @@ export class TableWriter {
     return added
   }
 
-  /** Add a range tombstone, in any order. An empty one (start >= end) covers nothing and is left out. */
+  /** Add a range tombstone, in any order. Empty ones (start >= end) are ignored. */
   addRange(tombstone: RangeTombstone): void {
     const { start, end, seq } = tombstone
     if (this.#finished) throw invalidArgument(`${this.#file.path} is finished; nothing can be added`)
@@ -254,7 +253,7 @@ export class TableWriter {
     if (seq > this.#maxSeq) this.#maxSeq = seq
   }
 
-  /** Write what is pending and make the file durable, which with `syncs: false` is left to the caller. */
+  /** Write everything pending and make the file durable; `syncs: false` leaves that to the caller. */
   finish(syncs = true): TableProperties {
     if (this.#finished) throw invalidArgument(`${this.#file.path} is finished already`)
     this.#finished = true
@@ -317,11 +316,11 @@ export class TableWriter {
     this.#unindexedBytes = this.#stored.lastBytes
   }
 
-  /** Enter the block written last, now that the key after it is known: the shortest key that parts the two. */
+  /** Index the last block, with the shortest key that separates it from the next key. */
   #indexBlock(next: Uint8Array, start: number, end: number, shared: number): void {
     this.#unindexed = false
     const short = shared + 1
-    // One byte past what they share parts them, unless that is the next key itself, or the last key is no longer.
+    // One byte past the shared part separates them, unless that is the next key itself, or the last key is no longer.
     if (short < end - start && short < this.#lastKeyLength) {
       this.#index.addBlock(next, start, start + short, this.#unindexedOffset, this.#unindexedBytes)
     }

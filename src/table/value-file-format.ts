@@ -1,11 +1,11 @@
 /**
- * The format of a value file: one large value, in pieces that are checked one by one.
+ * The format of a value file: one large value, in separately checked pieces.
  *
  *     magic u32, format u32, file number u64, value length u64, XXH64 of these (u64)
  *     pieces of 256 KiB, the last one shorter, each followed by its XXH64 (u64)
  *
- * Hashes are seeded with the file number and the piece's index, so that a piece in the wrong place or file is found out.
- * The header's index is one no piece can have. All numbers are little-endian.
+ * Hashes are seeded with the file number and the piece's index, so that a misplaced piece is detected; the header's index is one no
+ * piece can have. All numbers are little-endian.
  */
 import { invalidArgument } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -15,15 +15,14 @@ import { MAX_FILE_NUMBER } from './format.ts'
 export const VALUE_FILE_MAGIC = 0x46565053
 export const VALUE_FILE_FORMAT = 1
 export const VALUE_FILE_HEADER_BYTES = 32
-/** What comes before the header's hash. */
+/** Bytes before the header's hash. */
 export const VALUE_FILE_HEADER_HASHED = 24
-/** Bytes of the value in each piece but the last; kernels must have regions of at least as much. */
+/** Value bytes per piece; kernel regions must be at least this large. */
 export const VALUE_FILE_PIECE_BYTES = 256 * 1024
 export const VALUE_FILE_HASH_BYTES = 8
-/** The seed that stands in the place of a piece's index in the header's hash. */
+/** In place of a piece index, in the header's hash. */
 export const VALUE_FILE_HEADER_SEED = 0xffffffff
 
-/** Bytes of the file of a value. */
 export function valueFileBytes(lengthBytes: number): number {
   return VALUE_FILE_HEADER_BYTES + lengthBytes + Math.ceil(lengthBytes / VALUE_FILE_PIECE_BYTES) * VALUE_FILE_HASH_BYTES
 }

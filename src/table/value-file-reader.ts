@@ -1,11 +1,12 @@
 /**
- * Reading value files; `value-file-writer.ts` is its twin.
+ * Reads value files; `value-file-writer.ts` is its twin.
  *
- * 1. No byte of a value is handed out before the hash of its piece was checked.
- * 2. The file's size is checked against the reference before anything is allocated, so that a wrong length cannot ask
- *    for more memory than the file has bytes.
+ * Invariants
+ * 1. Bytes are returned only after the hash of their piece was checked.
+ * 2. The file's size is checked against the reference before anything is allocated, so a wrong length cannot request more memory
+ *    than the file has bytes.
  *
- * Memory: the value itself, once; region a of the kernels holds one piece at a time. Cost: one read and one copy or decoding per piece.
+ * Memory: the value, once; region a of the kernels holds one piece. Cost: one read and one copy or decoding per piece.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -19,16 +20,13 @@ import {
   VALUE_FILE_MAGIC, VALUE_FILE_PIECE_BYTES, checkKernels, valueFileBytes,
 } from './value-file-format.ts'
 
-/** Pieces are read to this place in region a: before it is room for what text keeps of the piece before. */
+/** Pieces are read to this offset in region a; before it is space for the rest of the previous piece's text. */
 const PIECE_AT = 8
 
 /** Called with one checked piece after the other. */
 type PieceVisitor = (memory: Uint8Array, start: number, length: number, isLast: boolean) => void
 
-/**
- * The whole value, in a new buffer that belongs to the caller. Throws CorruptionError when the file is missing or not
- * what was written, UNAVAILABLE when a newer version wrote it.
- */
+/** The whole value, in a new buffer. Throws CorruptionError when the file is missing or damaged, UNAVAILABLE for a newer format. */
 export function readValueFile(
   files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels,
 ): Uint8Array<ArrayBuffer> {
@@ -48,7 +46,7 @@ export function readValueFile(
   }
 }
 
-/** The same as text: the value's bytes, decoded as UTF-8. What is no valid UTF-8 becomes U+FFFD. */
+/** The value decoded as UTF-8; invalid bytes become U+FFFD. Throws as `readValueFile`. */
 export function readValueText(
   files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels,
 ): string {
@@ -64,10 +62,7 @@ export function readValueText(
   }
 }
 
-/**
- * Check all a read would check, keeping nothing; throws as `readValueFile` does. `lengthBytes` undefined: what the header says.
- * Returns the bytes of the file.
- */
+/** Check the whole file; throws as `readValueFile`. `lengthBytes` undefined: as in the header. Returns the bytes of the file. */
 export function verifyValueFile(
   files: HostFiles, path: string, fileNumber: number, lengthBytes: number | undefined, kernels: Kernels,
 ): number {
@@ -83,7 +78,7 @@ export function verifyValueFile(
   }
 }
 
-/** Every place of a damaged value file, in its order; at most so many. Throws what the file system throws. */
+/** Every damaged place of a value file in order, up to a limit. Throws errors of the file system. */
 export function valueFileDamage(files: HostFiles, path: string, fileNumber: number, kernels: Kernels, most: number): CorruptionError[] {
   checkKernels(kernels)
   const errors: CorruptionError[] = []
@@ -101,12 +96,12 @@ export function valueFileDamage(files: HostFiles, path: string, fileNumber: numb
       let lengthBytes: number | undefined
       attempt(() => { lengthBytes = checkHeader(file, fileNumber, undefined, kernels) })
       if (lengthBytes !== undefined) attempt(() => checkSize(file, lengthBytes!))
-      // Without a header its size tells how long it was.
+      // Without a header, the size tells the length.
       lengthBytes ??= lengthOf(file.size())
       for (let piece = 0; piece * VALUE_FILE_PIECE_BYTES < lengthBytes && errors.length < most; piece++) {
         const position = VALUE_FILE_HEADER_BYTES + piece * (VALUE_FILE_PIECE_BYTES + VALUE_FILE_HASH_BYTES)
         const length = Math.min(VALUE_FILE_PIECE_BYTES, lengthBytes - piece * VALUE_FILE_PIECE_BYTES)
-        // That the rest is missing is what its size has told.
+        // The missing rest was reported with the size.
         if (position + length + VALUE_FILE_HASH_BYTES > file.size()) break
         attempt(() => readChecked(file, position, kernels.a + PIECE_AT, length, kernels, seedOf(fileNumber), piece, 'a piece of the value'))
       }
@@ -131,7 +126,7 @@ function checkSize(file: HostFile, lengthBytes: number): void {
   }
 }
 
-/** Bytes of the value in a file of that size. */
+/** Value bytes in a file of that size. */
 function lengthOf(fileBytes: number): number {
   const pieces = Math.ceil((fileBytes - VALUE_FILE_HEADER_BYTES) / (VALUE_FILE_PIECE_BYTES + VALUE_FILE_HASH_BYTES))
   return Math.max(0, fileBytes - VALUE_FILE_HEADER_BYTES - pieces * VALUE_FILE_HASH_BYTES)
@@ -146,7 +141,7 @@ function openExisting(files: HostFiles, path: string): HostFile {
   }
 }
 
-/** Returns the length of the value, which must be `lengthBytes` unless that is undefined. */
+/** Returns the value's length, which must be `lengthBytes` if given. */
 function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number | undefined, kernels: Kernels): number {
   const { memory, a } = kernels
   readChecked(file, 0, a, VALUE_FILE_HEADER_HASHED, kernels, seedOf(fileNumber), VALUE_FILE_HEADER_SEED, 'the header')
@@ -184,7 +179,7 @@ function walkPieces(
   }
 }
 
-/** Read `length` bytes and the hash behind them to memory[start]; throws unless they fit together. */
+/** Read `length` bytes and their hash to memory[start]; throws unless they match. */
 function readChecked(
   file: HostFile, position: number, start: number, length: number, kernels: Kernels, seedHigh: number, seedLow: number, what: string,
 ): void {

@@ -1,13 +1,14 @@
 /**
- * Text as the bytes of a value file, piece by piece: never the UTF-8 of all of it at once. The writing and the reading half.
+ * Text as the bytes of a value file, piece by piece, in both directions.
  *
- * 1. The bytes are those of `Buffer.from(text)`: a pair of surrogates is never torn apart, a lone one becomes U+FFFD.
- * 2. The text is that of decoding all bytes at once, also where they are no valid UTF-8, and also when they begin with U+FEFF.
+ * Invariants
+ * 1. The bytes are those of `Buffer.from(text)`: surrogate pairs are never split, lone surrogates become U+FFFD.
+ * 2. The text is that of decoding all bytes at once, also for invalid UTF-8 and a leading U+FEFF.
  *
- * Memory: none of its own; works in the piece the caller gives it and a few bytes beside it. Cost: one pass.
+ * Memory: none of its own. Cost: one pass.
  */
 
-/** Bytes a piece must have free behind it when text is encoded, and before it when text is decoded. */
+/** Free bytes a piece needs after it for encoding, before it for decoding. */
 export const TEXT_SLACK_BYTES = 3
 
 const encoder = new TextEncoder()
@@ -15,9 +16,9 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export class TextEncoding {
   readonly #text: string
-  /** Characters (UTF-16 units) taken so far. */
+  /** UTF-16 units taken so far. */
   #at = 0
-  /** What is left of the character that crossed the end of the last piece. */
+  /** Rest of the character that crossed the end of the last piece. */
   readonly #rest = new Uint8Array(TEXT_SLACK_BYTES)
   #restLength = 0
 
@@ -25,7 +26,7 @@ export class TextEncoding {
     this.#text = text
   }
 
-  /** Put the next `length` bytes at memory[start]; fewer only at the end. Up to `TEXT_SLACK_BYTES` behind them are overwritten. */
+  /** Put the next `length` bytes at memory[start]; fewer only at the end. Overwrites up to `TEXT_SLACK_BYTES` after them. */
   fill(memory: Uint8Array, start: number, length: number): number {
     const text = this.#text
     const end = start + length
@@ -33,7 +34,7 @@ export class TextEncoding {
     for (let i = 0; i < this.#restLength; i++) memory[at++] = this.#rest[i]!
     this.#restLength = 0
     while (at < end && this.#at < text.length) {
-      // No more than might fit: the cost of a call grows with the length of the text it is given.
+      // Only as much as may fit: the cost of a call grows with its text.
       let to = Math.min(text.length, this.#at + Math.max(2, end - at))
       if (to < text.length && isHighSurrogate(text.charCodeAt(to - 1))) to--
       const { read, written } = encoder.encodeInto(text.slice(this.#at, to), memory.subarray(at, end + TEXT_SLACK_BYTES))
@@ -47,13 +48,13 @@ export class TextEncoding {
 }
 
 export class TextDecoding {
-  /** What was decoded so far. */
+  /** Decoded so far. */
   text = ''
   #carried = 0
 
   /**
-   * The next bytes, memory[start, start + length). Those of an unfinished character are kept before `start`, where the next piece
-   * must be put: up to `TEXT_SLACK_BYTES` there are overwritten.
+   * Take the next bytes, memory[start, start + length). An unfinished character is kept before `start`, where the next piece must
+   * be put; overwrites up to `TEXT_SLACK_BYTES` there.
    */
   take(memory: Uint8Array, start: number, length: number, isLast: boolean): void {
     const from = start - this.#carried
@@ -69,7 +70,7 @@ function isHighSurrogate(unit: number): boolean {
   return (unit & 0xfc00) === 0xd800
 }
 
-/** How many bytes at the end begin a character that may go on. Cutting before what begins one changes nothing in how it is decoded. */
+/** Bytes at the end that begin an unfinished character. Cutting before them does not change how they are decoded. */
 function unfinishedBytes(memory: Uint8Array, start: number, end: number): number {
   for (let back = 1; back <= TEXT_SLACK_BYTES && end - back >= start; back++) {
     const byte = memory[end - back]!

@@ -1,10 +1,11 @@
 /**
- * Writing value files; `value-file-reader.ts` is its twin.
+ * Writes value files; `value-file-reader.ts` is its twin.
  *
- * 1. A file that could not be written to its end is removed.
- * 2. Bytes and text go from the caller's memory to the file one piece at a time; what the file says of its length is what was written.
+ * Invariants
+ * 1. An incomplete file is removed.
+ * 2. Bytes and text go from the caller's memory to the file piece by piece; the header holds the length actually written.
  *
- * Memory: none of its own; region a of the kernels is used for one piece at a time. Cost: one copy or encoding and one write per piece.
+ * Memory: none of its own; region a of the kernels holds one piece. Cost: one copy or encoding and one write per piece.
  */
 import type { Kernels } from '../kernels/kernels.ts'
 import type { HostFile, HostFiles } from '../host/host.ts'
@@ -16,9 +17,9 @@ import {
   VALUE_FILE_MAGIC, VALUE_FILE_PIECE_BYTES, checkKernels, checkValueNumbers,
 } from './value-file-format.ts'
 
-/** What a value's bytes come from. */
+/** Source of a value's bytes. */
 interface PieceSource {
-  /** Put the next `length` bytes at memory[start], fewer only at the end; returns how many. */
+  /** Put the next `length` bytes at memory[start], fewer only at the end; returns their number. */
   fill(memory: Uint8Array, start: number, length: number): number
 }
 
@@ -42,8 +43,8 @@ class Bytes implements PieceSource {
 }
 
 /**
- * Create the file of a value. With `durable` its content is synced; syncing the directory's entry is the caller's part.
- * Throws EEXIST, leaving what is there, and whatever writing throws, leaving no file.
+ * Create a value file. With `durable` its content is synced; the directory entry is the caller's. Throws EEXIST, and leaves that
+ * file, or a write error, and leaves none.
  */
 export function writeValueFile(
   files: HostFiles, path: string, fileNumber: number, value: Uint8Array, kernels: Kernels, durable: boolean,
@@ -52,7 +53,7 @@ export function writeValueFile(
   writeSource(files, path, fileNumber, new Bytes(value, start, end), end - start, kernels, durable)
 }
 
-/** The same for text, as UTF-8. `lengthBytes`: how many bytes that is likely to be. Returns how many it was. */
+/** Create a value file of text, as UTF-8. `lengthBytes`: the expected length. Returns the actual one. */
 export function writeValueText(
   files: HostFiles, path: string, fileNumber: number, text: string, lengthBytes: number, kernels: Kernels, durable: boolean,
 ): number {
@@ -76,7 +77,7 @@ function writeSource(
   }
 }
 
-/** The header is written together with the first piece, a hash together with its piece. Returns the length of the value. */
+/** The header is written with the first piece, a hash with its piece. Returns the length of the value. */
 function writePieces(file: HostFile, fileNumber: number, source: PieceSource, lengthBytes: number, kernels: Kernels): number {
   const { memory, a } = kernels
   const seed = seedOf(fileNumber)
@@ -111,7 +112,7 @@ function putHeader(kernels: Kernels, fileNumber: number, lengthBytes: number): v
   appendHash(kernels, a, VALUE_FILE_HEADER_HASHED, seedOf(fileNumber), VALUE_FILE_HEADER_SEED)
 }
 
-/** Put the hash of memory[start, start + length) behind it; returns the end of the hash. */
+/** Put the hash of memory[start, start + length) after it; returns the end of the hash. */
 function appendHash(kernels: Kernels, start: number, length: number, seedHigh: number, seedLow: number): number {
   kernels.hash(start, length, seedHigh, seedLow)
   writeU32(kernels.memory, start + length, kernels.hashLow)
@@ -119,16 +120,16 @@ function appendHash(kernels: Kernels, start: number, length: number, seedHigh: n
   return start + length + VALUE_FILE_HASH_BYTES
 }
 
-/** After an error: what goes wrong now matters less than what did. */
+/** After an error, which matters more than a second one. */
 function discard(files: HostFiles, file: HostFile): void {
   try {
     file.close()
   } catch {
-    // Closed already, or the failure was closing it.
+    // Closed already, or closing was the failure.
   }
   try {
     files.remove(file.path)
   } catch {
-    // Recovery removes files that nothing refers to.
+    // Recovery removes unreferenced files.
   }
 }

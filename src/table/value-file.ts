@@ -1,6 +1,6 @@
 /**
- * Large values live in files of their own, one each; the entry holds a reference: file number and length.
- * This module is the face of it: the reference, and writing, reading and checking the file.
+ * Large values in files of their own; the entry holds a reference: file number and length. The entry point for references and for
+ * writing, reading and checking files.
  */
 import { checkValueNumbers } from './value-file-format.ts'
 import { readU48, readU64, writeU48, writeU64 } from './little-endian.ts'
@@ -9,10 +9,10 @@ export { readValueFile, readValueText, valueFileDamage, verifyValueFile } from '
 export { writeValueFile, writeValueText } from './value-file-writer.ts'
 export { VALUE_FILE_HEADER_BYTES, VALUE_FILE_PIECE_BYTES, valueFileBytes } from './value-file-format.ts'
 
-/** Length of a reference: file number u48, value length u64. */
+/** File number u48, value length u64. */
 export const VALUE_REFERENCE_BYTES = 14
 
-/** Write a reference at target[at]; returns the position after it. */
+/** Write a reference at target[at]; returns its end. */
 export function encodeValueReference(target: Uint8Array, at: number, fileNumber: number, lengthBytes: number): number {
   checkValueNumbers(fileNumber, lengthBytes)
   writeU48(target, at, fileNumber)
@@ -20,7 +20,7 @@ export function encodeValueReference(target: Uint8Array, at: number, fileNumber:
   return at + VALUE_REFERENCE_BYTES
 }
 
-/** Throws RangeError when the bytes are no reference: the caller knows which file they came from. */
+/** Throws RangeError for malformed bytes: the caller knows their file. */
 export function decodeValueReference(bytes: Uint8Array, start: number, end: number): { fileNumber: number; lengthBytes: number } {
   if (end - start !== VALUE_REFERENCE_BYTES || !(start >= 0 && end <= bytes.length)) {
     throw new RangeError(`a value reference of ${end - start} bytes, not ${VALUE_REFERENCE_BYTES}`)

@@ -1,10 +1,9 @@
 /**
- * The buffers of a table writer, for one writer after the other: a job that writes many tables, or one job after the other, must
- * not leave some 150 KiB of garbage behind each of them.
+ * Reusable buffers of a table writer, so that a job leaves no 150 KiB of garbage per table.
  *
  * Invariants
- * 1. One writer at a time uses them. What the one before left in them is never looked at.
- * 2. Together with the writer's own they take at most `TableWriter.workingBytes`, also after long keys.
+ * 1. One writer at a time. Old contents are never read.
+ * 2. With the writer's own buffers at most `TableWriter.workingBytes`, even after long keys.
  */
 import { DataBlockWriter } from './block/data-block-writer.ts'
 import { WRITE_BUFFER_BYTES } from './block/stored-block-writer.ts'
@@ -17,7 +16,7 @@ export class WriterBuffers {
   readonly filterBitsPerKey: number
   readonly filter: FilterWriter
   readonly written: Uint8Array = new Uint8Array(WRITE_BUFFER_BYTES)
-  /** By level; made when an index first has that level. */
+  /** By level, made on demand. */
   readonly nodes: IndexNodeWriter[] = []
   #block: DataBlockWriter | undefined
 
@@ -27,7 +26,7 @@ export class WriterBuffers {
     this.filter = new FilterWriter(maxPartitionKeys(blockBytes), filterBitsPerKey)
   }
 
-  /** Made when it is first wanted: merges in the kernels have columns of their own. */
+  /** Made on demand: kernel merges have columns of their own. */
   get block(): DataBlockWriter { return this.#block ??= new DataBlockWriter(this.blockBytes) }
 
   reset(): void {

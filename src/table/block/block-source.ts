@@ -1,8 +1,8 @@
 /**
- * Where a reader's blocks come from: the cache for lookups and iterators, a stream of its own for merges.
+ * Where a reader's blocks come from: the cache for lookups and iterators, a stream for merges.
  *
- * Invariant: after `load`, bytes[start, end) is an uncompressed block whose checksum and structure were checked when it came
- * from the file. It is valid until the next load, and until anything else uses the same kernels or makes the cache give memory back.
+ * Invariant: after `load`, bytes[start, end) is an uncompressed block, checked when it was read. It is valid until the next load,
+ * until the kernels are used otherwise, or until the cache gives memory back.
  */
 import { EMPTY } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
@@ -18,38 +18,37 @@ export interface BlockSource {
   bytes: Uint8Array
   start: number
   end: number
-  /** Point reads that looked into tables: each pays for every run there is. */
+  /** Point reads that looked into tables. */
   gets: number
-  /** Set while a read is made again that was counted before. */
+  /** Set while a counted read is resumed. */
   readonly retried?: MissedBlock | undefined
-  /** Called now and then when there were many. */
+  /** Called once in many gets. */
   onManyGets?: (() => void) | undefined
   /** Throws CorruptionError. */
   load(table: OpenTable, offset: number, storedBytes: number): void
-  /** As `load`; false: the source defers and the block is `missed`. A read that always throws was seen to stay uncompiled. */
+  /** `load`; false: the source defers, and the block is `missed`. A read that always throws was seen to stay uncompiled. */
   tryLoad(table: OpenTable, offset: number, storedBytes: number): boolean
 }
 
-/** What a source that defers leaves when it throws BLOCK_MISSED. */
+/** The block a deferring source has missed. */
 export interface MissedBlock {
   table: OpenTable
   offset: number
   storedBytes: number
 }
 
-/** Instead of a sequence number: the data block that would tell is `missed`. */
+/** Instead of a sequence number: the data block is `missed`. */
 export const SEQ_MISSED = -1
 
-/** Thrown by a source that defers: not an error, but a way out of a read that has to wait for a block. It has no stack of its own. */
+/** Thrown by a deferring source to leave a read that must wait for a block. No error, no stack. */
 export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first')
 
 /**
- * Blocks through the cache; what it cannot take is read again next time. Allocates nothing.
+ * Blocks through the cache; a block it cannot take is read again next time. Allocates nothing.
  *
- * A block is never loaded twice at once: reading, checking and caching it is one synchronous step, so of any number of gets and
- * iterators of one turn the first reads the file and the others find the block. A source that `defers` reads nothing: a block that
- * is in neither level is left in `missed`, and `tryLoad` says so, or BLOCK_MISSED is thrown. Whoever learns of it has it read (`keep` takes
- * what was read).
+ * Reading, checking and caching a block is one synchronous step, so of all gets and iterators of a turn only the first reads it.
+ * While it `defers`, a block in neither level is left in `missed`, and `tryLoad` returns false or `load` throws BLOCK_MISSED;
+ * `keep` then takes the bytes that were read.
  */
 export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
@@ -58,22 +57,19 @@ export class CachedBlocks implements BlockSource {
   gets = 0
   onManyGets: (() => void) | undefined = undefined
   defers = false
-  /**
-   * A read that was given up for want of this block is made again: what it had found before is not counted and gets no warmer, until it
-   * comes to that block.
-   */
+  /** The block a lookup stopped at, while the lookup is resumed: blocks before it are not counted and get no warmer. */
   retried: MissedBlock | undefined = undefined
   missed: MissedBlock | undefined
-  /** The most that a load has used of a region of the kernels since this was set. */
+  /** Maximum use of a kernel region by a load, since this was reset. */
   regionUse = 0
-  /** What is not in memory is read with up to so much behind it, for one who goes on there. Only for as long as one load takes. */
+  /** Read-ahead for a continuing scan, during one load. */
   aheadBytes = 0
   readonly cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
   readonly #ahead: ReadAhead | undefined
   readonly #loader: StoredBlockReader
 
-  /** `levels`: of which `cache` is the first. */
+  /** `levels`: whose first level is `cache`. */
   constructor(cache: BlockCache, kernels: Kernels, levels?: TwoLevelCache, ahead?: ReadAhead) {
     this.cache = cache
     this.#levels = levels
@@ -106,7 +102,7 @@ export class CachedBlocks implements BlockSource {
     return this.cache.findAgain(table.id, offset)
   }
 
-  /** What `find` has missed. */
+  /** Load a block that `find` has missed. */
   #loadMissed(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     const loader = this.#loader
@@ -125,10 +121,7 @@ export class CachedBlocks implements BlockSource {
     }
   }
 
-  /**
-   * As `load`, for who will hardly come back: what is in neither level is not put there, unless it is read for the second time and much
-   * memory is free.
-   */
+  /** Load without caching, unless it is the second read and much memory is free. */
   loadOnce(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     if (cache.findAgain(table.id, offset)) {
@@ -149,7 +142,7 @@ export class CachedBlocks implements BlockSource {
     }
   }
 
-  /** Have a block in the cache before anybody asks for it, with what is behind it read ahead; false: it would cost others their place. */
+  /** Load a block into the cache before it is read, with read-ahead. False: it would evict others. */
   warm(table: OpenTable, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const cache = this.cache
     if (cache.has(table.id, offset)) return true
@@ -164,14 +157,14 @@ export class CachedBlocks implements BlockSource {
     return cache.insertIfMuchIsFree(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)
   }
 
-  /** As `load`, of a block that was `missed` before; false: the cache did not take it. */
+  /** Load a `missed` block. False: the cache did not take it. */
   loadIntoCache(table: OpenTable, offset: number, storedBytes: number): boolean {
     if (this.cache.findAgain(table.id, offset)) return true
     this.#loadMissed(table, offset, storedBytes)
     return this.bytes === this.cache.bytes
   }
 
-  /** A block as it was read from its table, `readBytes` of it: check it, and leave it in the cache. False: that has no room. */
+  /** Check a block read from its table, `readBytes` of it, and cache it. False: no memory. */
   keep(table: OpenTable, offset: number, stored: Uint8Array, readBytes: number, storedBytes: number): boolean {
     const cache = this.cache
     const loader = this.#loader
@@ -185,7 +178,7 @@ export class CachedBlocks implements BlockSource {
     return isCached
   }
 
-  /** The same for a block that this reader had before: going on with it makes it no warmer. */
+  /** Load a block this reader had before; it gets no warmer. */
   loadAgain(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     if (!cache.findAgain(table.id, offset)) {
@@ -197,7 +190,7 @@ export class CachedBlocks implements BlockSource {
     this.end = cache.end
   }
 
-  /** From the file; true: it had been read ahead, or was with what is behind it. */
+  /** From the file. True: through the read-ahead. */
   #read(table: OpenTable, offset: number, storedBytes: number): boolean {
     const ahead = this.#ahead
     if (this.aheadBytes === 0 || ahead === undefined || !ahead.load(table, offset, storedBytes, this.aheadBytes)) {
@@ -209,14 +202,14 @@ export class CachedBlocks implements BlockSource {
       return true
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error
-      // Damaged in memory perhaps: what the table has counts.
+      // Perhaps damaged in memory: the table counts.
       ahead.forget()
       this.#loader.load(table, offset, storedBytes)
       return false
     }
   }
 
-  /** From the second level if it is there, else from the file. */
+  /** From the second level, else from the file. */
   #loadThrough(levels: TwoLevelCache, table: OpenTable, offset: number, storedBytes: number): void {
     const loader = this.#loader
     let isFound = levels.findStored(table.id, offset) && levels.end - levels.start === storedBytes
@@ -225,7 +218,7 @@ export class CachedBlocks implements BlockSource {
         loader.loadFrom(levels.bytes, levels.start, table, offset, storedBytes)
       } catch (error) {
         if (!(error instanceof CorruptionError)) throw error
-        // Damaged in memory: the table has it whole.
+        // Damaged in memory: read it from the table.
         levels.forgetStored(table.id, offset)
         isFound = false
       }
@@ -236,13 +229,12 @@ export class CachedBlocks implements BlockSource {
   }
 }
 
-/** Filters and index partitions between two data blocks: a gap up to this does not end a sequential run. */
+/** Filters and index partitions between data blocks: a gap up to this does not end a sequential run. */
 const RUN_GAP_BYTES = 64 * 1024
 
 /**
- * Blocks read ahead in large pieces, without the cache. Only a load that goes on where a run or the last load ended
- * moves the read-ahead; the jumps to index partitions (which lie behind their data) are read by themselves.
- * Holds `readAheadBytes` besides the kernels, given back to the system at once by `close`.
+ * Blocks read ahead in large pieces, without the cache. Only a load that continues a run, or the last load, moves the read-ahead;
+ * index partitions are read separately. Holds `readAheadBytes`, freed at once by `close`.
  */
 export class StreamedBlocks implements BlockSource {
   bytes: Uint8Array
@@ -252,22 +244,22 @@ export class StreamedBlocks implements BlockSource {
   readonly #loader: StoredBlockReader
   readonly #ahead: Uint8Array<ArrayBuffer>
   #table: OpenTable | undefined
-  /** What `ahead` holds: [from, to) of the table's file. */
+  /** Content of `ahead`: [from, to) of the table's file. */
   #from = 0
   #to = 0
-  /** Where the run of data blocks has got to. */
+  /** End of the run of data blocks. */
   #runEnd = 0
-  /** Where the last load ended: one that follows directly starts a run. */
+  /** End of the last load: one that follows directly starts a run. */
   #lastEnd = 0
 
   constructor(kernels: Kernels, readAheadBytes: number) {
     this.#loader = new StoredBlockReader(kernels)
-    // Resizable, because only resize(0) gives memory back at once.
+    // Resizable, because only resize(0) frees memory at once.
     this.#ahead = new Uint8Array(new ArrayBuffer(readAheadBytes, { maxByteLength: readAheadBytes }), 0, readAheadBytes)
     this.bytes = kernels.memory
   }
 
-  /** Nothing is read ahead any more: what is loaded after this comes by itself. */
+  /** Stop reading ahead; later loads read single blocks. */
   close(): void {
     this.#from = this.#to = 0
     this.#ahead.buffer.resize(0)

@@ -10,9 +10,9 @@
  *     16  u64  smallest sequence number
  *     24  prefix | key ends | value ends | sequence deltas | kinds | hash slots | key suffixes | values
  *
- * Ends count from the start of their area. Deltas are 0, 1, 2, 4 or 7 bytes each (7 holds any difference of two sequence
- * numbers). Kinds are left out when every entry is a put. A hash slot holds the number of the first entry of the one key
- * that hashes there, or "empty", or "several" (then binary search decides); blocks of more than 254 entries have none.
+ * Ends count from the start of their area. Deltas are 0, 1, 2, 4 or 7 bytes each. Kinds are left out when every entry is a put. A
+ * hash slot holds the number of the first entry of the one key that hashes there, or "empty", or "several" (then binary search
+ * decides); blocks of more than 254 entries have none.
  *
  * Invariant: entries are added in Cursor order. Cost: one copy in, one copy out.
  */
@@ -25,7 +25,7 @@ import { KeyColumn } from './key-column.ts'
 export const DATA_HEADER_BYTES = 24
 export const SLOT_EMPTY = 255
 export const SLOT_SEVERAL = 254
-/** Entries that a one-byte slot can name. */
+/** Entries a one-byte slot can name. */
 export const MAX_HASHED_ENTRIES = 254
 export const MAX_HASH_SLOTS = 512
 export const FLAG_WIDE = 1
@@ -33,7 +33,7 @@ export const FLAG_KINDS = 16
 /** Bytes of a sequence delta by width code. */
 export const SEQ_WIDTHS: readonly number[] = [0, 1, 2, 4, 7]
 
-/** What an entry is taken to cost besides its key and value: two offsets, two bytes each for sequence and hash. */
+/** Cost of an entry beside key and value: two offsets, two bytes each for sequence and hash. */
 export const ENTRY_OVERHEAD_BYTES = 8
 
 /** Fills one block after the other. */
@@ -59,7 +59,7 @@ export class DataBlockWriter implements BlockWriter {
   readonly #seqs: Float64Array
   readonly #kinds: Uint8Array
   readonly #hashes: Uint32Array
-  /** 1 where an entry is the first of its key in this block. */
+  /** 1 for the first entry of its key in this block. */
   readonly #firsts: Uint8Array
   #valueBytes = 0
   #distinct = 0
@@ -94,18 +94,18 @@ export class DataBlockWriter implements BlockWriter {
   }
 
   get count(): number { return this.#keys.count }
-  /** About the size of the block so far. */
+  /** Approximate size of the block so far. */
   get pendingBytes(): number {
     return this.#keys.count === 0 ? 0
       : DATA_HEADER_BYTES + this.#keys.prefixLength + this.#keys.suffixBytes + this.#valueBytes + this.#keys.count * ENTRY_OVERHEAD_BYTES
   }
 
-  /** Whether an entry is larger than a whole block is meant to be: it then goes into one of its own (`encodeSingle`). */
+  /** Whether an entry exceeds a whole block: it then gets one of its own (`encodeSingle`). */
   isOversize(keyLength: number, valueLength: number): boolean {
     return DATA_HEADER_BYTES + ENTRY_OVERHEAD_BYTES + keyLength + valueLength > this.#blockBytes
   }
 
-  /** Whether one more entry stays within the target size. `shared`: bytes its key shares with the key before. */
+  /** Whether one more entry stays within the target size. `shared`: bytes in common with the previous key. */
   hasRoom(keyLength: number, valueLength: number, shared: number): boolean {
     const keys = this.#keys
     const prefixLength = Math.min(keys.prefixLength, shared)
@@ -113,7 +113,7 @@ export class DataBlockWriter implements BlockWriter {
       this.#valueBytes + valueLength + (keys.count + 1) * ENTRY_OVERHEAD_BYTES <= this.#blockBytes
   }
 
-  /** Only when empty and not oversize, or when `hasRoom` said so. `isFirst`: the key differs from the one before. */
+  /** When empty and not oversize, or after `hasRoom`. `isFirst`: it begins a key. */
   add(
     key: Uint8Array, keyStart: number, keyEnd: number, shared: number, isFirst: boolean, hash: number,
     seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
@@ -142,7 +142,7 @@ export class DataBlockWriter implements BlockWriter {
     this.#allPuts = true
   }
 
-  /** Writes the block at `at`; returns where it ends. */
+  /** Writes the block at `at`; returns its end. */
   encode(target: Uint8Array, at: number): number {
     const keys = this.#keys
     const count = keys.count
@@ -198,7 +198,7 @@ export class DataBlockWriter implements BlockWriter {
   }
 }
 
-/** A block of one entry, straight from where the entry is. Writes at `at`; returns where it ends. */
+/** A block of one entry, without a copy. Writes at `at`; returns its end. */
 export function encodeSingle(
   target: Uint8Array, at: number, key: Uint8Array, keyStart: number, keyEnd: number,
   seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
@@ -256,7 +256,7 @@ function writeDelta(target: Uint8Array, at: number, delta: number, width: number
   }
 }
 
-/** About one and a half slots a key, so 64 bytes for the usual 4 KiB block. */
+/** About one and a half slots a key: 64 bytes for a usual 4 KiB block. */
 function hashSlots(count: number, distinct: number): number {
   if (count > MAX_HASHED_ENTRIES || distinct < 4) return 0
   let slots = 8

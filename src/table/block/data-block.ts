@@ -2,9 +2,8 @@
  * Reads a data block (layout: `data-block-writer.ts`).
  *
  * Invariants
- * 1. `dataBlockProblem` has passed the bytes once, when they came from the file; after that no access is
- *    checked again, and none can leave the block.
- * 2. One DataBlock object is opened over many blocks in turn; nothing is allocated per block or per entry.
+ * 1. `dataBlockProblem` has passed the bytes once; after that no access is checked, and none can leave the block.
+ * 2. One DataBlock object is opened over many blocks in turn, without allocation.
  *
  * Cost of `find`: one hash slot and one comparison for about 6 keys of 10, binary search for the rest.
  */
@@ -59,10 +58,10 @@ export class DataBlock {
     this.valuesAt = this.suffixesAt + (wide ? readU32(bytes, this.#valueEndsAt - 4) : readU16(bytes, this.#valueEndsAt - 2))
   }
 
-  /** Where the common prefix is, from the start of a block. */
+  /** Offset of the common prefix in a block. */
   static readonly PREFIX_AT: number = DATA_HEADER_BYTES
 
-  /** Longest key of the block that starts at `start`. */
+  /** Longest key of the block at `start`. */
   static longestKey(bytes: Uint8Array, start: number): number {
     return readU32(bytes, start + 8) + readU32(bytes, start + 12)
   }
@@ -120,7 +119,7 @@ export class DataBlock {
     return true
   }
 
-  /** The first entry whose key is >= the given one; `count` when there is none. */
+  /** The first entry whose key is >= the given one; `count`: none. */
   lowerBound(key: Uint8Array, start: number, end: number): number {
     const bytes = this.bytes
     const prefixLength = this.prefixLength
@@ -149,7 +148,7 @@ function readDelta(bytes: Uint8Array, at: number, width: number): number {
   return width === 4 ? low : low + (readU16(bytes, at + 4) | (bytes[at + 6]! << 16)) * 0x1_0000_0000
 }
 
-/** What is wrong with the structure of a data block, or undefined. Keys' order is left to `verify`. */
+/** What is wrong with the structure of a data block, or undefined. Key order is left to `verify`. */
 export function dataBlockProblem(bytes: Uint8Array, start: number, end: number): string | undefined {
   const size = end - start
   if (size < DATA_HEADER_BYTES) return `a data block of ${size} bytes is shorter than its header`

@@ -1,6 +1,5 @@
 /**
- * A data block that is filled in wasm memory, by a merge that runs there and, entry by entry, from here. It decides and encodes as
- * `data-block-writer.ts` does, byte for byte.
+ * A data block filled in wasm memory, by a kernel merge and, entry by entry, from here: byte for byte as by `data-block-writer.ts`.
  *
  * Memory: columns of the merge's state (`kernels/merge-kernel.ts`).
  */
@@ -40,7 +39,7 @@ export class KernelBlockWriter implements BlockWriter {
     key: Uint8Array, keyStart: number, keyEnd: number, shared: number, isFirst: boolean, hash: number,
     seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
   ): void {
-    // The first key of a block is taken whole: what the block before left as the last key need not be this table's.
+    // The first key of a block is taken whole: the last key may belong to another table.
     this.merge.add(key, keyStart, keyEnd, this.merge.count === 0 ? 0 : shared, isFirst, hash, seq, kind, value, valueStart, valueEnd)
   }
 

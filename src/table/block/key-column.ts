@@ -1,23 +1,22 @@
 /**
- * Sorted keys on their way into a block: their common prefix once, and of each key what follows it.
+ * Sorted keys for a block: their common prefix once, then suffixes.
  *
  * Invariants
- * 1. `prefixLength` is the length of the prefix common to all keys added since `reset`.
- * 2. The buffer holds the first key whole and of every other key only what follows the prefix common
- *    at the time it was added (`skip`); the prefix only shrinks, so any suffix can be put together again.
- *    That keeps memory near the encoded size even for long keys that share most of their bytes.
+ * 1. `prefixLength` is the length of the common prefix of all keys since `reset`.
+ * 2. The buffer holds the first key whole, and of every other key what follows the prefix common at that time (`skip`); the prefix
+ *    only shrinks, so suffixes can be reassembled. That keeps memory near the encoded size.
  *
- * Cost: one copy of a key's suffix per key; 8 bytes per entry of capacity.
+ * Cost: one copy of a suffix per key; 8 bytes per entry of capacity.
  */
 import { copyBytes } from '../../base/bytes.ts'
 
-/** A buffer that has to grow takes at most this much more than needed. */
+/** Maximum excess of a grown buffer. */
 const GROWTH_SLACK_BYTES = 16 * 1024
 
 export class KeyColumn {
   count = 0
   prefixLength = 0
-  /** Sum of the lengths of all keys. */
+  /** Lengths of all keys. */
   keyBytes = 0
   #buffer: Uint8Array
   #used = 0
@@ -31,7 +30,7 @@ export class KeyColumn {
     this.#ends = new Uint32Array(maxEntries)
   }
 
-  /** Most bytes a column allocates when its encoded keys take at most `encodedBytes`. */
+  /** Maximum allocation when encoded keys take at most `encodedBytes`. */
   static bytesFor(maxEntries: number, initialBytes: number, encodedBytes: number): number {
     return maxEntries * 8 + Math.max(initialBytes, encodedBytes + GROWTH_SLACK_BYTES)
   }
@@ -45,7 +44,7 @@ export class KeyColumn {
     this.#used = 0
   }
 
-  /** What `prefixLength` would be with this key added. */
+  /** `prefixLength` with this key added. */
   prefixWith(key: Uint8Array, start: number, end: number): number {
     if (this.count === 0) return end - start
     const buffer = this.#buffer
@@ -55,14 +54,14 @@ export class KeyColumn {
     return shared
   }
 
-  /** Bytes of all suffixes, were one more key of this length added with that prefix. */
+  /** Bytes of all suffixes with one more key of this length and that prefix. */
   suffixBytesWith(keyLength: number, prefixLength: number): number {
     return this.keyBytes + keyLength - (this.count + 1) * prefixLength
   }
 
   get suffixBytes(): number { return this.keyBytes - this.count * this.prefixLength }
 
-  /** `prefixLength` as `prefixWith` says for this key. */
+  /** `prefixLength`: from `prefixWith`. */
   add(key: Uint8Array, start: number, end: number, prefixLength: number): void {
     const skip = this.count === 0 ? 0 : prefixLength
     const needed = this.#used + (end - start) - skip
@@ -81,7 +80,7 @@ export class KeyColumn {
     copyBytes(this.#buffer, 0, this.prefixLength, target, at)
   }
 
-  /** Writes suffix `i` at `at`; returns where it ends. */
+  /** Writes suffix `i` at `at`; returns its end. */
   copySuffix(i: number, target: Uint8Array, at: number): number {
     const buffer = this.#buffer
     const prefixLength = this.prefixLength

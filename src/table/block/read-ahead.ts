@@ -1,17 +1,15 @@
 /**
- * Stretches of table files that were read at once, for whoever goes through a table in order: one read for some twenty-five blocks.
+ * Read-ahead for sequential scans: stretches of table files, one read for some twenty-five blocks.
  *
- * They lie in a few slots of one buffer, which all scans of an engine share: what was not used for longest makes way. A stretch that
- * makes way before a quarter of it was used was in vain; with too many scans at once nothing is read ahead for a while.
- * What it holds are bytes of files that do not change; whoever takes a block of them checks it as ever.
- *
- * Which stretches were read lately is remembered by tags of two bytes: a second pass is told from a first one.
+ * All scans of an engine share a few slots of one buffer; the least recently used one is replaced. A stretch replaced before a
+ * quarter of it was used was useless; with too many scans reading ahead pauses. Blocks are checked as usual. Two-byte tags remember
+ * recent stretches, to tell a second pass from a first.
  *
  * Invariants
- * 1. Buffer and tags are leased before they are allocated; without room, or when they are asked back, blocks are read one by one.
- * 2. A read that fails is no error here: the block is read by itself then, which says what is wrong with it.
+ * 1. Buffer and tags are leased before they are allocated; without memory blocks are read one by one.
+ * 2. A failed read is no error here: reading the block alone reports it.
  *
- * Account: `read ahead`. Cost: a comparison per slot and load; allocates nothing per load.
+ * Account: `read ahead`. Cost: a comparison per slot and load; no allocation.
  */
 import type { Account, Lease } from '../../memory/budget.ts'
 import type { OpenTable } from '../open-table.ts'
@@ -19,17 +17,17 @@ import type { OpenTable } from '../open-table.ts'
 const SLOTS = 8
 const TAGS = 4096
 const TAG_BYTES = 2
-/** A stretch used to less than this was in vain. */
+/** Minimum used share of a useful stretch. */
 const MIN_USED = 0.25
-/** Loads without reading ahead: after a stretch in vain, and after a denied lease. */
+/** Loads without read-ahead after a useless stretch, and after a denied lease. */
 const PAUSE_LOADS = 64
 const DENIED_LOADS = 4096
 
 export class ReadAhead {
-  /** Where the last successful `load` left the block, as it is stored: valid until the next. */
+  /** Result of the last successful `load`: the stored block, valid until the next. */
   bytes: Uint8Array<ArrayBuffer> = NOTHING
   at = 0
-  /** Whether the stretch of that block was read lately, before this. */
+  /** The stretch was read recently, before this. */
   isAgain = false
   /** Reads of stretches since the start. */
   reads = 0
@@ -40,7 +38,7 @@ export class ReadAhead {
   #lease: Lease | undefined
   #slotBytes = 0
   #tags: Uint16Array<ArrayBuffer> = NO_TAGS
-  /** Of each slot: id of its table, the part of the file it holds, bytes of it that were used, when it was last, and whether it was read again. */
+  /** Per slot: table id, part of the file, bytes used, last use, and whether it was read again. */
   readonly #tables = new Int32Array(SLOTS)
   readonly #from = new Float64Array(SLOTS)
   readonly #to = new Float64Array(SLOTS)
@@ -50,7 +48,7 @@ export class ReadAhead {
   #clock = 0
   #pause = 0
 
-  /** `stretchBytes`: of the longest stretch; when that changes buffers are made anew. */
+  /** `stretchBytes`: maximum stretch; a change makes new buffers. */
   constructor(account: Account, stretchBytes: () => number) {
     this.#account = account
     this.#stretchBytes = stretchBytes
@@ -58,15 +56,13 @@ export class ReadAhead {
     account.measure = () => this.bytes.buffer.byteLength + this.#tags.byteLength
   }
 
-  /**
-   * Have a block of a table that is read in order, with up to `aheadBytes` from its beginning on. False: read it by itself.
-   */
+  /** Load a block of a sequential scan, with up to `aheadBytes` from its start. False: read it alone. */
   load(table: OpenTable, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const end = offset + storedBytes
     const { id } = table
     const slotBytes = this.#stretchBytes()
     const stretch = Math.floor(offset / slotBytes)
-    /** Stretches overlap, and the one before it is no other pass. */
+    /** Stretches overlap, and the previous one is no other pass. */
     let isNext = false
     this.#clock++
     for (let slot = 0; slot < SLOTS; slot++) {
@@ -79,7 +75,7 @@ export class ReadAhead {
       return false
     }
     const length = Math.min(aheadBytes, slotBytes, table.blockEnd - offset)
-    // A handle that leads out of the file is for the reader of the block to judge.
+    // A handle beyond the file is for the block's reader to report.
     if (length < 2 * storedBytes || end > table.blockEnd || !this.#hasRoom(slotBytes)) return false
     const slot = this.#oldest()
     if (this.#used[slot]! < MIN_USED * (this.#to[slot]! - this.#from[slot]!)) this.#pause = PAUSE_LOADS
@@ -89,7 +85,7 @@ export class ReadAhead {
     try {
       read = table.file.readSync(this.bytes, slot * this.#slotBytes, length, offset)
     } catch {
-      // Whether the block itself can be read is seen when it is.
+      // Reading the block alone reports an error.
     }
     this.reads++
     if (read < storedBytes) return false
@@ -101,7 +97,7 @@ export class ReadAhead {
     return this.#use(slot, offset, storedBytes)
   }
 
-  /** What was found last is not what the file has. */
+  /** The last result does not match the file. */
   forget(): void {
     const slot = Math.floor(this.at / this.#slotBytes)
     this.#tables[slot] = 0
@@ -128,7 +124,7 @@ export class ReadAhead {
     return oldest
   }
 
-  /** Whether that stretch was read lately; from now on it was. */
+  /** Whether that stretch was read recently; remembers it. */
   #remember(table: number, stretch: number): boolean {
     const hash = Math.imul(Math.imul(table, 0x9e3779b1) ^ stretch, 0x85ebca6b)
     const i = hash & (TAGS - 1)
@@ -144,7 +140,7 @@ export class ReadAhead {
       this.#letGo()
     }
     const wanted = SLOTS * slotBytes + TAGS * TAG_BYTES
-    // What can be done without leaves room for what cannot.
+    // Optional memory leaves some to important uses.
     this.#lease = this.#account.tryLeaseLeaving(wanted, wanted)
     if (this.#lease === undefined) {
       this.#pause = DENIED_LOADS
@@ -152,7 +148,7 @@ export class ReadAhead {
     }
     try {
       const bytes = SLOTS * slotBytes
-      // Resizable, because only resize(0) gives memory back at once.
+      // Resizable, because only resize(0) frees memory at once.
       this.bytes = new Uint8Array(new ArrayBuffer(bytes, { maxByteLength: bytes }), 0, bytes)
       this.#tags = new Uint16Array(TAGS)
       this.#slotBytes = slotBytes

@@ -1,12 +1,11 @@
 /**
- * Takes a stored block out of a file: reads, checks the checksum, decompresses, checks the structure.
+ * Reads a stored block: checksum, decompression, structure.
  *
  * Invariants
- * 1. Nothing is looked at before its checksum has passed, nothing used before its bounds have.
- * 2. What `load` leaves in `kernels.memory[start, end)` is a block whose structure holds; it stays there until the
- *    next use of these kernels.
+ * 1. Nothing is parsed before its checksum has passed, nothing used before its bounds have.
+ * 2. `load` leaves a well-formed block in `kernels.memory[start, end)` until the next use of these kernels.
  *
- * Cost: one read (or one copy from a read-ahead buffer), one hash, at most one decompression; allocates nothing.
+ * Cost: one read (or copy from a read-ahead), one hash, at most one decompression; no allocation.
  */
 import { CorruptionError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -20,7 +19,7 @@ import { indexNodeProblem } from '../index/index-node.ts'
 import { readU32 } from '../little-endian.ts'
 import { dataBlockProblem } from './data-block.ts'
 
-/** What of a table a block is read from. */
+/** The file of a block. */
 export interface BlockFile {
   readonly file: HostFile
   readonly fileNumber: number
@@ -46,7 +45,7 @@ export class StoredBlockReader {
     this.#open(table, offset, storedBytes)
   }
 
-  /** The same from bytes that were read already. */
+  /** Load from bytes already read. */
   loadFrom(source: Uint8Array, at: number, table: BlockFile, offset: number, storedBytes: number): void {
     this.checkHandle(table, offset, storedBytes)
     this.kernels.memory.set(source.subarray(at, at + storedBytes), this.kernels.a)
@@ -90,7 +89,7 @@ export class StoredBlockReader {
   }
 }
 
-/** Lists and properties are parsed once, where they are used, and checked there. */
+/** Lists and properties are parsed and checked where they are used. */
 function blockProblem(kernels: Kernels, start: number, end: number, offset: number): string | undefined {
   const bytes = kernels.memory
   switch (bytes[start]) {

@@ -1,13 +1,12 @@
 /**
- * Puts blocks into a file: compresses where that pays, seals with a checksum, collects small writes.
- * `stored-block-reader.ts` takes them out again.
+ * Puts blocks into a file: compresses where that pays, adds a checksum, collects small writes. `stored-block-reader.ts` reads them.
  *
  * Invariants
- * 1. The payload is in `kernels.memory[kernels.a, ...)` when `store` is called; regions a and b are scratch from then on.
- * 2. Blocks go to ascending offsets without gaps; `offset` is where the next one goes.
- * 3. A payload is kept compressed only if that saves at least an eighth.
+ * 1. `store` takes the payload from `kernels.memory[kernels.a, ...)`; regions a and b are scratch from then on.
+ * 2. Blocks have ascending offsets without gaps; `offset` is the next one.
+ * 3. A payload stays compressed only if that saves at least an eighth.
  *
- * Cost: the write buffer, WRITE_BUFFER_BYTES, which the caller gives.
+ * Cost: the write buffer, WRITE_BUFFER_BYTES, given by the caller.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -19,7 +18,7 @@ import { writeU32 } from '../little-endian.ts'
 export const WRITE_BUFFER_BYTES: number = 32 * 1024
 
 export class StoredBlockWriter {
-  /** Handle of the block stored last. */
+  /** Handle of the last block. */
   lastOffset = 0
   lastBytes = 0
   readonly kernels: Kernels
@@ -43,7 +42,7 @@ export class StoredBlockWriter {
 
   get offset(): number { return this.#written + this.#buffered }
 
-  /** Store the payload of that length from region a. `compressible: false` spares the attempt. */
+  /** Store a payload of region a. `compressible: false` skips the attempt. */
   store(length: number, compressible = true): void {
     const kernels = this.kernels
     const memory = kernels.memory
@@ -51,7 +50,7 @@ export class StoredBlockWriter {
     let end = start + length
     let codec = CODEC_NONE
     if (compressible && this.#compress) {
-      // Anything longer than this would not save an eighth.
+      // Longer would not save an eighth.
       const capacity = length - (length >>> 3) - RAW_LENGTH_BYTES
       const compressed = capacity > 0 ? kernels.compress(kernels.a, length, kernels.b + RAW_LENGTH_BYTES, capacity) : 0
       if (compressed > 0) {
@@ -68,7 +67,7 @@ export class StoredBlockWriter {
     this.#write(start, end + 8)
   }
 
-  /** Store bytes of region a as they are, followed by their checksum: the footer. */
+  /** Store bytes of region a as they are, with their checksum: the footer. */
   storeSealed(length: number): void {
     const start = this.kernels.a
     this.#seal(start, start + length)

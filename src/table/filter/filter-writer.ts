@@ -1,7 +1,8 @@
 /**
  * Collects the hashes of a partition's keys and encodes its filter (layout: `filter.ts`).
  *
- * Invariant: a partition is cut at a block, so only the hashes before the last `mark` belong to it; later ones stay for the next.
+ * Invariant: a partition ends with a block, so only hashes before the last `mark` belong to it.
+ *
  * Cost: 4 bytes a key, at most maxKeys.
  */
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -28,18 +29,17 @@ export class FilterWriter {
     if (this.#bitsPerKey > 0) this.#hashes[this.#count++] = hash
   }
 
-  /** Forget all keys. */
   reset(): void {
     this.#count = 0
     this.#marked = 0
   }
 
-  /** All keys so far are in blocks that are written. */
+  /** All keys so far are in written blocks. */
   mark(): void {
     this.#marked = this.#count
   }
 
-  /** Encode the filter of the marked keys in region a and forget them; returns where it ends, `a` if filters are off. */
+  /** Encode the filter of the marked keys in region a and forget them; returns its end, `a` without filters. */
   encode(kernels: Kernels): number {
     if (this.#bitsPerKey === 0) return kernels.a
     const end = encodeFilter(kernels, this.#hashes, this.#marked, this.#bitsPerKey)

@@ -32,7 +32,7 @@ export function filterMayContain(bytes: Uint8Array, start: number, hash: number)
   return true
 }
 
-/** Writes a filter over hashes[0, count) into region a; returns where it ends. The hashes pass through region b. */
+/** Writes a filter over hashes[0, count) into region a; returns its end. Uses region b. */
 export function encodeFilter(kernels: Kernels, hashes: Uint32Array, count: number, bitsPerKey: number): number {
   const { memory, a, b } = kernels
   const lines = filterLines(count, bitsPerKey)
@@ -61,7 +61,7 @@ export function filterLines(count: number, bitsPerKey: number): number {
   return Math.max(1, Math.ceil((count * bitsPerKey) / LINE_BITS))
 }
 
-/** Near ln 2 times the bits a key, in threes. */
+/** About ln 2 times the bits per key, in threes. */
 export function filterProbes(bitsPerKey: number): number {
   if (bitsPerKey < 7) return 3
   return bitsPerKey < 14 ? 6 : 9

@@ -1,8 +1,8 @@
 /**
- * Encodes one node of the index (layout: `index-node.ts`).
+ * Encodes one index node (layout: `index-node.ts`).
  *
- * Invariant: separators are added in ascending order; `hasRoom` decides before each whether the node stays within its limit,
- * and a node of fewer than two children always has room, so that the tree above gets narrower.
+ * Invariant: separators are added in ascending order; before each `hasRoom` decides whether the node stays within its limit. Fewer
+ * than two children always fit, so that the tree narrows.
  */
 import { copyBytes } from '../../base/bytes.ts'
 import { KeyColumn } from '../block/key-column.ts'
@@ -14,7 +14,7 @@ const INITIAL_KEY_BYTES = 2048
 
 export class IndexNodeWriter {
   readonly level: number
-  /** The separator added last. */
+  /** The last separator. */
   last: Uint8Array = new Uint8Array(64)
   lastLength = 0
   readonly #maxCount: number
@@ -31,7 +31,7 @@ export class IndexNodeWriter {
     this.#handles = new Uint32Array(maxCount * 4)
   }
 
-  /** Most bytes a node writer allocates for separators of up to `longestKeyBytes`. */
+  /** Maximum allocation for separators of up to `longestKeyBytes`. */
   static bytesFor(maxCount: number, limitBytes: number, longestKeyBytes: number): number {
     const keys = Math.max(limitBytes, longestKeyBytes) + longestKeyBytes
     return maxCount * 16 + Math.max(64, longestKeyBytes) + KeyColumn.bytesFor(maxCount, INITIAL_KEY_BYTES, keys)
@@ -70,7 +70,7 @@ export class IndexNodeWriter {
     this.#keys.reset()
   }
 
-  /** Writes the node at `at`; returns where it ends. */
+  /** Writes the node at `at`; returns its end. */
   encode(target: Uint8Array, at: number): number {
     const keys = this.#keys
     const count = keys.count

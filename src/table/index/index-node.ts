@@ -33,7 +33,7 @@ export function nodeCount(bytes: Uint8Array, start: number): number {
   return readU32(bytes, start + 4)
 }
 
-/** Where the handle of child `i` is: offset u32, stored size u32, and at level 1 the same of its filter. */
+/** Position of child `i`'s handle: offset u32, stored size u32, and at level 1 those of its filter. */
 export function handleAt(bytes: Uint8Array, start: number, i: number): number {
   return start + INDEX_HEADER_BYTES + readU32(bytes, start + 8) + readU32(bytes, start + 4) * WORD_BYTES + i * handleBytes(bytes[start + 1]!)
 }
@@ -42,7 +42,7 @@ export function handleBytes(level: number): number {
   return level === 1 ? 16 : 8
 }
 
-/** The first child whose separator is >= the key; the count when there is none. */
+/** The first child whose separator is >= the key; the count: none. */
 export function searchIndexNode(bytes: Uint8Array, start: number, key: Uint8Array, keyStart: number, keyEnd: number): number {
   const count = readU32(bytes, start + 4)
   const prefixLength = readU32(bytes, start + 8)
@@ -99,7 +99,7 @@ function compareSuffix(bytes: Uint8Array, start: number, i: number, key: Uint8Ar
   return compareBytes(bytes, suffixesAt + from, suffixesAt + to, key, keyStart, keyEnd)
 }
 
-/** What is wrong with the structure of a node that is stored at `offset`, or undefined. */
+/** What is wrong with the structure of a node stored at `offset`, or undefined. */
 export function indexNodeProblem(bytes: Uint8Array, start: number, end: number, offset: number): string | undefined {
   const size = end - start
   if (size < INDEX_HEADER_BYTES) return `an index node of ${size} bytes is shorter than its header`

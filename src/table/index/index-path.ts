@@ -1,13 +1,13 @@
 /**
- * A position in the index: which data block, and how to get to its neighbours.
+ * A position in the index: a data block and the way to its neighbours.
  *
  * Invariants
- * 1. Of every level above the partitions only (node, child number) is kept; nodes are loaded again when a step leaves
- *    a partition, once in about a hundred blocks. Of the partition only its handles are kept, or those of the next few blocks.
- * 2. Data blocks are visited in file order (backwards: in reverse), so a damaged index cannot lead in circles.
+ * 1. Of levels above the partitions only (node, child number) is kept; nodes are loaded again when a step leaves a partition, about
+ *    every hundred blocks. Of the partition some handles are kept.
+ * 2. Data blocks are visited in file order (or its reverse), so a damaged index cannot loop.
  *
- * Cost: 1 KiB for the handles of a partition, and 16 bytes a level. With few handles all is in the heap of V8: typed arrays above 64 bytes
- * are allocated outside of it, which takes as long as a seek.
+ * Cost: 1 KiB for all handles of a partition, and 16 bytes a level. With few handles all is in V8's heap; larger typed arrays are
+ * allocated outside, which takes as long as a seek.
  */
 import { EMPTY } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
@@ -20,16 +20,16 @@ import { handleAt, nodeCount, nodeLevel, searchIndexNode } from './index-node.ts
 const FIRST = 0
 const LAST = 1
 const SEARCH = 2
-/** Of data blocks, where the partition is in the cache whenever it is needed again; see `IndexPath`. */
+/** Handles kept where the partition stays cached. */
 export const FEW_HANDLES = 8
-/** Of a data block: offset and stored size. */
+/** Offset and stored size of a data block. */
 const HANDLE_BYTES = 8
 
 export class IndexPath {
   /** Handle of the current data block. */
   blockOffset = 0
   blockBytes = 0
-  /** And of the filter of its partition; 0 bytes: it has none. */
+  /** Handle of its partition's filter; 0 bytes: none. */
   filterOffset = 0
   filterBytes = 0
   readonly #table: IndexedTable
@@ -38,15 +38,15 @@ export class IndexPath {
   readonly #sizes: Uint32Array
   readonly #children: Uint32Array
   readonly #counts: Uint32Array
-  /** Offset and stored size of the partition's children from #heldFrom to before #heldTo. */
+  /** Handles of the partition's children from #heldFrom to before #heldTo. */
   readonly #held: Uint8Array
   #heldFrom = 0
   #heldTo = 0
-  /** The node in hand, valid until the next load. */
+  /** The current node, valid until the next load. */
   #bytes: Uint8Array
   #start = 0
 
-  /** `handles`: how many of a partition are kept. So many steps load nothing of the index. */
+  /** `handles`: how many of a partition to keep; that many steps load no index. */
   constructor(table: IndexedTable, handles = MAX_PARTITION_BLOCKS) {
     this.#held = new Uint8Array(HANDLE_BYTES * handles)
     const levels = table.rootLevel + 1
@@ -66,7 +66,7 @@ export class IndexPath {
     return this.#table.root.length > 0 && this.#descend(source, this.#table.rootLevel, LAST, EMPTY, 0, 0)
   }
 
-  /** To the first block that may hold the key or a larger one; false when every key of the table is smaller. */
+  /** To the first block that may hold the key or a larger one; false: all keys are smaller. */
   seek(source: BlockSource, key: Uint8Array, start: number, end: number): boolean {
     return this.#table.root.length > 0 && this.#descend(source, this.#table.rootLevel, SEARCH, key, start, end)
   }
@@ -97,7 +97,7 @@ export class IndexPath {
     return true
   }
 
-  /** The child of `level` was changed: go down from there. */
+  /** Go down from the changed child of `level`. */
   #step(source: BlockSource, level: number, how: number): void {
     if (level === 0) {
       const child = this.#children[0]!
@@ -136,7 +136,7 @@ export class IndexPath {
     return true
   }
 
-  /** Keep handles of the partition in hand, from the current child on, or up to it. */
+  /** Keep handles of the current partition, around the current child. */
   #hold(how: number): void {
     const child = this.#children[0]!
     const held = this.#held
@@ -153,7 +153,7 @@ export class IndexPath {
     this.#heldTo = to
   }
 
-  /** Note the handle of the chosen child of the node in hand. */
+  /** Take the handle of the chosen child. */
   #enterChild(level: number): void {
     const handle = handleAt(this.#bytes, this.#start, this.#children[level]!)
     this.#offsets[level - 1] = readU32(this.#bytes, handle)

@@ -1,12 +1,11 @@
 /**
- * Builds the index while the data blocks go out: partitions of handles of data blocks, each written with its filter right
- * behind the blocks it covers, and above them a tree whose root stays small whatever the keys are like.
+ * Builds the index while data blocks are written: partitions of block handles, each with its filter right after its blocks, and
+ * above them a tree with a small root.
  *
  * Invariants
- * 1. A partition has at most MAX_PARTITION_BLOCKS children and about PARTITION_BYTES; a node above about NODE_BYTES;
- *    more only when two separators alone are longer. So what a reader keeps resident (the root) is bounded.
- * 2. The root is at level 1 or above: the entries of level 1 know the filters. Two levels do for a table of
- *    about a gigabyte with keys of usual length.
+ * 1. A partition has at most MAX_PARTITION_BLOCKS children and about PARTITION_BYTES; a node above about NODE_BYTES; more only when
+ *    two separators alone are longer. This bounds the resident root.
+ * 2. The root is at level 1 or above: entries of level 1 know the filters. Two levels do for about a gigabyte with usual keys.
  *
  * Cost: one node writer per level.
  */
@@ -20,22 +19,22 @@ const NODE_BYTES = 32 * 1024
 const MAX_NODE_CHILDREN = 1024
 /** Keys of one filter partition, give or take a block. */
 const PARTITION_KEYS = 8192
-/** What a key whose filter is not written yet adds to `pendingBytes`. */
+/** Share of a key's unwritten filter in `pendingBytes`. */
 export const PENDING_KEY_BYTES = 2
 
 export class IndexWriter {
-  /** Handle of the root, after `finish`; 0 bytes when the table has no entries. */
+  /** After `finish`: handle of the root; 0 bytes without entries. */
   rootOffset = 0
   rootBytes = 0
   readonly #blocks: StoredBlockWriter
   readonly #filter: FilterWriter
   readonly #partition: IndexNodeWriter
-  /** Nodes above the partitions: level 1 first. */
+  /** Nodes above the partitions, level 1 first. */
   readonly #nodes: IndexNodeWriter[] = []
-  /** Those there are, by level, in use or not. */
+  /** Existing node writers by level. */
   readonly #kept: IndexNodeWriter[]
 
-  /** `kept`: node writers by level, empty ones, to be used; what is missing is made and added. */
+  /** `kept`: empty node writers by level, for reuse; missing ones are added. */
   constructor(blocks: StoredBlockWriter, filter: FilterWriter, kept: IndexNodeWriter[]) {
     this.#blocks = blocks
     this.#filter = filter
@@ -43,7 +42,7 @@ export class IndexWriter {
     this.#partition = kept[0] ??= new IndexNodeWriter(0, MAX_PARTITION_BLOCKS, PARTITION_BYTES)
   }
 
-  /** Most bytes allocated for an index of so many levels. */
+  /** Maximum allocation for an index of `levels`. */
   static bytesFor(longestKeyBytes: number, levels: number): number {
     return IndexNodeWriter.bytesFor(MAX_PARTITION_BLOCKS, PARTITION_BYTES, longestKeyBytes) +
       (levels - 1) * IndexNodeWriter.bytesFor(MAX_NODE_CHILDREN, NODE_BYTES, longestKeyBytes)
@@ -52,21 +51,21 @@ export class IndexWriter {
   get bufferBytes(): number { return this.#nodes.reduce((sum, node) => sum + node.bufferBytes, this.#partition.bufferBytes) }
   get levels(): number { return 1 + this.#nodes.length }
 
-  /** About what the index still to be written takes. */
+  /** Approximate bytes of the unwritten index. */
   get pendingBytes(): number {
     return this.#nodes.reduce((sum, node) => sum + node.encodedBytes, this.#partition.encodedBytes + this.#filter.count * PENDING_KEY_BYTES)
   }
 
   /** A data block was written; the separator is >= its last key and < the next block's first (or that key, if both share it). */
   addBlock(separator: Uint8Array, start: number, end: number, offset: number, storedBytes: number): void {
-    // The filter's marked hashes are those of earlier blocks: cutting here leaves this block to the next partition.
+    // Marked hashes belong to earlier blocks: cutting here leaves this block to the next partition.
     if (!this.#partition.hasRoom(separator, start, end)) this.#cutPartition()
     this.#partition.add(separator, start, end, offset, storedBytes, 0, 0)
     this.#filter.mark()
     if (this.#partition.isFull || this.#filter.count >= PARTITION_KEYS) this.#cutPartition()
   }
 
-  /** Write what is left below the root. */
+  /** Write everything below the root. */
   finish(): void {
     if (this.#partition.count > 0) this.#cutPartition()
     for (let i = 0; i + 1 < this.#nodes.length; i++) this.#cutNode(i)
@@ -103,7 +102,7 @@ export class IndexWriter {
     this.#addChild(i + 1, node, 0, 0)
   }
 
-  /** The child was just stored; enter it in the node above it and empty it. */
+  /** Enter a stored child in the node above it, and empty it. */
   #addChild(i: number, child: IndexNodeWriter, filterOffset: number, filterBytes: number): void {
     const offset = this.#blocks.lastOffset
     const storedBytes = this.#blocks.lastBytes
@@ -120,7 +119,7 @@ export class IndexWriter {
   }
 }
 
-/** A partition is cut when it has PARTITION_KEYS, after the block that brings them. */
+/** A partition is cut after the block that brings it to PARTITION_KEYS. */
 export function maxPartitionKeys(blockBytes: number): number {
   return PARTITION_KEYS + Math.ceil(blockBytes / 8)
 }
