@@ -1,9 +1,9 @@
 /**
- * The two jobs that write tables, run by a worker or in slices on the main thread: `flush` turns a sealed memtable
- * into a run, `merge` turns several runs into one. Both stream, both only create files; the caller commits or removes them.
+ * The two jobs that write tables, in a worker or in slices on the main thread: `flush` turns a sealed memtable into a run, `merge`
+ * several runs into one. Both stream and only create files; the caller commits or removes them.
  *
- * Memory: what `flushWorkingBytes` and `mergeWorkingBytes` say, leased by the caller before it submits the job;
- * inside the job a budget of that size bounds the windows.
+ * Memory: `flushWorkingBytes` and `mergeWorkingBytes`, leased by the caller before it submits the job; inside, a budget of that
+ * size bounds the windows.
  */
 import type { RangeTombstone } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
@@ -38,9 +38,9 @@ import { Retention } from './retention.ts'
 export type Compression = 'none' | 'lz4'
 
 export interface OutputOptions {
-  /** What stands before a file's name in its path. */
+  /** Prefix of a file's path. */
   directoryPrefix: string
-  /** The directory itself. Undefined: whatever stands at its path. */
+  /** The directory itself. Undefined: by its path. */
   place?: DirectoryReference | undefined
   compression: Compression
   blockBytes: number
@@ -48,9 +48,9 @@ export interface OutputOptions {
   targetTableBytes: number
   /** The store's next file number, shared with the main thread. */
   nextFile: Int32Array<SharedArrayBuffer>
-  /** Not 0: the store is closing, its jobs end with ABORTED. Shared too. */
+  /** Not 0: the store is closing, its jobs end with ABORTED. Shared. */
   stop: Int32Array<SharedArrayBuffer>
-  /** False: entry by entry in JavaScript, which gives the same tables. Default true. */
+  /** False: entry by entry in JavaScript, with the same result. Default true. */
   usesKernel?: boolean
   /** The tables need not outlive the process: nothing is synced. */
   isScratch?: boolean
@@ -63,12 +63,12 @@ export interface FlushArgs extends OutputOptions {
 }
 
 export interface MergeArgs extends OutputOptions {
-  /** Table numbers, run by run, each run's in key order. */
+  /** Table numbers, run by run, each run in key order. */
   runs: number[][]
-  /** What is added to the sequence numbers of some of them, by table number. */
+  /** Offsets of sequence numbers, by table number. */
   seqOffsets?: SeqOffsets
   snapshots: number[]
-  /** Undefined: something older may be anywhere, all tombstones stay. */
+  /** Undefined: older entries may be anywhere, all tombstones stay. */
   outside: OutsideTables | undefined
   readAheadBytes: number
   windowBytes: number
@@ -83,23 +83,23 @@ export interface JobOutput {
 }
 
 export { KERNEL_REGION_BYTES }
-/** Wasm memory in which flushes and merges run, of the thread that has them: enough for one of 40 runs and blocks of 4 KiB, or several of fewer. */
+/** Wasm memory per thread for flushes and merges: enough for 40 runs with blocks of 4 KiB, or several smaller merges. */
 export const MERGE_ARENA_BYTES: number = 288 * 1024
-/** What a flush lays out for the kernel at a time, at least. */
+/** Minimum that a flush lays out for the kernel at a time. */
 const FLUSH_SLOT_BYTES = 16 * 1024
-/** A step ends after so many bytes of keys and values, and what an entry costs besides. */
+/** Bytes of keys and values per step, and the cost of an entry. */
 export const STEP_BYTES: number = 16 * 1024
 const ENTRY_COST_BYTES = 64
-/** Or after so many starts and ends of range tombstones. */
+/** Starts and ends of range tombstones per step. */
 const STEP_BOUNDS = 200
 const NO_FILES: ReadonlySet<number> = new Set()
 let shared: Kernels | undefined
-/** One set of kernels per thread: jobs interleave only between entries, when of its memory only their own pieces of the arena are in use. */
+/** One set of kernels per thread: jobs interleave only between entries, when only their own pieces of the arena are in use. */
 export function threadKernels(): Kernels {
   return shared ??= new Kernels(KERNEL_REGION_BYTES, MERGE_ARENA_BYTES)
 }
 
-/** Buffers of writers, free, one set for each job that the reserve is for: what the thread keeps stays within its lease. */
+/** Free writer buffers, one set per reserved job: what the thread keeps stays within its lease. */
 const freeBuffers: WriterBuffers[] = []
 const MAX_FREE_BUFFERS = 2
 
@@ -122,8 +122,8 @@ export function mergeWorkingBytes(options: { blockBytes: number }, runs: number,
 }
 
 /**
- * The tables being written: cut at the target size, never between two versions of a key. Range tombstones are cut in the same
- * places: the hulls of a run's tables touch at most, on which strategies rely that let merges run side by side.
+ * The tables being written: cut at the target size, never between versions of a key. Range tombstones are cut there too: the hulls
+ * of a run's tables touch at most, which strategies rely on for concurrent merges.
  */
 class Output implements KernelOutput {
   readonly tables: TableProperties[] = []
@@ -135,7 +135,7 @@ class Output implements KernelOutput {
   readonly #kernelBlock: KernelBlockWriter | undefined
   #writer: TableWriter | undefined
   #file: HostFile | undefined
-  /** Called with the first key of the next table: range tombstones before it still belong to this one. */
+  /** Called with the first key of the next table: earlier range tombstones belong to this one. */
   onCut: (key: Uint8Array) => void = () => {}
 
   constructor(files: HostFiles, options: OutputOptions, kernelBlock: KernelBlockWriter | undefined) {
@@ -172,7 +172,7 @@ class Output implements KernelOutput {
     if (this.#writer !== undefined) this.#finishTable()
   }
 
-  /** The same, but the last table is not made durable yet: its file, to be synced and closed. */
+  /** Finish; the last table is not durable yet: returns its file, to be synced and closed. */
   finishUnsynced(): HostFile | undefined {
     if (this.#writer === undefined) return undefined
     this.tables.push(this.#writer.finish(false))
@@ -186,7 +186,7 @@ class Output implements KernelOutput {
     this.#file = undefined
   }
 
-  /** Whatever became of it: nothing is added any more. */
+  /** Add nothing more. */
   close(): void {
     giveBuffers(this.#buffers)
   }
@@ -199,7 +199,7 @@ class Output implements KernelOutput {
     file.close()
   }
 
-  /** Close and remove what was made. An error here is not thrown: it would hide the one that led here, and recovery removes leftovers. */
+  /** Close and remove the output. Errors are not thrown: they would hide the first one, and recovery removes leftovers. */
   abandon(): void {
     if (this.#file !== undefined) quietly(() => this.#file!.close())
     for (const path of this.#created) quietly(() => this.#files.remove(path))
@@ -228,7 +228,10 @@ function quietly(act: () => void): void {
   }
 }
 
-/** `slotBytes`: what of an input the kernel looks at at a time. `isPlain`: no input's sequence numbers are shifted, of which the kernel knows nothing. */
+/**
+ * `slotBytes`: the kernel's view of an input at a time. `isPlain`: no input has shifted sequence numbers, which the kernel does not
+ * know.
+ */
 function* writeTables(
   context: JobContext, args: FlushArgs | MergeArgs, inputs: readonly KernelInput[], ranges: readonly FragmentSource[], slotBytes: number,
   syncsValueFiles: boolean, isPlain = true,
@@ -293,7 +296,7 @@ function* writeTables(
     if (output.tables.length > 0) yield* syncDirectory(files, args.directoryPrefix, valueFiles.size > 0, beginSync)
     finished = true
   } finally {
-    // Also when the job is put down at a yield: what no manifest names is not left behind.
+    // Also when the job is abandoned at a yield: unnamed tables are removed.
     if (!finished) output.abandon()
     output.close()
     kernel?.close()
@@ -306,7 +309,7 @@ function checkStop({ stop }: OutputOptions): void {
   if (Atomics.load(stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
 }
 
-/** Once the table is durable and the log gone, a large value must be as durable as the reference to it. */
+/** Once the table is durable and the log gone, a large value must be as durable as its reference. */
 function syncValueFiles(files: HostFiles, prefix: string, numbers: ReadonlySet<number>): void {
   for (const fileNumber of numbers) {
     const path = prefix + valueName(fileNumber)
@@ -321,7 +324,7 @@ function syncValueFiles(files: HostFiles, prefix: string, numbers: ReadonlySet<n
   }
 }
 
-/** The tables of a job that fails are made anew, with new names; large values that were there before it are not. */
+/** Tables of a failed job are made again under new names; earlier large values are not. */
 function* syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
   try {
     yield* files.syncDirectoryInSteps(prefix, beginSync)
@@ -334,7 +337,10 @@ function flushSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.max(FLUSH_SLOT_BYTES, 2 * blockBytes)
 }
 
-/** Room for any block but one of a large entry, or of many that are nearly nothing: what it has besides keys and values, and its longest key. */
+/**
+ * Slot size for one input block: 1.5 x the target block size. Blocks with one oversized entry, or very many tiny ones, do not fit
+ * and take the JavaScript path.
+ */
 function mergeSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.ceil((blockBytes + (blockBytes >>> 1) + 128) / 16) * 16
 }

@@ -1,13 +1,13 @@
 /**
- * A flush or merge in the kernels, for as long as nothing special comes: the fast way between entries that JavaScript looks at.
+ * A flush or merge in the kernels: the fast path between entries that need JavaScript.
  *
- * Both ways give the same tables, byte for byte. The kernel orders, drops older versions and tombstones, and fills blocks;
- * what it cannot do it leaves to `writeTables`, entry by entry:
+ * Both paths make the same tables, byte for byte. The kernel orders, drops old versions and tombstones, and fills blocks;
+ * `writeTables` handles, entry by entry:
  * 1. range tombstones, from their start to their end;
- * 2. blocks and entries that do not fit a slot, until they are behind;
- * 3. of each block its first entry, and what goes into a block of its own or names a value file.
+ * 2. blocks and entries that do not fit a slot;
+ * 3. the first entry of each block, oversized entries, and references to value files.
  *
- * Account: the arena of the thread's kernels. Without room there every entry goes the slow way.
+ * Account: the arena of the thread's kernels. Without space there every entry takes the slow path.
  */
 import type { Cursor } from '../base/cursor.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -16,37 +16,37 @@ import { KernelBlockWriter } from '../table/block/kernel-block-writer.ts'
 import type { MergeCursor } from './merge-cursor.ts'
 import type { Retention } from './retention.ts'
 
-/** A cursor whose entries can be laid into a slot of the kernel, where they are still the cursor's. */
+/** A cursor whose entries can be laid into a slot of the kernel. */
 export interface KernelInput extends Cursor {
   useSlot(slot: Uint8Array<ArrayBuffer>): void
-  /** Have the current entry, and some that follow, in the slot; false when it does not fit. */
+  /** Fill the slot with the current entry and some that follow. False: it does not fit. */
   fillSlot(): boolean
-  /** Show input `i` of the kernel the slot, beginning with the current entry. After `fillSlot`. */
+  /** After `fillSlot`: open the slot as input `i`, at the current entry. */
   enter(kernel: MergeKernel, i: number): void
-  /** To the entry that the kernel stands on: its number in what was shown. */
+  /** Move to the kernel's current entry in the slot. */
   leave(position: number): void
-  /** To what comes after the slot. */
+  /** Move behind the slot. */
   emptySlot(): void
 }
 
-/** Where entries go that stay. */
+/** Receives kept entries. */
 export interface KernelOutput {
-  /** `startsKey`: no version of its key has been added. */
+  /** `startsKey`: no version of its key was added. */
   add(entry: KernelEntry, startsKey: boolean): void
-  /** Take in what the kernel added. */
+  /** Account for entries the kernel added. */
   absorb(): void
-  /** How much its table grows before it is cut at the next key. */
+  /** Bytes until its table is cut at the next key. */
   readonly roomBytes: number
-  /** What a key is taken to add to a table besides its part of a block. */
+  /** Bytes a key adds to a table beside its block. */
   readonly keyBytes: number
 }
 
-/** Longest run of entries that go the slow way without another try, and how short a try is that was not worth it. */
+/** Maximum slow entries before another try, and the length of a try that was too short. */
 const MAX_PATIENCE = 64
 const SHORT_TRY = 64
 
 export class KernelMerge {
-  /** True between `enter` and the return of `run` that leaves it. */
+  /** Between `enter` and the `run` that leaves it. */
   isRunning = false
   entriesIn = 0
   readonly block: KernelBlockWriter
@@ -54,12 +54,12 @@ export class KernelMerge {
   readonly #inputs: readonly KernelInput[]
   readonly #order: Uint32Array
   readonly #entry = new KernelEntry()
-  /** So many entries more go the slow way. */
+  /** Slow entries still to come. */
   #wait = 0
   #patience = 1
   #entered = 0
 
-  /** Undefined: there is no memory for it. */
+  /** Undefined: no memory. */
   static open(
     kernels: Kernels, inputs: readonly KernelInput[], slotBytes: number, blockBytes: number, snapshots: readonly number[],
   ): KernelMerge | undefined {
@@ -82,7 +82,7 @@ export class KernelMerge {
     this.#kernel.close()
   }
 
-  /** Before an entry that JavaScript would look at next: whether the kernel goes on with it. */
+  /** Whether the kernel continues at the next entry. */
   enter(next: Cursor, retention: Retention, output: KernelOutput): boolean {
     if (this.#wait > 0) {
       this.#wait--
@@ -106,7 +106,7 @@ export class KernelMerge {
     return true
   }
 
-  /** Go on for about `bytes`, or until JavaScript has to; returns how many were done. At the end `merge` is at what comes next. */
+  /** Run for about `bytes`, or until JavaScript is needed; returns the entries done. Leaves `merge` at the next entry. */
   run(bytes: number, retention: Retention, output: KernelOutput, merge: MergeCursor): number {
     const kernel = this.#kernel
     let done = 0

@@ -1,19 +1,19 @@
 /**
- * Leveled compaction: level 0 holds the runs of flushes, levels 1 to 6 hold one run each, every level `multiplier` times
- * as large as the one above. Low read and space amplification, higher write amplification.
+ * Leveled compaction: level 0 holds the runs of flushes, levels 1 to 6 one run each, every level `multiplier` times as large as the
+ * one above. Low read and space amplification, higher write amplification.
  *
- * The rules, first match wins:
- * 1. At least `level0Runs` runs in level 0: merge all of them with the tables of level 1 inside their common hull. Declined
- *    when any of those is in another merge, for a level-0 run left behind would be newer or older than what passed it.
- * 2. Of the levels over their target, the fullest first: move one table down, together with the tables it overlaps there.
- *    The table is the one that drags the fewest bytes along per byte of its own; ties go to the smallest key.
+ * Rules, first match wins:
+ * 1. At least `level0Runs` runs in level 0: merge all of them with the overlapping tables of level 1. Declined while any of those
+ *    is in another merge: a level-0 run left behind could be newer or older than the output.
+ * 2. Of the levels over their target, the fullest first: move the table with the least overlapping bytes below per byte of its own,
+ *    ties to the smallest key, together with the tables it overlaps.
  *
  * Invariants
- * 1. Levels 1 to 6 never overlap within themselves, whatever merges run at once: the inputs in the output level are all
- *    tables within the hull of the inputs above, so the output's hull is covered by inputs, and inputs are hidden.
+ * 1. Levels 1 to 6 never overlap within themselves, whatever merges run at once: the inputs in the output level are all tables
+ *    within the hull of the inputs above, and inputs are hidden.
  * 2. Every pick moves bytes to a deeper level, and level 6 has no target, so picking ends.
  *
- * A table that overlaps nothing below it is picked alone: a move that need not rewrite it.
+ * A table that overlaps nothing below it is picked alone.
  */
 import { compareKeys } from '../base/bytes.ts'
 import { formatSize } from '../base/sizes.ts'
@@ -26,7 +26,7 @@ export interface LeveledOptions {
   level0Runs?: number | undefined
   /** Target size of level 1. Default 64 MiB. */
   baseLevelBytes?: number | undefined
-  /** Each further level's target is this many times the one above. At least 2. Default 10. */
+  /** Target ratio of a level to the one above. At least 2. Default 10. */
   multiplier?: number | undefined
   /** Output tables are cut at this size. Default 16 MiB. */
   targetTableBytes?: number | undefined
@@ -35,7 +35,7 @@ export interface LeveledOptions {
 const MIB = 1024 * 1024
 const DEFAULTS = { level0Runs: 4, baseLevelBytes: 64 * MIB, multiplier: 10, targetTableBytes: 16 * MIB }
 
-/** The deepest level; it takes whatever comes. */
+/** The deepest level, without a target. */
 export const LAST_LEVEL = 6
 
 export function createLeveled(options: LeveledOptions): Strategy {
@@ -63,7 +63,7 @@ class Leveled implements Strategy {
     return this.#fromLevel0(tree, levels) ?? this.#fromFullest(tree, levels)
   }
 
-  /** What must still go down one level, each byte counted once for every level it has to leave. */
+  /** Bytes that must go down, counted once for every level they have to leave. */
   debtBytes(tree: TreeView): number {
     const bytes: bigint[] = new Array(LAST_LEVEL + 1).fill(0n)
     for (const run of tree.runs) bytes[Math.min(run.level, LAST_LEVEL)]! += BigInt(run.bytes)
@@ -96,7 +96,7 @@ class Leveled implements Strategy {
   #fromFullest(tree: TreeView, levels: readonly TableView[][]): Pick | undefined {
     const due: { level: number; bytes: number; fullness: number }[] = []
     for (let level = 1; level < LAST_LEVEL; level++) {
-      // What a running merge reads from this level is on its way down already.
+      // Inputs of a running merge are on their way down already.
       let bytes = 0
       for (const table of levels[level]!) if (!tree.hidden.has(table.id)) bytes += table.bytes
       const target = Number(this.#targetBytes(level))

@@ -1,11 +1,10 @@
 /**
- * A sealed memtable as the input of a flush: all versions in order, forward, and, for a flush in the kernels, records of what follows
- * in a slot.
+ * A sealed memtable as the input of a flush: all versions in order, and for the kernel records of the following entries in a slot.
  *
  * Invariants
- * 1. The slot holds records (layout: base/kernels/assembly/input.ts) of entries that the walk has gone past; while there are any left,
- *    the current entry is the first of them.
- * 2. The memtable is not written to any more.
+ * 1. The slot holds records (layout: kernels/assembly/input.ts) of entries behind the walk; while some are left, the current entry
+ *    is the first of them.
+ * 2. The memtable is sealed.
  *
  * Cost: one copy of each entry, by words; leaves and versions of some keys are touched in advance, all at once.
  */
@@ -21,9 +20,9 @@ import type { KernelInput } from './kernel-merge.ts'
 const RECORD_HEADER_BYTES = 24
 /** Longer keys and values are copied by the engine. */
 const LONG_WORDS = 64
-/** Keys that are touched in advance: what they and their values take stays well within the nearest cache. */
+/** Keys touched in advance: their entries fit well into the nearest cache. */
 const AHEAD = 32
-/** A line of the processor's caches. */
+/** A processor cache line. */
 const LINE_WORDS = 16
 
 export class MemtableRun implements KernelInput {
@@ -44,15 +43,15 @@ export class MemtableRun implements KernelInput {
   readonly #versions = new Int32Array(AHEAD)
   #ahead = 0
   #next = 0
-  /** Looked at by nobody: the loads that make it up are what counts. */
+  /** Never read: only the loads that compute it matter. */
   #touched = 0
-  /** Where the walk is; version 0: at its end. */
+  /** Position of the walk; version 0: at its end. */
   #leaf = 0
   #version = 0
   #slot: Uint8Array<ArrayBuffer> = EMPTY
   #words: Int32Array = new Int32Array(0)
   #numbers: Float64Array = new Float64Array(0)
-  /** Records in the slot, the current one, and where in the slot it is. */
+  /** Records in the slot, the current one, and its offset. */
   #count = 0
   #at = 0
   #recordAt = 0
@@ -189,7 +188,7 @@ export class MemtableRun implements KernelInput {
     this.#next++
   }
 
-  /** Nothing here waits for anything but memory, so the processor waits for many at once. */
+  /** The loads are independent, so the processor waits for many at once. */
   #touch(): void {
     const source = this.#source
     const versions = this.#versions

@@ -1,9 +1,9 @@
 /**
- * k sorted cursors as one, forward and backward: a binary heap of the cursors' current entries.
+ * k sorted cursors as one, forward and backward: a binary heap of their current entries.
  *
  * Invariants
  * 1. Forward order is key ascending, sequence number descending; backward is its mirror.
- * 2. `current` is the cursor that stands on the next entry; its views hold until the next move.
+ * 2. `current` is the cursor with the next entry; its views are valid until the next move.
  * 3. A move costs O(log k) comparisons and allocates nothing.
  */
 import { compareBytes } from '../base/bytes.ts'
@@ -60,7 +60,7 @@ export class MergeCursor {
     this.#siftDown(0)
   }
 
-  /** The cursors were moved: begin anew with the entries they are at, forward. */
+  /** Rebuild the heap after the cursors were moved, forward. */
   rebuild(): void {
     this.#build(1)
   }

@@ -1,12 +1,11 @@
 /**
- * One run as an input of a merge: its tables one after the other, forward, each open only while it is read.
+ * One run as an input of a merge: its tables one after the other, each open only while it is read.
  *
  * Invariants
- * 1. At most one table is open for its entries and one for its range tombstones, however many the run has.
- * 2. Range tombstones are shown no later than the entries of their table: of tables behind the one that the cursor stands in
- *    nothing is needed yet, because the hulls of a run's tables touch at most.
- *
- * 3. In a merge that runs in the kernels a block that fits the run's slot is there (see `KernelInput`).
+ * 1. At most one table is open for entries and one for range tombstones.
+ * 2. Range tombstones come no later than the entries of their table; later tables are not needed yet, because the hulls of a run's
+ *    tables touch at most.
+ * 3. In a kernel merge, a block that fits the run's slot is there (`KernelInput`).
  *
  * Account: windows of the merge's own pool, one for entries and one for range tombstones.
  */
@@ -26,7 +25,7 @@ import type { KernelInput } from './kernel-merge.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { Fragment, FragmentSource } from './range-sweep.ts'
 
-/** Of tables whose sequence numbers are shifted, by file number. */
+/** Of tables with shifted sequence numbers, by file number. */
 export type SeqOffsets = ReadonlyMap<number, number>
 const NO_OFFSETS: SeqOffsets = new Map()
 
@@ -40,7 +39,7 @@ export class MergeRun implements KernelInput {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
-  /** Bytes of all tables opened so far. */
+  /** Of all tables opened so far. */
   bytesRead = 0
   /** Its range tombstones. */
   readonly ranges: RunFragments
@@ -156,7 +155,7 @@ export class MergeRun implements KernelInput {
   }
 }
 
-/** The range tombstones of the tables that a `MergeRun` has come to. */
+/** Range tombstones of the tables a `MergeRun` has reached. */
 class RunFragments implements FragmentSource {
   readonly #openFile: (fileNumber: number) => HostFile
   readonly #kernels: Kernels
@@ -169,7 +168,7 @@ class RunFragments implements FragmentSource {
   #file: HostFile | undefined
   #records: RangeRecords | undefined
   #hasRecord = false
-  /** Of a table whose tombstones are not fragments. */
+  /** Of a table whose tombstones are no fragments. */
   #listed: ListedFragments | undefined
   #lastEnd: Uint8Array = EMPTY
 

@@ -1,8 +1,8 @@
-/** Checking strategy parameters: shared by every strategy, so that each says the same about the same mistake. */
+/** Checks of strategy parameters, shared by all strategies. */
 import { invalidArgument } from '../base/errors.ts'
 import { unknownOption } from '../base/option-names.ts'
 
-/** "No limit" and "off": finite, so that it survives JSON. Infinity is taken for it. */
+/** "No limit" and "off": finite, so that it survives JSON. Stands for Infinity. */
 export const UNLIMITED: number = Number.MAX_SAFE_INTEGER
 
 /** Throws INVALID_ARGUMENT when `options` holds a name that `defaults` does not. */

@@ -1,12 +1,12 @@
 /**
- * The job that puts a new manifest beside the tables it names: the caller's thread does not wait for the disk.
+ * The job that publishes a new manifest, so that the caller's thread does not wait for the disk.
  *
  * Invariants
- * 1. It only adds: what a newer manifest has made superfluous is removed by who asked, once that knows how this ended. So one that
- *    goes on after its caller has given it up does no harm.
- * 2. Nothing is published that names tables of which the system said late that they are not durable.
+ * 1. It only adds: superseded manifests are removed by the caller once it knows the outcome. So a job that outlives its caller does
+ *    no harm.
+ * 2. Nothing is published that names tables of which the system has reported a late sync error.
  *
- * Cost: two writes to the device, and a listing of the directory.
+ * Cost: two device writes and a directory listing.
  */
 import { newestManifest } from '../base/file-names.ts'
 import type { DirectoryReference, JobContext, JobWait } from '../host/host.ts'
@@ -20,8 +20,8 @@ export interface PublishArgs {
 }
 
 /**
- * Returns the largest number of a manifest in the directory afterwards; undefined: it is there, but the directory could not be listed.
- * EEXIST: somebody else's is there.
+ * Returns the largest manifest number in the directory afterwards; undefined: published, but the directory could not be listed.
+ * EEXIST: another writer's is there.
  */
 export function* publish({ files: all, beginSync, lateSyncError }: JobContext, { place, directory, path, bytes }: PublishArgs): Generator<JobWait | void, number | undefined, void> {
   const check = (): void => {
@@ -31,12 +31,12 @@ export function* publish({ files: all, beginSync, lateSyncError }: JobContext, {
   check()
   const files = all.within(place)
   yield* files.publishInSteps(path, bytes, beginSync)
-  // Of its own syncs: the manifest is there then, and nobody knows for how long.
+  // Of its own syncs: the manifest exists then, perhaps not for long.
   check()
   try {
     return newestManifest(files.list(directory))
   } catch {
-    // An error would be taken for one of publishing. Who asked lists it again.
+    // An error would count as a failure to publish. The caller lists again.
     return undefined
   }
 }

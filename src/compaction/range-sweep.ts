@@ -1,14 +1,13 @@
 /**
- * The range tombstones of all inputs of a flush or merge, met in key order: which of them cover the key in hand, and which
- * must be in the output.
+ * The range tombstones of all inputs of a flush or merge, in key order: which cover the current key, and which go to the output.
  *
  * Invariants
- * 1. Keys are asked about in ascending order; what ends at or before the key in hand has been handed out.
- * 2. What is handed out is sorted by start, then by seq descending, equal or disjoint, and all that some reader needs: in every
- *    fragment the newest seq, and for each snapshot the newest at or below it. Neighbours that keep the same are joined.
+ * 1. Keys ascend; fragments that end at or before the current key have been emitted.
+ * 2. Emitted fragments are sorted by start, then by seq descending, equal or disjoint, and complete for readers: in every fragment
+ *    the newest seq, and for each snapshot the newest at or below it. Equal neighbours are joined.
  *
- * Memory: one fragment an input, and the numbers that cover the key. Cost: one comparison a key; a step through the inputs for
- * each start and end.
+ * Memory: one fragment an input, and the numbers over the key. Cost: one comparison a key; a pass over the inputs for each start
+ * and end.
  */
 import { compareBytes, compareKeys } from '../base/bytes.ts'
 import type { RangeTombstone } from '../base/cursor.ts'
@@ -16,9 +15,9 @@ import { countUpTo, neededSeqs, sameNumbers } from '../base/ranges.ts'
 
 /** Fragments of one input, ascending and disjoint. */
 export interface FragmentSource {
-  /** False: `next` would give none now. */
+  /** False: `next` would return none now. */
   readonly hasMore: boolean
-  /** The next fragment of those that may begin at or before the keys reached so far; undefined: none yet, or no more. */
+  /** The next fragment that may begin at or before the keys reached so far; undefined: none yet, or no more. */
   next(): Fragment | undefined
 }
 
@@ -29,7 +28,7 @@ export interface Fragment {
   seqs: number[]
 }
 
-/** Fragments that are in memory: sorted by start, equal or disjoint. */
+/** Fragments in memory: sorted by start, equal or disjoint. */
 export class ListedFragments implements FragmentSource {
   readonly #tombstones: readonly RangeTombstone[]
   #at = 0
@@ -62,14 +61,14 @@ interface Input {
 
 export class RangeSweep {
   readonly #inputs: Input[]
-  /** Sequence numbers that readers read at, descending. */
+  /** Sequence numbers of readers, descending. */
   readonly #readers: readonly number[]
   readonly #sink: (tombstone: RangeTombstone) => void
-  /** Of the fragments over the key in hand, ascending; one that several have stands several times. */
+  /** Of the fragments over the current key, ascending, with repetitions. */
   readonly #open: number[] = []
   /** The next start or end. */
   #next: Uint8Array | undefined
-  /** What is needed since `#keptStart`. */
+  /** Needed since `#keptStart`. */
   #kept: readonly number[] = []
   #keptStart: Uint8Array = new Uint8Array(0)
 
@@ -79,14 +78,14 @@ export class RangeSweep {
     this.#sink = sink
   }
 
-  /** Nothing covers the key in hand, and `next` is what comes next, undefined if nothing does. */
+  /** No tombstone covers the current key, and `next` is the next start or end, undefined: none. */
   get isQuiet(): boolean {
     if (this.#open.length > 0 || this.#kept.length > 0) return false
     return this.#inputs.every(({ source, fragment }) => fragment !== undefined || !source.hasMore)
   }
   get next(): Uint8Array | undefined { return this.#next }
 
-  /** Go on towards a key, at most so many starts and ends; true when it is reached. A source that had none before is asked again. */
+  /** Advance towards a key, at most `steps` starts and ends. True: reached. Sources without fragments are asked again. */
   advance(key: Uint8Array, start: number, end: number, steps = Infinity): boolean {
     if (this.#refill()) this.#findNext()
     for (; this.#next !== undefined && compareBytes(this.#next, 0, this.#next.length, key, start, end) <= 0; steps--) {
@@ -96,7 +95,7 @@ export class RangeSweep {
     return true
   }
 
-  /** Largest seq <= `ceiling` of a tombstone over the key in hand; 0 if none. */
+  /** Largest seq <= `ceiling` of a tombstone over the current key; 0 if none. */
   newestUpTo(ceiling: number): number {
     const open = this.#open
     if (open.length === 0) return 0
@@ -104,14 +103,14 @@ export class RangeSweep {
     return count === 0 ? 0 : open[count - 1]!
   }
 
-  /** Hand out what covers keys before the key in hand, up to it: another table begins here. */
+  /** Emit fragments up to the current key: a new table begins here. */
   cut(key: Uint8Array): void {
     if (this.#kept.length === 0) return
     this.#emit(key)
     this.#keptStart = key
   }
 
-  /** No more keys: hand out what is left, at most so many starts and ends; true when that was all. */
+  /** After the last key: emit the rest, at most `steps` starts and ends. True: done. */
   finish(steps = Infinity): boolean {
     for (; ; steps--) {
       if (this.#refill()) this.#findNext()
@@ -131,7 +130,7 @@ export class RangeSweep {
     return isNew
   }
 
-  /** Everything that begins or ends at this key. */
+  /** Process everything that begins or ends at this key. */
   #step(key: Uint8Array): void {
     for (const input of this.#inputs) {
       if (input.fragment === undefined) continue

@@ -1,15 +1,14 @@
 /**
- * Any number of runs as one cursor in a fixed amount of memory: nothing of a run is kept between two steps; every step looks
- * up its place in each of them again. For a scan that has no memory for a window per run. Slow, and right.
+ * Any number of runs as one cursor in constant memory: nothing is kept between steps; every step seeks in each run again. For a
+ * scan without memory for a window per run. Slow.
  *
  * Invariants
- * 1. Of each key it shows one version, the newest that a reader at `snapshotSeq` may see, deletions included.
- * 2. It holds two windows of the longest key met, at most 64 KiB each, and no value: `loadValue` fetches that, as a view of
- *    the source, when it is asked for.
+ * 1. For each key it shows the newest version visible at `snapshotSeq`, deletions included.
+ * 2. It holds two windows for the longest key met, at most 64 KiB each, and no value: `loadValue` fetches that as a view.
  * 3. A key to seek must not be a view into its own windows.
  *
- * Cost of a step: for each run a way down its index and a data block, mostly from the file; for the runs that hold the key
- * found, one lookup more.
+ * Cost of a step: for each run an index descent and a data block, mostly from the file, and one more lookup in runs that hold the
+ * key.
  */
 import { EMPTY, Hit } from '../base/cursor.ts'
 import type { Cursor } from '../base/cursor.ts'
@@ -29,23 +28,23 @@ export class SeekPerStepCursor implements Cursor {
   keyEnd = 0
   seq = 0
   kind = 0
-  /** Of the current entry only after `loadValue`, and until anything else is loaded. */
+  /** Valid only after `loadValue`, until the next load. */
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
-  /** Of each run the tables that hold point entries, in key order. */
+  /** For each run the tables with point entries, in key order. */
   readonly #runs: readonly (readonly TableReader[])[]
   readonly #source: BlockSource
   readonly #windows: WindowPool
   readonly #snapshotSeq: number
   readonly #probe: KeyProbe
   readonly #hit = new Hit()
-  /** The nearest key found so far in this step. */
+  /** The nearest key of this step. */
   #near: Uint8Array<ArrayBuffer> = NOTHING
   #nearLength = -1
   /** The tables that hold it. */
   readonly #holders: TableReader[] = []
-  /** Where the version shown is. */
+  /** Location of the shown version. */
   #table: TableReader | undefined
 
   constructor(runs: readonly (readonly TableReader[])[], source: BlockSource, windows: WindowPool, snapshotSeq: number) {
@@ -123,7 +122,7 @@ export class SeekPerStepCursor implements Cursor {
       this.#nearLength = -1
       this.#holders.length = 0
       for (const tables of this.#runs) {
-        // The table that may hold the key also holds what comes right before it, unless it begins there.
+        // The table that may hold the key also holds its predecessor, unless it begins there.
         const from = key === undefined ? tables.length : lowerTable(tables, key, start, end)
         for (let t = Math.min(from, tables.length - 1); t >= 0; t--) {
           let found = this.#probe.before(tables[t]!, key, start, end)
@@ -138,16 +137,13 @@ export class SeekPerStepCursor implements Cursor {
     }
   }
 
-  /** The current key and a zero byte are the next possible key; its window has room for that. */
+  /** The successor is the key with a zero byte; its window has space for that. */
   #successorEnd(): number {
     this.key[this.keyEnd] = 0
     return this.keyEnd + 1
   }
 
-  /**
-   * The probe has found a run's next key: keep it if it is nearer than those of the others. True: the probe has to look again,
-   * because making room for the key may have made the cache drop its block.
-   */
+  /** Keep a run's next key if it is the nearest so far. True: probe again, because allocating may have evicted the block. */
   #consider(table: TableReader, direction: number): boolean {
     const probe = this.#probe
     const order = this.#nearLength < 0 ? -1 : probe.compare(this.#near, this.#nearLength) * direction
@@ -156,7 +152,7 @@ export class SeekPerStepCursor implements Cursor {
     this.#holders.length = 0
     this.#nearLength = -1
     if (probe.keyLength + 1 > this.#near.length) {
-      // Given back first: the reserve has no room for both.
+      // Released first: the reserve cannot hold both.
       if (this.#near.length > 0) this.#windows.give(this.#near)
       this.#near = NOTHING
       this.#near = this.#windows.take(probe.keyLength + 1)
@@ -168,7 +164,7 @@ export class SeekPerStepCursor implements Cursor {
     return false
   }
 
-  /** Make the nearest key the current one; valid only if some version of it is visible. False: there is none. */
+  /** Make the nearest key current; valid only if a version is visible. False: there is none. */
   #show(): boolean {
     if (this.#nearLength < 0) return false
     const near = this.#near

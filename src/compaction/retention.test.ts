@@ -11,7 +11,7 @@ import { Retention } from './retention.ts'
 import { packOutside } from './tombstone-elision.ts'
 import type { OutsideTable } from './tombstone-elision.ts'
 import { ListedFragments } from './range-sweep.ts'
-import { LAST_KEY, covers, histories, isWithin, keyOf, mustKeep, outsideOf, readersOf, stratumOf, visibleIn } from './testing/entries.ts'
+import { LAST_KEY, covers, histories, isWithin, keyOf, mustKeep, outsideOf, readersOf, stripeOf, visibleIn } from './testing/entries.ts'
 
 const SEED = 20250629
 const PROPERTY = { seed: SEED, numRuns: 2000 }
@@ -125,7 +125,7 @@ test(`no more is kept than the rules say (seed ${SEED})`, () => {
   }), PROPERTY)
 })
 
-test(`range tombstones are kept piece by piece: of each stratum the newest, and of the oldest only over older tables (seed ${SEED})`, () => {
+test(`range tombstones are kept piece by piece: of each stripe the newest, and of the oldest only over older tables (seed ${SEED})`, () => {
   fc.assert(fc.property(histories, fc.boolean(), (history, isKnown) => {
     const { snapshots } = history
     const inside = history.tables[0]!
@@ -134,16 +134,16 @@ test(`range tombstones are kept piece by piece: of each stratum the newest, and 
     for (let i = 0; i <= LAST_KEY; i++) {
       const key = keyOf(i)
       const covering = inside.ranges.filter(range => covers(range, key)).map(({ seq }) => seq)
-      const newest = covering.filter(seq => !covering.some(other => other > seq && stratumOf(snapshots, other) === stratumOf(snapshots, seq)))
+      const newest = covering.filter(seq => !covering.some(other => other > seq && stripeOf(snapshots, other) === stripeOf(snapshots, seq)))
       const kept = ranges.filter(range => covers(range, key))
       for (const seq of newest) {
         const mayHide = tables === undefined || tables.some(table => table.minSeq < seq && isWithin(key, table))
-        if (stratumOf(snapshots, seq) > 0 || mayHide) assert.ok(kept.some(range => range.seq === seq), `${seq} over ${i} is gone`)
+        if (stripeOf(snapshots, seq) > 0 || mayHide) assert.ok(kept.some(range => range.seq === seq), `${seq} over ${i} is gone`)
       }
       for (const { seq } of kept) assert.ok(newest.includes(seq), `${seq} over ${i} is not needed`)
     }
     for (const range of ranges) {
-      if (stratumOf(snapshots, range.seq) > 0 || tables === undefined) continue
+      if (stripeOf(snapshots, range.seq) > 0 || tables === undefined) continue
       const overlapped = tables.some(({ minSeq, firstKey, lastKey }) =>
         minSeq < range.seq && compareKeys(range.start, lastKey) <= 0 && compareKeys(firstKey, range.end) < 0)
       assert.ok(overlapped, `${range.seq} has nothing left to hide`)

@@ -1,14 +1,13 @@
 /**
- * What a flush or merge may leave out. Fed the entries of its inputs in order, it says of each whether to keep it.
+ * What a flush or merge may drop. Fed the entries of its inputs in order, it decides for each whether to keep it.
  *
- * Rules (a *stratum* is the set of sequence numbers between two neighbouring snapshots: readers cannot tell
- * two versions of a key in one stratum apart, they see the newer one)
- * 1. A version goes when a newer version of its key, or a range tombstone over it, is in the same stratum.
- * 2. A tombstone that is left goes when it is in the oldest stratum and no older table outside the merge can
- *    hold its key: there is nothing left for it to hide.
- * 3. The same for range tombstones, fragment by fragment: those that must stay are handed out as the keys behind them are met.
+ * Rules (a *snapshot stripe* is the set of sequence numbers between two neighbouring snapshots; readers see only the newest version
+ * of a key in each stripe)
+ * 1. A version is dropped when a newer version of its key, or a range tombstone over it, is in the same stripe.
+ * 2. A remaining tombstone is dropped when it is in the oldest stripe and no older table outside the merge can hold its key.
+ * 3. The same for range tombstones, fragment by fragment: those that stay are emitted as later keys come.
  *
- * Memory: one fragment an input, and the index of the tables outside; it does not grow with the number of range tombstones.
+ * Memory: one fragment an input, and the index of the tables outside, whatever the number of range tombstones.
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, MAX_SEQ } from '../base/cursor.ts'
@@ -26,14 +25,13 @@ export class Retention {
   readonly #ranges: RangeSweep
   #key = new Uint8Array(256)
   #keyLength = -1
-  #stratum = -1
-  /** Set with every new key, for the caller to clear when a version of it has been kept: outputs are cut only between keys. */
+  #stripe = -1
+  /** Set with every new key; the caller clears it when a version has been kept: outputs are cut only between keys. */
   startsKey = true
 
   /**
-   * `snapshots`: sequence numbers that open snapshots read at, ascending.
-   * `outside`: every table that is not an input and may hold something older; undefined = unknown, keep all tombstones.
-   * `ranges`: the range tombstones of the inputs. `keepRange` is given those that must stay, sorted.
+   * `snapshots`: sequence numbers of open snapshots, ascending. `outside`: every table that is no input and may hold older entries;
+   * undefined: unknown, keep all tombstones. `ranges`: range tombstones of the inputs. `keepRange` gets those that stay, sorted.
    */
   constructor(
     snapshots: readonly number[], outside: OutsideTables | undefined, ranges: readonly FragmentSource[], keepRange: (tombstone: RangeTombstone) => void,
@@ -45,41 +43,41 @@ export class Retention {
     })
   }
 
-  /** Hand out range tombstones before the entry that is asked about next, at most so many starts and ends; true when that was all. */
+  /** Emit range tombstones before the next entry, at most `steps` starts and ends. True: done. */
   approach({ key, keyStart, keyEnd }: Cursor, steps: number): boolean {
     return this.#ranges.advance(key, keyStart, keyEnd, steps)
   }
 
-  /** True when the entry must stay. Entries come in cursor order. */
+  /** Whether the entry stays. Entries come in cursor order. */
   keep(entry: Cursor): boolean {
     const { key, keyStart, keyEnd, seq } = entry
-    const stratum = this.#stratumOf(seq)
+    const stripe = this.#stripeOf(seq)
     const sameKey = this.#keyLength >= 0 && compareBytes(this.#key, 0, this.#keyLength, key, keyStart, keyEnd) === 0
     if (sameKey) {
-      if (stratum === this.#stratum) return false
+      if (stripe === this.#stripe) return false
     } else {
       this.#rememberKey(key, keyStart, keyEnd)
       this.startsKey = true
       this.#ranges.advance(key, keyStart, keyEnd)
     }
-    this.#stratum = stratum
-    const ceiling = stratum < this.#snapshots.length ? this.#snapshots[stratum]! : MAX_SEQ
+    this.#stripe = stripe
+    const ceiling = stripe < this.#snapshots.length ? this.#snapshots[stripe]! : MAX_SEQ
     if (this.#ranges.newestUpTo(ceiling) > seq) return false
-    if (entry.kind !== KIND_DELETE || stratum > 0 || this.#outside === undefined) return true
+    if (entry.kind !== KIND_DELETE || stripe > 0 || this.#outside === undefined) return true
     return this.#outside.minSeqAt(key, keyStart, keyEnd) < seq
   }
 
-  /** No range tombstone is over the key in hand, and what comes of them is known: `watch` says where. */
+  /** No range tombstone covers the current key, and the next one is known. */
   get isQuiet(): boolean { return this.#ranges.isQuiet }
 
   /**
-   * Have a merge in the kernels go on from here, with `entry` as the next one: keys that range tombstones touch, or where other
-   * tables lie outside, are watched. False when it cannot: the last key is too long. Only while quiet.
+   * Hand over to a kernel merge, with `entry` next: it stops at keys that range tombstones touch, or where tables outside change.
+   * False: not possible, the last key is too long. Only while quiet.
    */
   handOver(merge: MergeKernel, { key, keyStart, keyEnd }: Cursor): boolean {
     if (this.#keyLength > merge.slotBytes) return false
     if (this.#keyLength > 0) merge.memory.set(this.#key.subarray(0, this.#keyLength), merge.seenAt)
-    merge.setSeen(this.#keyLength, this.#stratum)
+    merge.setSeen(this.#keyLength, this.#stripe)
     merge.startsKey = this.startsKey
     const outside = this.#outside
     merge.outsideMin = outside === undefined ? -Infinity : outside.minSeqAt(key, keyStart, keyEnd)
@@ -93,32 +91,32 @@ export class Retention {
     return true
   }
 
-  /** The merge in the kernels has stopped: go on where it is. */
+  /** The kernel merge has stopped: continue there. */
   takeBack(merge: MergeKernel): void {
     const { seenAt, seenLength } = merge
     this.startsKey = merge.startsKey
     this.#keyLength = -1
     if (seenLength < 0) return
     this.#rememberKey(merge.memory, seenAt, seenAt + seenLength)
-    this.#stratum = merge.seenStratum
+    this.#stripe = merge.seenStratum
   }
 
-  /** A table ends and another one begins with this key, that of the entry asked about last: cut the range tombstones here. */
+  /** A new table begins with this key, of the last entry: cut the range tombstones here. */
   cut(key: Uint8Array): void {
     this.#ranges.cut(key)
   }
 
-  /** After the last entry: hand out the range tombstones that are left, at most so many starts and ends; true when that was all. */
+  /** After the last entry: emit the remaining range tombstones, at most `steps` starts and ends. True: done. */
   finish(steps = Infinity): boolean {
     return this.#ranges.finish(steps)
   }
 
   #mustStay({ start, end, seq }: RangeTombstone): boolean {
-    return this.#outside === undefined || this.#stratumOf(seq) > 0 || this.#outside.minSeqOver(start, end) < seq
+    return this.#outside === undefined || this.#stripeOf(seq) > 0 || this.#outside.minSeqOver(start, end) < seq
   }
 
   /** Index of the first snapshot at or after `seq`: how many snapshots are too old to see it. */
-  #stratumOf(seq: number): number {
+  #stripeOf(seq: number): number {
     const snapshots = this.#snapshots
     let low = 0
     let high = snapshots.length

@@ -1,11 +1,11 @@
 /**
- * A pick made narrower, for when there is no memory to read all of its runs at once: merging some of them is a step on the way.
+ * Shrinks a pick when memory cannot serve all of its runs: merging some of them is a step towards it.
  *
- * Invariant: the run that the output joins stays in, so that the output overlaps nothing there.
+ * Invariant: the run the output joins stays in, so that the output overlaps nothing there.
  */
 import type { Pick, RunView, TreeView } from './strategy.ts'
 
-/** The same pick with the tables of its `mostRuns` (at least 2) smallest runs only, or the pick itself if it has no more. */
+/** The pick with the tables of its `mostRuns` (at least 2) smallest runs, or the pick itself if it has no more. */
 export function narrowPick(pick: Pick, tree: TreeView, mostRuns: number): Pick {
   const wanted = new Set(pick.tables)
   const parts: { run: RunView, tables: number[], bytes: number }[] = []

@@ -2,12 +2,12 @@
  * How long a write must wait so that merges keep up: two axes, level-0 runs and debt, each with a slowdown and a stop.
  *
  * Invariants
- * 1. Computed from the current version at each write, never latched: when the cause is gone, so is the delay.
- * 2. The delay is 0 at slowdown and grows in a straight line to the cap at stop; the larger axis counts; stop dominates. Without a
- *    stop (Infinity) it reaches the cap at twice the slowdown and stays there.
+ * 1. Computed from the current version at each write, never latched.
+ * 2. The delay is 0 at slowdown and grows linearly to the cap at stop; the larger axis counts; stop dominates. Without a stop
+ *    (Infinity) it reaches the cap at twice the slowdown.
  * 3. A verdict is for writers only. It never holds back the merge that would clear it.
  *
- * Cost: a few comparisons; nothing is allocated while there is no delay.
+ * Cost: a few comparisons.
  */
 import { invalidArgument } from '../base/errors.ts'
 
@@ -18,22 +18,22 @@ export interface StallLoad {
   readonly debtBytes: number
 }
 
-/** Thresholds of an axis: 0 <= slowdown <= stop, stop > 0 (or nothing could ever be written), Infinity = off: either of them, or both. */
+/** Limits of an axis: 0 <= slowdown <= stop, stop > 0, Infinity = off. */
 export interface StallLimits {
   readonly slowdownRuns: number
   readonly stopRuns: number
   readonly slowdownDebtBytes: number
   readonly stopDebtBytes: number
-  /** The longest delay of one write; finite. */
+  /** Maximum delay of one write; finite. */
   readonly maxDelayMs: number
 }
 
 export interface StallVerdict {
-  /** Wait this long before the write; fractions count. The cap when stopped. */
+  /** Wait before the write; fractions count. The cap when stopped. */
   readonly delayMs: number
   /** Wait until a later verdict says otherwise. */
   readonly stop: boolean
-  /** The axis that counts; absent when there is no delay. */
+  /** The decisive axis; absent without a delay. */
   readonly cause?: 'runs' | 'debt'
 }
 
@@ -54,12 +54,12 @@ export function stallVerdict(load: StallLoad, limits: StallLimits): StallVerdict
   return { delayMs: limits.maxDelayMs * debtShare, stop: false, cause: 'debt' }
 }
 
-/** For an early check, at open. Throws INVALID_ARGUMENT. */
+/** For an early check. Throws INVALID_ARGUMENT. */
 export function checkStallLimits(limits: StallLimits): void {
   if (!areValid(limits)) throw invalidStall({ runs: 0, debtBytes: 0 }, limits)
 }
 
-/** 0 at or below `slowdown`, nearing 1 at `stop`; the caller has dealt with value >= stop. A line to Infinity would never rise. */
+/** 0 at or below `slowdown`, approaching 1 at `stop`; value < stop. A line to Infinity would never rise. */
 function ramp(value: number, slowdown: number, stop: number): number {
   if (value <= slowdown) return 0
   return stop === Infinity ? Math.min(1, (value - slowdown) / slowdown) : (value - slowdown) / (stop - slowdown)

@@ -1,7 +1,7 @@
-/** What could not be made durable and must not be tried again. */
+/** Errors of durability that must not be retried. */
 import { SpillwayError } from '../base/errors.ts'
 
-/** What tells such an error, in its details: those reach the main thread. */
+/** The mark in the details of such an error, which reach the main thread. */
 const NOT_DURABLE = 'notDurable'
 
 export function notDurable(what: string, cause: unknown): SpillwayError {
@@ -10,8 +10,8 @@ export function notDurable(what: string, cause: unknown): SpillwayError {
 }
 
 /**
- * True for the error of a job that could not make durable what was written before it. It must not be tried again: after a failed
- * sync nobody knows what is on the disk, and a later one that succeeds proves nothing.
+ * Whether a job could not make earlier writes durable: after a failed sync the disk's content is unknown, and a later success
+ * proves nothing.
  */
 export function isNotDurable(error: Error): boolean {
   return (error as { details?: Record<string, unknown> }).details?.[NOT_DURABLE] === true

@@ -1,23 +1,23 @@
 /**
- * Size-tiered compaction: all runs live in level 0, runs of similar size are merged into one.
- * Low write amplification, higher read and space amplification.
+ * Size-tiered compaction: all runs are in level 0, and runs of similar size are merged. Low write amplification, higher read and
+ * space amplification.
  *
- * The rules, first match wins, over the runs that no running merge reads:
+ * Rules, first match wins, over the runs no running merge reads:
  * 1. Space amplification, total / largest - 1, at or above the maximum: merge all.
- * 2. The smallest runs, sorted by size, as long as neighbours are similar (larger / smaller <= 1 + sizeRatio; size 0 is
- *    similar to anything): if at least minMergeWidth, merge the smallest maxMergeWidth of them. Too few: the same from the first
- *    run that is not similar, so that one small run does not keep all larger ones apart for ever.
- * 3. More than maxRuns runs: merge the smallest ones, just enough to be at maxRuns (in steps of maxMergeWidth). A reader needs
- *    memory per run, so this is how a small budget bounds it. Off unless set.
- * 4. A run (the newest such) of mostly tombstones, with older runs that it overlaps: merge it with those. Without an older
- *    run under it nothing could be dropped, and it is left alone however many tombstones it holds.
+ * 2. The smallest runs, sorted by size, while neighbours are similar (larger / smaller <= 1 + sizeRatio; size 0 is similar to
+ *    anything): if at least minMergeWidth, merge the smallest maxMergeWidth of them. Too few: the same from the first dissimilar
+ *    run on, so that one small run does not separate larger ones for ever.
+ * 3. More than maxRuns runs: merge the smallest ones, just enough to be at maxRuns (in steps of maxMergeWidth). This bounds the
+ *    memory of readers in a small budget. Off unless set.
+ * 4. A run (the newest such) of mostly tombstones, with older overlapping runs: merge it with those. Without one nothing could be
+ *    dropped.
  *
  * Invariants
  * 1. Rule 1 and the debt are exact for any sizes (BigInt). Similarity is one correctly rounded division.
  * 2. Every pick merges at least two whole runs into one, so picking ends.
  *
- * These are not RocksDB's universal compaction options of the same names: it measures amplification against the oldest run,
- * here against the largest; its size ratio is in percent, here a fraction.
+ * Unlike RocksDB's universal compaction, amplification is measured against the largest run, not the oldest, and the size ratio is a
+ * fraction, not percent.
  */
 import { invalidArgument } from '../base/errors.ts'
 import { hasHidden, hullOf, overlaps } from './overlap.ts'
@@ -121,7 +121,7 @@ class Tiered implements Strategy {
 
   #bySize(runs: readonly RunView[]): Pick | undefined {
     const { sizeRatio, minMergeWidth, maxMergeWidth, maxRuns } = this.parameters
-    // Of equal sizes the oldest first: the older the data, the more of its tombstones can go.
+    // Of equal sizes the oldest first: more of its tombstones can go.
     const bySize = runs.toReversed().sort((a, b) => a.bytes - b.bytes)
     for (let first = 0, end = 1; first < bySize.length; first = end++) {
       while (end < bySize.length && isSimilar(bySize[end - 1]!.bytes, bySize[end]!.bytes, sizeRatio)) end++
@@ -148,7 +148,7 @@ class Tiered implements Strategy {
       }
       if (entries < tombstoneMinEntries || deletes * 100 <= entries * tombstonePercent) continue
       const older = tree.runs.slice(tree.runs.indexOf(run) + 1).filter(other => runsOverlap(run, other))
-      // With one of them in another merge, its part of the tombstones could not go yet: wait for it.
+      // While one of them is in another merge, its tombstones could not go yet.
       if (older.length === 0 || older.some(other => hasHidden(other, tree.hidden))) continue
       const share = Math.floor(deletes * 100 / entries)
       return this.#merge(visible, [run, ...older], `${share} % tombstones > ${tombstonePercent} % in run ${run.id}`)
@@ -181,7 +181,7 @@ function sizes(runs: readonly RunView[]): { total: bigint; largest: bigint } {
   return { total, largest: BigInt(largest) }
 }
 
-/** True when some table of one overlaps some table of the other: a merge of runs with only hulls in common drops nothing. */
+/** Whether tables overlap: a merge of runs with only hulls in common drops nothing. */
 function runsOverlap(a: RunView, b: RunView): boolean {
   const hull = hullOf(b.tables)
   if (hull === undefined) return false

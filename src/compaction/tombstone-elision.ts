@@ -1,21 +1,20 @@
 /**
- * The tables that are not part of a flush or merge: whether one of them may hold something older than a tombstone.
+ * The tables outside a flush or merge: whether one may hold something older than a tombstone. Their hulls cut the key space into
+ * intervals, each with its smallest sequence number.
  *
- * Their hulls cut the key space into intervals; of each is known the smallest sequence number that may be in it.
- *
- * Cost: packed for the way to the worker, 16 bytes and two keys a table. The index is built in O(n log n) and takes 24 bytes a
- * table more; a key is one binary search, a range one and a step for each interval it touches.
+ * Cost: packed for the worker, 16 bytes and two keys a table. The index is built in O(n log n) and takes 24 bytes a table more; a
+ * key is one binary search, a range one and a step per interval.
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 
-/** Its point keys lie in [firstKey, lastKey], no sequence number is below minSeq. */
+/** Its point keys lie in [firstKey, lastKey], its sequence numbers from minSeq on. */
 export interface OutsideTable {
   firstKey: Uint8Array
   lastKey: Uint8Array
   minSeq: number
 }
 
-/** Several of them, for sending to another thread. */
+/** Several tables, for another thread. */
 export interface OutsideTables {
   keys: Uint8Array
   /** First key i is keys[ends[2i - 1], ends[2i]), last key i is keys[ends[2i], ends[2i + 1]). */
@@ -43,14 +42,14 @@ export function packOutside(tables: readonly OutsideTable[]): OutsideTables {
 }
 
 export class OutsideIndex {
-  /** Of all tables; `findNext` says which one. */
+  /** Of all tables; see `findNext`. */
   readonly keys: Uint8Array
   nextStart = 0
   nextEnd = 0
   readonly #ends: Uint32Array
-  /** Numbers of keys, sorted: even ones begin an interval with their key, odd ones right behind it. */
+  /** Numbers of keys, sorted: even ones begin an interval with their key, odd ones right after it. */
   readonly #bounds: Uint32Array
-  /** Of the interval that begins with bound i, Infinity where no table is. */
+  /** Of the interval from bound i on, Infinity without tables. */
   readonly #minSeqs: Float64Array
 
   constructor({ keys, ends, minSeqs }: OutsideTables) {
@@ -73,13 +72,13 @@ export class OutsideIndex {
     this.#minSeqs = smallest
   }
 
-  /** The smallest sequence number of any table that may hold the key; Infinity if none may. */
+  /** The smallest sequence number of any table that may hold the key; Infinity: none. */
   minSeqAt(key: Uint8Array, start: number, end: number): number {
     const at = this.#intervalOf(key, start, end)
     return at < 0 ? Infinity : this.#minSeqs[at]!
   }
 
-  /** Find the first key beyond which `minSeqAt` may say something else than for this one; false: there is none. */
+  /** Find the first key after which `minSeqAt` may change; false: none. */
   findNext(key: Uint8Array, start: number, end: number): boolean {
     const at = this.#intervalOf(key, start, end) + 1
     if (at >= this.#bounds.length) return false
@@ -102,7 +101,7 @@ export class OutsideIndex {
     return smallest
   }
 
-  /** The last bound at or before the key; -1 if there is none. */
+  /** The last bound at or before the key; -1: none. */
   #intervalOf(key: Uint8Array, start: number, end: number): number {
     const bounds = this.#bounds
     let low = 0

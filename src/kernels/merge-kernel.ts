@@ -224,9 +224,9 @@ export class MergeKernel {
   get seenLength(): number { return this.#words[this.#w + SEEN_LENGTH]! | 0 }
   get seenStratum(): number { return this.#words[this.#w + SEEN_STRATUM]! | 0 }
   /** The key was put at `seenAt`; at most `slotBytes` long. */
-  setSeen(length: number, stratum: number): void {
+  setSeen(length: number, stripe: number): void {
     this.#words[this.#w + SEEN_LENGTH] = length
-    this.#words[this.#w + SEEN_STRATUM] = stratum
+    this.#words[this.#w + SEEN_STRATUM] = stripe
   }
 
   // Work since it was last taken.

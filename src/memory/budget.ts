@@ -91,6 +91,7 @@ export class Budget {
 
   /** @internal The account of that name. Default of `bound`: that of `accounts.ts`. */
   account(name: AccountName): Account
+  /** @internal */
   account(name: string, bound: string): Account
   account(name: string, bound?: string): Account {
     let account = this.#accounts.get(name)

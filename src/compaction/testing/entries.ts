@@ -124,7 +124,7 @@ export function isWithin(key: Uint8Array, { firstKey, lastKey }: OutsideTable): 
 }
 
 /** How many snapshots are too old to see it. */
-export function stratumOf(snapshots: readonly number[], seq: number): number {
+export function stripeOf(snapshots: readonly number[], seq: number): number {
   return snapshots.filter(snapshot => snapshot < seq).length
 }
 
@@ -132,11 +132,11 @@ export function stratumOf(snapshots: readonly number[], seq: number): number {
 export function mustKeep(
   entry: Entry, { entries, ranges }: TableHistory, snapshots: readonly number[], outside: readonly OutsideTable[] | undefined,
 ): boolean {
-  const stratum = stratumOf(snapshots, entry.seq)
-  const isHidden = ({ seq }: { seq: number }): boolean => seq > entry.seq && stratumOf(snapshots, seq) === stratum
+  const stripe = stripeOf(snapshots, entry.seq)
+  const isHidden = ({ seq }: { seq: number }): boolean => seq > entry.seq && stripeOf(snapshots, seq) === stripe
   if (entries.some(other => isHidden(other) && compareKeys(other.key, entry.key) === 0)) return false
   if (ranges.some(range => isHidden(range) && covers(range, entry.key))) return false
-  if (entry.kind !== KIND_DELETE || stratum > 0 || outside === undefined) return true
+  if (entry.kind !== KIND_DELETE || stripe > 0 || outside === undefined) return true
   return outside.some(table => table.minSeq < entry.seq && isWithin(entry.key, table))
 }
 

@@ -77,7 +77,7 @@ export function settleTop(state: usize, isOver: bool): void {
 /** How many snapshots are too old to see it. */
 // @ts-ignore: decorator
 @inline
-function stratumOf(state: usize, seq: f64): u32 {
+function stripeOf(state: usize, seq: f64): u32 {
   let high = load<u32>(state, SNAPSHOT_COUNT)
   if (high == 0) return 0
   const snapshots = load<usize>(state, SNAPSHOTS)
@@ -114,13 +114,13 @@ export function merge(state: usize): u32 {
         break
       }
       const seq = load<f64>(top, I_SEQ)
-      const stratum = stratumOf(state, seq)
+      const stripe = stripeOf(state, seq)
       let keep = true
       const seenLength = load<i32>(state, SEEN_LENGTH)
       const limit = min(<i32>keyLength, seenLength)
       const shared = seenLength < 0 ? 0 : <i32>sharedBytes(seen, key, limit)
       if (shared == limit && <i32>keyLength == seenLength) {
-        keep = stratum != load<u32>(state, SEEN_STRATUM)
+        keep = stripe != load<u32>(state, SEEN_STRATUM)
       } else {
         // An input that runs backwards: what is known of later keys does not hold for this one.
         if (shared == limit ? <i32>keyLength < seenLength : seenLength >= 0 && load<u8>(key + shared) < load<u8>(seen + shared)) {
@@ -132,8 +132,8 @@ export function merge(state: usize): u32 {
         store<u32>(state, 1, STARTS_KEY)
       }
       if (keep) {
-        store<u32>(state, stratum, SEEN_STRATUM)
-        if (load<u32>(top, I_KIND) == KIND_DELETE && stratum == 0) keep = outsideMin < seq
+        store<u32>(state, stripe, SEEN_STRATUM)
+        if (load<u32>(top, I_KIND) == KIND_DELETE && stripe == 0) keep = outsideMin < seq
       }
       entriesIn++
       stepBytes += ENTRY_COST_BYTES + keyLength + load<u32>(top, I_VALUE_LENGTH)
