@@ -16,16 +16,18 @@
  */
 import { EMPTY } from '../base/cursor.ts'
 import { invalidArgument } from '../base/errors.ts'
-import type { Account, Lease } from '../memory/budget.ts'
+import type { Account } from '../memory/budget.ts'
 import { BlockDirectory, MAX_TOUCHES, MIN_CAPACITY, NONE } from './block-directory.ts'
+import { SlotPool } from './cache-slots.ts'
+import type { Slot } from './cache-slots.ts'
 import type { Ghosts } from './ghosts.ts'
 
 export interface BlockCacheOptions {
-  /** Told of every evicted and missed block, to measure the worth of a larger cache. */
+  /** Measure the worth of a larger cache. */
   ghosts?: Ghosts
   /** Size of a slot, and so of the largest block. Default 256 KiB. */
   slotBytes?: number
-  /** Asked to free bytes before a slot is taken within the limit. */
+  /** Frees bytes before a slot is taken within the limit. */
   makeRoom?: (bytes: number) => void
 }
 
@@ -35,38 +37,19 @@ export interface BlockCacheStats {
   /** Bytes of blocks read after a miss. */
   missBytes: number
   inserts: number
-  /** Blocks evicted. */
   evictions: number
   /** Inserts without memory. */
   refused: number
-  /** Blocks held. */
   blocks: number
-  /** Bytes leased. */
   bytes: number
   slots: number
-}
-
-class Slot {
-  readonly id: number
-  readonly bytes: Uint8Array<ArrayBuffer>
-  lease: Lease
-  usedBytes = 0
-  /** The chain of its blocks. */
-  first = NONE
-  last = NONE
-  /** The next younger slot. */
-  younger: Slot | undefined = undefined
-
-  constructor(id: number, bytes: Uint8Array<ArrayBuffer>, lease: Lease) {
-    this.id = id
-    this.bytes = bytes
-    this.lease = lease
-  }
 }
 
 const DEFAULT_SLOT_BYTES = 256 * 1024
 /** This many free slots count as much memory. */
 const MUCH_FREE_SLOTS = 16
+/** Scratch of `#recycle`: bytes by number of touches. */
+const bytesByTouches = new Float64Array(MAX_TOUCHES + 1)
 
 export class BlockCache {
   /** Result of the last successful find or insert: a view into a slot, valid until the next insert or shrink. */
@@ -74,53 +57,46 @@ export class BlockCache {
   start = 0
   end = 0
 
-  readonly #account: Account
+  readonly #pool: SlotPool
+  /** By id: those of the pool. */
+  readonly #slots: readonly Slot[]
   readonly #slotBytes: number
   readonly #roomMaker: ((bytes: number) => void) | undefined
   #ghosts: Ghosts | undefined
   #limitBytes = Infinity
   #missBytes = 0
   #directory: BlockDirectory
-  /** By id, held or given back. */
-  readonly #slots: Slot[] = []
-  /** Slots given back, with empty buffers for reuse. */
-  readonly #spare: Slot[] = []
   #oldest: Slot | undefined
   /** The youngest slot, to which blocks are appended. */
   #current: Slot | undefined
-  #held = 0
   #closed = false
   #hits = 0
   #misses = 0
   #inserts = 0
   #evictions = 0
   #refused = 0
-  /** Scratch of `#recycle`: bytes by number of touches. */
-  readonly #bytesByTouches = new Float64Array(MAX_TOUCHES + 1)
 
   constructor(account: Account, options: BlockCacheOptions = {}) {
-    this.#account = account
     this.#slotBytes = options.slotBytes ?? DEFAULT_SLOT_BYTES
     if (!(Number.isInteger(this.#slotBytes) && this.#slotBytes >= 64 && this.#slotBytes <= 2 ** 30)) {
       throw invalidArgument(`slotBytes must be a whole number from 64 to ${2 ** 30}, not ${this.#slotBytes}`)
     }
+    this.#pool = new SlotPool(account, this.#slotBytes)
+    this.#slots = this.#pool.slots
     this.#ghosts = options.ghosts
     this.#roomMaker = options.makeRoom
     this.#directory = new BlockDirectory(account)
   }
 
-  get bytesHeld(): number { return this.#held * this.#slotBytes + this.#directory.bytes }
+  get bytesHeld(): number { return this.#pool.held * this.#slotBytes + this.#directory.bytes }
 
-  /** Replace the ghosts; the old ones are forgotten. */
   setGhosts(ghosts: Ghosts | undefined): void {
     this.#ghosts = ghosts
   }
 
   /** The existing buffers, counted one by one. */
   measure(): number {
-    let bytes = this.#directory.measure()
-    for (const slot of this.#slots) bytes += slot.bytes.buffer.byteLength
-    return bytes
+    return this.#directory.measure() + this.#pool.measure()
   }
 
   /** Maximum bytes to hold; the excess goes at once. */
@@ -191,7 +167,7 @@ export class BlockCache {
 
   /** Bytes available without evicting: free budget, and slots whose blocks were all dropped. */
   get roomBytes(): number {
-    let room = Math.max(0, Math.min(this.#account.budget.freeBytes, this.#limitBytes - this.bytesHeld))
+    let room = Math.max(0, Math.min(this.#pool.account.budget.freeBytes, this.#limitBytes - this.bytesHeld))
     for (let slot = this.#oldest; slot !== undefined && slot.usedBytes === 0; slot = slot.younger) room += this.#slotBytes
     return room
   }
@@ -199,7 +175,6 @@ export class BlockCache {
   /** Whether a block is cached; counts nothing. */
   has(table: number, offset: number): boolean { return offset >>> 0 === offset && this.#directory.find(table, offset) !== NONE }
 
-  /** Drop one block, if cached. */
   forget(table: number, offset: number): void {
     const entry = offset >>> 0 === offset ? this.#directory.find(table, offset) : NONE
     if (entry === NONE) return
@@ -255,7 +230,7 @@ export class BlockCache {
   stats(): BlockCacheStats {
     return {
       hits: this.#hits, misses: this.#misses, missBytes: this.#missBytes, inserts: this.#inserts, evictions: this.#evictions, refused: this.#refused,
-      blocks: this.#directory.count, bytes: this.bytesHeld, slots: this.#held,
+      blocks: this.#directory.count, bytes: this.bytesHeld, slots: this.#pool.held,
     }
   }
 
@@ -264,7 +239,7 @@ export class BlockCache {
     this.#closed = true
     while (this.#oldest !== undefined) this.#releaseOldest()
     this.#directory.free()
-    this.#slots.length = this.#spare.length = 0
+    this.#pool.clear()
   }
 
   #refuse(): false {
@@ -328,7 +303,7 @@ export class BlockCache {
   /** Keep blocks that were found again, most often found first, up to `limit` bytes. */
   #recycle(slot: Slot, limit: number): void {
     const directory = this.#directory
-    const sums = this.#bytesByTouches.fill(0)
+    const sums = bytesByTouches.fill(0)
     for (let entry = slot.first; entry !== NONE; entry = directory.next(entry)) {
       sums[directory.touches(entry)]! += directory.length(entry)
     }
@@ -383,29 +358,8 @@ export class BlockCache {
 
   #takeSlot(): Slot | undefined {
     if (this.bytesHeld + this.#slotBytes > this.#limitBytes) return undefined
-    if (this.#account.budget.freeBytes < this.#slotBytes) this.#roomMaker?.(this.#slotBytes)
-    // Checked first: a full budget is normal here, not a denial worth counting.
-    if (this.#account.budget.freeBytes < this.#slotBytes) return undefined
-    const lease = this.#account.tryLease(this.#slotBytes, false)
-    if (lease === undefined) return undefined
-    try {
-      let slot = this.#spare.pop()
-      if (slot === undefined) {
-        // Resizable, because only resize(0) frees memory at once.
-        const buffer = new ArrayBuffer(this.#slotBytes, { maxByteLength: this.#slotBytes })
-        slot = new Slot(this.#slots.length, new Uint8Array(buffer, 0, this.#slotBytes), lease)
-        this.#slots.push(slot)
-      } else {
-        slot.bytes.buffer.resize(this.#slotBytes)
-        slot.lease = lease
-      }
-      this.#held++
-      return slot
-    } catch {
-      // The system has less memory than the budget promises.
-      lease.release()
-      return undefined
-    }
+    if (this.#pool.account.budget.freeBytes < this.#slotBytes) this.#roomMaker?.(this.#slotBytes)
+    return this.#pool.take()
   }
 
   #releaseOldest(): void {
@@ -418,14 +372,8 @@ export class BlockCache {
       this.#evict(entry)
       entry = next
     }
-    slot.first = slot.last = NONE
-    slot.usedBytes = 0
-    slot.younger = undefined
     if (this.bytes === slot.bytes) this.bytes = EMPTY
-    slot.bytes.buffer.resize(0)
-    slot.lease.release()
-    this.#spare.push(slot)
-    this.#held--
+    this.#pool.giveBack(slot)
   }
 
   /** Move the entries to a smaller directory when they use less than an eighth of it. */
@@ -434,7 +382,7 @@ export class BlockCache {
     let capacity = MIN_CAPACITY
     while (capacity < old.count * 2) capacity *= 2
     if (capacity * 4 > old.capacity) return
-    const directory = new BlockDirectory(this.#account)
+    const directory = new BlockDirectory(this.#pool.account)
     if (!directory.reserve(capacity)) return
     this.#directory = directory
     for (let slot = this.#oldest; slot !== undefined; slot = slot.younger) {

@@ -2,15 +2,12 @@
  * The block cache with a second level: blocks as stored in their tables, compressed and with checksums, so that the same memory
  * holds two to four times as many. A block found there costs its checks and decompression, but no read.
  *
- * A block read from a table is put into both levels; incompressible blocks stay out of the second. It helps only while it holds
- * more blocks than the first, so it is off or has SHARE of the memory. Which is better is tried: the work of lookups is counted for
- * a while, then with the other setting, once it is filled. The cheaper one, by times taken from every 16th load, stays; after a
- * useless trial the next comes twice as late. There is no trial where the second level would hold too few wanted blocks (a trial
- * costs the whole first level), nor where reads are so fast that they hardly come from a device.
+ * A block read from a table is put into both levels; incompressible blocks stay out of the second. That level helps only while it
+ * holds more blocks than the first, so it is off or has most of the memory, as `level-trial.ts` decides.
  *
  * Invariants
  * 1. Both levels draw on free budget only and give back on demand, the one over its share first.
- * 2. The second level is at most SHARE of both.
+ * 2. The second level has at most the share set by the trial.
  *
  * Cost: none for blocks found in the first level.
  */
@@ -19,36 +16,15 @@ import type { Account } from '../memory/budget.ts'
 import { BlockCache } from './block-cache.ts'
 import type { BlockCacheStats } from './block-cache.ts'
 import type { Ghosts } from './ghosts.ts'
+import { LevelTrial, MIN_READ_MS } from './level-trial.ts'
+import { LoadTimes } from './load-times.ts'
 
-/** Of the memory of both levels, for the second. */
-const SHARE = 0.85
 /** Misses of the first level per window of measurement. */
 const WINDOW_MISSES = 1024
-/** The other setting must cost less than this share of the present one. */
-const CLEARLY = 0.9
-/**
- * Minimum ratio of block to stored size: with SHARE of the memory the second level then holds 1.5 times as many blocks as the first
- * would.
- */
-const MIN_RATIO = 1.8
 /** Stored blocks that compress less are not kept. */
 const WORTH_KEEPING = 1.3
-/** Weight of the latest window in the mean share of ghost hits: evicted index blocks come back in bursts. */
-const FOUND_WEIGHT = 1 / 8
-/** Minimum share of misses in lookups for a gain. */
-const MIN_MISS_SHARE = 0.02
-/** Faster reads come from the page cache. There a second level saves a microsecond or two per load, and scans cost it more. */
-const MIN_READ_MS = 0.02
-/** Windows before the next trial after a useless one, at first and at most. */
-const FIRST_WAIT = 16
-const LONGEST_WAIT = 2048
-/** The same after a useful one: some 5 % of the time, where a read takes 60 us. */
-const WAIT_WITH = 1024
-/** A level not full after this many windows is measured as it is. */
-const MAX_FILLING = 64
-const SAMPLED = 16
-/** Weight of the latest sample. */
-const WEIGHT = 1 / 16
+/** Weight of the latest block in the mean ratio. */
+const RATIO_WEIGHT = 1 / 64
 
 export interface SecondLevelStats {
   /** Bytes leased. */
@@ -76,38 +52,20 @@ export class TwoLevelCache {
   /** Called inside a load, after every WINDOW_MISSES misses of the first level. */
   onWindow: (() => void) | undefined
   readonly #second: BlockCache
-  readonly #nowMs: () => number
   #ghosts: Ghosts | undefined
   #isEnabled = true
   #share = 0
   #limitBytes = Infinity
   #ratio = 1
-  #readMs = 0
-  #loadMs = 0
   #hits = 0
   #reads = 0
-  #startedMs = -1
-  #isTimed = false
-  // At the last window.
-  #windowHits = 0
-  #windowReads = 0
-  #windowLookups = 0
-  #ghostHits = 0
-  /** Share of recent misses that found their ghost. */
-  #foundShare = 0
-  /** Hits and reads per lookup under the other setting, during a trial; -1: no trial. */
-  #hitsBefore = -1
-  #readsBefore = -1
-  /** Windows since the last change, and until the next trial. */
-  #windows = 0
-  #wait = FIRST_WAIT
-  /** Evictions of the second level at the last change. */
-  #evictions = 0
+  readonly #times: LoadTimes
+  readonly #trial = new LevelTrial()
 
   /** `nowMs`: a clock, to time loads. */
   constructor(first: BlockCache, secondAccount: Account, nowMs: () => number, slotBytes?: number) {
     this.first = first
-    this.#nowMs = nowMs
+    this.#times = new LoadTimes(nowMs)
     // Its share comes from free memory, or else from the first level.
     this.#second = new BlockCache(secondAccount, { makeRoom: bytes => { first.shrink(bytes) }, ...(slotBytes === undefined ? {} : { slotBytes }) })
     this.#second.setLimit(0)
@@ -122,7 +80,7 @@ export class TwoLevelCache {
   setGhosts(ghosts: Ghosts | undefined): void {
     this.#ghosts = ghosts
     this.first.setGhosts(ghosts)
-    this.#ghostHits = ghosts?.hits ?? 0
+    this.#trial.ghostHits = ghosts?.hits ?? 0
     if (ghosts === undefined) this.#change(0)
   }
 
@@ -144,21 +102,20 @@ export class TwoLevelCache {
     } else {
       this.#reads++
     }
-    this.#startedMs = this.#isTimed || (this.#hits + this.#reads) % SAMPLED === 0 ? this.#nowMs() : -1
-    this.#isTimed = false
+    this.#times.begin(this.#hits + this.#reads)
     return isFound
   }
 
   /** The block was loaded, from memory[start, end) as stored or from this level. Keep it if it may be needed again. */
   loaded(table: number, offset: number, isFound: boolean, memory: Uint8Array, start: number, end: number, blockBytes: number): void {
-    if (this.#startedMs >= 0) this.#measure(isFound)
+    this.#times.end(isFound)
     if (!isFound) this.#keep(table, offset, memory, start, end, blockBytes)
-    if (this.#hits + this.#reads - this.#windowHits - this.#windowReads >= WINDOW_MISSES) this.#endWindow()
+    if (this.#hits + this.#reads - this.#trial.misses >= WINDOW_MISSES) this.#endWindow()
   }
 
   #keep(table: number, offset: number, memory: Uint8Array, start: number, end: number, blockBytes: number): void {
     const ratio = blockBytes / (end - start)
-    this.#ratio += WEIGHT / 4 * (ratio - this.#ratio)
+    this.#ratio += RATIO_WEIGHT * (ratio - this.#ratio)
     if (this.#share > 0 && ratio >= WORTH_KEEPING) {
       // Without free memory the first level shrinks.
       this.#second.setLimit(Math.max(0, Math.min(this.#share * this.bytesHeld, this.#limitBytes - this.first.bytesHeld)))
@@ -173,23 +130,23 @@ export class TwoLevelCache {
 
   /** Time the next load. */
   timeNext(): void {
-    this.#isTimed = true
+    this.#times.isWanted = true
   }
 
   /** The timed load was not one read: ignore it. */
   dropTime(): void {
-    this.#startedMs = -1
+    this.#times.drop()
   }
 
   /** Mean time of a read. */
-  get readMs(): number { return this.#readMs }
+  get readMs(): number { return this.#times.readMs }
   /** Whether reads come from a device rather than the page cache. */
-  get readsAreSlow(): boolean { return this.#readMs >= MIN_READ_MS }
+  get readsAreSlow(): boolean { return this.#times.readMs >= MIN_READ_MS }
 
   /** A block missing in both levels was read asynchronously, in unknown time. */
   readBeside(table: number, offset: number, memory: Uint8Array, start: number, end: number, blockBytes: number): void {
     this.#reads++
-    this.#startedMs = -1
+    this.#times.drop()
     this.loaded(table, offset, false, memory, start, end, blockBytes)
   }
 
@@ -236,7 +193,7 @@ export class TwoLevelCache {
     const { bytes, blocks } = this.#second.stats()
     return {
       bytes, blocks, hits: this.#hits, reads: this.#reads, share: this.#share, ratio: this.#ratio,
-      readUs: this.#readMs * 1000, loadUs: this.#loadMs * 1000,
+      readUs: this.#times.readMs * 1000, loadUs: this.#times.loadMs * 1000,
     }
   }
 
@@ -245,85 +202,22 @@ export class TwoLevelCache {
     this.#second.close()
   }
 
-  #measure(isFound: boolean): void {
-    const ms = this.#nowMs() - this.#startedMs
-    this.#startedMs = -1
-    const mean = isFound ? this.#loadMs : this.#readMs
-    // A single load may have met a pause of the process.
-    const next = mean === 0 ? ms : mean + WEIGHT * (Math.min(ms, 8 * mean) - mean)
-    if (isFound) this.#loadMs = next
-    else this.#readMs = next
-  }
-
   #endWindow(): void {
     this.onWindow?.()
-    const hits = this.#hits - this.#windowHits
-    const reads = this.#reads - this.#windowReads
-    const first = this.first.stats()
-    const lookups = Math.max(1, first.hits + first.misses - this.#windowLookups)
-    this.#windowHits = this.#hits
-    this.#windowReads = this.#reads
-    this.#windowLookups = first.hits + first.misses
-    const ghosts = this.#ghosts
-    if (ghosts === undefined || !this.#isEnabled) return
-    this.#foundShare += FOUND_WEIGHT * ((ghosts.hits - this.#ghostHits) / Math.max(1, hits + reads) - this.#foundShare)
-    this.#ghostHits = ghosts.hits
-    this.#windows++
-    if (this.#windows < MAX_FILLING && this.#isFilling) return
-    if (this.#readsBefore >= 0) {
-      this.#judge(hits / lookups, reads / lookups)
-      return
-    }
-    if (this.#windows < this.#wait) return
-    if (this.#share > 0) {
-      this.#try(0, hits / lookups, reads / lookups)
-    } else if (
-      this.#ratio >= MIN_RATIO && this.#readMs >= MIN_READ_MS && hits + reads >= MIN_MISS_SHARE * lookups && this.#mayPay(ghosts.bytes)
-    ) {
-      this.#try(SHARE, hits / lookups, reads / lookups)
-    }
+    const { hits, misses } = this.first.stats()
+    const share = this.#trial.endWindow(
+      { hits: this.#hits, reads: this.#reads, lookups: hits + misses, evictions: this.#evictions, bytes: this.bytesHeld, ratio: this.#ratio },
+      this.#times, this.#share, this.#isEnabled ? this.#ghosts : undefined)
+    if (share !== undefined) this.#change(share)
   }
 
-  /**
-   * Ghosts tell the share of misses that more bytes would have saved, and so about what a second level would, which equals a first
-   * level larger by `more`. For random reads of a hundred times the memory that is next to nothing.
-   */
-  #mayPay(ghostBytes: number): boolean {
-    const more = SHARE * (this.#ratio - 1) * this.bytesHeld
-    return this.#foundShare * more >= (1 - CLEARLY) * ghostBytes && ghostBytes > 0
-  }
-
-  /** The last change has not filled its memory yet. */
-  get #isFilling(): boolean {
-    return this.#share > 0 ? this.#second.stats().evictions === this.#evictions : this.#windows < 2 || this.first.stats().evictions === this.#evictions
-  }
-
-  #try(share: number, hits: number, reads: number): void {
-    this.#hitsBefore = hits
-    this.#readsBefore = reads
-    this.#change(share)
-  }
-
-  /** Compare both settings at present times: read times change faster than a level fills. */
-  #judge(hits: number, reads: number): void {
-    const before = this.#hitsBefore * this.#loadMs + this.#readsBefore * this.#readMs
-    this.#readsBefore = -1
-    if (hits * this.#loadMs + reads * this.#readMs < CLEARLY * before) {
-      // A useful level is not tested again soon: the test costs its content.
-      this.#wait = this.#share > 0 ? WAIT_WITH : FIRST_WAIT
-      this.#windows = 0
-      return
-    }
-    this.#wait = Math.min(LONGEST_WAIT, 2 * this.#wait)
-    this.#change(this.#share > 0 ? 0 : SHARE)
-  }
+  /** Of the level whose memory the present setting fills. */
+  get #evictions(): number { return (this.#share > 0 ? this.#second : this.first).stats().evictions }
 
   #change(share: number): void {
     this.#share = share
-    this.#windows = 0
-    this.#foundShare = 0
     this.#second.setLimit(share * this.bytesHeld)
     if (share === 0) this.bytes = EMPTY
-    this.#evictions = (share > 0 ? this.#second : this.first).stats().evictions
+    this.#trial.begin(this.#evictions)
   }
 }

@@ -357,9 +357,10 @@ function* merge(context: JobContext, args: MergeArgs): Generator<JobWait | void,
   const budget = new Budget(args.windowBytes)
   const windows = new WindowPool(budget.account('windows', 'the lease of the merge'), args.windowBytes)
   const openFile = (fileNumber: number): HostFile => files.openRead(args.directoryPrefix + tableName(fileNumber))
-  const runs = args.runs.map(tables => new MergeRun(tables, openFile, threadKernels(), args.readAheadBytes, windows, args.snapshots, args.seqOffsets))
+  const { readAheadBytes, snapshots, seqOffsets } = args
+  const runs = args.runs.map(tables => new MergeRun(tables, { openFile, kernels: threadKernels(), windows, snapshots, seqOffsets }, readAheadBytes))
   try {
-    const output = yield* writeTables(context, args, runs, runs.map(run => run.ranges), mergeSlotBytes(args), false, (args.seqOffsets?.size ?? 0) === 0)
+    const output = yield* writeTables(context, args, runs, runs.map(run => run.ranges), mergeSlotBytes(args), false, (seqOffsets?.size ?? 0) === 0)
     return { ...output, bytesRead: runs.reduce((bytes, run) => bytes + run.bytesRead, 0) }
   } finally {
     for (const run of runs) run.close()

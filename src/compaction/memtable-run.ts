@@ -13,17 +13,13 @@ import { SLOT_ROOM_BYTES } from '../kernels/merge-kernel.ts'
 import type { MergeKernel } from '../kernels/merge-kernel.ts'
 import { Arena } from '../memtable/arena.ts'
 import { leafKeyLength, leafKeyStart } from '../memtable/art.ts'
-import { LeafWalk } from '../memtable/leaf-walk.ts'
+import { LeavesAhead } from '../memtable/leaves-ahead.ts'
 import { olderVersion, versionHead, versionKind, versionLength, versionSeq } from '../memtable/version.ts'
 import type { KernelInput } from './kernel-merge.ts'
 
 const RECORD_HEADER_BYTES = 24
 /** Longer keys and values are copied by the engine. */
 const LONG_WORDS = 64
-/** Keys touched in advance: their entries fit well into the nearest cache. */
-const AHEAD = 32
-/** A processor cache line. */
-const LINE_WORDS = 16
 
 export class MemtableRun implements KernelInput {
   valid = false
@@ -37,14 +33,7 @@ export class MemtableRun implements KernelInput {
   valueEnd = 0
   readonly #source: Int32Array
   readonly #bytes: Uint8Array
-  readonly #walk: LeafWalk
-  /** The leaves ahead and their newest versions. */
-  readonly #leaves = new Int32Array(AHEAD)
-  readonly #versions = new Int32Array(AHEAD)
-  #ahead = 0
-  #next = 0
-  /** Never read: only the loads that compute it matter. */
-  #touched = 0
+  readonly #ahead: LeavesAhead
   /** Position of the walk; version 0: at its end. */
   #leaf = 0
   #version = 0
@@ -60,13 +49,12 @@ export class MemtableRun implements KernelInput {
     const arena = new Arena(buffer)
     this.#source = arena.words
     this.#bytes = arena.bytes
-    this.#walk = new LeafWalk(arena)
+    this.#ahead = new LeavesAhead(arena)
   }
 
   seekToFirst(): void {
     this.#count = this.#at = 0
-    this.#ahead = this.#walk.first(this.#leaves)
-    this.#touch()
+    this.#ahead.first()
     this.#nextLeaf()
     this.#show()
   }
@@ -177,31 +165,10 @@ export class MemtableRun implements KernelInput {
   }
 
   #nextLeaf(): void {
-    if (this.#next === this.#ahead) {
-      if (this.#ahead === 0) return
-      this.#ahead = this.#walk.next(this.#leaves)
-      this.#touch()
-      if (this.#ahead === 0) return
-    }
-    this.#leaf = this.#leaves[this.#next]!
-    this.#version = this.#versions[this.#next]!
-    this.#next++
-  }
-
-  /** The loads are independent, so the processor waits for many at once. */
-  #touch(): void {
-    const source = this.#source
-    const versions = this.#versions
-    const count = this.#ahead
-    const last = source.length - 1
-    for (let i = 0; i < count; i++) versions[i] = source[this.#leaves[i]!]!
-    let sum = this.#touched
-    for (let i = 0; i < count; i++) {
-      const version = versions[i]!
-      sum ^= source[version + 1]! ^ source[Math.min(version + LINE_WORDS, last)]!
-    }
-    this.#touched = sum
-    this.#next = 0
+    const ahead = this.#ahead
+    if (!ahead.next()) return
+    this.#leaf = ahead.leaf
+    this.#version = ahead.version
   }
 
   #copyWords(from: number, count: number, to: number): void {

@@ -27,7 +27,16 @@ import type { Fragment, FragmentSource } from './range-sweep.ts'
 
 /** Of tables with shifted sequence numbers, by file number. */
 export type SeqOffsets = ReadonlyMap<number, number>
-const NO_OFFSETS: SeqOffsets = new Map()
+
+/** What the runs of a merge share. */
+export interface RunParts {
+  openFile(fileNumber: number): HostFile
+  kernels: Kernels
+  windows: WindowPool
+  /** For range tombstones that are not stored as fragments. */
+  snapshots: readonly number[]
+  seqOffsets?: SeqOffsets | undefined
+}
 
 export class MergeRun implements KernelInput {
   valid = false
@@ -44,28 +53,19 @@ export class MergeRun implements KernelInput {
   /** Its range tombstones. */
   readonly ranges: RunFragments
   readonly #tables: readonly number[]
-  readonly #seqOffsets: SeqOffsets
-  readonly #openFile: (fileNumber: number) => HostFile
-  readonly #kernels: Kernels
+  readonly #parts: RunParts
   readonly #source: StreamedBlocks
-  readonly #windows: WindowPool
   #at = -1
   #file: HostFile | undefined
   #inner: TableCursor | undefined
   #slot: Uint8Array<ArrayBuffer> | undefined
 
-  /** `tables`: numbers, in key order. `snapshots`: for range tombstones that are not stored as fragments. */
-  constructor(
-    tables: readonly number[], openFile: (fileNumber: number) => HostFile, kernels: Kernels, readAheadBytes: number, windows: WindowPool,
-    snapshots: readonly number[], seqOffsets: SeqOffsets = NO_OFFSETS,
-  ) {
-    this.#seqOffsets = seqOffsets
+  /** `tables`: numbers, in key order. */
+  constructor(tables: readonly number[], parts: RunParts, readAheadBytes: number) {
     this.#tables = tables
-    this.#openFile = openFile
-    this.#kernels = kernels
-    this.#source = new StreamedBlocks(kernels, readAheadBytes)
-    this.#windows = windows
-    this.ranges = new RunFragments(openFile, kernels, windows, snapshots, seqOffsets)
+    this.#parts = parts
+    this.#source = new StreamedBlocks(parts.kernels, readAheadBytes)
+    this.ranges = new RunFragments(parts)
   }
 
   seekToFirst(): void {
@@ -139,11 +139,12 @@ export class MergeRun implements KernelInput {
   }
 
   #openTable(fileNumber: number): void {
-    this.#file = this.#openFile(fileNumber)
-    const table = TableReader.open(this.#file, fileNumber, this.#kernels, { holdsRanges: false, seqOffset: this.#seqOffsets.get(fileNumber) ?? 0 })
+    const { kernels, windows } = this.#parts
+    this.#file = this.#parts.openFile(fileNumber)
+    const table = TableReader.open(this.#file, fileNumber, kernels, { holdsRanges: false, seqOffset: seqOffsetOf(this.#parts, fileNumber) })
     this.bytesRead += table.properties.fileBytes
     if (table.properties.rangeDeletes > 0) this.ranges.push(fileNumber)
-    this.#inner = table.cursor(this.#source, this.#windows, this.#slot)
+    this.#inner = table.cursor(this.#source, windows, this.#slot)
     this.#inner.seekToFirst()
   }
 
@@ -157,11 +158,7 @@ export class MergeRun implements KernelInput {
 
 /** Range tombstones of the tables a `MergeRun` has reached. */
 class RunFragments implements FragmentSource {
-  readonly #openFile: (fileNumber: number) => HostFile
-  readonly #kernels: Kernels
-  readonly #windows: WindowPool
-  readonly #snapshots: readonly number[]
-  readonly #seqOffsets: SeqOffsets
+  readonly #parts: RunParts
   hasMore = false
   /** Tables to read, ascending. */
   readonly #tables: number[] = []
@@ -172,12 +169,8 @@ class RunFragments implements FragmentSource {
   #listed: ListedFragments | undefined
   #lastEnd: Uint8Array = EMPTY
 
-  constructor(openFile: (fileNumber: number) => HostFile, kernels: Kernels, windows: WindowPool, snapshots: readonly number[], seqOffsets: SeqOffsets) {
-    this.#seqOffsets = seqOffsets
-    this.#openFile = openFile
-    this.#kernels = kernels
-    this.#windows = windows
-    this.#snapshots = snapshots
+  constructor(parts: RunParts) {
+    this.#parts = parts
   }
 
   push(fileNumber: number): void {
@@ -213,16 +206,16 @@ class RunFragments implements FragmentSource {
   }
 
   #openTable(fileNumber: number): void {
-    this.#file = this.#openFile(fileNumber)
-    const kernels = this.#kernels
-    const seqOffset = this.#seqOffsets.get(fileNumber) ?? 0
+    const { kernels, windows, snapshots } = this.#parts
+    this.#file = this.#parts.openFile(fileNumber)
+    const seqOffset = seqOffsetOf(this.#parts, fileNumber)
     const table = TableReader.open(this.#file, fileNumber, kernels, { holdsRanges: false, seqOffset })
     const blocks = table.rangeBlocks(kernels)
     if (blocks.isSorted) {
-      this.#records = new RangeRecords(table, kernels, blocks, this.#windows, seqOffset)
+      this.#records = new RangeRecords(table, kernels, blocks, windows, seqOffset)
       this.#hasRecord = this.#records.next()
     } else {
-      this.#listed = new ListedFragments(RangeSet.compactFor(table.readRanges(kernels), this.#snapshots))
+      this.#listed = new ListedFragments(RangeSet.compactFor(table.readRanges(kernels), snapshots))
     }
   }
 
@@ -249,6 +242,10 @@ class RunFragments implements FragmentSource {
     this.#file?.close()
     this.#file = undefined
   }
+}
+
+function seqOffsetOf({ seqOffsets }: RunParts, fileNumber: number): number {
+  return seqOffsets?.get(fileNumber) ?? 0
 }
 
 function forwardOnly(): Error {

@@ -13,14 +13,14 @@ import { formatSize } from '../base/sizes.ts'
 import type { Account, Lease } from './budget.ts'
 
 export class ReservedLease {
-  readonly #account: Account
+  readonly account: Account
   readonly #wantedBytes: number
   readonly #lease: Lease
   #usedBytes = 0
 
   /** Leases the spare. Throws BUDGET_TOO_SMALL. */
   constructor(account: Account, spareBytes: number) {
-    this.#account = account
+    this.account = account
     this.#wantedBytes = spareBytes
     this.#lease = account.lease(spareBytes)
   }
@@ -37,7 +37,7 @@ export class ReservedLease {
   }
 
   give(bytes: number): void {
-    if (bytes > this.#usedBytes) throw new Error(`${this.#account.name}: ${bytes} bytes returned, ${this.#usedBytes} used`)
+    if (bytes > this.#usedBytes) throw new Error(`${this.account.name}: ${bytes} bytes returned, ${this.#usedBytes} used`)
     this.#usedBytes -= bytes
     this.#fill(this.#usedBytes)
   }
@@ -53,7 +53,7 @@ export class ReservedLease {
   }
 
   #denied(bytes: number): SpillwayError {
-    const { name, budget } = this.#account
+    const { name, budget } = this.account
     return new SpillwayError(
       'SPILLWAY_BUDGET_TOO_SMALL',
       `no room for ${formatSize(bytes)} of ${name}: ${formatSize(budget.usedBytes)} of ${formatSize(budget.totalBytes)} in use, ${formatSize(this.spareBytes)} kept for it. ${budget.advice()}`,

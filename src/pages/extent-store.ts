@@ -31,12 +31,9 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   #youngest: Page | undefined
   #nextSerial = 1
   #tierPayloadBytes = 0
-  #pageOuts = 0
-  #writes = 0
-  #writtenBytes = 0
+  readonly #counts = { pageOuts: 0, writes: 0, writtenBytes: 0, probes: 0 }
   #isBlocked = false
   #mayProbe = false
-  #probes = 0
   #error: Error | undefined
   #in = NOWHERE
   #at = 0
@@ -55,10 +52,10 @@ export class ExtentStore implements ExtentSink, ExtentSource {
 
   get tierBytes(): number { return this.#tier.bytes }
   get tierPayloadBytes(): number { return this.#tierPayloadBytes }
-  get pageOuts(): number { return this.#pageOuts }
-  get writes(): number { return this.#writes }
-  get writtenBytes(): number { return this.#writtenBytes }
-  get probes(): number { return this.#probes }
+  get pageOuts(): number { return this.#counts.pageOuts }
+  get writes(): number { return this.#counts.writes }
+  get writtenBytes(): number { return this.#counts.writtenBytes }
+  get probes(): number { return this.#counts.probes }
   /** The disk is full, or writing has stopped. */
   get isBlocked(): boolean { return this.#isBlocked || this.#error !== undefined }
   get error(): Error | undefined { return this.#error }
@@ -235,7 +232,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     if (!this.#mayWrite()) return false
     const at = this.#scratch!.alloc(bytes)
     if (at < 0) return false
-    if (this.#isBlocked) this.#probes++
+    if (this.#isBlocked) this.#counts.probes++
     this.#mayProbe = false
     this.#in = IN_FILE
     this.#at = at
@@ -245,8 +242,8 @@ export class ExtentStore implements ExtentSink, ExtentSource {
 
   #wrote(bytes: number): void {
     this.#isBlocked = false
-    this.#writes++
-    this.#writtenBytes += bytes
+    this.#counts.writes++
+    this.#counts.writtenBytes += bytes
   }
 
   /** A full disk blocks; other file system errors stop writing; the rest is rethrown. */
@@ -282,7 +279,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
       this.#tier.free(page.extentAt)
       page.extentIn = IN_FILE
       page.extentAt = position
-      this.#pageOuts++
+      this.#counts.pageOuts++
       this.#wrote(page.extentBytes)
       return true
     } finally {

@@ -27,7 +27,7 @@ import type { PageOptions, PagePoolOptions, PagePoolStats } from './page-pool-op
 import type { PageQueues } from './page-queues.ts'
 import { PageReadBack } from './page-read-back.ts'
 import { PageResidency } from './page-residency.ts'
-import { BACKED, EVICTED, FREED, MAX_DEPTH, NOWHERE, Page, UNBACKED } from './page.ts'
+import { AS_IS, BACKED, EVICTED, FREED, MAX_DEPTH, NOWHERE, Page, SHORT_LIVED, UNBACKED } from './page.ts'
 import type { Reload } from './page.ts'
 import type { ScratchFile } from './scratch-file.ts'
 import { SlotPool } from './slot-pool.ts'
@@ -264,7 +264,7 @@ export class PagePool {
       if (this.#slots.releaseWarm(1) === 0 && !this.#residency.evictOne(false)) throw this.#noSpace(BOOKKEEPING_PAGES * PAGE_BYTES)
     }
     const depth = Math.min(Math.max(options.depth ?? 0, 0), MAX_DEPTH)
-    return new Page(this, length, depth, options.shortLived === true, options.asIs === true, reload)
+    return new Page(this, length, depth, (options.shortLived === true ? SHORT_LIVED : 0) | (options.asIs === true ? AS_IS : 0), reload)
   }
 
   #count(page: Page): void {

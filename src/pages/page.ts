@@ -12,6 +12,9 @@ export const BACKED = 2
 export const EVICTED = 3
 export const FREED = 4
 
+export const SHORT_LIVED = 1
+export const AS_IS = 2
+
 export const NOWHERE = 0
 export const IN_TIER = 1
 export const IN_FILE = 2
@@ -23,8 +26,8 @@ export class Page {
   readonly length: number
   readonly owner: object
   readonly depth: number
-  readonly isShortLived: boolean
-  readonly isAsIs: boolean
+  /** SHORT_LIVED, AS_IS. */
+  readonly #traits: number
   readonly reload: Reload | undefined
   state = UNBACKED
   /** Undefined when evicted. */
@@ -47,14 +50,18 @@ export class Page {
   younger: Page | undefined = undefined
   job: object | undefined = undefined
 
-  constructor(owner: object, length: number, depth: number, isShortLived: boolean, isAsIs: boolean, reload: Reload | undefined) {
+  constructor(owner: object, length: number, depth: number, traits: number, reload: Reload | undefined) {
     this.owner = owner
     this.length = length
     this.depth = depth
-    this.isShortLived = isShortLived
-    this.isAsIs = isAsIs
+    this.#traits = traits
     this.reload = reload
   }
+
+  /** Evicted last. */
+  get isShortLived(): boolean { return (this.#traits & SHORT_LIVED) !== 0 }
+  /** Stored uncompressed. */
+  get isAsIs(): boolean { return (this.#traits & AS_IS) !== 0 }
 }
 
 /** Intrusive queue. A page is in at most one. */

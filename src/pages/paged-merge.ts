@@ -63,9 +63,9 @@ export class PagedMerge implements Disposable {
   readonly #windows: Float64Array
   readonly #keepPages: boolean
   readonly #compare: CompareRanges
-  readonly #plain: boolean
+  /** -1: descending. */
   readonly #sign: number
-  readonly #flip: number
+  /** Length of the common prefix of all keys; -1: another order than by bytes. */
   readonly #shared: number
   readonly #high: Uint32Array
   readonly #low: Uint32Array
@@ -79,10 +79,8 @@ export class PagedMerge implements Disposable {
     this.#runs = runs
     this.#keepPages = options.keepPages ?? false
     this.#compare = options.compare ?? compareBytes
-    this.#plain = options.compare === undefined
     this.#sign = options.reverse === true ? -1 : 1
-    this.#flip = options.reverse === true ? -1 : 0
-    this.#shared = this.#plain ? sharedPrefix(runs) : 0
+    this.#shared = options.compare === undefined ? sharedPrefix(runs) : -1
     const bytes = PagedMerge.windowBytes(runs)
     if (options.memory === undefined) {
       this.#lease = account.lease(bytes)
@@ -195,7 +193,7 @@ export class PagedMerge implements Disposable {
     const aEnd = fields[x + KEY_END]!
     const bEnd = fields[y + KEY_END]!
     let skip = 0
-    if (this.#plain) skip = Math.min(this.#shared + 8, aEnd - aStart, bEnd - bStart)
+    if (this.#shared >= 0) skip = Math.min(this.#shared + 8, aEnd - aStart, bEnd - bStart)
     const order = this.#compare(bytes, aStart + skip, aEnd, bytes, bStart + skip, bEnd) * this.#sign
     return order !== 0 ? order < 0 : a < b
   }
@@ -232,10 +230,11 @@ export class PagedMerge implements Disposable {
     fields[f + KEY_START] = at
     fields[f + KEY_END] = keyEnd
     fields[f + ENTRY_END] = keyEnd + valueLength
-    if (this.#plain) {
+    if (this.#shared >= 0) {
       at += this.#shared
-      this.#high[source] = prefix32(bytes, at, keyEnd) ^ this.#flip
-      this.#low[source] = prefix32(bytes, at + 4, keyEnd) ^ this.#flip
+      const flip = this.#sign >> 1
+      this.#high[source] = prefix32(bytes, at, keyEnd) ^ flip
+      this.#low[source] = prefix32(bytes, at + 4, keyEnd) ^ flip
     }
   }
 

@@ -46,15 +46,10 @@ export class PagedRunBuilder {
   readonly #ownLease: Lease | undefined
   readonly #bytes: Uint8Array
   readonly #start: number
-  #pageStart: number
-  #at: number
+  /** The page being filled. */
+  readonly #page = { start: 0, at: 0, entries: 0, firstStart: 0, firstEnd: 0, lastStart: 0, lastEnd: 0 }
   readonly #groupPages: number
   readonly #restarts: number[] = []
-  #pageEntries = 0
-  #firstStart = 0
-  #firstEnd = 0
-  #lastStart = 0
-  #lastEnd = 0
   readonly #pages: StoredPage[] = []
   readonly #offsets: number[] = []
   readonly #fences: PagedFences
@@ -79,7 +74,7 @@ export class PagedRunBuilder {
       this.#bytes = options.staging.bytes
       this.#start = options.staging.start
     }
-    this.#at = this.#pageStart = this.#start
+    this.#page.at = this.#page.start = this.#start
   }
 
   get count(): number { return this.#count }
@@ -96,7 +91,7 @@ export class PagedRunBuilder {
       }, keyLength, valueLength)
       return
     }
-    const at = writeHeader(this.#bytes, this.#at, keyLength, valueLength)
+    const at = writeHeader(this.#bytes, this.#page.at, keyLength, valueLength)
     copyBytes(key, keyStart, keyEnd, this.#bytes, at)
     copyBytes(value, valueStart, valueEnd, this.#bytes, at + keyLength)
     this.#added(length, at, at + keyLength)
@@ -108,15 +103,15 @@ export class PagedRunBuilder {
       this.#addLarge(length, (target, at) => target.set(bytes.subarray(start, end), at), keyEnd - keyStart, end - keyEnd)
       return
     }
-    if (bytes === this.#bytes) bytes.copyWithin(this.#at, start, end)
-    else copyBytes(bytes, start, end, this.#bytes, this.#at)
-    const at = this.#at + keyStart - start
+    if (bytes === this.#bytes) bytes.copyWithin(this.#page.at, start, end)
+    else copyBytes(bytes, start, end, this.#bytes, this.#page.at)
+    const at = this.#page.at + keyStart - start
     this.#added(length, at, at + keyEnd - keyStart)
   }
 
   finish(): PagedRun {
     try {
-      if (this.#pageEntries > 0) this.#endPage()
+      if (this.#page.entries > 0) this.#endPage()
       this.#storeGroup()
       this.#fences.seal()
     } catch (error) {
@@ -146,50 +141,51 @@ export class PagedRunBuilder {
   /** End the page if `length` bytes do not fit. False if they fit no page. */
   #makeRoom(length: number): boolean {
     const tail = TAIL_BYTES + 4 * (this.#restarts.length + 1)
-    if (this.#at + length + tail <= this.#pageStart + this.#pageBytes) return true
-    if (this.#pageEntries > 0) this.#endPage()
+    if (this.#page.at + length + tail <= this.#page.start + this.#pageBytes) return true
+    if (this.#page.entries > 0) this.#endPage()
     return length + TAIL_BYTES + 4 <= this.#pageBytes
   }
 
   #added(length: number, keyStart: number, keyEnd: number): void {
-    if (this.#seekable && this.#pageEntries % RESTART_INTERVAL === 0) this.#restarts.push(this.#at - this.#pageStart)
-    if (this.#pageEntries === 0) {
-      this.#firstStart = keyStart
-      this.#firstEnd = keyEnd
+    const page = this.#page
+    if (this.#seekable && page.entries % RESTART_INTERVAL === 0) this.#restarts.push(page.at - page.start)
+    if (page.entries === 0) {
+      page.firstStart = keyStart
+      page.firstEnd = keyEnd
     }
-    this.#lastStart = keyStart
-    this.#lastEnd = keyEnd
-    this.#pageEntries++
+    page.lastStart = keyStart
+    page.lastEnd = keyEnd
+    page.entries++
     this.#count++
-    this.#at += length
+    page.at += length
   }
 
   #endPage(): void {
     const bytes = this.#bytes
-    const start = this.#pageStart
-    const entriesBytes = this.#at - start
+    const page = this.#page
+    const { start, at } = page
     // Pages of a group begin at multiples of `pageBytes`.
     const tail = TAIL_BYTES + 4 * this.#restarts.length
-    const end = this.#groupPages === 1 ? this.#at + tail : start + this.#pageBytes
-    if (this.#groupPages > 1) bytes.fill(0, this.#at, end - tail)
-    writeTail(bytes, end - tail, this.#restarts, entriesBytes, this.#pageEntries)
-    this.#fence(bytes, this.#firstStart, this.#firstEnd, this.#lastStart, this.#lastEnd)
-    this.#pageEntries = 0
+    const end = this.#groupPages === 1 ? at + tail : start + this.#pageBytes
+    if (this.#groupPages > 1) bytes.fill(0, at, end - tail)
+    writeTail(bytes, end - tail, this.#restarts, at - start, page.entries)
+    this.#fence(bytes, page.firstStart, page.firstEnd, page.lastStart, page.lastEnd)
+    page.entries = 0
     this.#restarts.length = 0
-    this.#at = this.#pageStart = end
+    page.at = page.start = end
     if (end - start > this.#largestPageBytes) this.#largestPageBytes = end - start
     if (this.#groupPages === 1 || end === this.#start + this.#groupPages * this.#pageBytes) this.#storeGroup()
   }
 
   #storeGroup(): void {
-    const end = this.#pageStart
+    const end = this.#page.start
     if (end === this.#start) return
     const stored = this.#store.insert(this.#bytes, this.#start, end, this.#options)
     for (let at = this.#start; at < end; at += this.#pageBytes) {
       this.#pages.push(stored)
       this.#offsets.push(at - this.#start)
     }
-    this.#at = this.#pageStart = this.#start
+    this.#page.at = this.#page.start = this.#start
   }
 
   #fence(bytes: Uint8Array, firstStart: number, firstEnd: number, lastStart: number, lastEnd: number): void {

@@ -1,8 +1,4 @@
-/**
- * The public store. Calls go to `write-calls.ts` and `write/writer.ts` (writes), `read-calls.ts` and `read/point-reader.ts` (gets),
- * `scan/iterator.ts` (ranges), `transaction/retry.ts`, `background/background.ts` (flush, merge), `open/lifecycle.ts` with
- * `open/recovery.ts` (open, close).
- */
+/** The public store. Each call goes on in `write-calls.ts`, `read-calls.ts`, `transaction/`, `background/` or `open/`. */
 import type { InspectOptions } from 'node:util'
 import { Uncloneable } from '../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../base/inspect.ts'
@@ -103,8 +99,6 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return new Spillway<any, any>(await openStore(directory, options))
   }
 
-  // ---- writing
-
   /**
    * Store a value under a key. Resolves once the write survives what `options.durability` promises (default: the store's). Puts of
    * one event-loop turn share one log write and one promise.
@@ -116,16 +110,12 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
    * await db.put('city:paris', 'Paris', { durability: 'disk' })
    * ```
    */
-  put<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>,
-  ): Promise<void> {
+  put<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>): Promise<void> {
     return this.#writes.put(key, value, options)
   }
 
   /** `put` within this call; it may block while memory is freed. Throws as `put`. */
-  putSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>,
-  ): void {
+  putSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(key: Encodable<KE, K>, value: Encodable<VE, V>, options?: DurableOptions & EncodingsGiven<KE, VE>): void {
     this.#writes.putSync(key, value, options)
   }
 
@@ -147,16 +137,12 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
    * await db.deleteRange({ gte: 'session:', lt: 'session;' })
    * ```
    */
-  deleteRange<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>,
-  ): Promise<void> {
+  deleteRange<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>): Promise<void> {
     return this.#writes.deleteRange(range, options)
   }
 
   /** `deleteRange` within this call. Throws as `put`. */
-  deleteRangeSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>,
-  ): void {
+  deleteRangeSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(range: RangeOptions<Encodable<KE, K>>, options?: DurableOptions & EncodingsGiven<KE, VE>): void {
     this.#writes.deleteRangeSync(range, options)
   }
 
@@ -168,16 +154,12 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
    * await db.batch([{ type: 'put', key: 'balance:ada', value: '10' }, { type: 'del', key: 'pending:ada' }])
    * ```
    */
-  batch<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>,
-  ): Promise<void> {
+  batch<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>): Promise<void> {
     return this.#writes.batch(operations, options)
   }
 
   /** `batch` within this call. Throws as `put`. */
-  batchSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>,
-  ): void {
+  batchSync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(operations: readonly BatchOperation<Encodable<KE, K>, Encodable<VE, V>>[], options?: DurableOptions & EncodingsGiven<KE, VE>): void {
     this.#writes.batchSync(operations, options)
   }
 
@@ -210,8 +192,6 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
     return this.#transactions.begin<K, V>(options)
   }
 
-  // ---- reading
-
   /**
    * The value of a key; undefined if it does not exist.
    * @throws SPILLWAY_CORRUPTION a block is damaged; names file and offset
@@ -232,18 +212,14 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
 
   /** The values of several keys, in their order, as of one moment. Throws as `get`. */
   getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]>
-  getMany<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>,
-  ): Promise<(Decoded<VE, V> | undefined)[]>
+  getMany<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>): Promise<(Decoded<VE, V> | undefined)[]>
   getMany(keys: readonly unknown[], options?: ReadCallOptions): Promise<any[]> {
     return this.#reads.getMany(keys, options)
   }
 
   /** The values of several keys, in their order, read within this call. Throws as `get`. */
   getManySync(keys: readonly K[], options?: ReadOptions): (V | undefined)[]
-  getManySync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(
-    keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>,
-  ): (Decoded<VE, V> | undefined)[]
+  getManySync<KE extends GivenEncoding = undefined, VE extends GivenEncoding = undefined>(keys: readonly Encodable<KE, K>[], options: SnapshotOptions & EncodingsGiven<KE, VE>): (Decoded<VE, V> | undefined)[]
   getManySync(keys: readonly unknown[], options?: ReadCallOptions): any[] {
     return this.#reads.getManySync(keys, options)
   }
@@ -322,8 +298,6 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
   snapshot(): Snapshot {
     return this.#reads.snapshot()
   }
-
-  // ---- maintenance
 
   /**
    * Write everything in memory to tables.

@@ -31,7 +31,9 @@ import { IndexWriter, maxPartitionKeys } from './index/index-writer.ts'
 import { RANGE_HEADER_BYTES, VALUE_FILE_BYTES } from './list-reader.ts'
 import { ListWriter } from './list-writer.ts'
 import { readU48, writeU32, writeU48, writeU64 } from './little-endian.ts'
-import { encodeProperties, type TableProperties } from './properties.ts'
+import { encodeProperties } from './properties.ts'
+import type { TableProperties } from './properties.ts'
+import { TableFigures } from './table-figures.ts'
 import { WriterBuffers } from './writer-buffers.ts'
 
 export interface TableWriterOptions {
@@ -84,16 +86,7 @@ export class TableWriter {
   #unindexedOffset = 0
   #unindexedBytes = 0
 
-  #entries = 0
-  #deletes = 0
-  #blocks = 0
-  #rawKeyBytes = 0
-  #rawValueBytes = 0
-  #minSeq = Infinity
-  #maxSeq = 0
-  #rangeDeletes = 0
-  #rangeStart: Uint8Array | undefined
-  #rangeEnd: Uint8Array | undefined
+  readonly #figures = new TableFigures()
   #finished = false
 
   constructor(file: HostFile, options: TableWriterOptions) {
@@ -140,7 +133,7 @@ export class TableWriter {
 
   /** @internal What is allocated now. */
   get bufferBytes(): number {
-    return this.#lastKey.length + (this.#firstKey?.length ?? 0) + (this.#rangeStart?.length ?? 0) + (this.#rangeEnd?.length ?? 0) +
+    return this.#lastKey.length + (this.#firstKey?.length ?? 0) + this.#figures.hullBytes +
       this.#stored.bufferBytes + this.#block.bufferBytes + this.#filter.bufferBytes + this.#index.bufferBytes + this.#ranges.bufferBytes
   }
 
@@ -153,7 +146,7 @@ export class TableWriter {
   }
 
   /** Without range tombstones. */
-  get entries(): number { return this.#entries }
+  get entries(): number { return this.#figures.entries }
 
   /** Add the cursor's entry. Throws INVALID_ARGUMENT when it is out of order or too large. */
   add(cursor: Entry): void {
@@ -168,15 +161,16 @@ export class TableWriter {
     }
     if (this.#finished) throw invalidArgument(`${this.#file.path} is finished; nothing can be added`)
 
+    const figures = this.#figures
     const last = this.#lastKey
     const limit = keyLength < this.#lastKeyLength ? keyLength : this.#lastKeyLength
     let shared = 0
     while (shared < limit && last[shared] === key[keyStart + shared]) shared++
     let isFirst = true
-    if (this.#entries > 0 && shared === limit) {
+    if (figures.entries > 0 && shared === limit) {
       isFirst = keyLength !== this.#lastKeyLength
       if (isFirst ? keyLength < this.#lastKeyLength : seq >= this.#lastSeq) throw this.#disorder(cursor)
-    } else if (this.#entries > 0 && key[keyStart + shared]! < last[shared]!) {
+    } else if (figures.entries > 0 && key[keyStart + shared]! < last[shared]!) {
       throw this.#disorder(cursor)
     }
 
@@ -195,30 +189,19 @@ export class TableWriter {
       block.add(key, keyStart, keyEnd, shared, isFirst, hash, seq, kind, value, valueStart, valueEnd)
     }
 
-    if (this.#entries === 0) this.#firstKey = key.slice(keyStart, keyEnd)
+    if (figures.entries === 0) this.#firstKey = key.slice(keyStart, keyEnd)
     if (keyLength > last.length) this.#growLastKey(keyLength, shared)
     copyBytes(key, keyStart + shared, keyEnd, this.#lastKey, shared)
     this.#lastKeyLength = keyLength
     this.#lastSeq = seq
-    this.#entries++
-    if (kind === KIND_DELETE) this.#deletes++
-    this.#rawKeyBytes += keyLength
-    this.#rawValueBytes += valueLength
-    if (seq < this.#minSeq) this.#minSeq = seq
-    if (seq > this.#maxSeq) this.#maxSeq = seq
+    figures.add(keyLength, valueLength, seq, kind)
   }
 
   /** Account for entries that a kernel merge added to the block; call before anything else. Returns their number. */
   absorb(): number {
     const merge = this.#kernelBlock!.merge
     if (merge.added === 0) return 0
-    this.#deletes += merge.takeDeletes()
-    this.#rawKeyBytes += merge.takeKeyBytes()
-    this.#rawValueBytes += merge.takeValueBytes()
-    if (merge.addedMinSeq < this.#minSeq) this.#minSeq = merge.addedMinSeq
-    if (merge.addedMaxSeq > this.#maxSeq) this.#maxSeq = merge.addedMaxSeq
-    const added = merge.takeAdded()
-    this.#entries += added
+    const added = this.#figures.absorb(merge)
     const { count, lastKeyAt, lastKeyLength } = merge
     for (let i = count - added; i < count; i++) if (merge.isFirst(i)) this.#filter.add(merge.hashOf(i))
     if (lastKeyLength > this.#lastKey.length) this.#growLastKey(lastKeyLength, 0)
@@ -246,11 +229,7 @@ export class TableWriter {
     writeU32(bytes, at + 12, end.length)
     bytes.set(start, at + RANGE_HEADER_BYTES)
     bytes.set(end, at + RANGE_HEADER_BYTES + start.length)
-    this.#rangeDeletes++
-    if (this.#rangeStart === undefined || compareKeys(start, this.#rangeStart) < 0) this.#rangeStart = start.slice()
-    if (this.#rangeEnd === undefined || compareKeys(end, this.#rangeEnd) > 0) this.#rangeEnd = end.slice()
-    if (seq < this.#minSeq) this.#minSeq = seq
-    if (seq > this.#maxSeq) this.#maxSeq = seq
+    this.#figures.addRange(start, end, seq)
   }
 
   /** Write everything pending and make the file durable; `syncs: false` leaves that to the caller. */
@@ -270,19 +249,7 @@ export class TableWriter {
     list.finish()
     this.#index.writeRoot()
 
-    const properties: TableProperties = {
-      fileNumber: this.#fileNumber, fileBytes: 0, entries: this.#entries, deletes: this.#deletes, rangeDeletes: this.#rangeDeletes,
-      blocks: this.#blocks, rawKeyBytes: this.#rawKeyBytes, rawValueBytes: this.#rawValueBytes,
-      minSeq: this.#maxSeq === 0 ? 0 : this.#minSeq, maxSeq: this.#maxSeq, valueFiles,
-    }
-    if (this.#firstKey !== undefined) {
-      properties.firstKey = this.#firstKey
-      properties.lastKey = this.#lastKey.slice(0, this.#lastKeyLength)
-    }
-    if (this.#rangeStart !== undefined && this.#rangeEnd !== undefined) {
-      properties.rangeStart = this.#rangeStart
-      properties.rangeEnd = this.#rangeEnd
-    }
+    const properties = this.#figures.properties(this.#fileNumber, this.#firstKey, this.#lastKey.slice(0, this.#lastKeyLength), valueFiles)
     const { memory, a } = this.#kernels
     const length = encodeProperties(memory, a, {
       properties, valueFileCount: valueFiles.length, valueFilesOffset: list.headOffset, valueFilesBytes: list.headBytes,
@@ -310,7 +277,7 @@ export class TableWriter {
 
   #storeBlock(length: number): void {
     this.#stored.store(length)
-    this.#blocks++
+    this.#figures.blocks++
     this.#unindexed = true
     this.#unindexedOffset = this.#stored.lastOffset
     this.#unindexedBytes = this.#stored.lastBytes
@@ -350,7 +317,7 @@ export class TableWriter {
   #disorder(cursor: Entry): Error {
     const order = compareBytes(this.#lastKey, 0, this.#lastKeyLength, cursor.key, cursor.keyStart, cursor.keyEnd)
     return invalidArgument(order === 0
-      ? `entry ${this.#entries} is out of order: sequence number ${cursor.seq} follows ${this.#lastSeq} of the same key`
-      : `entry ${this.#entries} is out of order: its key is smaller than the one before`)
+      ? `entry ${this.#figures.entries} is out of order: sequence number ${cursor.seq} follows ${this.#lastSeq} of the same key`
+      : `entry ${this.#figures.entries} is out of order: its key is smaller than the one before`)
   }
 }

@@ -46,8 +46,7 @@ export class BudgetEngine {
   readonly host: Host
   readonly budget: Budget
   readonly kernels: Kernels
-  readonly metadata: Account
-  /** Part of `metadata`: open tables, with a spare so that a flush or merge can install its own. */
+  /** Open tables, with a spare so that a flush or merge can install its own. */
   readonly tableMemory: ReservedLease
   readonly transactions: Account
   /** Part of `transactions`: the objects; a transaction begins even when there is no memory for them. */
@@ -102,7 +101,6 @@ export class BudgetEngine {
     this.budget = budget
     this.#plan = plan
     try {
-      this.metadata = budget.account('table metadata')
       this.transactions = budget.account('transactions')
       const log = this.#hold('log', plan.logBufferBytes)
       const queue = this.#hold('write queue', plan.queueBytes)
@@ -111,7 +109,7 @@ export class BudgetEngine {
       this.#hold('worker', plan.workerBytes)
       this.#hold('flush and merge', plan.flushBytes + plan.mergeReserveBytes)
       const memtables = budget.account('memtables')
-      this.tableMemory = this.#closed(new ReservedLease(this.metadata, METADATA_SPARE_BYTES))
+      this.tableMemory = this.#closed(new ReservedLease(budget.account('table metadata'), METADATA_SPARE_BYTES))
       this.admission = this.#closed(new ArenaAdmission(memtables, plan.writeBytes, {
         onStarved: () => this.memory.makeRoom(),
         onGranted: () => this.jobs.progressSoon(),
@@ -162,6 +160,7 @@ export class BudgetEngine {
   }
 
   get plan(): BudgetPlan { return this.#plan }
+  get metadata(): Account { return this.tableMemory.account }
   /** Bytes of tables, without the spare, which the floor counts as memory for reading. */
   get metadataBytes(): number { return this.metadata.bytes - this.tableMemory.spareBytes }
   /** The spare for the metadata of new tables is in use: runs must be merged, whatever the strategy says. */

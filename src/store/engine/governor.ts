@@ -20,6 +20,7 @@ import type { Budget } from '../../memory/budget.ts'
 import { MemtableSizer, pressureFactor } from '../../memory/sizer.ts'
 import { MemoryTuner } from '../../memory/tuner.ts'
 import type { ArenaAdmission } from './arena-admission.ts'
+import { ArenaLending } from './arena-lending.ts'
 import { emitMemory } from '../api/events.ts'
 import type { BudgetPlan } from './budget-plan.ts'
 import type { GovernorReport } from '../api/reports.ts'
@@ -64,13 +65,6 @@ const LONGEST_TICK_MS = 8000
 const MERGE_COST = 4
 /** One more run costs each get a filter probe: some 0.3 us, where a missed byte takes 2.4 ns. */
 const RUN_COST_BYTES = 128
-/** Samples without writes before arenas are lent to the cache: the first time, and at most. */
-const FIRST_LENDING = 8
-const LATEST_LENDING = 1024
-/** Ghost hits per sample for lending to pay. */
-const GHOSTS_TO_LEND = 16
-/** Less than this in arenas is not worth a flush. */
-const MIN_LENT_BYTES = 1024 * 1024
 /** Host pressure from which the cache shrinks. */
 const PRESSURE_THRESHOLD = 0.85
 
@@ -93,19 +87,9 @@ export class Governor {
   #tickMs = TICK_MS
   #cancel: (() => void) | undefined
   // At the last sample.
-  #hits = 0
-  #misses = 0
-  #missBytes = 0
-  #ghostHits = 0
-  #ghostHitBytes = 0
-  #gets = 0
-  readonly #sampled = new Traffic()
-  /** Samples in a row with reads only, and how many trigger a flush for readers. */
-  #readingSamples = 0
-  #lendingSamples = FIRST_LENDING
-  /** Bytes written in all when memtables were last flushed for readers, and whether that was since the last write. */
-  #lentAtBytes = 0
-  #hasLent = false
+  readonly #reads = { hits: 0, misses: 0, missBytes: 0, ghostHits: 0, ghostHitBytes: 0, gets: 0 }
+  readonly #traffic = new Traffic()
+  readonly #lending: ArenaLending
 
   constructor(governed: Governed, plan: BudgetPlan) {
     const { host } = governed
@@ -113,6 +97,7 @@ export class Governor {
     this.traffic = governed.traffic ?? new Traffic()
     this.#plan = plan
     this.#tunes = plan.tunes
+    this.#lending = new ArenaLending(governed.admission, governed.makeRoom)
     this.sizer = new MemtableSizer({ nowMs: () => host.clock.nowMs(), pressure: () => this.#pressure() }, sizerOptions(governed.admission.limitBytes))
     this.#tickedMs = this.#sizedMs = host.clock.nowMs()
     this.#arm()
@@ -128,8 +113,7 @@ export class Governor {
   setGhosts(ghosts: Ghosts | undefined): void {
     if (this.#governed.ghosts !== undefined) this.#governed.ghosts.onFound = undefined
     this.#governed.ghosts = ghosts
-    this.#ghostHits = 0
-    this.#ghostHitBytes = 0
+    this.#reads.ghostHits = this.#reads.ghostHitBytes = 0
   }
 
   /** For a new plan: the share of write memory stays, within the new limits. */
@@ -187,7 +171,7 @@ export class Governor {
     this.#cancel = this.#governed.host.scheduler.later(this.#tickMs, () => {
       const { traffic } = this
       const { hits, misses } = this.#governed.cache.stats()
-      const isIdle = hits === this.#hits && misses === this.#misses && traffic.demandBytes === this.#sampled.demandBytes
+      const isIdle = hits === this.#reads.hits && misses === this.#reads.misses && traffic.demandBytes === this.#traffic.demandBytes
       this.#tickMs = isIdle ? Math.min(LONGEST_TICK_MS, 2 * this.#tickMs) : TICK_MS
       this.tick()
       this.#arm()
@@ -207,57 +191,28 @@ export class Governor {
   #sample(nowMs: number, intervals: number): void {
     const { cache, ghosts, admission, tableBytes } = this.#governed
     const { hits, misses, missBytes } = cache.stats()
-    const ghostHits = ghosts?.hits ?? 0
-    const ghostHitBytes = ghosts?.hitBytes ?? 0
-    const gets = this.#governed.gets()
-    const newGhostHits = ghostHits - this.#ghostHits
+    const reads = { hits, misses, missBytes, ghostHits: ghosts?.hits ?? 0, ghostHitBytes: ghosts?.hitBytes ?? 0, gets: this.#governed.gets() }
+    const before = this.#reads
+    const newGhostHits = reads.ghostHits - before.ghostHits
     const { traffic } = this
-    const last = this.#sampled
+    const last = this.#traffic
     const { minWriteBytes, maxWriteBytes, minCacheBytes } = this.#plan
     const decision = !this.#tunes || this.#pressed ? undefined : this.#tuner.decide({
       nowMs, intervals, writeBytes: admission.limitBytes, cacheBytes: this.#cacheRoom, minWriteBytes, maxWriteBytes, minCacheBytes,
       dataBytes: tableBytes(),
-      hits: hits - this.#hits, misses: misses - this.#misses, missBytes: missBytes - this.#missBytes,
-      ghostHits: newGhostHits, ghostHitBytes: ghostHitBytes - this.#ghostHitBytes, ghostBytes: ghosts?.bytes ?? 0,
+      hits: hits - before.hits, misses: misses - before.misses, missBytes: missBytes - before.missBytes,
+      ghostHits: newGhostHits, ghostHitBytes: reads.ghostHitBytes - before.ghostHitBytes, ghostBytes: ghosts?.bytes ?? 0,
       demandBytes: traffic.demandBytes - last.demandBytes, writtenBytes: traffic.writtenBytes - last.writtenBytes,
       flushedBytes: traffic.flushedBytes - last.flushedBytes, mergeBytes: traffic.mergeBytes - last.mergeBytes,
-      gets: gets - this.#gets,
+      gets: reads.gets - before.gets,
     })
-    this.#gets = gets
-    this.#hits = hits
-    this.#misses = misses
-    this.#missBytes = missBytes
-    this.#ghostHits = ghostHits
-    this.#ghostHitBytes = ghostHitBytes
+    Object.assign(before, reads)
     Object.assign(last, traffic)
-    if (this.#tunes && !this.#pressed) this.#lend(newGhostHits)
+    if (this.#tunes && !this.#pressed) this.#lending.sample(this.#tuner.only === 'cache', newGhostHits, traffic.writtenBytes)
     this.#governed.onSample?.()
     if (decision === undefined) return
     this.#setWriteBytes(decision.toWriteBytes)
     emitMemory({ cause: 'tuner', writeBytes: decision.toWriteBytes, cacheBytes: decision.toCacheBytes, why: decision.why })
-  }
-
-  /** Lend the memory of idle writers to readers that miss recently evicted blocks. */
-  #lend(ghostHits: number): void {
-    if (this.#tuner.only !== 'cache') {
-      this.#readingSamples = 0
-      this.#hasLent = false
-      return
-    }
-    this.#readingSamples++
-    if (ghostHits < GHOSTS_TO_LEND || this.#readingSamples < this.#lendingSamples) return
-    const { admission, makeRoom } = this.#governed
-    admission.arenas.releaseFree(Infinity)
-    if (admission.usedBytes < MIN_LENT_BYTES) return
-    if (!this.#hasLent) {
-      const { writtenBytes } = this.traffic
-      // Less than a memtable since the last time: that flush came too early.
-      const wasEarly = writtenBytes - this.#lentAtBytes < admission.limitBytes / 2
-      this.#lendingSamples = wasEarly ? Math.min(LATEST_LENDING, 2 * this.#lendingSamples) : FIRST_LENDING
-      this.#lentAtBytes = writtenBytes
-      this.#hasLent = true
-    }
-    makeRoom()
   }
 
   #setWriteBytes(wanted: number): void {

@@ -69,7 +69,6 @@ export class Scan implements EntryScan {
   valueEnd = 0
   readonly generation: number
   readonly #core: ScanView
-  readonly #windows: WindowPool
   /** One for each memtable. */
   readonly #memory: Cursor[] = []
   /** For each run with visible entries, its tables with point entries. */
@@ -79,9 +78,8 @@ export class Scan implements EntryScan {
   readonly #reverse: boolean
   readonly #showsDeletes: boolean
   #merge: MergeCursor
-  /** Empty in a low-memory scan. */
-  #runs: RunCursor[] = []
-  #objects: Lease | undefined
+  /** Undefined in a low-memory scan. */
+  #wide: { readonly runs: readonly RunCursor[], readonly objects: Lease } | undefined
   /** Set in a low-memory scan. */
   #reread: SeekPerStepCursor | undefined
   /** Backward, the merge is already past the current key, so its value is copied here. */
@@ -94,7 +92,6 @@ export class Scan implements EntryScan {
     this.#showsDeletes = showsDeletes
     this.generation = core.view.generation
     this.#core = core
-    this.#windows = core.engine.reading.windows
     this.#snapshotSeq = snapshotSeq
     this.#reverse = reverse
     for (const slot of [core.view.active, ...core.view.sealed]) {
@@ -110,7 +107,7 @@ export class Scan implements EntryScan {
 
   /** Approximate bytes held while open. */
   get heldBytes(): number {
-    return SCAN_OBJECTS_BYTES + this.#runs.length * (RUN_OBJECTS_BYTES + windowBytes(this.#core.settings.blockBytes + SMALL_BYTES))
+    return SCAN_OBJECTS_BYTES + (this.#wide?.runs.length ?? 0) * (RUN_OBJECTS_BYTES + windowBytes(this.#core.settings.blockBytes + SMALL_BYTES))
   }
 
   /** A low-memory scan uses the reserve, which other reads need; a new scan may find memory. */
@@ -159,17 +156,18 @@ export class Scan implements EntryScan {
 
   /** A window and a cursor for each run; undefined: no memory for the cursors. */
   #openWide(): MergeCursor | undefined {
-    const core = this.#core
+    const { blocks, windows } = this.#core.engine.reading
     const tables = this.#tables
-    this.#objects = core.engine.reading.windows.account.tryLease(SCAN_OBJECTS_BYTES + tables.length * RUN_OBJECTS_BYTES)
-    if (this.#objects === undefined) return undefined
-    this.#runs = tables.map(run => new RunCursor(run, core.engine.reading.blocks, core.engine.reading.windows))
-    return new MergeCursor([...this.#memory, ...this.#runs])
+    const objects = windows.account.tryLease(SCAN_OBJECTS_BYTES + tables.length * RUN_OBJECTS_BYTES)
+    if (objects === undefined) return undefined
+    const runs = tables.map(run => new RunCursor(run, blocks, windows))
+    this.#wide = { runs, objects }
+    return new MergeCursor([...this.#memory, ...runs])
   }
 
   #openNarrow(): MergeCursor {
-    const core = this.#core
-    this.#reread = new SeekPerStepCursor(this.#tables, core.engine.reading.blocks, core.engine.reading.windows, this.#snapshotSeq)
+    const { blocks, windows } = this.#core.engine.reading
+    this.#reread = new SeekPerStepCursor(this.#tables, blocks, windows, this.#snapshotSeq)
     return new MergeCursor([...this.#memory, this.#reread])
   }
 
@@ -182,10 +180,11 @@ export class Scan implements EntryScan {
   }
 
   #closeRuns(): void {
-    for (const run of this.#runs) run.close()
-    this.#runs = []
-    this.#objects?.release()
-    this.#objects = undefined
+    const wide = this.#wide
+    if (wide === undefined) return
+    for (const run of wide.runs) run.close()
+    this.#wide = undefined
+    wide.objects.release()
   }
 
   #seek(key: Uint8Array | undefined): void {
@@ -302,7 +301,7 @@ export class Scan implements EntryScan {
 
   /** Replace a window whose content is no longer needed by one of at least `bytes`, unless the scan becomes a low-memory scan. */
   #room(old: Uint8Array<ArrayBuffer>, bytes: number): Uint8Array<ArrayBuffer> {
-    const windows = this.#windows
+    const { windows } = this.#core.engine.reading
     if (this.#reread === undefined) {
       // Taken first: if it is denied, the key in the old one is still needed.
       const window = windows.take(bytes)
@@ -318,7 +317,7 @@ export class Scan implements EntryScan {
 
   /** Release a buffer if it is a window. Returns an empty one in its place. */
   #give(buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    if (buffer.length > SMALL_BYTES) this.#windows.give(buffer)
+    if (buffer.length > SMALL_BYTES) this.#core.engine.reading.windows.give(buffer)
     return NOTHING
   }
 }
