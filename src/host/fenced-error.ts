@@ -1,8 +1,8 @@
-/** The errors of who no longer owns a directory: one wording for every host. */
+/** Errors of a process that no longer owns a directory. */
 import { SpillwayError } from '../base/errors.ts'
 import type { LockHolder } from './host.ts'
 
-/** @param what has become of it */
+/** @param what what has become of it */
 export function directoryLost(directory: string, what: string, cause?: unknown): SpillwayError {
   return new SpillwayError(
     'SPILLWAY_FENCED',
@@ -12,7 +12,7 @@ export function directoryLost(directory: string, what: string, cause?: unknown):
   )
 }
 
-/** @param by who holds it now, undefined when nobody can be named */
+/** @param by the present holder; undefined: unknown */
 export function lockLost(directory: string, by: LockHolder | undefined): SpillwayError {
   return new SpillwayError(
     'SPILLWAY_FENCED',

@@ -1,11 +1,11 @@
 /**
- * A JobRunner without a thread: jobs are stepped on the caller's thread, in slices between turns of the event loop.
+ * A job runner without a thread: jobs are stepped on the caller's thread, in slices between turns of the event loop.
  *
  * Invariants
- * 1. Nothing of a job runs inside `submit`, and `done` is never called from there.
- * 2. While a job is unfinished a slice is scheduled, so jobs end without any call of `pump`.
+ * 1. `submit` runs no part of a job and never calls `done`.
+ * 2. While a job is unfinished a slice is scheduled, so jobs end without `pump`.
  *
- * How long a slice is, is the host's choice (`Slice`): milliseconds on a real clock, steps in the simulator.
+ * The host decides the length of a slice (`Slice`): milliseconds on a real clock, steps in the simulator.
  */
 import { plainError, reviveError } from '../base/errors.ts'
 import type { JobContext, JobModule, JobRequest, JobRunner } from './host.ts'
@@ -15,7 +15,7 @@ import { JobList } from './job-list.ts'
 
 export interface Slice {
   begin(): void
-  /** Asked after each step: is there time for another? */
+  /** Whether there is time for another step. */
   more(): boolean
 }
 
@@ -24,7 +24,7 @@ export interface InlineRunnerOptions {
   context: JobContext
   slice: Slice
   soon: (task: () => void) => void
-  /** Copy arguments, results and errors as a message between threads would; by default they are passed as they are. */
+  /** Clone arguments, results and errors as a message between threads would. Default: pass them. */
   clone?: boolean
 }
 
@@ -71,13 +71,13 @@ export class InlineRunner implements JobRunner {
     while (steps-- > 0 && this.#list.step()) { /* one after the other */ }
   }
 
-  /** Its jobs' garbage is this thread's. */
+  /** Jobs' garbage is this thread's. */
   collectGarbage(): void {}
 
   async close(): Promise<void> {
     this.#closed = true
     this.#list.abort()
-    // Never from inside the caller's own stretch of code.
+    // `done` is never called from inside the caller's code.
     await Promise.resolve()
     this.#abortAll()
   }

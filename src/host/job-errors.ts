@@ -1,4 +1,4 @@
-/** What callers of jobs are told when there is no result: one wording for every runner. */
+/** Errors for callers of jobs that give no result. */
 import { SpillwayError } from '../base/errors.ts'
 import type { JobRequest } from './host.ts'
 
@@ -17,7 +17,7 @@ export function argumentsError(request: JobRequest, cause: unknown): SpillwayErr
   return new SpillwayError('SPILLWAY_INVALID_ARGUMENT', message, { cause })
 }
 
-/** Tell each that it failed; one that throws does not keep the news from the others. */
+/** Every caller gets the error, even if another's callback throws. */
 export function failAll(waiting: Iterable<Done>, error: Error): void {
   let thrown: unknown
   let threw = false

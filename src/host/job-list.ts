@@ -1,14 +1,13 @@
 /**
- * Running jobs ordered by urgency: the one place that decides which job makes the next step.
- * Used by the worker thread, by the inline runner and by the simulator.
+ * Running jobs by urgency: decides which job makes the next step. Used by the worker, the inline runner and the simulator.
  *
  * Invariants
- * 1. A step goes to the job with the lowest priority value, among equals to the oldest.
- * 2. A job leaves the list before its end is reported, so the report may add jobs or make further steps.
- * 3. Whatever a job throws is reported as an Error.
- * 4. A job that waits is passed over; when all wait there is no step, and `endWait` ends the wait of the most urgent one.
+ * 1. A step goes to the job with the lowest priority value, the oldest among equals.
+ * 2. A job leaves the list before its end is reported, so the report may add jobs or make steps.
+ * 3. Anything a job throws is reported as an Error.
+ * 4. A waiting job is passed over; when all wait there is no step, and `endWait` ends the wait of the most urgent one.
  *
- * Cost: a step is one call of the generator; adding is linear in the number of running jobs (a handful).
+ * Cost: one call of the generator per step; adding is linear in the number of running jobs (a handful).
  */
 import { invalidArgument } from '../base/errors.ts'
 import type { JobContext, JobModule, JobRequest, JobWait } from './host.ts'
@@ -36,10 +35,9 @@ export class JobList {
 
   get size(): number { return this.#running.length }
 
-  /** Some job waits for something that is not over. */
   get isWaiting(): boolean { return this.#running.some(({ wait }) => wait !== undefined && !wait.isOver) }
 
-  /** Add a job; nothing of it runs yet. A name the module does not know is reported at its first step. */
+  /** Add a job without running it. An unknown name is reported at its first step. */
   add(id: number, request: JobRequest): void {
     const generator = begin(this.#module, this.#context, request)
     let at = this.#running.length
@@ -47,7 +45,7 @@ export class JobList {
     this.#running.splice(at, 0, { id, priority: request.priority, generator, wait: undefined })
   }
 
-  /** Called when a job that waited may go on. */
+  /** Called when a waiting job may continue. */
   onReady: () => void = () => {}
 
   /** One step of the most urgent job that does not wait; false when there is none. */
@@ -79,14 +77,14 @@ export class JobList {
     return true
   }
 
-  /** End the wait of the most urgent job that waits; false when none does. */
+  /** End the wait of the most urgent waiting job; false when none waits. */
   endWait(): boolean {
     const job = this.#running.find(({ wait }) => wait !== undefined && !wait.isOver)
     job?.wait!.end()
     return job !== undefined
   }
 
-  /** End the wait of the most urgent job, if that waits: who waits for it is not to wait for others in the meantime. */
+  /** End the wait of the most urgent job, if it waits, so that its caller does not wait for others' work. */
   endFirstWait(): void {
     const wait = this.#running[0]?.wait
     if (wait !== undefined && !wait.isOver) wait.end()
@@ -98,7 +96,7 @@ export class JobList {
       try {
         job.generator.return(undefined)
       } catch {
-        // The job is given up anyway; its caller is told that it was aborted.
+        // Its caller gets the abort.
       }
     }
   }

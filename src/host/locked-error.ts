@@ -1,8 +1,8 @@
-/** The error of a directory that another store holds: one wording for every kind of lock. */
+/** The error of a directory that another store holds. */
 import { SpillwayError } from '../base/errors.ts'
 import type { LockHolder } from './host.ts'
 
-/** Of a directory that was read without a lock, which keeps nobody from opening it for writing: what is gone now is no damage. */
+/** For a directory read without a lock, which another process may change: missing data is no damage. */
 export function changedError(directory: string, cause?: unknown): SpillwayError {
   return new SpillwayError(
     'SPILLWAY_LOCKED', `${directory} was opened for writing while it was read. Close the store there and try again`, { cause, details: { directory } },
@@ -10,9 +10,9 @@ export function changedError(directory: string, cause?: unknown): SpillwayError 
 }
 
 /**
- * @param holder who holds the lock, undefined when nobody could be named
- * @param isSelf whether the holder is this very process
- * @param hint a last sentence, for locks that a person may have to remove by hand
+ * @param holder the lock's holder; undefined: unknown
+ * @param isSelf whether the holder is this process
+ * @param hint a last sentence, for locks that a person may have to remove
  */
 export function lockedError(directory: string, holder: LockHolder | undefined, isSelf: boolean, hint = ''): SpillwayError {
   let text: string

@@ -1,30 +1,30 @@
 /**
- * Memory pressure of the host: how near this process is to having no memory left, from 0 to 1.
+ * Memory pressure of the host: how near this process is to running out of memory, from 0 to 1.
  *
  * Invariants
- * 1. The pressure is the largest of the parts that are known; undefined when none is.
- * 2. What cannot be read is unknown (undefined), never 0.
+ * 1. The pressure is the largest known part; undefined when none is known.
+ * 2. An unreadable part is undefined, never 0.
  */
 
 export interface PressurePart {
-  /** Where it comes from: 'machine', 'cgroup', 'machine stalls', 'cgroup stalls'; others may add their own. */
+  /** 'machine', 'cgroup', 'machine stalls', 'cgroup stalls'; other parts may be added. */
   readonly name: string
-  /** From 0 to 1; undefined = there is such a thing, but it could not be read. */
+  /** From 0 to 1; undefined = unreadable. */
   readonly value: number | undefined
 }
 
 export interface PressureReading {
   readonly pressure: number | undefined
-  /** What does not apply (a group without a limit) is left out. */
+  /** Parts that do not apply (a group without a limit) are left out. */
   readonly parts: readonly PressurePart[]
 }
 
 export interface PressureProbe {
-  /** Cheap enough to be asked at any time: the host itself is looked at once a second at most. */
+  /** Cheap: the host is read once a second at most. */
   read(): PressureReading
 }
 
-/** The reading that these parts make. Values are brought within 0 to 1; NaN is unknown. */
+/** Combine parts. Values are clamped to 0 to 1; NaN is unknown. */
 export function combinePressure(parts: readonly PressurePart[]): PressureReading {
   let pressure: number | undefined
   const checked: PressurePart[] = []

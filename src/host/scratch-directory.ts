@@ -1,19 +1,20 @@
 /**
  * A directory for scratch files, which must not outlive their process.
  *
+ * Invariants
  * 1. It is removed by `close`, at the end of the process, or, after a crash, by the next process that makes one in the same place.
- * 2. Its name says whose it is: only directories of processes that have surely ended are removed.
- * 3. Nothing is made before it is needed: who never spills leaves no trace.
+ * 2. Its name identifies its process: only directories of processes that have certainly ended are removed.
+ * 3. It is created with its first file.
  */
 import { SpillwayError } from '../base/errors.ts'
 import type { Disposer, Host } from './host.ts'
 
 const PREFIX = 'spillway-scratch-'
-/** Directories of this thread so far: with its name, a name that nobody else has. */
+/** Counts this thread's directories, for unique names. */
 let directories = 0
 
 export class ScratchDirectory {
-  /** Where it is, or will be once there is something in it. */
+  /** Its path, whether or not it exists yet. */
   readonly place: string
   readonly #host: Host
   #isMade = false
@@ -21,7 +22,7 @@ export class ScratchDirectory {
   #forgetExit: Disposer | undefined
   #closed = false
 
-  /** Removes what processes that crashed have left in `parent`, which need not be there. */
+  /** Removes the leftovers of crashed processes in `parent`, which need not exist. */
   constructor(host: Host, parent: string) {
     this.#host = host
     this.place = host.join(host.resolve(parent), `${PREFIX}${host.process.name}${(directories++).toString(16)}`)
@@ -31,7 +32,7 @@ export class ScratchDirectory {
   /** Undefined until the first file. */
   get path(): string | undefined { return this.#isMade ? this.place : undefined }
 
-  /** Make it, with its parents, if it is not there. */
+  /** Create it, with its parents, if it does not exist. */
   make(): void {
     if (this.#closed) throw new SpillwayError('SPILLWAY_CLOSED', 'the scratch directory is closed')
     if (this.#isMade) return
@@ -46,7 +47,7 @@ export class ScratchDirectory {
     return this.#host.join(this.place, `${name}-${this.#files++}`)
   }
 
-  /** Remove it with all that is in it; fine to call twice. Close the files first. */
+  /** Remove it with its content; fine to call twice. Close the files first. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -55,13 +56,13 @@ export class ScratchDirectory {
   }
 }
 
-/** Remove what processes that have ended left in a directory; returns how many of theirs there were. */
+/** Remove the leftovers of ended processes in a directory; returns their number. */
 export function removeLeftovers(host: Host, parent: string): number {
   let names: string[]
   try {
     names = host.files.exists(parent) ? host.files.list(parent) : []
   } catch {
-    // What is wrong with it, whoever needs it is told then.
+    // Errors of the directory show when it is used.
     return 0
   }
   let removed = 0
@@ -71,7 +72,7 @@ export function removeLeftovers(host: Host, parent: string): number {
       host.removeTree(host.join(parent, name))
       removed++
     } catch {
-      // Another process is removing it too, or may and we may not.
+      // Another process is removing it too, or this one lacks permission.
     }
   }
   return removed

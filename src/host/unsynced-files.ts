@@ -1,8 +1,4 @@
-/**
- * Files that need not outlive the process: the same files, except that nothing of them is made durable.
- *
- * Cost: one more call per write, of which writers of tables make few.
- */
+/** Files that need not outlive the process: like the wrapped ones, but nothing is made durable. */
 import type { BeginSync, DirectoryReference, HostFile, HostFiles, JobWait } from './host.ts'
 
 export class UnsyncedFiles implements HostFiles {

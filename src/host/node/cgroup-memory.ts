@@ -1,8 +1,8 @@
 /**
- * Where the kernel tells about the memory of this process's control groups: its own and every one above it, whose limits
- * bind as much. Both versions, also side by side.
+ * Memory files of this process's control groups: its own and all above it, whose limits bind too. Versions 1 and 2, also side by
+ * side.
  *
- * Cost: finding them reads /proc/self/cgroup and tries two files a level; after that only files that are there are read.
+ * Cost: finding them reads /proc/self/cgroup and tries two files a level; later only existing files are read.
  */
 import type { ReadText } from './limits.ts'
 import { cgroupFilePages, cgroupLimit, cgroupPressure, cgroupUsage } from './memory-texts.ts'
@@ -17,15 +17,15 @@ interface Level {
 export interface CgroupFiles {
   /** Groups that can have a limit. */
   levels: readonly Level[]
-  /** Pressure stall information of the own group, or of the nearest one above that has it. */
+  /** Pressure stall information of the nearest group that has it. */
   stalls: string | undefined
 }
 
-/** Version 2 alone, and version 2 beside version 1. */
+/** Version 2 alone, and beside version 1. */
 const UNIFIED_MOUNTS = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified']
 const MEMORY_MOUNT = '/sys/fs/cgroup/memory'
 
-/** Undefined when the groups of this process cannot be read. */
+/** Undefined: the groups of this process cannot be read. */
 export function findCgroupFiles(read: ReadText): CgroupFiles | undefined {
   const groups = read('/proc/self/cgroup')
   if (groups === undefined) return undefined
@@ -57,8 +57,8 @@ export function findCgroupFiles(read: ReadText): CgroupFiles | undefined {
 }
 
 /**
- * The fullest of the groups with a limit; undefined when none of them can be read. `limited` is false when none has a limit,
- * `isComplete` when a file that was there is not any more, as after a move to another group: then find the files again.
+ * The fullest group with a limit; undefined: none can be read. `limited` is false when no group has a limit. `isComplete` is false
+ * when a file has vanished, as after a move to another group: find the files again.
  */
 export function readCgroups(
   files: CgroupFiles, read: ReadText,
@@ -79,7 +79,7 @@ export function readCgroups(
   return { limited, value, isComplete }
 }
 
-/** A group's directory and those above it, up to the mount. In a container the path may be the host's: then only the mount exists. */
+/** A group's directory and those above it, up to the mount. In a container the path may be the host's; then only the mount exists. */
 function pathsUp(mount: string, group: string): string[] {
   const parts = group.split('/').filter(part => part !== '' && part !== '..')
   return parts.map((_, i) => [mount, ...parts.slice(0, parts.length - i)].join('/')).concat(mount)

@@ -1,11 +1,11 @@
 /**
- * Collecting garbage on request. All of it: the only way to have dropped shared memory given back now and not at some later time; it costs
- * tens of milliseconds on a large heap, so it is asked for seldom. The young only: about a tenth of a millisecond, and what is alive of it.
+ * Collects garbage on request. A full collection frees dropped shared memory at once, but takes tens of milliseconds on a large
+ * heap. A minor one takes about 0.1 ms plus the cost of the live objects.
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** The flag is one for the process: another thread that does the same at this moment may clear it between two lines here. */
+/** The flag is process-wide: another thread doing the same may clear it in between. */
 const MAX_ATTEMPTS = 16
 const YOUNG = { type: 'minor' }
 
@@ -24,10 +24,10 @@ export function collectYoungGarbage(): void {
   collect?.(YOUNG)
 }
 
-/** Where it cannot be had, the memory comes back at some later time. */
+/** Without it the memory comes back later. */
 function find(): void {
   if (collect !== undefined || attempts >= MAX_ATTEMPTS) return
-  // A program that has it is to keep it.
+  // Keep a `gc` the program has exposed.
   const { gc } = globalThis as { gc?: unknown }
   if (typeof gc === 'function') {
     collect = gc as Collect
@@ -35,13 +35,13 @@ function find(): void {
   }
   try {
     while (collect === undefined && attempts++ < MAX_ATTEMPTS) {
-      // The function exists only in contexts made while the flag is set; it is cleared again at once.
+      // The function exists only in contexts made while the flag is set.
       setFlagsFromString('--expose-gc')
       collect = runInNewContext('globalThis.gc') as Collect | undefined
       setFlagsFromString('--no-expose-gc')
     }
   } catch {
-    // No host of V8's flags or of contexts.
+    // This runtime has no V8 flags or no contexts.
     attempts = MAX_ATTEMPTS
   }
 }

@@ -1,9 +1,8 @@
 /**
- * What this process may use, and which boot of the machine it runs in.
+ * The memory this process may use, and the boot of the machine.
  *
- * Memory: the smallest of the machine's memory, what Node reports as its constraint, and every cgroup limit
- * from this process's group up to the root (version 2 `memory.max`, version 1 `memory.limit_in_bytes`).
- * A limit of a parent group binds as much as one's own. What cannot be read does not count.
+ * Memory is the smallest of the machine's memory, Node's constraint, and every cgroup limit from this process's group to the root
+ * (version 2 `memory.max`, version 1 `memory.limit_in_bytes`). Unreadable values do not count.
  */
 import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
@@ -17,7 +16,7 @@ export function memoryLimitBytes(): number {
   return Math.min(limit, cgroupLimitBytes(readText))
 }
 
-/** The tightest cgroup limit, Infinity without one. `read` gives a file's text, undefined when it cannot be read. */
+/** The tightest cgroup limit; Infinity: none. `read` returns undefined for unreadable files. */
 export function cgroupLimitBytes(read: ReadText): number {
   let limit = Infinity
   for (const line of (read('/proc/self/cgroup') ?? '').split('\n')) {
@@ -38,13 +37,13 @@ function walkUp(read: ReadText, mount: string, group: string, file: string): num
   const parts = group.split('/').filter(part => part !== '' && part !== '..')
   for (let depth = parts.length; depth >= 0; depth--) {
     const text = read([mount, ...parts.slice(0, depth), file].join('/'))?.trim()
-    // "max" is no limit; version 1 says so with a number near 2^63, which the machine's memory undercuts.
+    // "max" is no limit; version 1 writes a number near 2^63.
     if (text !== undefined && /^\d+$/.test(text) && Number(text) > 0) limit = Math.min(limit, Number(text))
   }
   return limit
 }
 
-/** Changes with every boot; '' where the platform has no such thing. */
+/** Changes with every boot; '' on platforms without one. */
 export function bootId(): string {
   return readText('/proc/sys/kernel/random/boot_id')?.trim() ?? ''
 }

@@ -1,9 +1,8 @@
 /**
- * The claims on a directory: files `LOCK-<number>`, of which the one whose holder lives is the lock.
+ * Claims on a directory: files `LOCK-<number>`. The claim of a live holder is the lock.
  *
- * A claim is made under a number that is free, whole or not at all where the file system has hard links. A claim of a holder that
- * has ended is never given to anybody: the next one makes a claim with a larger number, and only then removes it. So nobody can take
- * away what another has just been given.
+ * A claim is made under a free number, atomically where the file system has hard links. A dead holder's claim is never reused: the
+ * next holder makes a claim with a larger number before removing it, so a claim just granted cannot be taken away.
  */
 import { linkSync, openSync, readdirSync, closeSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,7 +16,7 @@ export function claimName(number: number): string {
   return `LOCK-${String(number).padStart(8, '0')}`
 }
 
-/** Their numbers, ascending. */
+/** Ascending. */
 export function claimsIn(root: string): number[] {
   return readdirSync(root).flatMap(name => NAME.exec(name)?.[1] ?? []).map(Number).sort((a, b) => a - b)
 }
@@ -26,7 +25,7 @@ export function socketsIn(root: string): string[] {
   return readdirSync(root).filter(name => SOCKET.test(name))
 }
 
-/** Make a claim; its open descriptor, or undefined when the number is taken. */
+/** The claim's open descriptor; undefined: the number is taken. */
 export function makeClaim(root: string, number: number, note: LockNote): number | undefined {
   const path = join(root, claimName(number))
   const text = `${JSON.stringify(note)}\n`
@@ -36,12 +35,12 @@ export function makeClaim(root: string, number: number, note: LockNote): number 
     linkSync(temporary, path)
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return undefined
-    // No hard links here: for a moment there is a claim without a note.
+    // No hard links: for a moment the claim has no note.
     return createClaim(path, text)
   } finally {
     removeQuietly(temporary)
   }
-  // Only now: some file systems keep an open file that is removed under another name.
+  // Opened last: some file systems rename an open file instead of removing it.
   return openSync(path, 'r+')
 }
 
@@ -67,6 +66,6 @@ export function removeQuietly(path: string): void {
   try {
     unlinkSync(path)
   } catch {
-    // What is left says by itself that its holder has ended.
+    // A leftover claim shows that its holder is dead.
   }
 }

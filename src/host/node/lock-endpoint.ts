@@ -1,11 +1,11 @@
 /**
- * How a lock's holder shows that it lives: it listens, and the kernel knows.
+ * How a lock's holder proves that it lives: it listens on a socket, and the kernel knows.
  *
- * On Linux and other Unixes it listens on a socket in the directory itself. The socket is found through the directory, so it is the
- * same one for whoever reaches the directory on this kernel: by whatever path, bind mount, user, container or network namespace. Who
- * is killed, however, listens no longer, and a socket that nobody listens on is refused for ever. On Windows it is a named pipe.
+ * On Unix the socket lies in the directory itself, so every process that reaches the directory on this kernel finds the same one,
+ * whatever its path, bind mount, user, container or network namespace. A killed process no longer listens, and its socket refuses
+ * connections. On Windows it is a named pipe.
  *
- * Not every file system holds sockets (FAT does not), and through a FUSE mount a socket is seen and not reached: see `Endpoint`.
+ * Some file systems hold no sockets (FAT), and through a FUSE mount a socket is visible but unreachable: see `Endpoint`.
  */
 import { chmodSync, statSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -15,7 +15,7 @@ import { errorCode } from '../file-error.ts'
 import { removeQuietly } from './lock-claims.ts'
 import type { Endpoint } from './lock-note.ts'
 
-/** What the kernel allows of a socket's path, without its last zero, in bytes: 103 on macOS, 107 on Linux. */
+/** Maximum length of a socket's path without the final zero: 103 on macOS, 107 on Linux. */
 const MAX_PATH_BYTES = 103
 
 export interface Listener {
@@ -23,7 +23,7 @@ export interface Listener {
   close(): Promise<void>
 }
 
-/** Listen in a directory, found at `root`; undefined where that cannot be. Does not hold the process open. */
+/** Listen in a directory, found at `root`; undefined: not possible there. Does not hold the process open. */
 export async function listen(root: string, token: string): Promise<Listener | undefined> {
   const name = process.platform === 'win32' ? `spillway-${token}` : `LOCK-${token}.sock`
   const path = pathOf(root, name)
@@ -36,14 +36,14 @@ export async function listen(root: string, token: string): Promise<Listener | un
   }
   const close = (): Promise<void> => new Promise(resolve => {
     server.close(() => {
-      // Not every runtime does.
+      // Not every runtime removes it.
       if (process.platform !== 'win32') removeQuietly(path)
       resolve()
     })
   })
   try {
     if (process.platform === 'win32') return { endpoint: { name, device: '', inode: '' }, close }
-    // Another user who may write to the directory must be able to ask.
+    // Another user with write access to the directory must be able to connect.
     chmodSync(path, 0o777)
     const { dev, ino } = statSync(path, { bigint: true })
     return { endpoint: { name, device: String(dev), inode: String(ino) }, close }
@@ -53,7 +53,7 @@ export async function listen(root: string, token: string): Promise<Listener | un
   }
 }
 
-/** Whether somebody listens there; 'unknown' where that cannot be seen from here. `isOwnMachine`: the pipe would be on this machine. */
+/** Whether the endpoint's process listens; 'unknown': cannot be seen from here. `isOwnMachine`: the pipe would be on this machine. */
 export async function probe(root: string, { name, device, inode }: Endpoint, isOwnMachine: boolean): Promise<'running' | 'ended' | 'unknown'> {
   const path = pathOf(root, name)
   if (process.platform === 'win32') {
@@ -72,7 +72,7 @@ export async function probe(root: string, { name, device, inode }: Endpoint, isO
       socket.destroy()
       const code = errorCode(error)
       const isOver = code === 'ECONNREFUSED' || (code === 'ENOENT' && process.platform === 'win32')
-      // Too many who ask at once: somebody is there. Whatever else it is, says nothing.
+      // EAGAIN: the queue of connections is full, so it listens. Other errors say nothing.
       resolve(isOver ? 'ended' : code === 'EAGAIN' ? 'running' : 'unknown')
     })
   })
@@ -94,10 +94,10 @@ function serve(path: string): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer(socket => { socket.destroy() })
     server.once('error', reject)
-    // `exclusive`: in a cluster the primary process would otherwise share one socket among its workers.
+    // `exclusive`: in a cluster the primary would otherwise share one socket among its workers.
     server.listen({ path, exclusive: true }, () => {
       server.off('error', reject)
-      // Someone who connects and breaks off must not bring the program down.
+      // A client that disconnects must not crash the program.
       server.on('error', () => {})
       resolve(server)
     })

@@ -1,9 +1,8 @@
 /**
- * Whether somebody holds the writer's lock of a directory, found out without taking it: nothing is written, nobody is kept out.
+ * Tells whether the writer's lock of a directory is held, without taking it or writing anything.
  *
- * Who only reads harms no writer, so what cannot be told counts as free: a claim that was copied with a backup, or left by another
- * machine, must not keep a read-only file system from being read for ever. A holder that lives is told by what it listens on, by the
- * table of processes, or by the signs of life it gives.
+ * A reader harms no writer, so a doubtful claim counts as free: one copied with a backup or left by another machine must not lock a
+ * read-only file system for ever. A live holder is recognised by its socket, the process table, or its heartbeat.
  */
 import { join } from 'node:path'
 import { hostname } from 'node:os'
@@ -17,7 +16,7 @@ import type { LockNote } from './lock-note.ts'
 import { oldHolder } from './lock-of-version-0.ts'
 import { mayBeRemote } from './remote-file-systems.ts'
 
-/** Signs of life come at least so often as the holder promised; they may be late by as much. */
+/** Heartbeats may be late by this factor. */
 const PATIENCE = 2.5
 const LOOK_MS = 100
 
@@ -31,7 +30,7 @@ export async function checkUnlocked({ path, root: found, device, inode }: Direct
   for (const number of claimsIn(root)) {
     const claim = join(root, claimName(number))
     const note = readNote(claim)
-    // It may be released while it is looked at.
+    // It may have been released meanwhile.
     if (note === undefined || !await lives(root, claim, note) || readNote(claim)?.token !== note.token) continue
     throw lockedError(path, holderOf(note), isOwn(note))
   }

@@ -1,7 +1,7 @@
 /**
- * What a claim on a directory says of the process that made it: as JSON, for the next one and for people.
+ * The content of a claim, as JSON: the process that made it.
  *
- * All that is compared comes from clocks and names that nobody can set: the boot, the process table, the ticks since the boot.
+ * Comparisons use only values a user cannot set: boot, process table, ticks since boot.
  */
 import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
@@ -9,26 +9,29 @@ import type { LockHolder } from '../host.ts'
 import { bootId } from './limits.ts'
 import { processTable, startOf } from './process.ts'
 
-/** Where its holder can be reached as long as it lives. */
+/** How to reach a live holder. */
 export interface Endpoint {
-  /** A socket in the directory, by its name there, or a named pipe of Windows. */
+  /** Name of the socket in the directory, or of the named pipe. */
   readonly name: string
-  /** Of the socket, as the holder sees it: who sees another one looks at it through another file system, and cannot reach it. */
+  /**
+   * Of the socket, as the holder sees it. Another device or inode means another file system in between, through which it cannot be
+   * reached.
+   */
   readonly device: string
   readonly inode: string
 }
 
 export interface LockNote extends LockHolder {
-  /** Tells this note from any other. */
+  /** Unique. */
   readonly token: string
-  /** The boot of the machine, '' = unknown. */
+  /** '' = unknown. */
   readonly boot: string
-  /** The process table that the pid is of, '' = unknown. */
+  /** The process table the pid belongs to; '' = unknown. */
   readonly table: string
-  /** When the process began, '' = unknown. */
+  /** When the process began; '' = unknown. */
   readonly start: string
   readonly endpoint: Endpoint | undefined
-  /** The claim's file changes at least so often while its holder lives; 0: it does not. */
+  /** Maximum interval between changes of the claim's file while its holder lives; 0: it does not change. */
   readonly beatMs: number
 }
 
@@ -41,7 +44,7 @@ export function newNote(token: string, endpoint: Endpoint | undefined, beatMs: n
   }
 }
 
-/** The note in a file, or undefined when there is none that can be understood. */
+/** Undefined: no note, or an unreadable one. */
 export function readNote(path: string): LockNote | undefined {
   try {
     const note = JSON.parse(readFileSync(path, 'utf8')) as Partial<LockNote> | null
@@ -60,27 +63,27 @@ export function readNote(path: string): LockNote | undefined {
   }
 }
 
-/** Changes whenever its holder shows that it lives, or another file takes the place of this one. '' = there is none. */
+/** Changes with every heartbeat, or when another file replaces it. '' = no file. */
 export function signOfLife(path: string): string {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false })
   return found === undefined ? '' : `${found.ino} ${found.mtimeNs} ${found.size}`
 }
 
-/** What of the note others are told. */
+/** The part of a note shown to users. */
 export function holderOf({ pid, host, since }: LockHolder): LockHolder {
   return { pid, host, since }
 }
 
-/** Whether this very process wrote it, in any of its threads; not an earlier one that had the same pid. */
+/** Whether this process wrote it, in any thread; an earlier process with the same pid does not count. */
 export function isOwn(note: LockNote): boolean {
   return note.pid === process.pid && note.boot === bootId() && note.table === processTable() && note.host === hostname() && isOwnStart(note.start)
 }
 
-/** What the machine's table of processes says of who wrote it. `isLocal`: the directory cannot be another machine's too. */
+/** State of its process by this machine's process table. `isLocal`: the directory is surely not shared with another machine. */
 export function stateOf(note: LockNote, isLocal: boolean): ProcessState {
   const { boot, table, host, pid, start } = note
   const hasBoots = boot !== '' && bootId() !== ''
-  // Nothing of an earlier boot runs any more; but it may be another machine's boot.
+  // No process of an earlier boot still runs; but it may be another machine's boot.
   if (hasBoots && boot !== bootId()) return isLocal ? 'ended' : 'unknown'
   if (table !== processTable() || (!hasBoots && host !== hostname())) return 'unknown'
   if (pid === process.pid) return isOwnStart(start) ? 'running' : 'ended'
@@ -94,7 +97,7 @@ export function stateOf(note: LockNote, isLocal: boolean): ProcessState {
   return found === '0' || start === '' || start.startsWith('~') || found === start ? 'running' : 'ended'
 }
 
-/** Ticks since the boot, where the system tells; else seconds of a clock that nobody sets, marked with '~'. */
+/** Ticks since boot, where known; else seconds of a monotonic clock, marked '~'. */
 function ownStart(): string {
   const start = startOf(process.pid)
   return start === '0' ? `~${startSeconds()}` : start

@@ -1,8 +1,8 @@
 /**
- * Who holds a directory by the lock of earlier builds: on Linux a name in the kernel made from its path, device and inode, which
- * only the same network namespace knows, elsewhere the file LOCK. In both cases the file LOCK says who it is.
+ * Recognises the lock of builds before claims: on Linux an abstract socket named after path, device and inode, visible only in its
+ * network namespace; elsewhere the file LOCK. In both cases the file LOCK names the holder.
  *
- * Such a build cannot see the lock of this one, but refuses the manifests that this one writes.
+ * Such a build does not see this build's lock, but refuses its manifests.
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
@@ -12,18 +12,18 @@ import type { LockHolder } from '../host.ts'
 import { startOf } from './process.ts'
 
 const NOTE = 'LOCK'
-/** How far the start that a note gives may be from that of the process: it was reckoned from a clock that is set now and then. */
+/** Tolerance between a note's start time and the process's: it was computed from a clock that may be set. */
 const START_TOLERANCE_MS = 10_000
-/** Ticks of the kernel's table of processes. */
+/** Tick of the process table. */
 const TICK_MS = 10
 
 export interface OldHolder {
   readonly holder: LockHolder | undefined
-  /** Nothing but its note says so: a person may know better. */
+  /** Only its note says so. */
   readonly isDoubtful: boolean
 }
 
-/** `root`: where the directory is found. Its path, device and inode are those by which it was named. */
+/** `root`: where the directory is found. Path, device and inode are those it was opened with. */
 export function oldHolder(root: string, directory: string, device: string, inode: string): OldHolder | undefined {
   const path = join(root, NOTE)
   if (!existsSync(path)) return undefined
@@ -47,7 +47,7 @@ function readOldNote(path: string): OldNote | undefined {
   }
 }
 
-/** The kernel lists such names. Some versions of Node fill them up with zeros, which are listed as @. */
+/** The kernel lists such names. Some versions of Node pad them with zeros, listed as @. */
 function isListening(directory: string, device: string, inode: string): boolean {
   try {
     const digest = createHash('sha256').update(`${realpathSync(directory)}\0${device}\0${inode}`).digest('hex').slice(0, 32)

@@ -2,23 +2,22 @@
  * The exclusive writer's lock of a directory.
  *
  * Invariants
- * 1. At most one holder among all processes and threads of this kernel, by whatever path, mount, namespace, runtime or clock they come.
- * 2. It ends with its process, however that ends.
- * 3. Whoever lost it hears so at the next `check`: the claim is removed before its successor reads anything. This holds beyond one
- *    kernel too, where nobody can know that a holder lives.
- * 4. A lock never holds the process open.
+ * 1. At most one holder among all processes and threads of this kernel, whatever their path, mount, namespace, runtime or clock.
+ * 2. It ends with its process.
+ * 3. A holder that lost it gets an error at its next `check`: its claim is removed before its successor reads anything. This holds
+ *    across kernels too, where a holder's life cannot be seen.
+ * 4. It does not hold the process open.
  *
- * To take it:
+ * To acquire it:
  *   1. Begin to listen (`lock-endpoint.ts`).
- *   2. Look at all claims. One whose holder lives: LOCKED. One that cannot be judged is watched, if its holder promised a sign of life.
- *   3. Make a claim with a number larger than all (`lock-claims.ts`).
- *   4. Look again. Another claim whose holder lives, made meanwhile by who saw the directory as it was before: give up one's own, and
- *      begin anew a little later.
- *   5. Remove the claims of those who ended.
+ *   2. Judge all claims. A live holder: LOCKED. A claim that cannot be judged is watched, if it promises a heartbeat.
+ *   3. Make a claim with a number above all others (`lock-claims.ts`).
+ *   4. Judge again. Another live claim, made meanwhile: give up and start over a little later.
+ *   5. Remove the claims of dead holders.
  *
- * Two who go this way at once both make their claim before they look again, so at least one of them sees the other.
+ * Two processes at once both make their claim before they judge again, so at least one sees the other.
  *
- * Cost: of an opening, some 20 system calls; of a check, one.
+ * Cost: some 20 system calls to acquire, one to check.
  */
 import { closeSync, existsSync, fstatSync, futimesSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,17 +35,17 @@ import { oldHolder } from './lock-of-version-0.ts'
 import { isRemoved } from './place.ts'
 import { mayBeRemote } from './remote-file-systems.ts'
 
-/** A holder that its kernel cannot vouch for everywhere shows so often that it lives. */
+/** Interval of heartbeats, where the kernel cannot prove the holder's life to every other kernel. */
 const BEAT_MS = 1000
-/** So long it may be silent. */
+/** Maximum silence of a live holder. */
 const PATIENCE_MS = 10_000
 const LOOK_MS = 200
-/** A socket without a claim this old is not about to get one. */
+/** A socket this old without a claim is a leftover. */
 const STRAY_MS = 60_000
 const MAX_ATTEMPTS = 25
 
 export interface LockOptions {
-  /** For tests: how long a holder that nobody can judge may be silent. */
+  /** For tests: replaces PATIENCE_MS. */
   patienceMs?: number
 }
 
@@ -57,7 +56,7 @@ export async function lockDirectory(directory: DirectoryReference, { patienceMs 
   const isRemote = mayBeRemote(root)
   const token = crypto.randomUUID().replaceAll('-', '').slice(0, 16)
   const claimant = new Claimant(directory, root, isRemote, patienceMs)
-  // Before anything is made: most who are refused are refused here.
+  // Before anything is made: most refusals happen here.
   await claimant.judgeAll()
   const listener = await listen(root, token)
   try {
@@ -86,15 +85,15 @@ export async function lockDirectory(directory: DirectoryReference, { patienceMs 
   }
 }
 
-/** Looks at the claims of others. */
+/** Judges the claims of others. */
 class Claimant {
   readonly #directory: DirectoryReference
   readonly #root: string
   readonly #isRemote: boolean
   readonly #patienceMs: number
-  /** Claims whose holders have ended, by what tells them from any others, with what those listened on. */
+  /** Claims of dead holders, by identity, with their endpoints. */
   readonly #ended = new Map<string, string | undefined>()
-  /** Of one that was taken for ended nobody knows that it is. */
+  /** A holder was judged dead without proof. */
   isTakeover = false
 
   constructor(directory: DirectoryReference, root: string, isRemote: boolean, patienceMs: number) {
@@ -104,7 +103,7 @@ class Claimant {
     this.#patienceMs = patienceMs
   }
 
-  /** The numbers of all claims but one's own, whose holders have ended. Throws LOCKED. */
+  /** Numbers of all other claims, whose holders are dead. Throws LOCKED. */
   async judgeAll(own = 0): Promise<number[]> {
     const { path, device, inode } = this.#directory
     const old = oldHolder(this.#root, path, device, inode)
@@ -117,7 +116,7 @@ class Claimant {
       const path = join(this.#root, claimName(number))
       const note = readNote(path)
       const identity = identityOf(path, note)
-      // Who has ended does not come back.
+      // A dead holder stays dead.
       if (!this.#ended.has(identity)) {
         const verdict = await this.#judge(path, note)
         if (verdict === 'gone') continue
@@ -129,7 +128,7 @@ class Claimant {
     return numbers
   }
 
-  /** Remove what those who ended have left. From now on a holder that was wrongly taken for ended knows. */
+  /** Remove the remains of dead holders. A holder wrongly judged dead learns of it. */
   async clear(own: number, token: string): Promise<void> {
     const root = this.#root
     for (const number of claimsIn(root)) {
@@ -154,11 +153,11 @@ class Claimant {
     if (note === undefined) return existsSync(path) ? this.#watch(path, undefined) : 'gone'
     const { endpoint, beatMs } = note
     let state = endpoint === undefined ? 'unknown' : await probe(this.#root, endpoint, stateOf(note, false) !== 'unknown')
-    // Who beats may come from another kernel, though the directory looks local from here.
+    // A holder with heartbeats may be on another kernel, even if the directory looks local from here.
     if (state === 'unknown') state = stateOf(note, !this.#isRemote && beatMs === 0)
     if (state === 'ended') return 'ended'
     if (state === 'running') {
-      // Its holder has let go of it while we looked.
+      // Released meanwhile.
       if (readNote(path)?.token !== note.token) return 'gone'
       throw lockedError(this.#directory.path, holderOf(note), isOwn(note))
     }
@@ -168,7 +167,7 @@ class Claimant {
     return this.#watch(path, note)
   }
 
-  /** Wait for a sign of life. */
+  /** Wait for a heartbeat. */
   async #watch(path: string, note: LockNote | undefined): Promise<Verdict> {
     const before = signOfLife(path)
     for (let waitedMs = 0; waitedMs < this.#patienceMs; waitedMs += LOOK_MS) {
@@ -185,7 +184,7 @@ class Claimant {
   }
 }
 
-/** A number may come to be another claim's. */
+/** A number may be reused by another claim. */
 function identityOf(path: string, note: LockNote | undefined): string {
   return note?.token ?? `${path} ${signOfLife(path)}`
 }
@@ -232,27 +231,27 @@ class HeldLock implements HostLock {
 
   async #release(): Promise<void> {
     clearInterval(this.#timer)
-    // The claim first: while it is there, there must be somebody who listens.
+    // The claim goes first: while it exists, its endpoint must listen.
     if (readNote(this.#path)?.token === this.#note.token) removeQuietly(this.#path)
     closeSync(this.#descriptor)
     await this.#listener?.close()
   }
 
-  /** Between two turns of the event loop too: a program that gives it none lives all the same. */
+  /** Also called between turns of the event loop, for programs that never yield. */
   #beat(): void {
     const nowMs = performance.now()
     if (this.#note.beatMs === 0 || nowMs - this.#beatAtMs < this.#note.beatMs / 2) return
     this.#beatAtMs = nowMs
     try {
-      // Any time that differs from the one before: nobody compares it with a clock.
+      // Any new value will do; it is never compared with a clock.
       const now = Date.now() / 1000
       futimesSync(this.#descriptor, now, now)
     } catch {
-      // Without it somebody may take over, and then this one is told.
+      // Without a heartbeat another process may take over; `check` reports it.
     }
   }
 
-  /** A claim that was removed has no name. What another machine did is seen only by who opens the name anew. */
+  /** A removed claim has no links. Changes by another machine show only when the name is opened again. */
   #isHeld(): boolean {
     try {
       const own = fstatSync(this.#descriptor)

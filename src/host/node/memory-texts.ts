@@ -1,9 +1,6 @@
-/**
- * What the systems' texts say about memory. Pure functions: a text in, a number out, undefined when the text
- * (or the absence of one) does not say.
- */
+/** Parses the systems' texts about memory. Pure functions: a text in, a number out; undefined: the text is absent or does not say. */
 
-/** /proc/meminfo: the share of memory that is not available. Kernels before 3.14 have no MemAvailable. */
+/** /proc/meminfo: share of memory that is not available. Kernels before 3.14 have no MemAvailable. */
 export function meminfoPressure(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const total = /^MemTotal:\s+(\d+) kB$/m.exec(text)
@@ -12,16 +9,13 @@ export function meminfoPressure(text: string | undefined): number | undefined {
   return shareUsed(Number(available[1]), Number(total[1]))
 }
 
-/** Pressure stall information (/proc/pressure/memory, memory.pressure): the share of the last 10 s in which a task waited for memory. */
+/** Pressure stall information (/proc/pressure/memory, memory.pressure): share of the last 10 s in which a task waited for memory. */
 export function stallPressure(text: string | undefined): number | undefined {
   const match = text === undefined ? null : /^some avg10=(\d+(?:\.\d+)?) /m.exec(text)
   return match === null ? undefined : Number(match[1]) / 100
 }
 
-/**
- * A cgroup's limit in bytes (memory.max, memory.limit_in_bytes): Infinity when there is none. Version 2 says "max";
- * version 1 a number near 2^63.
- */
+/** A cgroup's limit in bytes (memory.max, memory.limit_in_bytes). Infinity: none; version 2 says "max", version 1 a number near 2^63. */
 export function cgroupLimit(text: string | undefined): number | undefined {
   const trimmed = text?.trim()
   if (trimmed === 'max') return Infinity
@@ -35,8 +29,8 @@ export function cgroupUsage(text: string | undefined): number | undefined {
 }
 
 /**
- * The part of a cgroup's usage that is file pages (memory.stat), in bytes. `prefix` is 'total_' in version 1, whose
- * plain numbers leave out the groups below. Shared memory and tmpfs are not among them.
+ * File pages in a cgroup's usage (memory.stat), in bytes, without shared memory and tmpfs. `prefix` is 'total_' in version 1, whose
+ * plain numbers exclude subgroups.
  */
 export function cgroupFilePages(text: string | undefined, prefix: '' | 'total_'): number | undefined {
   if (text === undefined) return undefined
@@ -50,9 +44,8 @@ export function cgroupFilePages(text: string | undefined, prefix: '' | 'total_')
 }
 
 /**
- * The share of a cgroup's limit in use. File pages do not count: the kernel drops them before it runs out, as MemAvailable
- * has it for the machine, and a store that reads and writes files fills any group with them. Where they
- * are not known all of the usage counts. A limit of 0 is full.
+ * Share of a cgroup's limit in use. File pages do not count, as in MemAvailable: the kernel drops them first, and a store's file
+ * reads and writes fill any group with them. Where they are unknown all usage counts. A limit of 0 is full.
  */
 export function cgroupPressure(
   limit: number | undefined, usage: number | undefined, filePages: number | undefined,
@@ -62,7 +55,7 @@ export function cgroupPressure(
   return Math.min(1, Math.max(0, usage - (filePages ?? 0)) / limit)
 }
 
-/** macOS `vm_stat`: the share of memory that is neither free nor inactive (speculative pages are free ones, read ahead into). */
+/** macOS `vm_stat`: share of memory that is neither free nor inactive (speculative pages are free). */
 export function vmStatPressure(text: string | undefined, totalBytes: number): number | undefined {
   if (text === undefined) return undefined
   const page = /page size of (\d+) bytes/.exec(text)
@@ -76,7 +69,7 @@ export function vmStatPressure(text: string | undefined, totalBytes: number): nu
   return shareUsed(pages * Number(page[1]), totalBytes)
 }
 
-/** 1 - free / total; undefined unless total > 0. */
+/** Undefined unless total > 0. */
 export function shareUsed(free: number, total: number): number | undefined {
   if (!(total > 0 && free >= 0)) return undefined
   return Math.max(0, 1 - free / total)

@@ -1,13 +1,13 @@
 /**
- * Buffers that were handed out, and wait to be collected. Their bytes lie outside V8's heap, which collects its young generation when
- * that is full of objects, or when buffers of twice its largest size wait: 32 MiB, whatever anybody's budget is. Buffers of some
- * hundred bytes and more reach that first. So they are counted here, and the young generation is collected sooner.
+ * Collects V8's young generation early when many Buffers were handed out to the program. Their bytes lie outside V8's heap, which
+ * collects only when it is full of objects or 32 MiB of buffers wait, whatever the budget is. Buffers of some hundred bytes and
+ * more reach that first.
  *
- * Invariant: young buffers that were told of and may not have been collected come to less than MAX_WAITING_BYTES between two calls, as long as rows are
- * alike; twice that where large rows come after small ones. Who keeps what was handed out has it copied once more than without this.
+ * Invariant: at most MAX_WAITING_BYTES of reported, possibly uncollected Buffers exist between two calls (twice that if row sizes
+ * jump). Buffers the program keeps are copied once more.
  *
- * Cost: two additions a call; 4 us whenever so much was handed out, and a collection if V8 has made none meanwhile: 0.1 to 2 ms for 8
- * MiB, which copies what is alive, as V8's own does. Where a row is mostly objects V8 is always first.
+ * Cost: two additions a call; 4 us each time the limit is reached, and 0.1 to 2 ms for a collection of 8 MiB if V8 has made none
+ * meanwhile. Where rows are mostly objects V8 is always first.
  */
 import { getHeapSpaceStatistics } from 'node:v8'
 import { collectYoungGarbage } from './garbage.ts'
@@ -16,7 +16,7 @@ export const MAX_WAITING_BYTES: number = 8 * 1024 * 1024
 
 /** The young generation of this thread. */
 export interface YoungHeap {
-  /** What lies in it, garbage or not. */
+  /** Live or garbage. */
   usedBytes(): number
   collect(): void
 }
@@ -39,7 +39,7 @@ export class YoungGarbage {
     this.#heap = heap
   }
 
-  /** Buffers of so many bytes were handed out; the objects around them take at least `objectBytes` of V8's heap. */
+  /** Buffers of `bufferBytes` were handed out, with at least `objectBytes` of other objects on V8's heap. */
   add(bufferBytes: number, objectBytes: number): void {
     this.#bufferBytes += bufferBytes
     this.#objectBytes += objectBytes
@@ -47,7 +47,7 @@ export class YoungGarbage {
     try {
       this.#look()
     } catch {
-      // A host that does not tell. Garbage is no reason for a read to fail.
+      // Heap statistics are unavailable: do without. Garbage is no reason for a read to fail.
       this.#isOff = true
     }
   }
@@ -55,7 +55,7 @@ export class YoungGarbage {
   #look(): void {
     const usedBytes = this.#heap.usedBytes()
     if (usedBytes < this.#objectBytes) {
-      // V8 has collected meanwhile: of what was handed out it is the last that waits, as much as its objects find room in.
+      // V8 has collected meanwhile: only the latest Buffers still wait, in proportion to the objects found.
       this.#bufferBytes *= usedBytes / this.#objectBytes
       this.#objectBytes = usedBytes
       if (this.#bufferBytes < MAX_WAITING_BYTES) return
@@ -65,5 +65,5 @@ export class YoungGarbage {
   }
 }
 
-/** Of this thread, whichever store it was that handed them out. */
+/** Of this thread, shared by all its stores. */
 export const youngGarbage = new YoungGarbage()

@@ -1,6 +1,6 @@
 /**
- * One open file of the real file system. Reads and writes are complete; a descriptor is closed only when no asynchronous operation
- * uses it; a file to be written has a second descriptor, a witness of syncs that fail: see `files.ts`.
+ * An open file. Reads and writes are complete. A descriptor is closed only when no asynchronous operation uses it. A file to be
+ * written has a second descriptor, which witnesses failed syncs: see `files.ts`.
  */
 import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, openSync, read, readSync, unlinkSync, writeSync } from 'node:fs'
 import { fileError } from '../file-error.ts'
@@ -8,10 +8,10 @@ import type { HostFile } from '../host.ts'
 import { syncsAreRefused } from './permission.ts'
 import { Rewriting } from './rewriting.ts'
 
-/** One system call moves at most this much; some platforms refuse 2 GiB and more. */
+/** Maximum bytes of one system call; some platforms refuse 2 GiB and more. */
 const MAX_CALL_BYTES = 1024 ** 3
 
-/** Files cannot be synced, and are written again instead: see `permission.ts`. */
+/** Files cannot be synced, and are rewritten instead: see `permission.ts`. */
 const isWithoutSync = syncsAreRefused()
 
 export class NodeFile implements HostFile {
@@ -19,12 +19,12 @@ export class NodeFile implements HostFile {
   #fd: number
   /** Opened together with it, before anything is written. */
   readonly #witnessFd: number | undefined
-  /** Of a file to be written, where it cannot be synced. */
+  /** Set where the file cannot be synced. */
   readonly #rewriting: Rewriting | undefined
   #inFlight = 0
   #closed = false
 
-  /** `at`: how it is reached now. */
+  /** `at`: its present path for system calls. */
   constructor(path: string, fd: number, witnessFd?: number, at = path) {
     this.path = path
     this.#fd = fd
@@ -132,7 +132,7 @@ export class NodeFile implements HostFile {
   }
 }
 
-/** To be written: 'wx+' creates it, EEXIST if it is there. `at`: where `path` is found. */
+/** Open for writing: 'wx+' creates it, EEXIST if it exists. `at`: where `path` is found. */
 export function openTwice(path: string, at: string, flags: 'r+' | 'wx+'): NodeFile {
   const fd = openSync(at, flags)
   try {
@@ -167,6 +167,6 @@ export function unlinkQuietly(path: string): void {
   try {
     unlinkSync(path)
   } catch {
-    // Only a leftover with a name nobody reads; whoever opens the directory next removes it.
+    // A leftover with an unused name; removed at the next open.
   }
 }

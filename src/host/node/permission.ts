@@ -1,8 +1,8 @@
 /**
- * What Node's permission model (`--permission`) keeps from this process.
+ * Restrictions of Node's permission model (`--permission`).
  *
- * It refuses fsync and fdatasync whatever is granted. Files are made durable without them (`rewriting.ts`); the entries of directories
- * cannot be, so nothing can be promised about the next moment: durability 'disk' is not to be had.
+ * It refuses fsync and fdatasync whatever is granted. Files are made durable by rewriting (`rewriting.ts`), but directory entries
+ * cannot be, so durability 'disk' is unavailable.
  */
 import { constants, fsyncSync } from 'node:fs'
 import { errorCode } from '../file-error.ts'
@@ -10,12 +10,11 @@ import type { HostShortcomings } from '../host.ts'
 
 type Permission = { has(scope: string): boolean } | undefined
 
-/** A descriptor that no file has. */
+/** A descriptor that is never open. */
 const NO_FD = 2 ** 31 - 1
 
 let refused: boolean | undefined
 
-/** Files cannot be synced in this process. */
 export function syncsAreRefused(): boolean {
   refused ??= permission() !== undefined && refusesSync()
   return refused
@@ -32,7 +31,7 @@ export function nodeShortcomings(): HostShortcomings {
   }
 }
 
-/** Asked of a descriptor that is none: the model refuses before it looks. */
+/** The model refuses before it looks at the descriptor. */
 function refusesSync(): boolean {
   try {
     fsyncSync(NO_FD)
@@ -42,7 +41,7 @@ function refusesSync(): boolean {
   return false
 }
 
-/** The Node.js types of version 20 do not declare it. */
+/** The types of Node 20 do not declare it. */
 function permission(): Permission {
   return (process as { permission?: Permission }).permission
 }

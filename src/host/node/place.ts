@@ -1,12 +1,11 @@
 /**
- * A directory that was opened, for the calls that go through its path afterwards.
+ * An open directory, for later calls through its path.
  *
- * A path is only a name: the directory behind it may be renamed, or removed and another one made in its place. So calls go by way of
- * the open descriptor, in /proc/self/fd, which is the directory itself. Where that is not to be had (other platforms, Deno, the
- * permission model of Node), device and inode of what stands at the path are compared before a file is made or removed; the open
- * descriptor sees to it that the inode's number is not given to another directory meanwhile.
+ * The directory behind a path may be renamed, or removed and replaced. So calls go through the open descriptor in /proc/self/fd.
+ * Where that is unavailable (other platforms, Deno, Node's permission model), device and inode at the path are compared before a
+ * file is made or removed; the open descriptor keeps the inode's number from being reused.
  *
- * Errors name the path that the user knows.
+ * Errors name the path the user knows.
  */
 import { fstatSync, statSync } from 'node:fs'
 import { sep } from 'node:path'
@@ -17,13 +16,13 @@ import type { DirectoryReference } from '../host.ts'
 export class Place {
   readonly #reference: DirectoryReference
 
-  /** Throws FENCED when the descriptor has come to mean another directory. */
+  /** Throws FENCED when the descriptor now means another directory. */
   constructor(reference: DirectoryReference) {
     this.#reference = reference
     if (reference.root !== '' && !isSame(reference.root, reference)) throw directoryLost(reference.path, 'was closed')
   }
 
-  /** The path for a system call. */
+  /** Path for a system call. */
   at(path: string): string {
     const { path: directory, root } = this.#reference
     if (root === '') return path
@@ -31,13 +30,13 @@ export class Place {
     return path.startsWith(directory + sep) ? root + path.slice(directory.length) : path
   }
 
-  /** Before a file is made or removed in it. Throws FENCED. */
+  /** Before a file is made or removed. Throws FENCED. */
   check(): void {
     const { path, root } = this.#reference
     if (root === '' && !isSame(path, this.#reference)) throw directoryLost(path, this.#isRemoved ? 'was removed' : 'was renamed, removed or replaced')
   }
 
-  /** What is told of an error. */
+  /** The error with the user's path. */
   told(error: unknown): unknown {
     const { path, root } = this.#reference
     if (!(error instanceof Error) || root === '') return error
@@ -52,7 +51,7 @@ export class Place {
   get #isRemoved(): boolean { return isRemoved(this.#reference) }
 }
 
-/** A removed directory that is still open has no name left. */
+/** A removed directory that is still open has no links. */
 export function isRemoved({ descriptor }: Pick<DirectoryReference, 'descriptor'>): boolean {
   try {
     return descriptor >= 0 && fstatSync(descriptor).nlink === 0

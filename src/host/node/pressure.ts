@@ -1,15 +1,15 @@
 /**
  * Memory pressure of the machine and of this process's control groups.
  *
- * Linux: memory not available (/proc/meminfo), the fullest limited cgroup of this process (version 2 and 1), and the time lost
- * waiting for memory (pressure stall information) of the machine and of the group. macOS: `vm_stat`. Others: `os.freemem`.
+ * Linux: unavailable memory (/proc/meminfo), the fullest limited cgroup, and pressure stall information of the machine and the
+ * group. macOS: `vm_stat`. Others: `os.freemem`.
  *
  * Invariants
- * 1. The world is looked at once a second at most; in between the last reading is given again.
- * 2. Nothing blocks but reads of /proc and /sys. `vm_stat` runs beside: until it has answered for the first time the pressure is
- *    unknown, later its last answer counts. It does not hold the process.
+ * 1. A reading is made once a second at most.
+ * 2. Only reads of /proc and /sys block. `vm_stat` runs in the background: pressure is unknown until its first answer. It does not
+ *    hold the process open.
  *
- * Cost of a look: 4 to 10 reads of 10 to 30 us each.
+ * Cost of a reading: 4 to 10 file reads of 10 to 30 us.
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -22,17 +22,16 @@ import type { CgroupFiles } from './cgroup-memory.ts'
 import type { ReadText } from './limits.ts'
 import { meminfoPressure, shareUsed, stallPressure, vmStatPressure } from './memory-texts.ts'
 
-/** What a probe looks at. */
+/** Sources of a probe. */
 export interface PressureSources {
   /** `process.platform`. */
   platform: string
-  /** A file's text, undefined when it cannot be read. */
+  /** Undefined for unreadable files. */
   read: ReadText
-  /** Monotonic milliseconds. */
   nowMs(): number
   freeBytes(): number
   totalBytes(): number
-  /** Start `vm_stat`; `done` is called once, later, with what it said, undefined when it failed. */
+  /** Start `vm_stat`; `done` is called once, later, with its output; undefined: it failed. */
   vmStat(done: (text: string | undefined) => void): void
 }
 
@@ -101,7 +100,7 @@ export class NodePressure implements PressureProbe {
         this.#vmStat = vmStatPressure(text, totalBytes()) ?? 'failed'
       })
     }
-    // Free memory leaves out what is cached, so it says too little; better than nothing.
+    // Free memory excludes caches, so it overstates the pressure.
     if (this.#vmStat === 'failed') return this.#freeShare()
     return this.#vmStat === 'unknown' ? undefined : this.#vmStat
   }
@@ -134,5 +133,5 @@ const nodeSources: PressureSources = {
   },
 }
 
-/** One for the process: however many stores ask, the machine is looked at once a second. */
+/** Shared by all stores of the process. */
 export const nodePressure: PressureProbe = new NodePressure()

@@ -1,9 +1,10 @@
 /**
- * This process, or this thread of it, by a name that no other has or had: machine and process table, boot, pid, when it began, thread.
+ * The name of this process or thread, unique for all time: machine and process table, boot, pid, start time, thread.
  *
- * 1. A process is said to have ended only when that is sure: a pid that was used again began at another time, and what is in another
- *    container or on another machine cannot be asked.
- * 2. Tasks run once, when the thread ends by itself or `process.exit` is called; one that throws does not keep the others from running.
+ * Invariants
+ * 1. A process counts as ended only when that is certain: a reused pid has another start time, and a process in another container
+ *    or machine cannot be checked.
+ * 2. Exit tasks run once, when the thread ends by itself or `process.exit` is called; one that throws does not stop the others.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
@@ -29,7 +30,7 @@ export const nodeProcess: HostProcess = {
     const match = NAME.exec(name)
     const { machine, boot } = place()
     if (match === null || match[1] !== machine) return true
-    // Of another boot nothing runs any more; where the platform names none, all look like this one.
+    // Processes of another boot have ended; without boot ids all look like this one.
     if (match[2] !== boot) return false
     const pid = Number(match[3])
     try {
@@ -55,30 +56,30 @@ function runTasks(): void {
     try {
       task()
     } catch {
-      // Nobody is left to tell; what it should have removed, the next process removes.
+      // Leftovers are removed by the next process.
     }
   }
   tasks.clear()
 }
 
-/** When a process began, in ticks since the boot, whatever the clock says; '0' = unknown. */
+/** Start of a process in ticks since boot; '0' = unknown. */
 export function startOf(pid: number): string {
   if (process.platform !== 'linux') return '0'
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The second field is the program's name, which may hold anything.
+    // The second field, the program's name, may contain anything.
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '0'
   } catch {
     return '0'
   }
 }
 
-/** Where pids mean what they mean here: the machine and its process table, and the boot. */
+/** The scope of pids: machine, process table, and boot. */
 function place(): { machine: string; boot: string } {
   return { machine: digest(`${hostname()}\n${processTable()}`), boot: digest(bootId()) }
 }
 
-/** Tells process tables of one machine apart: containers have their own. '' = there is one for all we know. */
+/** Distinguishes process tables of one machine: containers have their own. '' = unknown. */
 export function processTable(): string {
   try {
     return process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : ''

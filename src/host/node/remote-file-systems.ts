@@ -1,7 +1,7 @@
-/** Whether a directory may be another machine's, or another kernel's, at the same time. */
+/** Whether a directory may be used by another machine or kernel at the same time. */
 import { statfsSync } from 'node:fs'
 
-/** File systems of Linux that reach beyond this kernel, by the magic number that `statfs` tells. */
+/** Linux file systems that reach beyond this kernel, by `statfs` magic number. */
 const REMOTE = new Set([
   0x6969, // NFS
   0xff534d42, // CIFS
@@ -20,7 +20,7 @@ const REMOTE = new Set([
   0xbacbacbc, // VMware shared folders
 ])
 
-/** Where the system does not say (only Linux does), a holder on another machine is left to whoever reads the refusal. */
+/** False where the system does not say (only Linux does). */
 export function mayBeRemote(directory: string): boolean {
   if (process.platform !== 'linux') return false
   try {

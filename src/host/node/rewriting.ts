@@ -1,12 +1,12 @@
 /**
- * Making a file durable where `fsync` is refused: what was written since the last time is read and written once more, through a
- * descriptor opened with O_SYNC. Such a write returns when it, and what is needed to find it again, is on the disk.
+ * Makes a file durable where `fsync` is refused: bytes written since the last time are read and written again through an O_SYNC
+ * descriptor.
  *
  * Invariants
- * 1. Bytes are written as they are read, in one synchronous stretch, so nothing that was written meanwhile is lost.
- * 2. A file that was there when it was opened counts as not durable, as somebody else may have written it.
+ * 1. Reading and rewriting is one synchronous stretch, so no write in between is lost.
+ * 2. The content of a file that existed at open counts as not durable.
  *
- * Cost: everything is written twice, and the thread waits for it.
+ * Cost: every byte is written twice, and the thread waits.
  */
 import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 
@@ -14,7 +14,7 @@ const PIECE_BYTES = 256 * 1024
 
 export class Rewriting {
   readonly #path: string
-  /** What may not be durable yet: [from, to). */
+  /** Possibly not durable: [from, to). */
   #from = 0
   #to = Infinity
   #fd: number | undefined
@@ -23,13 +23,12 @@ export class Rewriting {
     this.#path = path
   }
 
-  /** So many bytes were written there. */
   wrote(position: number, length: number): void {
     this.#from = Math.min(this.#from, position)
     this.#to = Math.max(this.#to, position + length)
   }
 
-  /** The file was cut there, or grew to there: its last byte makes the length durable. */
+  /** Truncated or extended: the last byte makes the length durable. */
   truncated(length: number): void {
     this.wrote(Math.max(0, length - 1), Math.min(1, length))
   }

@@ -1,4 +1,4 @@
-/** The runner of the real host: a worker thread, or slices of at most 2 ms on the main thread. */
+/** The job runner of the real host: a worker thread, or slices of at most 2 ms on the main thread. */
 import { InlineRunner } from '../inline-runner.ts'
 import type { Slice } from '../inline-runner.ts'
 import type { JobRunner, RunnerOptions } from '../host.ts'

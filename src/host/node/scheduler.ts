@@ -1,12 +1,12 @@
-/** The event loop of this thread. Blocking sleeps park on a private word that nobody notifies. */
+/** The event loop of this thread. Blocking sleeps wait on a private word. */
 import type { Disposer, HostScheduler } from '../host.ts'
 
 const parked = new Int32Array(new SharedArrayBuffer(4))
 
-/** Reactions to it are microtasks that cost a third of `queueMicrotask`, which carries an asynchronous context along. */
+/** Its reactions are microtasks at a third of the cost of `queueMicrotask`, which carries the asynchronous context. */
 const settled = Promise.resolve()
 
-/** Longest delay a timer takes; beyond it Node would fire at once. */
+/** Maximum timer delay; beyond it Node fires at once. */
 const MAX_DELAY_MS = 2 ** 31 - 1
 
 export const nodeScheduler: HostScheduler = {

@@ -1,18 +1,18 @@
-/** A file made durable beside the thread; or, when somebody cannot wait for the event loop, on it. */
+/** Makes a file durable off the main thread, or on it when a caller cannot wait for the event loop. */
 import { dirname, resolve } from 'node:path'
 import type { JobWait, Syncable } from '../host.ts'
 
-/** Waits that were ended by force, of which the event loop has not heard yet. */
+/** Waits ended by force that the event loop has not reported yet. */
 let forced = 0
 
 /**
- * Errors of syncs that came after their wait was ended by force, by directory. Where the system tells such an error once for a file,
- * not once for each descriptor (`files.ts`), the sync that ended the wait may have succeeded because this one had been told, and a table
- * counts as durable that may not be.
+ * Errors of syncs that came after their wait was ended by force, by directory. Where the system reports such an error once per file
+ * and not per descriptor (`files.ts`), the sync that ended the wait may have succeeded wrongly, and a table counts as durable that
+ * may not be.
  */
 const late = new Map<string, Error>()
 
-/** The error that came late for a file of that directory, once. */
+/** The late error for a file of that directory; returned once. */
 export function lateSyncError(directory: string): Error | undefined {
   const path = resolve(directory)
   const error = late.get(path)
@@ -20,7 +20,7 @@ export function lateSyncError(directory: string): Error | undefined {
   return error
 }
 
-/** Undefined where the event loop gets no turn: what is begun there piles up. */
+/** Undefined where the event loop gets no turn: pending syncs would pile up. */
 export function beginSync(file: Syncable): JobWait | undefined {
   return forced > 0 ? undefined : new SyncWait(file)
 }
@@ -36,7 +36,7 @@ export class SyncWait implements JobWait {
     file.sync().then(() => { this.#over(undefined) }, (error: Error) => { this.#over(error) })
   }
 
-  /** What was begun goes on; this one is over when it returns, whichever is first. */
+  /** The asynchronous sync goes on; the first to finish ends the wait. */
   end(): void {
     if (this.isOver) return
     try {

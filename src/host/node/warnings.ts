@@ -1,4 +1,4 @@
-/** Warnings as Node has them: on stderr, or wherever the program listens (`process.on('warning')`). */
+/** Node warnings: on stderr, or to listeners of `process.on('warning')`. */
 
 /** Of this thread. */
 const told = new Set<string>()

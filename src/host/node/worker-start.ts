@@ -1,6 +1,6 @@
 /**
- * The first module that a worker runs: what the main thread must be able to see of it, also when nothing after this can be loaded.
- * A thread that ends by itself says so, whatever it died of; on Linux one that vanished is known by its id.
+ * The first module a worker runs: it reports the thread's end even when nothing after it can be loaded. On Linux a vanished thread
+ * is recognised by its id.
  */
 import { readlinkSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
@@ -19,7 +19,7 @@ process.on('exit', () => {
 })
 Atomics.store(words, KERNEL_THREAD, kernelThread())
 
-/** There is something new for a main thread that is parked. */
+/** Wake a parked main thread. */
 export function wakeMain(): void {
   Atomics.add(words, DONE, 1)
   Atomics.notify(words, DONE)

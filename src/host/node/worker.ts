@@ -1,12 +1,12 @@
 /**
- * What runs in the worker thread: it steps jobs, the most urgent first.
+ * Runs in the worker thread: steps jobs, the most urgent first.
  *
  * Invariants
- * 1. Nothing here needs a turn of the main thread's event loop, neither to start nor to hand over a result.
- * 2. Between two steps newly posted requests are taken in, so an urgent job waits for one step, not for one job.
+ * 1. Nothing here needs a turn of the main thread's event loop.
+ * 2. New requests are taken in between two steps, so an urgent job waits for one step, not for one job.
  * 3. Without jobs the thread sleeps in its own event loop.
- * 4. What a job makes durable goes on beside the thread while there are other jobs, for a while. A thread that has nothing else to
- *    do makes it durable itself, so nothing here depends on the thread pool, which the program may keep busy.
+ * 4. Syncs go on asynchronously while there are other jobs, for a while. A thread without other work syncs by itself, so nothing
+ *    here depends on the thread pool, which the program may keep busy.
  */
 import { port, wakeMain, words } from './worker-start.ts'
 import { receiveMessageOnPort } from 'node:worker_threads'
@@ -20,24 +20,24 @@ import { beginSync, lateSyncError } from './sync-wait.ts'
 import { HEARTBEAT, WORK } from './worker-protocol.ts'
 import type { RequestMessage, ResultMessage } from './worker-protocol.ts'
 
-/** While a job waits, its end is heard of after so many steps of others. */
+/** While a job waits, other jobs make this many steps between turns of the event loop. */
 const TURN_STEPS = 4
-/** After so long its wait is ended by force. */
+/** After this long a wait is ended by force. */
 const MAX_WAIT_MS = 25
 
-/** The work goes on after a turn of the event loop. */
+/** Steps continue after a turn of the event loop. */
 let isScheduled = false
 /** Since when some job waits; 0: none does. */
 let waitingSinceMs = 0
 
-/** Make this thread the worker of those jobs. */
+/** Serve those jobs in this thread. */
 export function serveJobs(module: JobModule): void {
   const list: JobList = new JobList(module, {
     files: new NodeFiles(), clock: nodeClock, lateSyncError,
     beginSync: file => list.size > 1 ? beginSync(file) : undefined,
   }, report)
   Atomics.add(words, HEARTBEAT, 1)
-  // Until now requests have waited in the port.
+  // Earlier requests have waited in the port.
   port.on('message', ({ id, request }: RequestMessage) => {
     if (request === undefined) {
       collectGarbage()
@@ -87,7 +87,7 @@ function takeRequests(list: JobList): void {
     if (request === undefined) collects = true
     else list.add(id, request)
   }
-  // Asked for many times, done once.
+  // Several requests, one collection.
   if (collects) collectGarbage()
 }
 
@@ -96,7 +96,7 @@ function report(id: number, error: Error | undefined, result: unknown): void {
   try {
     port.postMessage(message)
   } catch (thrown) {
-    // A result, or the details of an error, that cannot be copied.
+    // The result, or the error's details, cannot be cloned.
     const { name, message } = plainError(error ?? thrown)
     port.postMessage({ id, error: { name, message }, result: undefined } satisfies ResultMessage)
   }
