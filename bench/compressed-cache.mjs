@@ -38,7 +38,7 @@ const random = below => {
   return (state >>> 0) % below
 }
 const keyOf = row => `row:${String(row).padStart(12, '0')}`
-/** A name of 32 characters that nobody could guess, by row. */
+/** An unguessable name of 32 characters, by row. */
 function noise(row) {
   let text = ''
   for (let i = 0, x = row + 1; i < 5; i++) {

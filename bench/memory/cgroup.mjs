@@ -35,7 +35,7 @@ export class Cgroup {
   /** To be written to by the child before it becomes node. */
   get procsFile() { return join(this.#path, 'cgroup.procs') }
 
-  /** Most bytes ever charged, page cache included, and processes killed for want of memory. */
+  /** Peak of charged bytes, page cache included, and processes killed because memory ran out. */
   read() {
     const { peak, now, events } = this.#files
     const text = readFileSync(join(this.#path, events), 'latin1')

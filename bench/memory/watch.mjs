@@ -1,4 +1,4 @@
-// Inside the child: samples the ledger every so many operations and on a timer, and keeps what breaks a promise.
+// Inside the child: samples the ledger every N operations and on a timer, and records broken promises.
 // It also notes what the process held when its RSS was largest, so that an excess can be told apart.
 import { getHeapSpaceStatistics } from 'node:v8'
 
@@ -47,7 +47,7 @@ export class Watch {
     if (rss > this.#peak.rss + STEP_BYTES) this.#peak = composition(report)
   }
 
-  /** RSS peaks are counted anew from here. */
+  /** Restarts the RSS peak. */
   forget() {
     this.#laterPeakRss = 0
   }

@@ -7,7 +7,7 @@
 //
 // 1. Keys and values are made while the clock stands; rows that are there at the beginning are loaded and settled before it runs.
 // 2. `count` and `perSecond` are rows, in scan-100 and ycsb-e scans. Latencies are those of one call: a put, a batch, a scan; every
-//    call is timed but for gets, of which every 16th is.
+//    call is timed, except gets: every 16th of those.
 // 3. `cpuSeconds` is of all threads while the clock ran. `writtenBytes` is all that was written for the workload, and `diskBytes`
 //    what it left, when everything had been flushed and compacted; only batch-1000-2gb has the clock run until then.
 //    `peakRssBytes` counts the rows made beforehand too, which are up to 180 MiB.

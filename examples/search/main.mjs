@@ -2,7 +2,7 @@
  * A substring search over all package names, its index in a store with a small budget.
  *
  *   npm start                          all names: some 4.5 million, well under a minute on two cores
- *   npm start -- --names 100000        about so many, evenly spread
+ *   npm start -- --names 100000        about this many, evenly spread
  *   npm start -- http queue            search for these
  *   npm start -- --budget "64 MiB" --dir /mnt/disk --keep
  *

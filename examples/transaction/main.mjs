@@ -35,7 +35,7 @@ try {
   console.log(`${committed} transfers, ${conflicts} were run again; ${total} in all accounts together, as before`)
   if (total !== ACCOUNTS * 100) process.exitCode = 1
 
-  // 60 MiB in a budget of 16: what does not fit waits on disk, and nobody sees any of it before the commit.
+  // 60 MiB in a budget of 16: writes that do not fit wait on disk, and none is visible before the commit.
   await db.transaction(async tx => {
     for (let i = 0; i < ROWS; i++) await tx.put(`row:${i}`, { i, text: 'x'.repeat(1000) })
     console.log(`inside: ${(await tx.get('row:7')).i}, outside: ${await db.get('row:7')}, memory: ${(db.memory().usedBytes / 2 ** 20).toFixed(1)} MiB`)

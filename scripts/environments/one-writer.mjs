@@ -1,4 +1,4 @@
-// One store, every two runtimes: whoever comes second is refused, and the store is free once the first one was killed.
+// One store, every two runtimes: the second open is refused, and the store is free once the first process was killed.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

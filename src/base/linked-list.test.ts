@@ -35,7 +35,7 @@ test('who is gone leads nowhere', () => {
   assert.equal(members.first, undefined)
 })
 
-test('nobody is a member of two', () => {
+test('no element is a member of two lists', () => {
   const member = new Member(1)
   new LinkedList<number>().add(member)
   assert.throws(() => { new LinkedList<number>().add(member) }, /added to another/)

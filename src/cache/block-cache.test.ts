@@ -102,7 +102,7 @@ test('blocks found again survive a long scan', () => {
   for (let i = 4; i < 8; i++) assert.equal(cache.find(1, i), false)
 })
 
-test('the way to many blocks is kept over two passes of blocks that nobody asks for again', () => {
+test('index blocks of many data blocks survive two passes of blocks that are read once', () => {
   const { cache } = make(8 * SLOT + 8192)
   for (let i = 0; i < 8; i++) cache.insert(1, i, blockOf(1, i, 0, SLOT / 8), 0, SLOT / 8, i < 4)
   // All slots are used again once, and a second time as far as they were not kept.
@@ -169,13 +169,13 @@ test('a dropped table is gone, others stay, and the slots it emptied are used fi
   assert.equal(cache.stats().blocks, 0)
 })
 
-test('what costs nobody anything is taken while much is free, be it budget or slots whose table is gone', () => {
+test('a prefetched block is cached only into free memory: free budget, or slots of closed tables', () => {
   const { cache } = make(40 * SLOT + 4096)
   const offer = (table: number, i: number): boolean => cache.insertIfMuchIsFree(table, i, blockOf(table, i, 0, SLOT), 0, SLOT)
   let taken = 0
   while (offer(1, taken)) taken++
   assert.ok(taken > 16 && taken < 32, `${taken} blocks`)
-  assert.equal(cache.stats().missBytes, 0, 'nobody missed them')
+  assert.equal(cache.stats().missBytes, 0, 'they count no miss')
   while (cache.stats().evictions === 0) put(cache, 2, taken++, SLOT)
   assert.equal(offer(3, 0), false)
   const { slots } = cache.stats()
@@ -354,7 +354,7 @@ test('whatever is done, a block found is the one inserted, and the leases are wh
       } else if (now.op === 'find') {
         const known = model.get(`${now.table}/${now.offset}`)
         if (cache.find(now.table, now.offset)) {
-          assert.ok(known, 'a block nobody inserted')
+          assert.ok(known, 'a block that was not inserted')
           assert.deepEqual(found(cache), known.block)
           hits++
         }

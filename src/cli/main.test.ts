@@ -197,7 +197,7 @@ test('an import ends when it is told to, inside a record and whatever it waits f
   const hasFifo = spawnSync('mkfifo', [fifo]).status === 0
   const waiting: { input?: Uint8Array, argv: string[] }[] = [
     { input: row, argv: ['--format', 'csv'] }, { input: gzipSync(row), argv: ['--format', 'csv'] }, { input: Buffer.from('{"key":"a","value":"'), argv: ['--format', 'jsonl'] },
-    // A pipe that nobody has opened for writing yet.
+    // A pipe that is not yet open for writing.
     ...hasFifo ? [{ argv: [fifo] }] : [],
   ]
   for (const [i, { input, argv }] of waiting.entries()) {
@@ -223,7 +223,7 @@ test('an import ends when it is told to, inside a record and whatever it waits f
   }
 })
 
-test('a pipe in the place of a file is read to its end, also by whoever opens it late', { skip: process.platform === 'win32' }, async () => {
+test('a pipe in place of a file is read to its end, also if opened late', { skip: process.platform === 'win32' }, async () => {
   const store = join(root, 'late')
   const fifo = join(root, 'late.csv')
   assert.equal(spawnSync('mkfifo', [fifo]).status, 0)

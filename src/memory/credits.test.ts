@@ -99,7 +99,7 @@ test('no bytes are taken and given back at any time, also after close and behind
   assert.equal(waiter.state, 'SPILLWAY_CLOSED')
 })
 
-test('first in, first out: nobody passes a waiter, however small', async () => {
+test('first in, first out: no request passes a waiter, however small', async () => {
   const credits = new Credits(100)
   credits.tryAcquire(60)
   const large = follow(credits.acquire(90))
@@ -281,7 +281,7 @@ test('a larger budget lets waiters in at once, a smaller one makes new requests 
   assert.equal(credits.tryAcquire(1), false)
 })
 
-test('whoever must flush is told when a wait begins and after every release that leaves waiters: no waiter is stranded', async () => {
+test('onStarved is called when a wait begins and after every release that leaves waiters: no waiter is stranded', async () => {
   // A flush returns 50 bytes, later; it is armed only when told, and at most one runs.
   const credits = new Credits(100)
   let armed = false

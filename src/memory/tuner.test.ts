@@ -22,7 +22,7 @@ interface Workload {
   /** Reads and bytes written of one interval. */
   reads: number
   writes: number
-  /** Share of the reads that a cache of so many bytes answers. */
+  /** Share of the reads that a cache of this many bytes answers. */
   hitShare: (cacheBytes: number) => number
   /** Share by which figures differ from their mean, at most. */
   noise?: number
@@ -114,7 +114,7 @@ class Store {
 
 /** Ever less is gained by more cache. */
 const smooth = (workingBytes: number) => (cacheBytes: number): number => 1 - Math.exp(-cacheBytes / workingBytes)
-/** All or nothing beyond a point: a loop over so many bytes. */
+/** All or nothing beyond a point: a loop over this many bytes. */
 const cliff = (workingBytes: number) => (cacheBytes: number): number => cacheBytes >= workingBytes ? 1 : 0.3 * cacheBytes / workingBytes
 
 const READING: Workload = { reads: 20_000, writes: MIB / 2, hitShare: smooth(40 * MIB) }
@@ -154,7 +154,7 @@ test('reads that a larger cache would not have answered move nothing', () => {
   }
 })
 
-test('a few expensive misses are no evidence: the cache grows only after so many ghosts were found', () => {
+test('a few expensive misses are no evidence: the cache grows only after enough ghosts were found', () => {
   const tuner = new MemoryTuner()
   let samples = 0
   do {
@@ -164,7 +164,7 @@ test('a few expensive misses are no evidence: the cache grows only after so many
   assert.equal(samples, 8)
 })
 
-test('after a move evidence is gathered anew, and the first sample does not count', () => {
+test('after a move evidence is gathered again, and the first sample does not count', () => {
   const tuner = new MemoryTuner()
   const movedAt: number[] = []
   for (let nowMs = 1; nowMs <= 20; nowMs++) {
@@ -198,7 +198,7 @@ test('reading moves memory to the cache, writing moves it back, and the decision
   assert.ok(store.writeBytes <= 6 * MIB, `${store.writeBytes / MIB}`)
 })
 
-test('a phase is followed within so many intervals', () => {
+test('a change of phase is followed within a bounded number of intervals', () => {
   const store = new Store()
   store.run(READING, 300)
   let intervals = 0
@@ -246,7 +246,7 @@ test('a phase is not begun twice: what was gathered before it does not count', (
     hits: 1000, misses: 1000, missBytes: 1000 * BLOCK, ghostHits: 900, ghostHitBytes: 900 * BLOCK, ghostBytes: 8 * MIB, writtenBytes: 100_000, demandBytes: 100_000,
   }
   for (let i = 0; i < 4; i++) tuner.decide(sampleOf(mixed))
-  // Reads end; what they found is no reason to move to a cache that nobody reads.
+  // Reads end; their ghosts are no reason to move memory to a cache that is not read.
   for (let i = 0; i < 40; i++) {
     const decision = tuner.decide(sampleOf({ writtenBytes: 10 * MIB, demandBytes: 10 * MIB, flushedBytes: 10 * MIB, mergeBytes: i === 0 ? 0 : 30 * MIB }))
     assert.notEqual(decision?.to, 'cache')

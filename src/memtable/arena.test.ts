@@ -16,7 +16,7 @@ test('a block is exact up to 128 words and at most a sixteenth larger above', ()
   for (let exponent = 18; exponent <= 28; exponent++) assert.equal(blockWords(2 ** exponent), 2 ** exponent)
 })
 
-test('released blocks come back to those who ask for the same size and to nobody else', () => {
+test('released blocks are reused for requests of the same size only', () => {
   const arena = new Arena(new ArrayBuffer(4 << 20))
   arena.reset()
   const random = randomSource(11)

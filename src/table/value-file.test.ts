@@ -131,7 +131,7 @@ test('bytes that are no UTF-8 are read as text with the same replacements as any
   assert.ok(readValueText(write(bytes).asFiles(), 'v', 7, bytes.length, kernels) === Buffer.from(bytes).toString())
 })
 
-test('text of exactly so many pieces, none at all, and a length that was told wrong give a file that says what it holds', () => {
+test('text of exactly N pieces, empty text, and a wrong declared length give a file that states its content', () => {
   for (const [length, told] of [[0, 0], [PIECE, PIECE], [2 * PIECE, 2 * PIECE], [PIECE + 5, PIECE + 6], [100, 0], [0, 9]] as const) {
     const memory = new MemoryFiles()
     const text = 'z'.repeat(length)

@@ -136,7 +136,7 @@ test('any changed byte, after another boot: a prefix up to it, but an error wher
   }
 })
 
-test('a header that a power loss left unfinished hides frames that nobody called durable, and no others', () => {
+test('a header that a power loss left unfinished hides frames that were not called durable, and no others', () => {
   const never = segmentOf([{ operations: ['a'] }, { operations: ['b'] }])
   const synced = segmentOf([{ operations: ['a'] }, { operations: ['b'], synced: true }])
   for (let kept = 0; kept < SEGMENT_HEADER_BYTES; kept++) {

@@ -68,7 +68,7 @@ test('a group that outgrows a frame goes on in the next one, and is one write al
   assert.deepEqual(readFile(segment.file).texts, textsOf(1, group))
 })
 
-test('groups that nobody asked to have written stay in the buffer and go out before the next one that is', () => {
+test('groups without a requested write stay in the buffer and go out before the next group with one', () => {
   const segment = newSegment()
   const { log, file } = segment
   const visited = writeGroup(log, [operation('a', '1')], [], false)

@@ -2,7 +2,7 @@
 import { Random, checkSome, keyOf, valueOf } from '../rows.mjs'
 
 const VALUE_BYTES = 100
-/** The program keeps one promise of so many, so that its own promises are not what is measured. */
+/** The program keeps one promise in this many, so that its own promises are not measured. */
 const KEEP_EVERY = 1000
 
 export const peers = true

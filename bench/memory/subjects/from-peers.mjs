@@ -1,4 +1,4 @@
-// Peers are installed in a package of their own, bench/peers, so that nobody else has to.
+// Peers are installed in their own package, bench/peers, so that Spillway itself does not depend on them.
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 

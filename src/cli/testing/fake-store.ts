@@ -107,7 +107,7 @@ export class FakeOutput implements OutputStream {
   readonly chunks: Buffer[] = []
   isTTY = false
   columns = 80
-  /** Fail as a closed pipe does after so many writes. */
+  /** After this many writes, fail like a closed pipe. */
   breaksAfter = Infinity
   readonly #errorListeners = new Set<(error: Error) => void>()
 

@@ -140,7 +140,7 @@ test('a file whose content could not be made durable beside the thread is not pu
 
 /**
  * A device that cannot write back what `fails` says: each descriptor is told once, by the sync that is first there, as Linux does.
- * Syncs beside the thread are first, and nobody hears of their end before `settle`.
+ * Syncs off the main thread come first, and their end is not reported before `settle`.
  */
 async function withFailingSyncs(fails: 'content' | 'entries', work: (settle: () => Promise<void>) => void | Promise<void>): Promise<void> {
   const { fdatasync, fdatasyncSync, fsync, fsyncSync } = fs

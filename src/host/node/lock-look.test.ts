@@ -60,7 +60,7 @@ test('one of another process is seen, with its pid, until that dies, however it 
   await look(directory)
 }))
 
-test('a note alone that is stale, of another machine or no note at all locks nobody out of reading', () => withDirectory(async directory => {
+test('a lone note that is stale, of another machine, or no note does not prevent reading', () => withDirectory(async directory => {
   const note = { pid: process.pid, host: 'another-machine', since: '2026-01-01T00:00:00.000Z' }
   for (const text of ['', 'no note', JSON.stringify(note), JSON.stringify({ ...note, host: hostname(), pid: 2 ** 30 })]) {
     writeFileSync(join(directory, 'LOCK'), text)

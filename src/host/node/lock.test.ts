@@ -22,7 +22,7 @@ import { startOf } from './process.ts'
 const isLinux = process.platform === 'linux'
 const canUnshare = isLinux && spawnSync('unshare', ['-n', 'true']).status === 0
 const canMount = isLinux && spawnSync('unshare', ['-m', 'true']).status === 0
-/** Short, for holders that nobody can judge. */
+/** Short, for holders whose process cannot be checked. */
 const patienceMs = 300
 
 async function withDirectory(body: (directory: string) => Promise<void>): Promise<void> {
@@ -95,14 +95,14 @@ class Holder {
   }
 }
 
-/** A claim as somebody else has left it. */
+/** A claim that another process left. */
 function leave(directory: string, note: Partial<LockNote>, number = 1): string {
   const path = join(directory, claimName(number))
   writeFileSync(path, JSON.stringify({ ...newNote('0123456789abcdef', undefined, 0), ...note }))
   return path
 }
 
-/** A pid that nobody has. */
+/** A pid that no process has. */
 async function deadPid(): Promise<number> {
   const child = spawn(process.execPath, ['-e', ''])
   await new Promise(resolve => child.once('exit', resolve))
@@ -186,7 +186,7 @@ test('another directory in the place of one that was renamed is another one', ()
   await other.release()
 }))
 
-test('whoever holds the lock of a directory that is removed hears of it', { skip: !isLinux }, () => withDirectory(async parent => {
+test('the holder of the lock of a removed directory learns of it', { skip: !isLinux }, () => withDirectory(async parent => {
   const directory = join(parent, 'a')
   mkdirSync(directory)
   const lock = await take(directory)
@@ -200,7 +200,7 @@ test('whoever holds the lock of a directory that is removed hears of it', { skip
   await next.release()
 }))
 
-test('a lock that somebody deletes by hand is lost, and said to be', () => withDirectory(async directory => {
+test('a lock that is deleted by hand is lost, and reported as lost', () => withDirectory(async directory => {
   const lock = await take(directory)
   rmSync(join(directory, claimName(1)))
   const next = await take(directory)
@@ -218,7 +218,7 @@ test('a second process is refused with the pid of the first, and killing that fr
   assert.match(error.message, /Close the store there/)
   assert.equal(error.details.host, hostname())
   await holder.end('SIGKILL')
-  // The claim is still there, and so is the socket: nobody listens.
+  // The claim and the socket are still there, but no process listens.
   assert.equal(existsSync(join(directory, claimName(1))), true)
   const lock = await take(directory)
   assert.equal(lock.isTakeover, false)
@@ -401,13 +401,13 @@ test('a claim that cannot be read is watched: it may be about to be written', ()
 test('a socket that another file system shows is not asked', { skip: !isLinux }, () => withDirectory(async directory => {
   const listener = (await listen(directory, 'aa'))!
   const { endpoint } = listener
-  // As its holder sees it, it is another one; nobody listens on ours, which says nothing.
+  // As its holder sees it, it is another one; no process listens on ours, which proves nothing.
   leave(directory, { endpoint: { ...endpoint, device: '1' }, pid: process.ppid, start: startOf(process.ppid) })
   await refusal(take(directory))
   await listener.close()
 }))
 
-test('sockets that nobody has claimed with are cleared away once they are old', { skip: !isLinux }, () => withDirectory(async directory => {
+test('sockets without a claim are removed once they are old', { skip: !isLinux }, () => withDirectory(async directory => {
   const listener = (await listen(directory, 'bb'))!
   linkSync(join(directory, 'LOCK-bb.sock'), join(directory, 'LOCK-cc.sock'))
   await listener.close()

@@ -7,7 +7,7 @@ import { MAX_WAITING_BYTES, YoungGarbage } from './minor-gc-pacer.ts'
 const KIB = 1024
 const OBJECT_BYTES = 200
 
-/** A young generation that collects by itself when objects of so many bytes lie in it, and knows what waits outside. */
+/** A young generation that collects by itself at this many bytes of objects, and counts the bytes outside it. */
 class Heap {
   usedBytes_ = 0
   waitingBytes = 0

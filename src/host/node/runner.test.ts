@@ -147,7 +147,7 @@ test('a worker does not wait for a thread pool that the program keeps busy', { s
   const words = sharedWords(2)
   // Loading its modules is what it does need the pool for.
   await run(runner, 'add', { a: 1, b: 2 })
-  // Each holds a thread of the pool until somebody writes to the pipe.
+  // Each holds a thread of the pool until the pipe is written to.
   const readers = Array.from({ length: Number(process.env['UV_THREADPOOL_SIZE'] ?? 4) }, () => openFile(pipe, 'r'))
   let writer: number | undefined
   const free = setTimeout(() => { writer = openSync(pipe, 'r+') }, 10_000)

@@ -40,7 +40,7 @@ function runnerOf(file: SlowFile): { runner: InlineRunner, ended: unknown[], sli
 
 const turns = async (count: number): Promise<void> => { for (let i = 0; i < count; i++) await new Promise(resolve => { setImmediate(resolve) }) }
 
-test('a job waits for its sync beside the thread, and nobody asks again and again', async () => {
+test('a job waits for its sync off the thread, without polling', async () => {
   const file = new SlowFile()
   const { ended, slices, runner } = runnerOf(file)
   await turns(20)

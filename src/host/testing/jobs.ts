@@ -106,7 +106,7 @@ function* exhaustMemory() {
 function* hang(_context: JobContext, { words }: { words: Int32Array }) {
   Atomics.store(words, 0, 1)
   Atomics.notify(words, 0)
-  while (Atomics.load(words, 0) === 1) { /* nobody changes it */ }
+  while (Atomics.load(words, 0) === 1) { /* it never changes */ }
   yield
 }
 

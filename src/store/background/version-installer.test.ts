@@ -41,7 +41,7 @@ async function until(isSo: () => boolean): Promise<void> {
   throw new Error('it never came to that')
 }
 
-/** A table of so many values of 1000 characters. */
+/** A table of this many values of 1000 characters. */
 async function writeTable({ host, db }: Pick<Gated, 'host' | 'db'>, name: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) db.putSync(`${name} ${i}`, name.repeat(1000 / name.length))
   await within(host, db.flush())
@@ -165,7 +165,7 @@ test('a synchronous write that finds no room waits inside its call for the manif
   runner.hold('publish')
   const expected: Record<string, string> = {}
   for (let i = 0; runner.pumped < 3; i++) {
-    assert.ok(i < 100_000, 'nobody ever waited')
+    assert.ok(i < 100_000, 'no wait ever began')
     db.putSync(`key ${i}`, 'x'.repeat(2000))
     if (i % 500 === 0) expected[`key ${i}`] = 'x'.repeat(2000)
   }
@@ -329,7 +329,7 @@ test('a call that waits inside itself for a manifest behind a transaction gets i
   const { committed } = await waitingCommit(gated)
   const { pumped } = runner
   for (let i = 0; runner.pumped < pumped + 3; i++) {
-    assert.ok(i < 100_000, 'nobody ever waited')
+    assert.ok(i < 100_000, 'no wait ever began')
     db.putSync(`key ${i}`, 'x'.repeat(2000))
   }
   runner.release('publish')
@@ -364,14 +364,14 @@ test('a transaction that waits for a manifest ends with it when it is in conflic
     const { host, db, runner } = gated
     const aborter = new AbortController()
     const { committed, key } = await waitingCommit(gated, aborter.signal)
-    if (code === 'SPILLWAY_CONFLICT') db.putSync(key, 'of somebody else')
+    if (code === 'SPILLWAY_CONFLICT') db.putSync(key, 'of another writer')
     if (code === 'SPILLWAY_ABORTED') aborter.abort()
     const closed = code === 'SPILLWAY_CLOSED' ? db.close() : undefined
     runner.release('publish')
     assert.equal(await within(host, committed), code)
     await closed
     const again = closed === undefined ? db : await openSim(host, { budget: BUDGET })
-    assert.equal(await again.get(key), code === 'SPILLWAY_CONFLICT' ? 'of somebody else' : undefined)
+    assert.equal(await again.get(key), code === 'SPILLWAY_CONFLICT' ? 'of another writer' : undefined)
     await checkEnd({ ...gated, db: again }, { 'first a 4': 'first a'.repeat(142) })
   }
 })
@@ -502,7 +502,7 @@ test('the power may fail between any two turns while a manifest is on its way', 
   assert.deepEqual([...seen].sort(), [1, 2])
 })
 
-test('a fault at any point of a manifest fails its flush: it is made again, or nobody knows and the store takes no more writes', { timeout: 600_000 }, async () => {
+test('a fault at any point of a manifest fails its flush: it is retried, or its state is unknown and the store takes no more writes', { timeout: 600_000 }, async () => {
   const outcomes = new Set<string>()
   for (const code of ['EIO', 'ENOSPC']) {
     for (let operation = 1; ; operation++) {

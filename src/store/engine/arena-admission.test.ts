@@ -56,7 +56,7 @@ test('an arena that lies free is taken if it is nearly as large as the wanted on
   assert.equal(dropped.length, 12)
 })
 
-test('stores get their arenas in the order in which they began to wait, whoever asks first afterwards', () => {
+test('stores get their arenas in the order in which they began to wait, whichever asks first afterwards', () => {
   const { admission, log } = pool(MIB)
   const [a, b, c] = [{ a: 1 }, { b: 1 }, { c: 1 }]
   const first = admission.take(a, MIB, 256 * KIB)!

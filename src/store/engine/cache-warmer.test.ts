@@ -1,4 +1,4 @@
-/** What a merge made is in the cache before anybody asks for it, where that costs nobody anything. */
+/** A merge's output is cached before it is read, if that evicts nothing. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../../host/sim/random.ts'
@@ -96,7 +96,7 @@ test('blocks of a merge that writers need are warm if those of its inputs were',
   await within(host, db.close())
 })
 
-test('what nobody read is not read for the cache', async () => {
+test('output of hardly cached inputs is not loaded', async () => {
   const host = simHost({ seed: 4 })
   const db = await inRuns(host, '24 MiB')
   for (let i = 0; i < 30; i++) db.getSync(keyOf(i))
@@ -119,7 +119,7 @@ test('where not all of it fits nothing is done', async () => {
   await within(host, db.close())
 })
 
-test('a damaged block ends it, and whoever reads that block is told', async () => {
+test('a damaged block ends it, and the next read of that block reports the damage', async () => {
   const host = simHost({ seed: 6 })
   const db = await inRuns(host, '24 MiB')
   readAll(db)

@@ -125,7 +125,7 @@ test('memory of writers who do not write goes to readers who miss, and later if 
     }
     return samples
   }
-  // A write in each sample: nobody is asked, and free arenas stay for the next memtable.
+  // A write in each sample: no store is asked, and free arenas stay for the next memtable.
   for (let i = 0; i < 20; i++) {
     write(MIB)
     sample()

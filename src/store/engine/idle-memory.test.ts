@@ -85,7 +85,7 @@ test('stores that begin together share alike, and one that begins counts as the 
   assert.equal(next.shareOf(busy), 1)
 })
 
-test('a store is idle when others have written as much as its memtable holds memory, never while nobody writes', () => {
+test('a store is idle when others have written as much as its memtable holds memory, never while no store writes', () => {
   const [busy, small, large] = [new Store(MIB), new Store(256 * KIB), new Store(4 * MIB)]
   const memory = memoryOf(busy, small, large)
   small.written += 100
@@ -118,7 +118,7 @@ test('an idle memtable is given back when it has cost others the flushes it cost
   ], [0, 1, 1, 2, Infinity])
 })
 
-test('what others lost is settled by what is given back, and forgotten where nobody is idle', () => {
+test('the cost to others is repaid by memory given back, and forgotten when no store is idle', () => {
   const busy = new Store(MIB)
   const idle = Array.from({ length: 8 }, () => new Store(256 * KIB, 100))
   const memory = memoryOf(busy, ...idle)
@@ -190,7 +190,7 @@ async function load(host: SimHost, db: Spillway, rows: number, each?: (row: numb
   return db.stats().flushes - before
 }
 
-/** Flushes of a store that writes 23 MiB beside idle ones that hold so many rows each. */
+/** Flushes of a store that writes 23 MiB beside idle ones that hold this many rows each. */
 async function flushesBeside(idleStores: number, idleRows: number): Promise<{ own: number, idle: number[] }> {
   const host = simHost({ seed: 5 })
   const budget = new Budget('16 MiB')
@@ -240,7 +240,7 @@ test('a store that writes now and then does not become a row of tiny tables', { 
   }
 })
 
-test('stores that write by turns have alike, whoever comes first', { timeout: 60_000 }, async () => {
+test('stores that write by turns get equal shares, whichever comes first', { timeout: 60_000 }, async () => {
   const host = simHost({ seed: 7 })
   const budget = new Budget('16 MiB')
   const stores: Spillway[] = []

@@ -66,7 +66,7 @@ function historyOf(segments: Segment[], base: Partial<Version> = {}): { parts: S
   return { parts: parts.filter(({ operations }) => operations > 0).map(({ number, firstSeq, operations }) => [number, firstSeq!, operations]), lastSeq }
 }
 
-/** So many operations of one byte each take so many bytes of a segment. */
+/** Bytes of a segment that this many operations of one byte each take. */
 function bytesOf(operations: number): number {
   return 40 + operations * 56
 }

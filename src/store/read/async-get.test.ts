@@ -64,7 +64,7 @@ test('a get that is made again when its block has come counts no block twice', a
   await within(host, db.close())
 })
 
-test('a reader who has been alone for a while reads in place, but for a turn of the event loop, until there is another', async () => {
+test('a reader that has been alone for a while reads in place, with turns of the event loop, until there is another', async () => {
   const host = simHost({ seed: 7 })
   const db = await reopened(host)
   const { faults } = host.disk
@@ -107,7 +107,7 @@ test('a get answers with what was there when it was called, whatever is written 
   await within(host, db.close())
 })
 
-test('a read that fails is a typed error of those who wait for it, and the next one is tried anew', async () => {
+test('a failed read is a typed error for all that wait for it, and the next read tries again', async () => {
   const host = simHost({ seed: 3 })
   const db = await reopened(host)
   assert.equal(await within(host, db.get(keyOf(0))), valueOf(0))

@@ -1,4 +1,4 @@
-/** Going on with a look-up that was given up for want of a block: only where the block alone can tell. */
+/** Resuming a lookup that stopped at a missing block: only where the block alone decides. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { EMPTY, KIND_DELETE, KIND_PUT } from '../../base/cursor.ts'

@@ -253,7 +253,7 @@ test('a directory with other files is no store, and they are left alone', async 
   // A file instead of a directory.
   await refused('a file', () => Spillway.open(join(directory, 'thesis.doc'), { budget: '8 MiB' }), 'SPILLWAY_UNAVAILABLE',
     /thesis\.doc/)
-  // Files that somebody puts beside a store are left alone too.
+  // Foreign files beside a store are left alone too.
   const store = join(root, 'beside')
   await (await Spillway.open(store, { budget: '8 MiB' })).close()
   writeFileSync(join(store, 'notes.txt'), 'mine')

@@ -153,7 +153,7 @@ class Machine {
     this.#isFresh = true
   }
 
-  /** The device is gone from some operation on, within so many: a crash in the middle of whatever is under way. */
+  /** The device is gone from some operation on, within this many: a crash in the middle of running work. */
   #failSoon(within: number): void {
     const { disk } = this.#host
     const { faults } = disk

@@ -31,7 +31,7 @@ test('any one operation failing with EIO gives a typed error or is made good, an
   await failEach('EIO', false)
 })
 
-test('any one operation failing for want of space gives a typed error or is made good, and loses nothing acknowledged', { timeout: 300_000 }, async () => {
+test('any single operation that fails with a full disk gives a typed error or is retried, and loses nothing acknowledged', { timeout: 300_000 }, async () => {
   await failEach('ENOSPC', false)
 })
 

@@ -202,7 +202,7 @@ test('a program that forgets to close ends by itself, and what was acknowledged 
   assert.deepEqual((await db.verify()).errors, [])
 })
 
-test('a flood of 50 000 writes that nobody awaits is taken within the budget', async () => {
+test('a flood of 50 000 writes without await is taken within the budget', async () => {
   for (const budget of ['8 MiB', '24 MiB']) {
     await using db = await open(newDirectory(), { budget })
     const writes: Promise<void>[] = []

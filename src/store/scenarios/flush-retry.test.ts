@@ -1,4 +1,4 @@
-/** A flush that fails, above all for want of disk space, is not begun again by everybody who is refused. */
+/** A failed flush, above all on a full disk, is not started again by every refused write. */
 import assert from 'node:assert/strict'
 import diagnostics from 'node:diagnostics_channel'
 import { test } from 'node:test'
@@ -76,7 +76,7 @@ for (const durability of ['none', 'os'] as const) {
       const host = simHost({ seed: 31 })
       const db = await openSim(host)
       let row = 0
-      // The clock stands but for what the disk takes: nobody waits long enough for timers.
+      // The clock moves only with the disk: no wait is long enough for timers.
       const write = (): Promise<boolean> => refused(() => {
         const key = `k${row++}`
         if (isSync) db.putSync(key, noise(row), { durability })

@@ -74,7 +74,7 @@ function withMethods(db: Spillway, changes: Partial<Spillway>): Spillway {
   })
 }
 
-/** Every so many calls of `put` something else happens. */
+/** Every N calls of `put` something else happens. */
 function withPut(every: number, put: (db: Spillway, ...args: Parameters<Spillway['put']>) => Promise<void>): GovernanceOptions {
   let calls = 0
   return { wrap: db => withMethods(db, { put: (...args) => (++calls % every === 0 ? put(db, ...args) : db.put(...args)) }) }
@@ -85,7 +85,7 @@ const planted: [string, () => GovernanceOptions, RegExp][] = [
   ['a lease that is not released', () => ({ makeBudget: bytes => new LeakyBudget(bytes) }), /bytes left after/],
   ['a write that is acknowledged and lost', () => withPut(20, () => Promise.resolve()), /key k\d\d: found/],
   ['a write that never settles', () => withPut(20, () => new Promise(() => {})), /it hangs/],
-  ['a write that fails for want of memory', () => withPut(20, async db => { db.setBudget('1 MiB') }), /failed with SPILLWAY_BUDGET_TOO_SMALL/],
+  ['a write that is denied memory', () => withPut(20, async db => { db.setBudget('1 MiB') }), /failed with SPILLWAY_BUDGET_TOO_SMALL/],
   ['a write that is refused though it is made', () => withPut(20, async (db, ...args) => {
     await db.put(...args)
     await db.close()

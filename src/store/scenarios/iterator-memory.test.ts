@@ -19,7 +19,7 @@ function keyOf(row: number): string {
   return `key:${String(row).padStart(6, '0')}`
 }
 
-/** A store of that many rows in so many runs, and its contents in order. */
+/** A store of `rows` rows in this many runs, and its contents in order. */
 async function filled(host: SimHost, budget: Budget, runs: number, rows: number, valueOf: (row: number) => string, options: OpenOptions = {}): Promise<{ db: Spillway, wanted: Rows }> {
   const db = await openSim(host, { budget, compaction: UNMERGED, ...options })
   const model = new Map<string, string>()
@@ -28,7 +28,7 @@ async function filled(host: SimHost, budget: Budget, runs: number, rows: number,
       model.set(keyOf(row), valueOf(row))
       db.putSync(keyOf(row), valueOf(row))
     }
-    // Of an older run: one row anew, one gone.
+    // Of an older run: one row overwritten, one deleted.
     for (const row of [run - 1, run - 2]) if (row > 0 && row < rows) {
       if (row % 2 === 0) db.delSync(keyOf(row))
       else db.putSync(keyOf(row), `again ${run}`)

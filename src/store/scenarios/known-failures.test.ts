@@ -21,7 +21,7 @@ function key(row: number): string {
   return `key:${String(row * 7919 % 1_000_003).padStart(7, '0')}`
 }
 
-/** Lease all that is free, in pieces, as somebody would who shares the budget. */
+/** Lease all free memory, in pieces, like another store of the budget. */
 function hog(budget: Budget): { release(): void } {
   const account = budget.account('hog', 'a test')
   const leases: Lease[] = []
@@ -94,11 +94,11 @@ test('limits are set and never read: here every number of the plan is read somew
   assert.ok(sources.includes('plan.'), 'no source was read')
   for (const name of Object.keys(makePlan(64 * 2 ** 20, 4096))) {
     const uses = [...sources.matchAll(new RegExp(`\\b${name}\\b`, 'g'))].length + [...plan.matchAll(new RegExp(`plan\\.${name}\\b`, 'g'))].length
-    assert.ok(uses > 0, `${name} is in the plan and nobody reads it`)
+    assert.ok(uses > 0, `${name} is in the plan and never read`)
   }
 })
 
-test('stalls that nobody can explain: here the time that writes took is in the report, by cause', async () => {
+test('unexplained stalls: here the time that writes took is in the report, by cause', async () => {
   const host = simHost({ seed: 8 })
   const db = await openSim(host)
   let slowMs = 0

@@ -1,4 +1,4 @@
-/** A store that is only read has its runs merged once reads have paid for them, and not while somebody writes. */
+/** Read-triggered merges: a store that is only read has its runs merged once reads have paid for it, and not while it is written. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Random } from '../../host/sim/random.ts'
@@ -28,7 +28,7 @@ async function read(db: Spillway, count: number, each: (i: number) => void = () 
   }
 }
 
-test('readers who look through several runs while nobody writes have them merged', async () => {
+test('reads that probe several runs while nothing is written have them merged', async () => {
   const host = simHost({ seed: 1 })
   const db = await inRuns(host)
   await read(db, 20_000, () => host.advance(300))
@@ -79,7 +79,7 @@ test('readers pay little for a merge of what was written since the last one, and
   await within(host, db.close())
 })
 
-test('while somebody writes, runs are for the strategy alone', async () => {
+test('while the store is written, runs are for the strategy alone', async () => {
   const host = simHost({ seed: 2 })
   const db = await inRuns(host)
   const { tableBytes } = db.stats()
@@ -131,7 +131,7 @@ test('what was compacted is not merged again for a few new rows', async () => {
   await within(host, db.close())
 })
 
-test('a merge for readers that fails stops nobody from writing', async () => {
+test('a failed read-triggered merge stops no writes', async () => {
   const host = simHost({ seed: 5 })
   const db = await inRuns(host)
   const { id } = db.stats().runs[0]!

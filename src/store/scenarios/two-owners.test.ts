@@ -1,5 +1,5 @@
 /**
- * Where nobody can see whether an owner lives, as on a network file system, another process takes the store over while it writes: at
+ * Where it cannot be seen whether an owner lives, as on a network file system, another process takes the store over while it writes: at
  * any step of either. Nothing that the present owner acknowledged is lost, what a former one appends is never data and never damage,
  * and it hears of it.
  */
@@ -33,7 +33,7 @@ class Place {
   #owner: Owner | undefined
   /** Owners that were taken over from, and may not know it yet. */
   #former: Owner[] = []
-  /** So many writes are with the operating system, and so many durable. */
+  /** Counts of writes with the operating system, and of durable ones. */
   #written = 0
   #durable = 0
   #zombies = 0

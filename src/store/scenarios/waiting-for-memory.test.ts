@@ -121,7 +121,7 @@ test('two stores that are opened at once, and find room for one, do not wait for
   await closeAll(host, budget, [...opened, idle])
 })
 
-test('what is denied in the end names who holds the memory, not iterators that nobody opened', async () => {
+test('a final denial names the holders of the memory, not iterators that were never opened', async () => {
   const host = simHost({ seed: 26 })
   const budget = new Budget('10 MiB')
   const idle = await open(host, budget, 'idle')

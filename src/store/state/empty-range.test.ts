@@ -1,4 +1,4 @@
-/** What was walked through in vain is not walked through again, and whatever is written there is seen. */
+/** A range that a walk found empty is not walked again, and later writes there are seen. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Dice } from '../../compaction/testing/twins.ts'

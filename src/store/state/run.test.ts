@@ -39,7 +39,7 @@ function range(start: string, end: string, seq: number): RangeTombstone {
   return { start: bytesOf(start), end: bytesOf(end), seq }
 }
 
-test('an install makes the runs anew that changed, and takes the others over', () => {
+test('an install rebuilds the runs that changed, and reuses the others', () => {
   const tables = new Tables()
   const version = versionOf([
     { id: 1, level: 0, tables: [tables.write(1, [put('a', 9)])] },

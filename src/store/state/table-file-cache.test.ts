@@ -43,7 +43,7 @@ function readOf(file: TableFile): number {
   return byte[0]!
 }
 
-test('however many files there are, only so many are open, and all can be read', async () => {
+test('with any number of files, a bounded number is open, and all can be read', async () => {
   const place = newPlace(20)
   const pool = new TableFileCache(place.files, 5)
   const tables = Array.from({ length: 20 }, (_, i) => new TableFile(pool, i, pathOf))
@@ -97,7 +97,7 @@ test('when the system gives no more descriptors, those that are open are made to
   assert.throws(() => readOf(new TableFile(new TableFileCache(none.files, 512), 0, pathOf)), { code: 'EMFILE' })
 })
 
-test('a table that somebody removed is damage', () => {
+test('a missing table file is damage', () => {
   const place = newPlace(1)
   const file = new TableFile(new TableFileCache(place.files, 4), 7, pathOf)
   assert.throws(() => readOf(file), { code: 'SPILLWAY_CORRUPTION', message: /\/db\/7/ })

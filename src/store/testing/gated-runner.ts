@@ -13,7 +13,7 @@ export class GatedRunner implements JobRunner {
   readonly losing = new Map<string, 'before' | 'after'>()
   /** Names of jobs in the order in which they were submitted. */
   readonly submitted: string[] = []
-  /** Jobs that were held until somebody waited for them inside his call. */
+  /** Jobs that were held until a caller waited for them inside its call. */
   pumped = 0
 
   constructor(inner: JobRunner) {

@@ -276,7 +276,7 @@ export class Governance implements World {
   }
 }
 
-/** The least budget of so many empty stores. */
+/** The minimum budget of this many empty stores. */
 export function floorBytes(stores: number): number {
   return Object.values(floorParts(makePlan(MIB, 1024), 0, stores)).reduce((total, bytes) => total + bytes, 0)
 }

@@ -3,7 +3,7 @@
  *
  * Invariants
  * 1. Every promise the store gives is followed to its end, and an error that nothing explains fails the run.
- * 2. No read, and no write but one larger than a memtable, may fail for want of memory.
+ * 2. No read, and no write except one larger than a memtable, may fail because memory is denied.
  */
 import assert from 'node:assert/strict'
 import type { SpillwayError } from '../../base/errors.ts'

@@ -26,7 +26,7 @@ export class History {
 
   get length(): number { return this.#writes.length }
 
-  /** Think of a further write, with values of up to about so many bytes, large ones now and then. Returns its index. */
+  /** Think of a further write, with values of up to about this many bytes, large ones now and then. Returns its index. */
   next(valueBytes: number): number {
     const random = this.#random
     const index = this.#writes.length

@@ -32,7 +32,7 @@ export class Runner {
   readonly #model = new Model()
   #snapshots: { snapshot: Snapshot, model: Model }[] = []
   #iterators: OpenIterator[] = []
-  /** Flushes and merges nobody waited for yet. */
+  /** Flushes and merges not yet awaited. */
   #background: Promise<void>[] = []
 
   constructor(setup: Setup) {
@@ -219,7 +219,7 @@ export class Runner {
     if (wait) {
       await this.#within(work)
     } else {
-      // Its error is looked at later; until then nobody may call it unhandled.
+      // Its error is checked later; until then it must not count as unhandled.
       work.catch(() => {})
       this.#background.push(work)
     }
@@ -275,7 +275,7 @@ function operationsOf(write: Write & { kind: 'batch' | 'fill' }): BatchOperation
     operation.type === 'put' ? { type: 'put', key: operation.key, value: valueOf(operation.label, operation.size) } : operation)
 }
 
-/** Text of a given length that no other label gives (but for the shortest). */
+/** Text of a given length that no other label gives (except the shortest). */
 export function valueOf(label: number, size: number): string {
   const word = `${label}-`
   return word.repeat(Math.ceil(size / word.length)).slice(0, size)

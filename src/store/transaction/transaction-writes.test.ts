@@ -56,7 +56,7 @@ for (const [what, write] of [
   ['a key that is read for update', (transaction: Transaction, i: number) => transaction.getForUpdateSync(`key ${i}`)],
   ['a write', (transaction: Transaction, i: number) => transaction.putSync(`key ${i}`, 'value')],
 ] as const) {
-  test(`${what} for which nobody ever makes room fails with the reason`, async () => {
+  test(`${what} for which no memory is ever freed fails with the reason`, async () => {
     const { db, close } = await starved()
     const transaction = await db.begin()
     let thrown: unknown

@@ -171,7 +171,7 @@ test('large transactions that have no key in common are all committed, however m
   assert.deepEqual([db.stats().transactions.committed, db.stats().transactions.conflicts], [9, 0])
 }))
 
-test('a large transaction that others overtake again and again is checked where nobody writes', t => withStore(async db => {
+test('a large transaction that others overtake again and again is checked at a point without other writes', t => withStore(async db => {
   const { turn } = VersionInstaller.prototype
   let removed = { gte: 'x', lt: 'y' }
   let turnCount = 0
@@ -372,7 +372,7 @@ test('two open transactions, a writer and a reader get on in the smallest budget
   await closeEmpty(host, db)
 })
 
-test('twenty open transactions wait for nobody', { timeout: 120_000 }, () => withStore(async db => {
+test('twenty open transactions do not wait for one another', { timeout: 120_000 }, () => withStore(async db => {
   const open = await Promise.all(Array.from({ length: 20 }, () => db.begin()))
   for (let i = 0; i < 10; i++) await Promise.all(open.map((transaction, number) => transaction.put(`${number} ${numbered(i)}`, LARGE)))
   await Promise.all(open.map(transaction => transaction.commit()))

@@ -110,7 +110,7 @@ test('of a closed store every flipped byte names its file and nothing else', asy
   }
 })
 
-test('of a store whose process died too, but for the last write, which may be an unfinished one: that is noted', async () => {
+test('a flipped byte is also found in a store whose process died; in the last write, which may be unfinished, it is noted', async () => {
   const last = namesOfKind(crashed, 'log').at(-1)!
   const lastFrame = crashed.get(last)!.length - 88 - 8
   for (const kind of ['manifest', 'table', 'log'] as const) {
@@ -190,7 +190,7 @@ test('with a damaged manifest an older one tells which tables there were, and al
   assert.deepEqual(named(both.errors), [pathOf(newest), pathOf(older), pathOf(table)].sort())
 })
 
-test('what a crash leaves behind, and files of somebody else, are noted and no damage', async () => {
+test('leftovers of a crash and foreign files are noted and are no damage', async () => {
   const files = new Map(closed)
   const table = closed.get(namesOfKind(closed, 'table')[0]!)!
   files.set('00000900.table', table.slice(0, 700))
@@ -203,7 +203,7 @@ test('what a crash leaves behind, and files of somebody else, are noted and no d
   assert.deepEqual(report.errors, [])
   assert.deepEqual(named(report.notes), ['00000001.log', '00000900.table', '00000901.value', 'readme.txt', 'tmp-123'].map(pathOf).sort())
   assert.equal(report.sound, 10)
-  // With a manifest that cannot be read nobody knows whether they were needed.
+  // With an unreadable manifest it is unknown whether they were needed.
   const [manifest] = namesOfKind(closed, 'manifest') as [string]
   const unsure = await verify(withFile(files, manifest, flipped(files.get(manifest)!, 50, 1)))
   assert.deepEqual(named(unsure.errors), ['00000900.table', '00000901.value', manifest].map(pathOf).sort())
@@ -252,7 +252,7 @@ test('what an owner that was fenced left behind is noted, and no damage; the pre
   }
 })
 
-test('a store that somebody has open, or opens meanwhile, is refused; where there is none that is said', async () => {
+test('a store that is open, or is opened meanwhile, is refused; a directory without a store is reported', async () => {
   const host = hostWith(closed)
   const options = { host, budget: '4 MiB' }
   const refused = async (directory: string, code: string): Promise<string> =>

@@ -18,7 +18,7 @@ function near(actual: number, expected: number): void {
   assert.ok(Math.abs(actual - expected) < 0.5, `${actual} is not about ${expected}`)
 }
 
-test('without a flush nobody is delayed, however full the memtable', () => {
+test('without a flush no write is delayed, however full the memtable', () => {
   assert.equal(new FlushPacer().leadMs(1, 5), 0)
   assert.equal(settled().leadMs(0.99, 60_000), 0)
 })

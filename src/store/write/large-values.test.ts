@@ -85,7 +85,7 @@ test('long text whose call must wait is text again, and goes to a file later', (
   assert.equal(core.counters.valueFileBytes, 280_000)
 }))
 
-test('the files of a group that does not reach the log are removed, but for those the memtable has already', () => alone((host, core, values) => {
+test('the files of a group that does not reach the log are removed, except those the memtable already refers to', () => alone((host, core, values) => {
   const before = core.engine.metadata.bytes
   for (let i = 0; i < 3; i++) {
     values.replace(operationOf(new Uint8Array(LARGE)), 0, false)

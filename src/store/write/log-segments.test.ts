@@ -1,4 +1,4 @@
-/** Who is told that a write is durable, when somebody else was told first that what it depends on is not. */
+/** Which writes are acknowledged as durable after another caller was told that a write they depend on is not. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileError } from '../../host/file-error.ts'
@@ -67,7 +67,7 @@ test('a large value that is being made durable beside the thread is not opened o
     opened++
     const isFirst = opened === 1
     const error = fileError('EIO', 'fdatasync', path)
-    // It was told already, but nobody has heard of it.
+    // It was reported already, but no caller received it.
     file.sync = () => new Promise((_, reject) => { end = () => reject(error) })
     file.syncSync = () => {
       if (isFirst) throw error

@@ -77,7 +77,7 @@ test('a signal that has fired rejects before anything is written; one that fires
   await closeEmpty(host, db)
 })
 
-test('when all that waited was aborted the stall ends, and nobody stands in line for memory any more', async () => {
+test('when all waiting writes were aborted the stall ends, and none is queued for memory', async () => {
   const host = slowHost()
   const budget = new Budget('10 MiB')
   const [one, other] = await Promise.all(['/a', '/b'].map(path => within(host, Spillway.open(path, { budget, host, blockBytes: 1024 }))))
@@ -195,7 +195,7 @@ test('a batch that does not fit the smallest memtable waits for a larger one, an
   const budget = new Budget('8 MiB')
   const db = await within(host, Spillway.open('/db', { budget, host }))
   let looks = 0
-  // No room but for the smallest. (So many looks end what would have no end.)
+  // Memory for the smallest only. (A maximum number of tries ends an endless wait.)
   budget.denies = (account, bytes) => account === 'memtables' && bytes > 256 * 1024 && ++looks < 5000
   const batch = db.batch(Array.from({ length: 700 }, (_, i) => ({ type: 'put' as const, key: `batch:${i}`, value: VALUE })))
   const settled = batch.then(() => 'written', (error: { code: string }) => error.code)

@@ -71,7 +71,7 @@ test('eight runs are read side by side, and the same bytes of another table are 
   ahead.close()
 })
 
-test('with more at once than there are stretches nothing is read in vain for long', () => {
+test('with more scans at once than stretches, useless reads soon stop', () => {
   const { ahead, reads, tableOf, check } = setUp()
   const tables = Array.from({ length: 20 }, (_, i) => tableOf(i + 1))
   for (let block = 0; block < 50; block++) for (const table of tables) check(table, block * BLOCK)
@@ -118,7 +118,7 @@ test('what was found to be damaged in memory is read again', () => {
   ahead.close()
 })
 
-test('a block too long to be read ahead takes no memory, and another length of stretches makes buffers anew', () => {
+test('a block too long to be read ahead takes no memory, and another stretch length reallocates the buffers', () => {
   const { account, ahead, state, tableOf, check } = setUp()
   const table = tableOf(1)
   assert.equal(ahead.load(table, 0, STRETCH / 2 + 1, STRETCH), false)
@@ -130,7 +130,7 @@ test('a block too long to be read ahead takes no memory, and another length of s
   ahead.close()
 })
 
-test('a read that fails or ends early is left to whoever reads the block itself', () => {
+test('a read that fails or ends early is left to the read of the block itself', () => {
   const { ahead, state, tableOf, check } = setUp()
   const table = tableOf(2)
   assert.ok(check(table, 0))
