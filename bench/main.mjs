@@ -90,7 +90,7 @@ async function measureAll() {
   for (let round = 1; round <= rounds; round++) {
     for (const group of groups) {
       if (round > (group.mostRounds ?? rounds)) continue
-      // Whoever came first comes last in the next round.
+      // The first comes last in the next round.
       for (let turn = 0; turn < all.length; turn++) {
         const store = all[(turn + round - 1) % all.length]
         for (const line of await linesOf(group, store, rocksdb, kept)) note(raw, { round, store, ...line, budgetMiB: group.budgetMiB ?? budgetMiB })

@@ -26,7 +26,7 @@ for (const [path, { statements }] of files) {
   if (text === '') continue
   const target = join(dist, 'types', path)
   mkdirSync(dirname(target), { recursive: true })
-  // A file without imports and exports would be a script, whose names are everybody's.
+  // A file without imports and exports would be a script, whose names are global.
   writeFileSync(target, /^(import|export)\b/m.test(text) ? text : `${text}export {};\n`)
 }
 

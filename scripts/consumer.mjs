@@ -93,7 +93,7 @@ export function compileConsumer(folder, tsc, isQuick = false) {
   return problems
 }
 
-/** The same with what this project has installed. */
+/** Compile with the packages this project has installed. */
 export function compileInstalled() {
   const modules = join(root, 'node_modules')
   const folder = consumerFolder({ '@types/node': join(modules, '@types/node'), 'undici-types': join(modules, 'undici-types') })

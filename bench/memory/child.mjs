@@ -15,7 +15,7 @@ const subject = await import(`./subjects/${subjectName}.mjs`)
 const { run } = await import(`./cases/${program}.mjs`)
 
 process.once('message', () => process.exit(0))
-// Nobody is left to read its memory.
+// Its memory is read no more.
 process.once('disconnect', () => process.exit(1))
 
 const watch = new Watch()

@@ -8,7 +8,7 @@ const { store, program, workloads, phase, directory, budgetBytes, isDurable, isL
 const { open } = await import(`./stores/${store}.mjs`)
 const { run } = await import(`./workloads/${program}.mjs`)
 
-// Nobody is left to read the results.
+// The results are read no more.
 process.once('disconnect', () => process.exit(1))
 
 const sent = []

@@ -32,7 +32,7 @@ export async function runAwaited({ workers = 1, count, limitSeconds, perform, ro
   return { count: rows, seconds: (ended - started) / 1000, histogram, ...stopped(rows, count, limitSeconds) }
 }
 
-/** The same without promises; the latency of every 16th is taken. */
+/** Without promises; the latency of every 16th is taken. */
 export function runSync({ count, limitSeconds, perform }) {
   const histogram = new Histogram()
   const started = performance.now()

@@ -78,7 +78,7 @@ export function checkRow(i, value, valueBytes) {
   }
 }
 
-/** The same for an entry of a scan: the row is in its key. */
+/** For an entry of a scan: the row is in its key. */
 export function checkEntry(key, value, valueBytes) {
   checkRow(key[8] << 24 | key[9] << 16 | key[10] << 8 | key[11], value, valueBytes)
 }

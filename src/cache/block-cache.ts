@@ -99,7 +99,7 @@ export class BlockCache {
     return this.#directory.measure() + this.#pool.measure()
   }
 
-  /** Maximum bytes to hold; the excess goes at once. */
+  /** The excess goes at once. */
   setLimit(limitBytes: number): void {
     this.#limitBytes = limitBytes
     const excess = this.bytesHeld - limitBytes
@@ -162,7 +162,6 @@ export class BlockCache {
     return isInserted
   }
 
-  /** Free bytes from which prefetched blocks are accepted. */
   get muchBytes(): number { return MUCH_FREE_SLOTS * this.#slotBytes }
 
   /** Bytes available without evicting: free budget, and slots whose blocks were all dropped. */
@@ -172,7 +171,7 @@ export class BlockCache {
     return room
   }
 
-  /** Whether a block is cached; counts nothing. */
+  /** Counts nothing. */
   has(table: number, offset: number): boolean { return offset >>> 0 === offset && this.#directory.find(table, offset) !== NONE }
 
   forget(table: number, offset: number): void {

@@ -26,7 +26,7 @@ export const MIN_READ_MS = 0.02
 /** Windows before the next trial after a useless one, at first and at most. */
 const FIRST_WAIT = 16
 const LONGEST_WAIT = 2048
-/** The same after a useful one: some 5 % of the time, where a read takes 60 us. */
+/** Windows before the next trial after a useful one: some 5 % of the time, where a read takes 60 us. */
 const WAIT_WITH = 1024
 /** A level not full after this many windows is measured as it is. */
 const MAX_FILLING = 64

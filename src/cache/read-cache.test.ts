@@ -71,7 +71,7 @@ test('where blocks that were dropped are missed all the time, and rows hardly fo
   assert.ok(reads.cache.rowStats().share <= 1 / 32, `share ${reads.cache.rowStats().share}`)
 })
 
-test('rows that were found often give way to those who only scan, and miss blocks that were dropped', () => {
+test('rows that were found often give way to scans, and misses of dropped blocks', () => {
   const reads = new Reads()
   for (let i = 0; i < 100_000; i++) reads.row(i % 3000)
   const { bytes } = reads.cache.rowStats()

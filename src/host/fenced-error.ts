@@ -17,7 +17,7 @@ export function lockLost(directory: string, by: LockHolder | undefined): Spillwa
   return new SpillwayError(
     'SPILLWAY_FENCED',
     by === undefined
-      ? `the lock of ${directory} was removed while the store was open, so that somebody else may write it now. Close this store and open it again`
+      ? `the lock of ${directory} was removed while the store was open, so another process may write it now. Close this store and open it again`
       : `process ${by.pid} on ${by.host} has taken ${directory} over, since ${by.since}: this one no longer owns the store. Close it and open it again`,
     { details: { directory, ...by } },
   )

@@ -137,7 +137,7 @@ test('content that is well sealed but makes no version is refused with a typed e
   assert.throws(() => decode(resealed('{"number":7', true)), { name: 'CorruptionError' })
 })
 
-/** The same title and checksum around any JSON, or any text. */
+/** Title and checksum around any JSON, or any text. */
 function resealed(content: unknown, isText = false): Uint8Array {
   const body = isText ? String(content) : JSON.stringify(content) ?? 'undefined'
   const text = Buffer.from(`SPILLWAY MANIFEST 1\n${body}\n`)

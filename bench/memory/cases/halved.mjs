@@ -1,4 +1,4 @@
-// Half the load of `mixed`, and in its middle the budget is halved: how soon is the store inside it, and does anybody fail?
+// Half the load of `mixed`, and in its middle the budget is halved: how soon is the store inside it, and does a call fail?
 import * as mixed from './mixed.mjs'
 
 const SETTLED_MS = 2000

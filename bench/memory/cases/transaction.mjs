@@ -40,7 +40,7 @@ export async function run({ open, volume: { rows }, watch, holdsNothing }) {
   const transaction = await db.begin()
   await write(transaction, rows)
   const writtenMs = performance.now() - started
-  // Somebody else has written meanwhile, so that the commit has something to check.
+  // Another writer has written meanwhile, so that the commit has something to check.
   await db.put(Buffer.from('other'), valueOf(0, VALUE_BYTES))
   await transaction.commit()
   const committedMs = performance.now() - started

@@ -114,7 +114,7 @@ export function covers({ start, end }: RangeTombstone, key: Uint8Array): boolean
   return compareKeys(start, key) <= 0 && compareKeys(key, end) < 0
 }
 
-/** The same over several tables. */
+/** A cursor over several tables. */
 export function visibleIn(tables: readonly TableHistory[], key: Uint8Array, snapshot: number): number {
   return visible(tables.flatMap(({ entries }) => entries), tables.flatMap(({ ranges }) => ranges), key, snapshot)
 }
@@ -140,7 +140,7 @@ export function mustKeep(
   return outside.some(table => table.minSeq < entry.seq && isWithin(entry.key, table))
 }
 
-/** Those who read: at every snapshot, and now. */
+/** Sequence numbers of readers: every snapshot, and now. */
 export function readersOf({ snapshots }: History): number[] {
   return [...snapshots, MAX_SEQ]
 }

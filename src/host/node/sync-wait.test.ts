@@ -61,7 +61,7 @@ test('who blocks the thread for the job syncs himself', async () => {
   assert.deepEqual(ended, ['stored'])
 })
 
-test('as long as the event loop gets no turn, no further sync is begun beside the thread', async () => {
+test('as long as the event loop gets no turn, no further sync is begun off the main thread', async () => {
   const file = new SlowFile()
   const first = runnerOf(file)
   first.runner.pump(true)

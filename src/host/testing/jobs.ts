@@ -44,7 +44,7 @@ function* writeFile({ files }: JobContext, { path, text }: { path: string; text:
   return bytes.length
 }
 
-/** Says whether its file was made durable beside the thread. */
+/** Says whether its file was made durable off the main thread. */
 function* syncFile({ files, beginSync }: JobContext, { path }: { path: string }): Generator<JobWait | void, string, void> {
   const file = files.create(path)
   file.writeSync(new Uint8Array(100), 0, 100, 0)

@@ -13,7 +13,7 @@ export interface Operations {
   load(i: number): void
   /** Bytes of the result of `keep`. For a batch this encodes all operations and throws for invalid ones. */
   readonly bytes: number
-  /** The same operations, independent of the caller and all buffers. */
+  /** A copy, independent of the caller and all buffers. */
   keep(): Operations
   /** Called right before these are appended, when all earlier writes are in the memtable. */
   prepare?(): void

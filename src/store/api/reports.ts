@@ -41,7 +41,7 @@ export interface StallTally {
 
 /** How writes were slowed. */
 export interface StallReport extends StallTally {
-  /** The same figures for each cause. */
+  /** These figures for each cause. */
   byCause: Record<StallCause, StallTally>
   /** The delay of a 64 KiB write now, from the state of the tree; `stop`: no further run before a merge ends. */
   verdict: { delayMs: number, stop: boolean, cause?: 'runs' | 'debt' }

@@ -99,7 +99,7 @@ test('the main thread makes nothing durable for flushes and merges, where there 
   assert.deepEqual(await syncsOnThread('32 MiB'), { files: 0, directories: 0 })
 })
 
-test('without a worker they are made durable beside the thread', async () => {
+test('without a worker they are made durable by the thread pool', async () => {
   assert.deepEqual(await syncsOnThread('16 MiB'), { files: 0, directories: 0 })
 })
 

@@ -1,4 +1,4 @@
-/** Gets whose blocks are read beside the thread: the same answers, one read a block, typed errors, and nothing left behind. */
+/** Gets whose blocks are read off the main thread: the same answers, one read a block, typed errors, and nothing left behind. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SimHost } from '../../host/sim/sim-host.ts'

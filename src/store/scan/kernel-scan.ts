@@ -24,7 +24,7 @@ const RUN_OBJECTS_BYTES = 1024
 
 /** Blocks without visible entries before the first row from which the empty range is remembered. */
 const MANY_BLOCKS = 16
-/** The same next to a known empty range, so that it grows with deletions. */
+/** Next to a known empty range, so that it grows with deletions. */
 const FEW_BLOCKS = 2
 /** Blocks without visible entries in one call: a millisecond or two. */
 const MAX_BLOCKS = 256

@@ -118,7 +118,7 @@ class Machine {
   }
 
   #acknowledge(host: SimHost, index: number, durability: Durability): void {
-    // An acknowledgement that comes after the crash was not heard by anybody.
+    // An acknowledgement that comes after the crash reached no caller.
     if (host !== this.#host) return
     const acknowledged = this.#acknowledged
     acknowledged.none = Math.max(acknowledged.none, index + 1)

@@ -85,7 +85,7 @@ function disposable<T>(iterator: SpillwayIterator<T>): Disposable & { iterator: 
 }
 
 test('an error of the store passes through a codec as it is', () => withStore(async db => {
-  const mine = new SpillwayError('SPILLWAY_UNAVAILABLE', 'asked in vain')
+  const mine = new SpillwayError('SPILLWAY_UNAVAILABLE', 'not available')
   const codec: Codec<unknown> = { encode: () => { throw mine }, decode: () => { throw mine } }
   await db.put('k', 'v')
   assert.equal(await refusal(() => db.put('k', 'v', { valueEncoding: codec })), mine)

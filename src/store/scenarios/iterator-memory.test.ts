@@ -41,7 +41,7 @@ async function filled(host: SimHost, budget: Budget, runs: number, rows: number,
   return { db, wanted: [...model].sort(([a], [b]) => a < b ? -1 : 1) }
 }
 
-/** Have everybody give back what they can. */
+/** Make every reclaimer give back what it can. */
 function squeeze(budget: Budget): void {
   assert.equal(budget.account('probe', 'test').tryLease(budget.totalBytes), undefined)
 }

@@ -91,7 +91,7 @@ test('a store whose log finds no memory, because another one cannot flush, is re
   const before = budget.usedBytes
   await assert.rejects(open(host, '/b', budget), error => {
     assertTyped(error, ['SPILLWAY_UNAVAILABLE'])
-    assert.match((error as Error).message, /the store in \/a cannot give back: .*EIO.*Mend that or close it, or raise the budget/)
+    assert.match((error as Error).message, /the store in \/a cannot give back: .*EIO.*Fix that, close the store, or raise the budget/)
     return true
   })
   assert.equal(budget.usedBytes, before)

@@ -1,4 +1,4 @@
-/** Whoever opens something on a shared budget has the memory that idle memtables hold, and hears who holds it when there is none. */
+/** Opening something on a shared budget gets the memory of idle memtables, or an error that names the holder. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SpillwayError } from '../../base/errors.ts'

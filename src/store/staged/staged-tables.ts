@@ -70,7 +70,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     this.#runs = new StagedRuns(core)
     this.#jobs = new StagedJobs(core, background, this, this.#runs)
     this.#patience = new MemoryWait(
-      core, 'a transaction waits for memory that nobody is about to give back')
+      core, 'no memory for this transaction: every arena is in use and no flush is running')
     this.#view = { active: new MemtableSlot(undefined, 0, core.engine.metadata), sealed: [], tree: this.#runs.tree, generation: 0 }
   }
 
@@ -200,7 +200,7 @@ export class StagedTables implements ArenaOwner, JobsOwner {
     const cause = this.#jobs.error
     if (cause === undefined || this.sealed.length === 0) return undefined
     return new SpillwayError(
-      'SPILLWAY_UNAVAILABLE', `memory is needed that a transaction cannot give back: ${cause.message}. Mend that or abort it, or raise the budget`, { cause })
+      'SPILLWAY_UNAVAILABLE', `memory is needed that a transaction cannot give back: ${cause.message}. Fix that, abort the transaction, or raise the budget`, { cause })
   }
 
   tableBytes(): number { return this.tree.tableBytes }

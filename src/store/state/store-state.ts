@@ -80,7 +80,7 @@ export class StoreState {
     this.#view = { ...this.#view, version, tree, generation: this.#view.generation + 1 }
   }
 
-  /** The same tables under another version. */
+  /** Replace the version; its tables stay. */
   setVersion(version: Version): void {
     this.#view = { ...this.#view, version }
   }

@@ -75,7 +75,7 @@ export class Expectation {
     for (const [key, values] of allowed) if (!found.has(key)) this.#checkOne(key, undefined, values)
   }
 
-  /** As `checkAll`, and from now on what was found is what is expected. Nothing may be pending. */
+  /** `checkAll`, then expect the state that was found. Nothing may be pending. */
   adopt(entries: readonly (readonly [string, string])[]): void {
     for (const { outcome, name } of this.#attempts) assert.notEqual(outcome, 'pending', `${name} has never settled`)
     this.checkAll(entries)

@@ -213,7 +213,7 @@ export class Governance implements World {
     this.budget.denies = on ? this.#denies : undefined
   }
 
-  /** Nothing for them but their reserve, though everybody who can was asked to give back. */
+  /** They get only their reserve, though every reclaimer was asked. */
   #starveReaders(account: string): boolean {
     if (account !== 'iterators') return false
     this.budget.makeRoom(this.budget.totalBytes)

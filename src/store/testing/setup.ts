@@ -68,7 +68,7 @@ export class DiskSetup implements Setup, Disposable {
     }
   }
 
-  /** Nobody tells when the worker has ended, so the check is tried until it passes. */
+  /** The worker's end is not reported, so the check is repeated until it passes. */
   async atRest(check: () => void): Promise<void> {
     const lastMs = performance.now() + LONGEST_MS
     for (;;) {

@@ -27,7 +27,7 @@ export function hostWith(files: StoredFiles, reboot = false): SimHost {
   return host
 }
 
-/** The same files, one of them changed. */
+/** A copy with one file changed. */
 export function withFile(files: StoredFiles, name: string, bytes: Uint8Array | undefined): Map<string, Uint8Array> {
   const changed = new Map(files)
   if (bytes === undefined) changed.delete(name)

@@ -37,7 +37,7 @@ export class ConflictError extends SpillwayError {
     const text = JSON.stringify(new TextDecoder().decode(key.subarray(0, 60)))
     super(
       'SPILLWAY_CONFLICT',
-      `the key ${text} was written by somebody else after the transaction had begun; nothing of the transaction was written. Run it again`,
+      `the key ${text} was written by another writer after the transaction had begun; nothing of the transaction was written. Run it again`,
       { details: { key: copyOf(key, 0, key.length) } },
     )
     this.name = 'ConflictError'

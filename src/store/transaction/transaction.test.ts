@@ -83,7 +83,7 @@ test('without retries a conflict is thrown and names the key', () => withStore(a
   await assert.rejects(transaction.commit(), (error: ConflictError) => {
     assert.ok(error instanceof ConflictError)
     assert.equal(error.code, 'SPILLWAY_CONFLICT')
-    assert.match(error.message, /the key "contended" was written by somebody else/)
+    assert.match(error.message, /the key "contended" was written by another writer/)
     assert.equal(new TextDecoder().decode(error.details['key'] as Uint8Array), 'contended')
     return true
   })

@@ -110,7 +110,7 @@ class DirectoryVerifier {
     if (this.#isNewest) return
     this.#knowsReferences = false
     findings.note(directory, this.#version === undefined
-      ? 'without a manifest nobody knows which files belong to the store: each is checked by itself'
+      ? 'without a manifest it is unknown which files belong to the store: each is checked by itself'
       : `the newest manifest cannot be read. ${this.#versionPath} is older: what was made since is checked by itself, and what is missing may have been removed since`)
   }
 

@@ -87,7 +87,7 @@ export class MemtableRotation {
     const { code } = cause as Partial<SpillwayError>
     return new SpillwayError(
       code ?? 'SPILLWAY_UNAVAILABLE',
-      `memory is needed that the store in ${directory} cannot give back: ${cause.message}. Mend that or close it, or raise the budget`,
+      `memory is needed that the store in ${directory} cannot give back: ${cause.message}. Fix that, close the store, or raise the budget`,
       { cause, details: { directory } },
     )
   }

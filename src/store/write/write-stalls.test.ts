@@ -164,7 +164,7 @@ test('a failed flush is told as an event, shown in the stats with its error, kee
     assert.match(db.stats().lastBackgroundError ?? '', /space/)
     assert.ok(flushes.at(-1)?.error !== undefined && errors.at(-1)?.readOnly === false)
     host.disk.faults.clear()
-    // Nobody asks again: it is retried by itself.
+    // It is retried without another call.
     for (let i = 0; i < 20 && db.stats().tables === 0; i++) {
       host.advance(1000)
       await turns(50)

@@ -291,7 +291,7 @@ export class Writer {
     else if (!core.engine.jobs.isBusy && this.#isStuck()) {
       // Other stores may be unable to give back their memory: that is the reason then.
       throw core.health.readOnlyReason ?? core.engine.memory.heldBy() ?? new SpillwayError(
-        'SPILLWAY_BUDGET_TOO_SMALL', `a write waits for memory that nobody is about to give back. Split it if it is a batch. ${core.engine.budget.advice()}`)
+        'SPILLWAY_BUDGET_TOO_SMALL', `no memory for this write: every arena is in use and no flush is running. Split it if it is a batch. ${core.engine.budget.advice()}`)
     }
     core.health.checkWritable()
   }
