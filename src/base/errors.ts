@@ -52,6 +52,7 @@ export interface PlainError {
   name: string
   message: string
   code?: string
+  errno?: number
   details?: Record<string, unknown>
   stack?: string
 }
@@ -59,8 +60,10 @@ export interface PlainError {
 export function plainError(error: unknown): PlainError {
   if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
   const plain: PlainError = { name: error.name, message: error.message }
-  const { code, details } = error as { code?: unknown; details?: unknown }
+  const { code, errno, details } = error as { code?: unknown; errno?: unknown; details?: unknown }
   if (typeof code === 'string') plain.code = code
+  // Of some errors of the system the runtime knows no name.
+  if (typeof errno === 'number') plain.errno = errno
   if (details !== undefined) plain.details = details as Record<string, unknown>
   if (error.stack !== undefined) plain.stack = error.stack
   return plain
@@ -83,5 +86,6 @@ function revivedOwn(plain: PlainError): SpillwayError {
 function revivedOther(plain: PlainError): Error {
   const error = new Error(plain.message)
   if (plain.code !== undefined) (error as Error & { code?: string }).code = plain.code
+  if (plain.errno !== undefined) (error as Error & { errno?: number }).errno = plain.errno
   return error
 }

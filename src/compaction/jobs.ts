@@ -11,6 +11,7 @@ import { RangeSet } from '../base/ranges.ts'
 import { tableName, valueName } from '../base/file-names.ts'
 import { Kernels } from '../kernels/kernels.ts'
 import type { BeginSync, DirectoryReference, HostFile, HostFiles, Job, JobContext, JobWait } from '../host/host.ts'
+import { isOutOfDescriptors } from '../host/file-error.ts'
 import { UnsyncedFiles } from '../host/unsynced-files.ts'
 import { Budget } from '../memory/budget.ts'
 import { WindowPool } from '../memory/windows.ts'
@@ -329,7 +330,7 @@ function* syncDirectory(files: HostFiles, prefix: string, holdsValues: boolean, 
   try {
     yield* files.syncDirectoryInSteps(prefix, beginSync)
   } catch (cause) {
-    throw holdsValues ? notDurable(`large values in ${prefix}`, cause) : cause
+    throw holdsValues && !isOutOfDescriptors(cause) ? notDurable(`large values in ${prefix}`, cause) : cause
   }
 }
 

@@ -1,11 +1,13 @@
 /** Errors of durability that must not be retried. */
 import { SpillwayError } from '../base/errors.ts'
+import { errorCode } from '../host/file-error.ts'
 
 /** The mark in the details of such an error, which reach the main thread. */
 const NOT_DURABLE = 'notDurable'
 
 export function notDurable(what: string, cause: unknown): SpillwayError {
-  const { message, code } = cause as { message: string, code?: unknown }
+  const { message } = cause as Error
+  const code = errorCode(cause)
   return new SpillwayError('SPILLWAY_UNAVAILABLE', `making the ${what} durable failed: ${message}`, { cause, details: { code, [NOT_DURABLE]: true } })
 }
 

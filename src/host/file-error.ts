@@ -1,11 +1,14 @@
 /** Node-style file errors for the cases a host finds out by itself, so that callers look at one `code` everywhere. */
+import { constants } from 'node:os'
 
 const TEXT: Record<string, string> = {
   EBADF: 'bad file descriptor',
   EEXIST: 'file already exists',
   EINVAL: 'invalid argument',
   EIO: 'i/o error',
+  EDQUOT: 'disk quota exceeded',
   EISDIR: 'illegal operation on a directory',
+  EMFILE: 'too many open files',
   ENOENT: 'no such file or directory',
   ENOSPC: 'no space left on device',
   ENOTDIR: 'not a directory',
@@ -22,8 +25,19 @@ export function fileError(code: string, syscall: string, path: string, why?: str
   return error
 }
 
+/** Errors that the runtime has no name for: to Node an exceeded quota is UNKNOWN. */
+const NAMES: ReadonlyMap<number, string> = new Map([[-(constants.errno.EDQUOT ?? 122), 'EDQUOT']])
+
 /** The `code` of an error thrown by a file operation, '' when it has none. */
 export function errorCode(error: unknown): string {
-  const code = (error as { code?: unknown } | undefined)?.code
-  return typeof code === 'string' ? code : ''
+  const { code, errno } = (error ?? {}) as { code?: unknown, errno?: unknown }
+  return NAMES.get(errno as number) ?? (typeof code === 'string' ? code : '')
+}
+
+const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE'])
+
+/** Whether a file could not be opened for want of descriptors, so that nothing was written or synced. Also for typed errors with such a cause. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  const details = (error as { details?: { code?: unknown } } | undefined)?.details
+  return NO_DESCRIPTORS.has(errorCode(error)) || NO_DESCRIPTORS.has(details?.code as string)
 }

@@ -12,6 +12,7 @@
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import type { Account } from '../memory/budget.ts'
+import { errorCode } from '../host/file-error.ts'
 import { CompressedTier, NO_BLOCK } from './compressed-tier.ts'
 import { decodeExtent, encodeExtent, pieceBytesOf, serialsOf } from './extent-codec.ts'
 import type { ExtentSink, ExtentSource } from './extent-codec.ts'
@@ -249,7 +250,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   /** A full disk blocks; other file system errors stop writing; the rest is rethrown. */
   #failed(error: unknown): void {
     if (!hasCode(error)) throw error
-    if (error.code === 'ENOSPC' || error.code === 'EDQUOT') this.#isBlocked = true
+    if (['ENOSPC', 'EDQUOT'].includes(errorCode(error))) this.#isBlocked = true
     else this.#error = error
     this.#mayProbe = false
   }

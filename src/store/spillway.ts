@@ -371,7 +371,7 @@ export class Spillway<K = string, V = string> extends Uncloneable implements Asy
   /**
    * Make everything acknowledged durable on disk and release the store: iterators and snapshots end, waiting writes fail. May be
    * called again.
-   * @throws SPILLWAY_UNAVAILABLE | SPILLWAY_NO_SPACE the log could not be written
+   * @throws SPILLWAY_UNAVAILABLE | SPILLWAY_NO_SPACE the log could not be written or synced: the store is closed, and acknowledged writes may not be on disk
    */
   close(): Promise<void> {
     if (this.#closing === undefined && this.#scratch.isBusy) return Promise.reject(reentryError())

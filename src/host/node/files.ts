@@ -14,7 +14,7 @@
  *
  * Cost: a synchronous call is one system call (1-4 us when cached); an asynchronous one goes through the thread pool (20-40 us).
  */
-import { closeSync, fstatSync, fsyncSync, linkSync, mkdirSync, fsync, openSync, readdirSync, rmSync, statSync, unlink, unlinkSync } from 'node:fs'
+import { closeSync, fstatSync, fsyncSync, linkSync, mkdirSync, fsync, openSync, readdirSync, renameSync, rmSync, statSync, unlink, unlinkSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { errorCode } from '../file-error.ts'
@@ -71,9 +71,12 @@ export class NodeFiles implements HostFiles {
   }
 
   *publishInSteps(path: string, bytes: Uint8Array, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
+    let entries: NodeDirectory | undefined
     try {
       this.#place?.check()
       const directory = dirname(path)
+      // First, so that want of a descriptor shows before anything has its name.
+      entries = this.#openEntries(directory, beginSync !== undefined)
       const temporary = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
       yield* this.#writeNew(temporary, bytes, beginSync)
       try {
@@ -86,9 +89,11 @@ export class NodeFiles implements HostFiles {
         unlinkQuietly(this.#at(temporary))
       }
       if (isWithoutSync) rewrite(this.#at(path))
-      yield* this.#syncEntries(directory, beginSync)
+      yield* syncEntries(entries, beginSync)
     } catch (error) {
       throw this.#told(error)
+    } finally {
+      entries?.close()
     }
   }
 
@@ -134,6 +139,10 @@ export class NodeFiles implements HostFiles {
     })
   }
 
+  rename(from: string, to: string): void {
+    this.#change(() => { renameSync(this.#at(from), this.#at(to)) })
+  }
+
   removeSoon(path: string, failed: (error: Error) => void): void {
     try {
       this.#place?.check()
@@ -160,22 +169,24 @@ export class NodeFiles implements HostFiles {
   }
 
   *syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void> {
+    let entries: NodeDirectory | undefined
     try {
-      yield* this.#syncEntries(path, beginSync)
+      entries = this.#openEntries(path, beginSync !== undefined)
+      yield* syncEntries(entries, beginSync)
     } catch (error) {
       throw this.#told(error)
+    } finally {
+      entries?.close()
     }
   }
 
-  *#syncEntries(path: string, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
-    let directory: NodeDirectory | undefined
+  /** Undefined where directories cannot be opened. */
+  #openEntries(path: string, hasWitness: boolean): NodeDirectory | undefined {
     try {
-      directory = new NodeDirectory(path, this.#at(path))
-      yield* syncInSteps(directory, beginSync)
+      return new NodeDirectory(path, this.#at(path), hasWitness)
     } catch (error) {
       if (!NO_DIRECTORY_SYNC.has(errorCode(error))) throw error
-    } finally {
-      directory?.close()
+      return undefined
     }
   }
 
@@ -224,16 +235,22 @@ export function removeTree(directory: string): void {
 class NodeDirectory implements Syncable {
   /** So that it counts as one of the directory's own files. */
   readonly path: string
-  readonly #at: string
   readonly #fd: number
-  #witnessFd: number | undefined
+  readonly #witnessFd: number | undefined
   #inFlight = 0
   #closed = false
 
-  constructor(path: string, at: string) {
+  /** `hasWitness`: it may be synced beside the thread. */
+  constructor(path: string, at: string, hasWitness: boolean) {
     this.path = join(path, 'entries')
-    this.#at = at
     this.#fd = openSync(at, 'r')
+    try {
+      // What failed before is told to who opens now, as long as nobody was told.
+      if (hasWitness) this.#witnessFd = openSync(at, 'r')
+    } catch (error) {
+      closeSync(this.#fd)
+      throw error
+    }
   }
 
   syncSync(): void {
@@ -248,8 +265,6 @@ class NodeDirectory implements Syncable {
         resolve()
         return
       }
-      // What failed before is told to who opens now, as long as nobody was told.
-      this.#witnessFd ??= openSync(this.#at, 'r')
       this.#inFlight++
       fsync(this.#fd, error => {
         if (--this.#inFlight === 0 && this.#closed) closeSync(this.#fd)
@@ -266,6 +281,14 @@ class NodeDirectory implements Syncable {
     } finally {
       if (this.#inFlight === 0) closeSync(this.#fd)
     }
+  }
+}
+
+function* syncEntries(directory: NodeDirectory | undefined, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
+  try {
+    if (directory !== undefined) yield* syncInSteps(directory, beginSync)
+  } catch (error) {
+    if (!NO_DIRECTORY_SYNC.has(errorCode(error))) throw error
   }
 }
 

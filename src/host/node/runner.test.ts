@@ -226,6 +226,12 @@ test('what the program loads first is not loaded by the worker', { timeout: 60_0
   }
 })
 
+test('a thread that finds no file descriptors is told at once, and starts when there are some again', { skip: process.platform === 'win32', timeout: 30_000 }, () => {
+  const script = fileURLToPath(new URL('../testing/descriptors-child.js', import.meta.url))
+  const output = execFileSync('sh', ['-c', 'ulimit -n 100; exec "$0" "$1"', process.execPath, script], { encoding: 'utf8' })
+  assert.equal(output, 'true\ntrue\ntrue\n{"sum":3}\n')
+})
+
 test('shared memory is shared with the worker, not copied', async () => {
   const runner = make('worker')
   const words = sharedWords(2)

@@ -9,6 +9,7 @@
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { JobRequest, JobRunner } from '../host.ts'
+import { errorCode } from '../file-error.ts'
 import { abortedError, closedError } from '../job-errors.ts'
 import type { Done } from '../job-errors.ts'
 import { WorkerThread } from './worker-thread.ts'
@@ -44,7 +45,7 @@ export class WorkerRunner implements JobRunner {
         this.#thread = new WorkerThread(this.#options)
       } catch (cause) {
         const message = `no worker could be started: ${(cause as Error).message}. Run the jobs inline, or try again later`
-        this.#notStarted.push({ done, error: new SpillwayError('SPILLWAY_UNAVAILABLE', message, { cause }) })
+        this.#notStarted.push({ done, error: new SpillwayError('SPILLWAY_UNAVAILABLE', message, { cause, details: { code: errorCode(cause) } }) })
         setImmediate(() => { this.#deliverNotStarted() })
         return
       }

@@ -11,11 +11,13 @@
  * on Linux a thread that vanished (out of memory) is gone from /proc/self/task; and a worker that makes no step for
  * `silenceMs` is given up. Waiting is counted in slices, so that a suspended process does not blame its worker.
  */
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
 import { MessageChannel, Worker, receiveMessageOnPort } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { SpillwayError, reviveError } from '../../base/errors.ts'
 import type { JobRequest } from '../host.ts'
+import { isOutOfDescriptors } from '../file-error.ts'
 import { argumentsError, failAll } from '../job-errors.ts'
 import type { Done } from '../job-errors.ts'
 import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORDS, WORK } from './worker-protocol.ts'
@@ -27,6 +29,9 @@ import type { RequestMessage, ResultMessage, WorkerData } from './worker-protoco
  */
 const MIN_OLD_SPACE_MIB = 8
 const YOUNG_SPACE_MIB = 2
+
+/** An event loop takes five, in newer versions of Node a few more. */
+const THREAD_DESCRIPTORS = 8
 
 const SLICE_MS = 250
 /** A job may sit in one system call (a stalled disk) this long while its thread can be seen to live. */
@@ -62,6 +67,7 @@ export class WorkerThread {
     this.#silenceMs = options.silenceMs
     // It would be told to the event loop only, of which a thread that is parked hears nothing.
     if (worker instanceof URL && !existsSync(worker)) throw new Error(`there is no file ${worker.href}`)
+    checkDescriptors()
     const channel = new MessageChannel()
     this.#port = channel.port1
     const workerData: WorkerData = { port: channel.port2, words: this.#words }
@@ -197,6 +203,22 @@ export class WorkerThread {
   }
 }
 
+/**
+ * Throws EMFILE or ENFILE when a thread would find no descriptors for its event loop. The thread itself reports that to the event loop only,
+ * which a parked main thread does not run.
+ */
+function checkDescriptors(): void {
+  const descriptors: number[] = []
+  try {
+    while (descriptors.length < THREAD_DESCRIPTORS) descriptors.push(openSync(devNull, 'r'))
+  } catch (error) {
+    // Another error says nothing about descriptors.
+    if (isOutOfDescriptors(error)) throw error
+  } finally {
+    for (const descriptor of descriptors) closeSync(descriptor)
+  }
+}
+
 let threadsAreSeen: boolean | undefined
 
 /** Whether a thread that is not seen is gone: Node's permission model may hide all of them, or throw. */
@@ -211,12 +233,13 @@ function seesThreads(): boolean {
 
 function deathError(cause: Error | undefined, why: string, jobs: number): SpillwayError {
   const code = (cause as { code?: unknown } | undefined)?.code
+  const outOf = code === 'ERR_WORKER_INIT_FAILED' ? /\b(?:EMFILE|ENFILE)\b/.exec(cause!.message)?.[0] : undefined
   const isOutOfMemory = code === 'ERR_WORKER_OUT_OF_MEMORY'
   const remedy = isOutOfMemory ? 'Raise heapBytes, or submit it again in smaller pieces' : 'It can be submitted again'
   const reason = cause === undefined ? why : `${cause.message} (${why})`
   return new SpillwayError(
     'SPILLWAY_UNAVAILABLE',
     `the worker died: ${reason}; ${jobs === 1 ? '1 job was' : `${jobs} jobs were`} lost. ${remedy}`,
-    { details: { jobs, why }, ...(cause === undefined ? {} : { cause }) },
+    { details: { jobs, why, ...(outOf === undefined ? {} : { code: outOf }) }, ...(cause === undefined ? {} : { cause }) },
   )
 }

@@ -48,6 +48,8 @@ const OPENED = '/.opened/'
 export interface CrashOptions {
   /** Only the process dies: all that was written survives. */
   lossless?: boolean
+  /** The volume is detached and attached again: what was not synced is in danger, and the machine goes on. */
+  detaches?: boolean
 }
 
 export class SimDisk {
@@ -68,6 +70,8 @@ export class SimDisk {
   epoch = 0
   /** Counts power losses. */
   boots = 1
+  /** Counts how often the volume was attached again. */
+  mounts = 0
   nextPid = 1000
   /** Processes that have not ended. */
   readonly running = new Set<number>()
@@ -140,6 +144,31 @@ export class SimDisk {
     if (--inode.links === 0) this.usedBytes -= inode.length
   }
 
+  /** Give a file another name, in the place of the file that has it. */
+  replace(from: string, to: string): void {
+    const inode = this.open(from)
+    const directory = this.#at(posix.dirname(to))
+    if (directory === undefined || directory.isRemoved) throw fileError('ENOENT', 'rename', this.#shown(to))
+    const name = posix.basename(to)
+    const old = directory.entries.get(name)
+    if (old !== undefined && --old.links === 0) this.usedBytes -= old.length
+    directory.entries.set(name, inode)
+    directory.changes.push({ name, inode })
+    inode.links++
+    this.remove(from)
+  }
+
+  /** The system writes back what it holds of a file, fails, and tells nobody: see `SimInode.loseSync`. */
+  failWriteBack(path: string): void {
+    const inode = this.open(SimDisk.normalize(path))
+    inode.loseSync(inode.capture())
+  }
+
+  /** The system gives up the pages of a file: see `SimInode.evict`. */
+  evict(path: string): void {
+    this.open(SimDisk.normalize(path)).evict()
+  }
+
   /** Write all, or as much as the disk has room for. */
   write(inode: SimInode, source: Uint8Array, position: number, path: string): void {
     const old = inode.length
@@ -147,12 +176,12 @@ export class SimDisk {
     const isTooMuch = position + source.length - old > room
     inode.write(isTooMuch ? source.subarray(0, Math.max(0, old + room - position)) : source, position)
     if (inode.links > 0) this.usedBytes += inode.length - old
-    if (isTooMuch) throw fileError('ENOSPC', 'write', path)
+    if (isTooMuch) throw this.faults.full('write', path)
   }
 
   truncate(inode: SimInode, length: number, path: string): void {
     const growth = length - inode.length
-    if (growth > this.faults.capacityBytes - this.usedBytes && growth > 0) throw fileError('ENOSPC', 'ftruncate', path)
+    if (growth > this.faults.capacityBytes - this.usedBytes && growth > 0) throw this.faults.full('ftruncate', path)
     inode.truncate(length)
     if (inode.links > 0) this.usedBytes += growth
   }
@@ -233,8 +262,9 @@ export class SimDisk {
     this.locks.clear()
     this.running.clear()
     this.epoch++
-    if (!lossless) this.boots++
-    if (this.isLogging) this.log.push(lossless ? 'process dies' : 'power fails')
+    if (options.detaches === true) this.mounts++
+    else if (!lossless) this.boots++
+    if (this.isLogging) this.log.push(lossless ? 'process dies' : options.detaches === true ? 'volume is detached' : 'power fails')
   }
 
   #directory(path: string, syscall: string): SimDirectory {

@@ -1,13 +1,19 @@
 /** What goes wrong on a simulated disk, and when. Operations are counted from 1 over the disk's whole life. */
+import { constants } from 'node:os'
 import { fileError } from '../file-error.ts'
 
 const READING: ReadonlySet<string> = new Set(['openRead', 'readAll', 'read', 'list'])
+const OPENING: ReadonlySet<string> = new Set(['openRead', 'openWrite', 'create', 'readAll', 'list', 'publish write', 'syncDirectory'])
 
 export class SimFaults {
   /** Operations so far: reads, writes, syncs, truncates, and every call on the directory tree but `exists`. */
   operations = 0
   /** Bytes the disk holds; a write beyond it writes what fits and fails with ENOSPC. */
   capacityBytes = Infinity
+  /** It is a quota that sets the capacity. */
+  isQuota = false
+  /** The process has no file descriptor left: whatever opens a file fails with EMFILE. */
+  isOutOfDescriptors = false
   /** What is in this directory is only read: whatever would change it fails with EROFS. */
   readOnlyDirectory: string | undefined
   /** What was refused for that. */
@@ -36,6 +42,7 @@ export class SimFaults {
     this.clearFailAt()
     this.#unreadable.clear()
     this.readOnlyDirectory = undefined
+    this.isOutOfDescriptors = this.isQuota = false
     this.capacityBytes = Infinity
   }
 
@@ -49,8 +56,14 @@ export class SimFaults {
     this.operations++
     const refusal = this.refusal(syscall, path)
     if (refusal !== undefined) return refusal
+    if (this.isOutOfDescriptors && OPENING.has(syscall)) return fileError('EMFILE', 'open', path)
     const hit = this.isGone || this.operations === this.#failAt
     return hit ? fileError(this.#failCode, syscall, path) : undefined
+  }
+
+  /** The error of a call for which the disk has no room. */
+  full(syscall: string, path: string): Error {
+    return this.isQuota ? quotaError(syscall, path) : fileError('ENOSPC', syscall, path)
   }
 
   /** The error of a call that would change what is only read. */
@@ -70,4 +83,10 @@ export class SimFaults {
 
   /** Whether every operation fails now. */
   get isGone(): boolean { return this.#sticky && this.operations >= this.#failAt }
+}
+
+/** What Node makes of a quota that is used up. */
+export function quotaError(syscall: string, path: string): NodeJS.ErrnoException {
+  const errno = -(constants.errno.EDQUOT ?? 122)
+  return Object.assign(fileError('UNKNOWN', syscall, path, `Unknown system error ${errno}`), { errno })
 }

@@ -182,6 +182,44 @@ test('a sync that failed has lost what it covered, even when the next one succee
   assert.deepEqual([...host.crash().files.readAll('/db/a')], [0, 0, 0])
 })
 
+test('what was not written back is not durable however often it is written again, but in a new file that takes the name', () => {
+  for (const way of ['failing sync', 'failing write-back', 'new file', 'cut off first']) {
+    const host = newHost()
+    let file = host.files.create('/db/a')
+    host.files.syncDirectory('/db')
+    writeText(file, 'abc')
+    if (way === 'failing sync') {
+      host.disk.faults.failAt(host.disk.faults.operations + 1)
+      assert.throws(() => { file.syncSync() }, { code: 'EIO' })
+    } else {
+      host.disk.failWriteBack('/db/a')
+    }
+    if (way === 'cut off first') file.truncate(0)
+    if (way === 'new file') file = host.files.create('/db/b')
+    writeText(file, 'abc')
+    file.syncSync()
+    if (way === 'new file') {
+      host.files.rename('/db/b', '/db/a')
+      host.files.syncDirectory('/db')
+    }
+    const { files } = host.crash()
+    assert.deepEqual(files.list('/db'), ['a'])
+    assert.equal(textOf(files.readAll('/db/a')), way.startsWith('failing') ? '\0\0\0' : 'abc', way)
+  }
+})
+
+test('a crash in the middle of a rename leaves the one file or the other', () => {
+  const texts = new Set<string>()
+  for (let seed = 1; seed <= 40; seed++) {
+    const host = newHost(seed)
+    host.files.publish('/db/a', bytesOf('old'))
+    host.files.publish('/db/b', bytesOf('new'))
+    host.files.rename('/db/b', '/db/a')
+    texts.add(textOf(host.crash().files.readAll('/db/a')))
+  }
+  assert.deepEqual([...texts].sort(), ['new', 'old'])
+})
+
 test('operation N fails with the code asked for, once, or from then on', () => {
   const work = (files: HostFiles): void => {
     const file = files.create('/db/a')

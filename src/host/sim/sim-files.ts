@@ -107,6 +107,12 @@ export class SimFiles implements HostFiles {
     this.disk.remove(this.at(normal))
   }
 
+  rename(from: string, to: string): void {
+    const normal = this.begin('rename', to)
+    this.#checkDirectory()
+    this.disk.replace(this.at(SimDisk.normalize(from)), this.at(normal))
+  }
+
   removeSoon(path: string, failed: (error: Error) => void): void {
     try {
       this.remove(path)

@@ -4,6 +4,8 @@
  * Invariants
  * 1. A byte outside the dirty sectors is the same in both, unless a sync failed; beyond both lengths all is zero.
  * 2. A sync makes durable what was written before it began, never what came after.
+ * 3. A sector whose first write-back failed is never durable, however often it is written and synced again: a file system may have
+ *    allocated its block and still take it for unwritten (ext4 does). Only a new file, or cutting it off, helps.
  *
  * A sector is 512 bytes: the largest piece of which a power loss leaves either nothing, or a prefix, or all.
  */
@@ -28,6 +30,8 @@ export class SimInode {
   #durableLength = 0
   /** Sectors written since the last sync, each with the version of its last write. */
   #dirty = new Map<number, number>()
+  /** Sectors that were never durable when their write-back failed. */
+  readonly #lost = new Set<number>()
   #version = 0
   #durableVersion = 0
 
@@ -60,6 +64,7 @@ export class SimInode {
     if (length < old) this.#bytes.fill(0, length, old)
     this.#touch(Math.min(old, length), Math.max(old, length))
     this.#length = length
+    for (const sector of this.#lost) if (sector * SECTOR_BYTES >= length) this.#lost.delete(sector)
   }
 
   /** A sync begins: remember what it covers. */
@@ -82,7 +87,7 @@ export class SimInode {
       const sector = sectors[i]!
       const start = sector * SECTOR_BYTES
       this.#durable = withRoom(this.#durable, start + SECTOR_BYTES)
-      this.#durable.set(bytes.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES), start)
+      if (!this.#lost.has(sector)) this.#durable.set(bytes.subarray(i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES), start)
       if (this.#dirty.get(sector)! <= version) this.#dirty.delete(sector)
     }
     this.#durableLength = length
@@ -93,7 +98,20 @@ export class SimInode {
    * says it went well, and a power loss takes them.
    */
   loseSync({ version, sectors }: SyncCapture): void {
-    for (const sector of sectors) if (this.#dirty.get(sector)! <= version) this.#dirty.delete(sector)
+    for (const sector of sectors) {
+      if (this.#dirty.get(sector)! > version) continue
+      this.#dirty.delete(sector)
+      if (sector * SECTOR_BYTES >= this.#durableLength) this.#lost.add(sector)
+    }
+  }
+
+  /** The system gives up pages that count as clean: what was not written back reads as it is on the disk. */
+  evict(): void {
+    for (const sector of this.#lost) {
+      if (this.#dirty.has(sector)) continue
+      const start = sector * SECTOR_BYTES
+      this.#bytes.fill(0, start, start + SECTOR_BYTES)
+    }
   }
 
   /** The power fails: what was not synced is kept, dropped or torn, sector by sector. */
@@ -105,6 +123,7 @@ export class SimInode {
     const after = new Uint8Array(roundUp(high))
     after.set(this.#durable.subarray(0, this.#durableLength))
     for (const sector of this.#dirty.keys()) {
+      if (this.#lost.has(sector)) continue
       const start = sector * SECTOR_BYTES
       const sectorFate = random.below(5)
       const kept = sectorFate < 2 ? SECTOR_BYTES : sectorFate < 4 ? 0 : random.below(SECTOR_BYTES)
@@ -133,6 +152,7 @@ export class SimInode {
     this.#length = length
     this.#durableLength = length
     this.#dirty.clear()
+    this.#lost.clear()
     this.#durableVersion = this.#version
   }
 

@@ -2,10 +2,11 @@
  * Counts what jobs of a store failed with, and stops the store when it cannot go on.
  *
  * Invariants
- * 1. A full disk or denied memory never stops the store; an error that leaves durability unknown does at once.
+ * 1. A full disk, denied memory or want of file descriptors never stops the store; an error that leaves durability unknown does at once.
  * 2. Other errors stop it after MAX_FAILURES in a row over at least MIN_FAILING_MS: waiting writers shorten the retry pauses.
  */
 import { isNotDurable } from '../../compaction/sync-errors.ts'
+import { isOutOfDescriptors } from '../../host/file-error.ts'
 import { emitError } from '../api/events.ts'
 import { ioError } from '../api/io-errors.ts'
 import type { StoreState } from '../state/store-state.ts'
@@ -41,7 +42,8 @@ export class JobFailures {
     const lasts = isNeeded && this.#count >= MAX_FAILURES && nowMs - this.#sinceMs >= MIN_FAILING_MS
     const { code } = error as { code?: unknown }
     if (code === 'SPILLWAY_FENCED') ownership.lose(error)
-    else if (isNotDurable(error) || (code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && lasts)) health.failStop(error)
+    else if (isNotDurable(error)) health.loseWrites(error)
+    else if (lasts && code !== 'SPILLWAY_NO_SPACE' && code !== 'SPILLWAY_BUDGET_TOO_SMALL' && !isOutOfDescriptors(error)) health.failStop(error)
     if (!isNeeded) this.#count = before
     emitError({ directory: files.directory, error, readOnly: health.readOnlyReason !== undefined })
     return error

@@ -91,6 +91,40 @@ test('a full disk fails writes with NO_SPACE, and they go on without a restart w
   }
 })
 
+test('a quota that is used up is a full disk, whatever the runtime calls it: writes, flushes and merges go on when it is raised', async () => {
+  const host = simHost({ seed: 11 })
+  const { faults } = host.disk
+  const db = await openSim(host, { compaction: { strategy: 'tiered', minMergeWidth: 2 } })
+  let written = 0
+  let refused = 0
+  for (let period = 0; period < 6; period++) {
+    faults.isQuota = true
+    faults.capacityBytes = host.disk.usedBytes + [0, 1000, 60_000, 500_000, 20_000, 900_000][period]!
+    for (let i = 0; i < 600; i++) {
+      try {
+        if (i % 3 === 0) db.putSync(`key ${written}`, valueOf(i, i % 50 === 0 ? 20_000 : 1500))
+        else await within(host, db.put(`key ${written}`, valueOf(i, 1500), { durability: i % 7 === 0 ? 'disk' : 'os' }))
+        written++
+      } catch (error) {
+        assert.match(assertTyped(error, ['SPILLWAY_NO_SPACE']).message, /the quota is used up.*Nothing was lost/)
+        refused++
+      }
+    }
+    // Longer than an error of another kind may last.
+    for (let i = 0; i < 8; i++) {
+      host.advance(1000)
+      await within(host, db.flush()).catch((error: unknown) => assertTyped(error, ['SPILLWAY_NO_SPACE']))
+    }
+    faults.clear()
+    host.advance(1000)
+    await within(host, db.flush())
+  }
+  assert.ok(refused > 100 && written > 600, `${refused} refused, ${written} written`)
+  await within(host, db.compact())
+  assert.equal(await within(host, db.count()), written)
+  await closeEmpty(host, db)
+})
+
 test('an iterator that met a failing read goes on where it stood', { timeout: 120_000 }, async () => {
   const host = simHost()
   const { faults } = host.disk

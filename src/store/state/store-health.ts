@@ -16,6 +16,7 @@ export class StoreHealth {
   closed = false
   readonly #isReadOnlyOpen: boolean
   #readOnlyReason: Error | undefined
+  #lossReason: Error | undefined
   #fenced: Error | undefined
 
   /** `isReadOnlyOpen`: opened for reading, so that the reason is the error itself. */
@@ -24,6 +25,8 @@ export class StoreHealth {
   }
 
   get readOnlyReason(): Error | undefined { return this.#readOnlyReason }
+  /** Why acknowledged writes may not be on the disk. */
+  get lossReason(): Error | undefined { return this.#lossReason }
   /** Why another process may own the directory. */
   get fenced(): Error | undefined { return this.#fenced }
   get takesCalls(): boolean { return !this.closing && !this.closed }
@@ -31,6 +34,12 @@ export class StoreHealth {
   /** Stop writes for good. The first reason counts. */
   failStop(error: Error): void {
     this.#readOnlyReason ??= error
+  }
+
+  /** Acknowledged writes may not be on disk: stop writes; closing reports it. */
+  loseWrites(error: Error): void {
+    this.failStop(error)
+    this.#lossReason ??= error
   }
 
   /** The directory is no longer this store's: stop writes and jobs. */

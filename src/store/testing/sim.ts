@@ -92,6 +92,12 @@ export async function closeEmpty(host: SimHost, db: Spillway<any, any>): Promise
   checkEmpty(db)
 }
 
+/** The same after a failed sync, of which closing tells. */
+export async function closeInDoubt(host: SimHost, db: Spillway<any, any>): Promise<void> {
+  await assert.rejects(within(host, db.close()), /may not be on the disk/)
+  checkEmpty(db)
+}
+
 export function checkEmpty(db: Spillway<any, any>): void {
   const { usedBytes, accounts } = db.memory()
   assert.equal(usedBytes, 0, `bytes left after close: ${JSON.stringify(accounts)}`)

@@ -9,6 +9,7 @@
  *
  * Account: `log`. Cost: one file write and one promise per group, no allocation per operation.
  */
+import { SpillwayError } from '../../base/errors.ts'
 import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
 import { applyEdit } from '../../manifest/version.ts'
 import { Acknowledgements } from './acknowledgements.ts'
@@ -133,13 +134,13 @@ export class GroupCommit implements PendingGroup {
     if (error !== undefined) throw error
   }
 
-  /** Make everything acknowledged durable and close the log. */
+  /** Make everything acknowledged durable and close the log. Throws when something acknowledged may not be durable. */
   async close(): Promise<void> {
     this.commitGroup()
     try {
       this.#core.engine.logBuffer.claim(this)
       this.#logs.writeOut()
-      await this.#logs.sync()
+      await this.#sync.close()
       this.#core.ownership.check()
     } finally {
       this.#logs.close()
@@ -181,7 +182,7 @@ export class GroupCommit implements PendingGroup {
       this.#logs.writeOut()
     } catch (error) {
       // Frames cannot stay in the buffer. They were acknowledged as 'none', but nothing may follow a gap in the log.
-      this.#core.health.failStop(error as Error)
+      this.#core.health.loseWrites(lostFrames(error as Error))
       current.abandon(current.writtenBytes, this.#core.lastSeq + 1)
     }
   }
@@ -381,4 +382,13 @@ export class GroupCommit implements PendingGroup {
   syncNow(): void {
     this.#sync.now()
   }
+}
+
+function lostFrames(error: Error): SpillwayError {
+  const { message } = (error.cause ?? error) as Error
+  return new SpillwayError(
+    'SPILLWAY_UNAVAILABLE',
+    `writes at durability 'none' are lost: another store of the budget needed the log buffer, and they could not be written (${message}). Mend that, close the store and open it again`,
+    { cause: error },
+  )
 }

@@ -5,7 +5,7 @@ import { fileError } from '../../host/file-error.ts'
 import type { HostFile } from '../../host/host.ts'
 import type { SimHost } from '../../host/sim/sim-host.ts'
 import type { Spillway } from '../spillway.ts'
-import { closeEmpty, openSim, simHost, within } from '../testing/sim.ts'
+import { closeEmpty, closeInDoubt, openSim, simHost, within } from '../testing/sim.ts'
 
 /** More than the largest inline value. */
 const LARGE = 'x'.repeat(20_000)
@@ -55,7 +55,7 @@ test('a write whose own help to a flush found a large value not to be durable is
   })
   assert.equal(syncs, 2)
   assert.throws(() => db.putSync('another', VALUE), { code: 'SPILLWAY_READ_ONLY' })
-  await closeEmpty(host, db)
+  await closeInDoubt(host, db)
 })
 
 test('a large value that is being made durable beside the thread is not opened once more by who cannot wait', async () => {
@@ -82,5 +82,5 @@ test('a large value that is being made durable beside the thread is not opened o
   end()
   await within(host, beside)
   watchOpenWrite(host, file => file)
-  await closeEmpty(host, db)
+  await closeInDoubt(host, db)
 })

@@ -6,14 +6,16 @@
  *
  * Invariants
  * 1. After a failed sync the store takes no more writes: the disk's content is unknown, and a later successful sync proves nothing.
+ *    A sync that was not tried, for want of a file descriptor, only fails its callers.
  * 2. A store that takes no more writes acknowledges nothing as durable. The system reports a write-back error to files open at that
  *    time, so a file opened later would seem fine.
  * 3. A sync on this thread is one system call: the log's last segment, whose directory entry is durable.
  */
 import { SpillwayError } from '../../base/errors.ts'
+import { isOutOfDescriptors } from '../../host/file-error.ts'
 import type { StoreState } from '../state/store-state.ts'
 import { emitError } from '../api/events.ts'
-import { ioError } from '../api/io-errors.ts'
+import { syncError } from '../api/io-errors.ts'
 import type { LogSegments } from './log-segments.ts'
 
 /** Average, including thread switches, below which syncs run on this thread. */
@@ -62,6 +64,22 @@ export class LogSync {
     this.#checkKnown()
   }
 
+  /** Sync before the log is closed. Throws when acknowledged writes may not be on disk. */
+  async close(): Promise<void> {
+    try {
+      await this.#logs.sync()
+    } catch (cause) {
+      throw syncError(cause, 'making the log durable')
+    }
+    const { lossReason } = this.#core.health
+    if (lossReason === undefined) return
+    const { code = 'SPILLWAY_UNAVAILABLE' } = lossReason as Partial<SpillwayError>
+    throw new SpillwayError(
+      code, `the store is closed, and writes that it acknowledged may not be on the disk. Open it again before the machine restarts: what the system still holds is written anew then. The cause: ${lossReason.message}`,
+      { cause: lossReason },
+    )
+  }
+
   async #run(): Promise<void> {
     if (this.#isRunning) return
     this.#isRunning = true
@@ -105,9 +123,14 @@ export class LogSync {
 
   #failed(cause: unknown, waiting: SyncWaiter[]): Error {
     const core = this.#core
-    const error = ioError(cause, 'making the log durable')
+    const error = syncError(cause, 'making the log durable')
+    if (isOutOfDescriptors(error)) {
+      for (const { reject } of waiting) reject(error)
+      return error
+    }
     this.#failure ??= error
-    core.health.failStop(error)
+    if (error === core.ownership.lost) core.health.failStop(error)
+    else core.health.loseWrites(error)
     if (error !== core.ownership.lost) emitError({ directory: core.files.directory, error, readOnly: true })
     for (const { reject } of [...waiting, ...this.#waiting.splice(0)]) reject(error)
     return error
