@@ -54,6 +54,8 @@ export interface HostFiles {
   makeDirectory(path: string): void
   /** Remove a file; fine if it is not there. */
   remove(path: string): void
+  /** Give a file another name in its directory, in the place of the file that has it, at once. Durable once the directory is synced. */
+  rename(from: string, to: string): void
   /**
    * The same, soon: giving back the blocks of a large file takes a while. Its name must not be used again. What cannot be removed
    * stays, and `failed` is called with the reason, once, in this call or later.
@@ -91,6 +93,8 @@ export interface HostDirectory {
   /** `HostFiles.within` this directory. */
   readonly files: HostFiles
   readonly reference: DirectoryReference
+  /** Identifies this mount of its file system and this boot of the machine: when it changed, unsynced writes may be lost. '' = unknown. */
+  mountId(): string
   /**
    * Take the exclusive writer's lock, held until release or until this process dies.
    * Throws SpillwayError LOCKED that names the holder.
@@ -256,8 +260,6 @@ export interface Host {
   resolve(path: string): string
   /** Remove a directory and all that is in it; fine if it is not there. */
   removeTree(directory: string): void
-  /** Identity of this boot of the machine: if it changed, unsynced writes may be gone. '' = unknown. */
-  bootId(): string
   /** Ask the garbage collector to find shared memory that was dropped; a host may ignore it. */
   collectGarbage(): void
   /**

@@ -20,6 +20,7 @@ export class UnsyncedFiles implements HostFiles {
   list(directory: string): string[] { return this.#files.list(directory) }
   makeDirectory(path: string): void { this.#files.makeDirectory(path) }
   remove(path: string): void { this.#files.remove(path) }
+  rename(from: string, to: string): void { this.#files.rename(from, to) }
   removeSoon(path: string, failed: (error: Error) => void): void { this.#files.removeSoon(path, failed) }
   removed(): Promise<void> { return this.#files.removed() }
   within(directory: DirectoryReference | undefined): HostFiles { return new UnsyncedFiles(this.#files.within(directory)) }

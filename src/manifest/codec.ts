@@ -141,7 +141,9 @@ function checkedVersion(parsed: unknown, number: number, path: string, knowsOffs
     const before = count(earlier?.['before'], 'list of earlier logs')
     const logs = logRows(earlier!['logs'], 'list of earlier logs')
     if (before > nextFile || before <= logFloor || (logs.at(-1)?.[0] ?? 0) >= before) bad('list of earlier logs')
-    return { before, logs }
+    const durable = earlier!['durable']
+    if (durable !== undefined && durable !== true) bad('list of earlier logs')
+    return { before, logs, ...(durable === true ? { durable } : {}) }
   }
   const closedRecord = (closed: Record<string, unknown> | null): ClosedRecord => {
     const logs = logRows(closed?.['logs'], 'record of the close')

@@ -122,14 +122,17 @@ export class ManifestStore {
       files.publish(path, bytes)
     } catch (error) {
       if ((error as { code?: unknown }).code !== 'EEXIST' || !isSame(files.readAll(path), bytes)) throw this.failure(manifest, error)
-      const file = files.openWrite(path)
+      // The same bytes in a new file: a sync of the one that is there may have failed, and then a later one proves nothing of it.
+      const copyPath = this.#host.join(directory, `tmp-again-${manifest.version.number}`)
+      files.remove(copyPath)
+      const copy = files.create(copyPath)
       try {
-        // Write the same bytes again: the error of an earlier sync may have been reported to its writer only.
-        file.writeSync(bytes, 0, bytes.length, 0)
-        file.syncSync()
+        copy.writeSync(bytes, 0, bytes.length, 0)
+        copy.syncSync()
       } finally {
-        file.close()
+        copy.close()
       }
+      files.rename(copyPath, path)
       files.syncDirectory(directory)
     }
     this.settle(manifest)

@@ -54,6 +54,8 @@ export interface EarlierLogs {
   before: number
   /** Segment number and bytes, ascending. */
   logs: readonly (readonly [number, number])[]
+  /** All of it was durable when this was written, with its large values. Absent: written by a build that did not make sure. */
+  durable?: boolean
 }
 
 /** Durable content of the log when the store was closed. */
@@ -113,7 +115,7 @@ export function applyEdit(version: Version, edit: VersionEdit, order: (tables: T
     nextRun,
     strategy: edit.strategy ?? version.strategy,
     ...(ahead.length === 0 ? {} : { ahead }),
-    ...(earlier === undefined || earlier.before <= logFloor ? {} : { earlier: { before: earlier.before, logs: earlier.logs.filter(([number]) => number >= logFloor) } }),
+    ...(earlier === undefined || earlier.before <= logFloor ? {} : { earlier: { ...earlier, logs: earlier.logs.filter(([number]) => number >= logFloor) } }),
     runs,
     // The previous one is not carried over.
     ...(edit.closed === undefined ? {} : { closed: edit.closed }),

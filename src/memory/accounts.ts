@@ -61,7 +61,7 @@ const STORE_ACCOUNTS = {
   },
   'flush and merge': {
     bound: 'one flush and one smallest merge are reserved; wider merges lease more',
-    holds: 'buffers of one flush and one smallest merge, reserved; wider merges lease more or read in smaller pieces. While a store opens, the reserve holds the buffer in which its log is read',
+    holds: 'buffers of one flush and one smallest merge, reserved; wider merges lease more or read in smaller pieces. While a store opens, the reserve holds the buffer in which its log is read, and copied where nothing proves it durable',
     limit: '2.2 MiB reserved; a merge of k runs: k x (read-ahead 16 to 64 KiB + 32 KiB of windows) + 1 MiB',
     where: ['store/engine/job-scheduler.ts', 'store/background/flusher.ts', 'store/background/merger.ts'],
     tests: ['compaction/jobs.test.ts', 'store/scenarios/model.test.ts'],

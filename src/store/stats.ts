@@ -140,7 +140,7 @@ async function verifyRead(core: StoreState): Promise<VerifyReport> {
   const release = await leaseReading(core)
   const { host, files: { io: files, directory }, engine: { kernels } } = core
   try {
-    return await verifyDirectory({ host, files, directory, kernels, buffer: new Uint8Array(LOG_READ_BUFFER_BYTES), account: core.engine.metadata })
+    return await verifyDirectory({ host, files, directory, mountId: core.files.mountId, kernels, buffer: new Uint8Array(LOG_READ_BUFFER_BYTES), account: core.engine.metadata })
   } finally {
     release()
   }
@@ -169,7 +169,7 @@ function verifyLog(core: StoreState, path: string, number: number, bytes: number
     throw new CorruptionError(path, 0, 'the log segment is missing', { cause })
   }
   try {
-    const contents = scanLog(file, number, buffer, kernels, core.host.bootId(), { expectedSeq, endBytes: bytes })
+    const contents = scanLog(file, number, buffer, kernels, core.files.mountId, { expectedSeq, endBytes: bytes })
     const { endOffset } = contents
     if (endOffset < bytes) throw new CorruptionError(path, endOffset, `${bytes} bytes were written to this log segment, of which ${endOffset} are whole`)
     return contents

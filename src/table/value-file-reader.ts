@@ -78,6 +78,23 @@ export function verifyValueFile(
   }
 }
 
+/** Copy a value file to an empty one, checking it as a read does. Throws as `readValueFile` does, and errors of the write. */
+export function copyValueFile(files: HostFiles, path: string, fileNumber: number, lengthBytes: number, kernels: Kernels, copy: HostFile): void {
+  checkKernels(kernels)
+  const file = openExisting(files, path)
+  try {
+    checkFile(file, fileNumber, lengthBytes, kernels)
+    copy.writeSync(kernels.memory, kernels.a, VALUE_FILE_HEADER_BYTES, 0)
+    let position = VALUE_FILE_HEADER_BYTES
+    walkPieces(file, fileNumber, lengthBytes, kernels, (memory, start, length) => {
+      copy.writeSync(memory, start, length + VALUE_FILE_HASH_BYTES, position)
+      position += length + VALUE_FILE_HASH_BYTES
+    })
+  } finally {
+    file.close()
+  }
+}
+
 /** Every damaged place of a value file in order, up to a limit. Throws errors of the file system. */
 export function valueFileDamage(files: HostFiles, path: string, fileNumber: number, kernels: Kernels, most: number): CorruptionError[] {
   checkKernels(kernels)

@@ -5,7 +5,7 @@
 import { checkValueNumbers } from './value-file-format.ts'
 import { readU48, readU64, writeU48, writeU64 } from './little-endian.ts'
 
-export { readValueFile, readValueText, valueFileDamage, verifyValueFile } from './value-file-reader.ts'
+export { copyValueFile, readValueFile, readValueText, valueFileDamage, verifyValueFile } from './value-file-reader.ts'
 export { writeValueFile, writeValueText } from './value-file-writer.ts'
 export { VALUE_FILE_HEADER_BYTES, VALUE_FILE_PIECE_BYTES, valueFileBytes } from './value-file-format.ts'
 

@@ -69,10 +69,10 @@ export function paddedLength(payloadLength: number): number {
   return FRAME_HEADER_BYTES + ((payloadLength + 7) & ~7)
 }
 
-/** 64 bits that identify a boot of the machine. '' (unknown) is 0. */
-export function bootHash(kernels: Kernels, bootId: string): { high: number, low: number } {
-  if (bootId === '') return { high: 0, low: 0 }
-  const bytes = new TextEncoder().encode(bootId)
+/** 64 bits that identify a mount of the file system. '' (unknown) is 0. */
+export function mountHash(kernels: Kernels, mountId: string): { high: number, low: number } {
+  if (mountId === '') return { high: 0, low: 0 }
+  const bytes = new TextEncoder().encode(mountId)
   checksum(kernels, bytes, 0, bytes.length, 0, 0)
   return { high: kernels.hashHigh, low: kernels.hashLow }
 }

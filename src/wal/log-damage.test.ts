@@ -9,7 +9,7 @@ import {
 import type { FramePlace, Operation, ReadOptions, ReadSegment, SegmentOptions } from './testing/segments.ts'
 
 const SEED = 20250621
-const OTHER_BOOT: ReadOptions = { bootId: 'boot-2' }
+const OTHER_MOUNT: ReadOptions = { mountId: 'boot-2' }
 
 interface Group {
   operations: string[]
@@ -80,7 +80,7 @@ test('a segment cut short anywhere gives the whole batches before the cut, on th
   for (let length = 0; length <= bytes.length; length++) {
     const whole = wholeBefore(frames, length)
     const end = length < SEGMENT_HEADER_BYTES ? 0 : whole.end
-    for (const options of [{}, OTHER_BOOT, { bootId: '' }]) {
+    for (const options of [{}, OTHER_MOUNT, { mountId: '' }]) {
       const read = readBytes(bytes.subarray(0, length), { ...options, expectedSeq: 1 })
       assert.deepEqual(read.texts, texts.slice(0, whole.operations), `cut at ${length}`)
       assert.deepEqual([read.endOffset, read.droppedBytes, read.nextSeq, read.gap], [end, length - end, whole.operations + 1, false])
@@ -127,7 +127,7 @@ test('any changed byte, after another boot: a prefix up to it, but an error wher
   ])
   for (let offset = 0; offset < bytes.length; offset++) {
     for (const mask of [1, 8, 0x80, 0xff]) {
-      const read = readOrRefuse(flipped(bytes, offset, mask), OTHER_BOOT)
+      const read = readOrRefuse(flipped(bytes, offset, mask), OTHER_MOUNT)
       const frame = frames.find(({ end }) => offset < end)!
       const isDurable = offset < SEGMENT_HEADER_BYTES || frames.some(later => later.start > frame.start && later.syncedBytes > frame.start)
       if (isDurable) assert.equal(read, undefined, `byte ${offset} ^ ${mask} was durable`)
@@ -141,9 +141,9 @@ test('a header that a power loss left unfinished hides frames that were not call
   const synced = segmentOf([{ operations: ['a'] }, { operations: ['b'], synced: true }])
   for (let kept = 0; kept < SEGMENT_HEADER_BYTES; kept++) {
     const lost = never.bytes.slice().fill(0, kept, SEGMENT_HEADER_BYTES)
-    const read = readBytes(lost, { ...OTHER_BOOT, expectedSeq: 1 })
+    const read = readBytes(lost, { ...OTHER_MOUNT, expectedSeq: 1 })
     assert.deepEqual([read.texts, read.endOffset, read.nextSeq, read.droppedBytes], [[], 0, 1, lost.length])
-    assert.equal(readOrRefuse(synced.bytes.slice().fill(0, kept, SEGMENT_HEADER_BYTES), OTHER_BOOT), undefined)
+    assert.equal(readOrRefuse(synced.bytes.slice().fill(0, kept, SEGMENT_HEADER_BYTES), OTHER_MOUNT), undefined)
   }
 })
 
@@ -154,7 +154,7 @@ test('two frames that changed places are not taken for each other', () => {
   swapped.set(bytes.subarray(first.start, first.end), second.start)
   swapped.set(bytes.subarray(second.start, second.end), first.start)
   assert.equal(readOrRefuse(swapped), undefined)
-  assert.deepEqual(readBytes(swapped, OTHER_BOOT).texts, [])
+  assert.deepEqual(readBytes(swapped, OTHER_MOUNT).texts, [])
   assert.deepEqual(readBytes(swapped.subarray(0, second.end)).texts, [])
 })
 
@@ -177,7 +177,7 @@ test('a frame of another segment does not pass, even at its own offset and with 
 test('a segment under the number of another is refused', () => {
   const { bytes } = segmentOf(GROUPS)
   const empty = segmentOf([])
-  for (const options of [{}, OTHER_BOOT]) {
+  for (const options of [{}, OTHER_MOUNT]) {
     assert.equal(readOrRefuse(bytes, { ...options, fileNumber: FILE_NUMBER + 1 }), undefined)
     assert.equal(readOrRefuse(empty.bytes, { ...options, fileNumber: FILE_NUMBER + 1 }), undefined)
   }
@@ -188,20 +188,20 @@ test('a missing segment shows in the sequence numbers: damage on the same boot, 
   assert.deepEqual(readBytes(bytes, { expectedSeq: 10 }).texts, texts)
   for (const expected of [{ expectedSeq: 9 }, { expectedSeq: 1 }, { latestFirstSeq: 9 }]) {
     assert.equal(readOrRefuse(bytes, expected), undefined)
-    const read = readBytes(bytes, { ...OTHER_BOOT, ...expected })
+    const read = readBytes(bytes, { ...OTHER_MOUNT, ...expected })
     assert.deepEqual([read.gap, read.texts, read.operations, read.nextSeq], [true, [], 0, expected.expectedSeq ?? 9])
     assert.equal(read.droppedBytes, bytes.length - SEGMENT_HEADER_BYTES)
   }
   assert.deepEqual(readBytes(bytes, { latestFirstSeq: 10 }).texts, texts)
-  for (const options of [{}, OTHER_BOOT]) {
+  for (const options of [{}, OTHER_MOUNT]) {
     assert.equal(readOrRefuse(bytes, { ...options, expectedSeq: 11 }), undefined, 'too early is damage at any rate')
   }
 })
 
 test('a gap before a segment that was synced is damage: the segments before it were durable first', () => {
   const { bytes, texts } = segmentOf([{ operations: ['a'] }, { operations: ['b'], synced: true }], { firstSeq: 10 })
-  assert.deepEqual(readBytes(bytes, { ...OTHER_BOOT, expectedSeq: 10 }).texts, texts)
-  assert.equal(readOrRefuse(bytes, { ...OTHER_BOOT, expectedSeq: 9 }), undefined)
+  assert.deepEqual(readBytes(bytes, { ...OTHER_MOUNT, expectedSeq: 10 }).texts, texts)
+  assert.equal(readOrRefuse(bytes, { ...OTHER_MOUNT, expectedSeq: 9 }), undefined)
 })
 
 test('frames of any contents are refused or ignored, never obeyed: counts, lengths, kinds and flags', () => {
@@ -270,7 +270,7 @@ test('a long stretch of good frames behind an unfinished one is searched once, n
   const file = host.files.create('/read.log')
   file.writeSync(bytes, 0, bytes.length, 0)
   const before = host.disk.faults.operations
-  assert.deepEqual(readFile(file, OTHER_BOOT).texts, [])
+  assert.deepEqual(readFile(file, OTHER_MOUNT).texts, [])
   const reads = host.disk.faults.operations - before
   assert.ok(reads < 3000 * 2 + 100, `${reads} reads`)
 })
@@ -282,7 +282,7 @@ test(`after a power loss: a prefix that holds at least what was synced, whatever
   })
   fc.assert(fc.property(fc.array(group, { minLength: 1, maxLength: 8 }), fc.nat(100_000), (groups, seed) => {
     const host = quietHost(seed + 1)
-    const segment = newSegment({ host, bootId: host.bootId() })
+    const segment = newSegment({ host, mountId: host.mountId() })
     host.files.syncDirectory('/')
     const all = []
     let durable = 0
@@ -297,14 +297,14 @@ test(`after a power loss: a prefix that holds at least what was synced, whatever
     const texts = textsOf(1, all)
     const after = host.crash()
     const file = after.files.openWrite(segment.path)
-    const read = readFile(file, { bootId: after.bootId(), expectedSeq: 1 })
+    const read = readFile(file, { mountId: after.mountId(), expectedSeq: 1 })
     assert.deepEqual(read.texts, texts.slice(0, read.operations))
     assert.ok(read.operations >= durable, `${read.operations} of ${durable} durable operations came back`)
     const whole = groups.map((_, i) => groups.slice(0, i + 1).reduce((sum, { operations }) => sum + operations.length, 0))
     assert.ok(read.operations === 0 || whole.includes(read.operations), 'a batch was torn')
     // What was given up is cut off, and then the segment reads the same without it, also on a boot that is the same.
     file.truncate(read.endOffset)
-    const again = readFile(file, { bootId: host.bootId(), expectedSeq: 1 })
+    const again = readFile(file, { mountId: host.mountId(), expectedSeq: 1 })
     assert.deepEqual([again.texts, again.droppedBytes], [read.texts, 0])
   }), { seed: SEED, numRuns: 400 })
 })
@@ -319,7 +319,7 @@ test('zeros that a writer left ahead of itself end a segment without anything be
   }
   const { writtenBytes } = segment.log
   assert.ok(segment.file.size() > writtenBytes + 100_000, 'the third sync finds its blocks there')
-  for (const options of [{}, OTHER_BOOT]) {
+  for (const options of [{}, OTHER_MOUNT]) {
     const read = readFile(segment.file, options)
     assert.deepEqual([read.texts, read.endOffset, read.droppedBytes], [textsOf(1, written), writtenBytes, 0])
     assert.equal(read.tailBytes, segment.file.size() - writtenBytes)

@@ -3,10 +3,11 @@
  *
  * What may be missing:
  * - after a process died, everything written is there: only the last frame can be incomplete;
- * - after the machine died, anything not synced may be missing, in any order: reading ends at the first gap.
+ * - after the machine died, or the volume was detached, anything not synced may be missing, in any order: reading ends at the first gap;
+ * - what the system could not write back reads as zeros once its pages were evicted, while the file system stays mounted.
  *
- * So a bad frame is an unfinished write when no good frame follows it, or when the machine was restarted since and no later frame
- * says that this place was synced. Everything else is damage: a CorruptionError. Zeros, which a writer that syncs often puts ahead
+ * So a bad frame is an unfinished write when no good frame follows it, or when no later frame says that this place was synced and
+ * either the file system was mounted again since or there are zeros in its place (`hasHole`). Everything else is damage: a CorruptionError. Zeros, which a writer that syncs often puts ahead
  * of itself, end the segment like an unfinished write. Segments become durable in order, so a frame that knows part of its own
  * segment to be synced vouches for all earlier segments.
  *
@@ -17,15 +18,11 @@
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
-import {
-  FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, KIND_DELETE_RANGE, LOG_FORMAT, MAX_FRAME_BYTES, OPERATION_HEADER_BYTES,
-  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64, writeU64,
-} from './frame.ts'
+import { findFrame, hasHole, readFrame, visitFrame, walkFrames } from './frame-reader.ts'
+import type { LogVisitor } from './frame-reader.ts'
+import { FLAG_CONTINUES, LOG_FORMAT, MAX_FRAME_BYTES, SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, checksum, mountHash, readU32, readU64, writeU64 } from './frame.ts'
 
-/** Called for each operation, with views valid during the call. */
-export type LogVisitor = (
-  seq: number, kind: number, bytes: Uint8Array, keyStart: number, keyEnd: number, valueStart: number, valueEnd: number,
-) => void
+export type { LogVisitor } from './frame-reader.ts'
 
 /** Whether the file an operation refers to is complete, so that the machine cannot have lost it. */
 export type LogCheck = (seq: number, kind: number, bytes: Uint8Array, valueStart: number, valueEnd: number) => boolean
@@ -38,12 +35,16 @@ export interface LogContents {
   /** After the last delivered operation. */
   nextSeq: number | undefined
   operations: number
+  /** Length that was durable when the latest good frame was written. */
+  syncedBytes: number
   /** Bytes after `endOffset` given up as unfinished, zeros not counted. */
   droppedBytes: number
   /** All bytes after `endOffset`. */
   tailBytes: number
   /** Nothing was delivered because an earlier segment lost its end when the machine died. */
   gap: boolean
+  /** Writes after `endOffset` may be missing that were not written back: a later segment may begin beyond it. */
+  isCut: boolean
 }
 
 export interface ScanOptions {
@@ -52,6 +53,10 @@ export interface ScanOptions {
   latestFirstSeq?: number
   /** See `readLog`. */
   isWhole?: LogCheck
+  /** The same under the same mount, for files that could not be written back. */
+  isKept?: LogCheck
+  /** An earlier segment was cut: see `LogContents.isCut`. */
+  isBehindCut?: boolean
   /** Length of the history in this segment; what follows was written by a fenced owner. Default: all of it. */
   endBytes?: number
   /** The history continues in another segment from this sequence number on. */
@@ -60,8 +65,6 @@ export interface ScanOptions {
 
 /** Reusable read buffer, one per recovery. */
 export const LOG_READ_BUFFER_BYTES: number = MAX_FRAME_BYTES
-/** Step of the search for frames in a damaged segment. */
-const WINDOW_BYTES = 64 * 1024
 
 /**
  * Deliver every operation of a segment. `expectedSeq`: the sequence number of its first frame; undefined: any up to
@@ -69,24 +72,24 @@ const WINDOW_BYTES = 64 * 1024
  * no later frame vouches for. Throws CorruptionError, or UNAVAILABLE for another format.
  */
 export function readLog(
-  file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
+  file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, mountId: string,
   expectedSeq: number | undefined, visit: LogVisitor, latestFirstSeq = Infinity, isWhole: LogCheck = () => true,
 ): LogContents {
-  const contents = scanLog(file, fileNumber, buffer, kernels, bootId, { expectedSeq, latestFirstSeq, isWhole })
+  const contents = scanLog(file, fileNumber, buffer, kernels, mountId, { expectedSeq, latestFirstSeq, isWhole })
   deliverLog(file, fileNumber, buffer, kernels, contents, visit)
   return contents
 }
 
 /** How far a segment is good, and where its last whole batch ends, without delivering. Throws as `readLog` does. */
 export function scanLog(
-  file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string,
-  { expectedSeq, latestFirstSeq = Infinity, isWhole = () => true, endBytes = Infinity, untilSeq }: ScanOptions = {},
+  file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, mountId: string,
+  { expectedSeq, latestFirstSeq = Infinity, isWhole = () => true, isKept = () => true, isBehindCut = false, endBytes = Infinity, untilSeq }: ScanOptions = {},
 ): LogContents {
   const size = Math.min(file.size(), endBytes)
   const header = readSegmentHeader(file, fileNumber, size, buffer, kernels)
-  if (header === undefined) return { firstSeq: expectedSeq, endOffset: 0, nextSeq: expectedSeq, operations: 0, droppedBytes: size, tailBytes: size, gap: false }
-  const boot = bootHash(kernels, bootId)
-  const sameBoot = bootId !== '' && boot.high === header.bootHigh && boot.low === header.bootLow
+  if (header === undefined) return { firstSeq: expectedSeq, endOffset: 0, nextSeq: expectedSeq, operations: 0, syncedBytes: 0, droppedBytes: size, tailBytes: size, gap: false, isCut: size > 0 }
+  const mount = mountHash(kernels, mountId)
+  const isSameMount = mountId !== '' && mount.high === header.mountHigh && mount.low === header.mountLow
 
   let offset = SEGMENT_HEADER_BYTES
   let batchEnd = offset
@@ -95,21 +98,26 @@ export function scanLog(
   }
   let seq = expectedSeq ?? 0
   let batchSeq = seq
+  let syncedBytes = 0
+  let isCut = false
   while (offset < size) {
     const frameBytes = readFrame(file, fileNumber, offset, size, buffer, kernels)
     if (seq === untilSeq) break
     if (frameBytes === 0 || readU64(buffer, 16) !== seq) {
-      if (frameBytes > 0 && offset === SEGMENT_HEADER_BYTES && !sameBoot && readU64(buffer, 16) > seq) {
+      if (frameBytes > 0 && offset === SEGMENT_HEADER_BYTES && (!isSameMount || isBehindCut) && readU64(buffer, 16) > seq) {
         refuseDurableGap(file, fileNumber, size, buffer, kernels, seq)
-        return { firstSeq: seq, endOffset: offset, nextSeq: seq, operations: 0, droppedBytes: size - offset, tailBytes: size - offset, gap: true }
+        return { firstSeq: seq, endOffset: offset, nextSeq: seq, operations: 0, syncedBytes: 0, droppedBytes: size - offset, tailBytes: size - offset, gap: true, isCut: true }
       }
-      refuseDamage(file, fileNumber, offset, size, buffer, kernels, sameBoot, frameBytes !== 0, seq)
+      refuseDamage(file, fileNumber, offset, size, buffer, kernels, isSameMount, frameBytes !== 0, seq)
       break
     }
-    if (!sameBoot && !isFrameWhole(buffer, seq, isWhole)) {
-      if (findFrame(file, fileNumber, offset, size, buffer, kernels, offset) < 0) break
+    if (!isFrameWhole(buffer, seq, isSameMount ? isKept : isWhole)) {
+      isCut = findFrame(file, fileNumber, offset, size, buffer, kernels, offset) < 0
+      if (isCut) break
       readFrame(file, fileNumber, offset, size, buffer, kernels)
     }
+    const synced = readU64(buffer, 24)
+    if (synced > syncedBytes) syncedBytes = synced
     seq += readU32(buffer, 32)
     offset += frameBytes
     if ((readU32(buffer, 36) & FLAG_CONTINUES) === 0) {
@@ -122,9 +130,11 @@ export function scanLog(
     endOffset: batchEnd,
     nextSeq: expectedSeq === undefined ? undefined : batchSeq,
     operations: expectedSeq === undefined ? 0 : batchSeq - expectedSeq,
+    syncedBytes,
     droppedBytes: isZero(file, batchEnd, size, buffer) ? 0 : size - batchEnd,
     tailBytes: size - batchEnd,
     gap: false,
+    isCut: isCut || hasHole(file, batchEnd, size, buffer),
   }
 }
 
@@ -132,14 +142,8 @@ export function scanLog(
 export function deliverLog(
   file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, { firstSeq, endOffset }: Pick<LogContents, 'firstSeq' | 'endOffset'>, visit: LogVisitor,
 ): void {
-  let at = SEGMENT_HEADER_BYTES
   let next = firstSeq ?? 0
-  while (at < endOffset) {
-    const frameBytes = readFrame(file, fileNumber, at, endOffset, buffer, kernels)
-    if (frameBytes === 0) throw new CorruptionError(file.path, at, 'the log changed while it was read')
-    next = visitFrame(buffer, next, visit)
-    at += frameBytes
-  }
+  walkFrames(file, fileNumber, buffer, kernels, endOffset, () => { next = visitFrame(buffer, next, visit) })
 }
 
 /** Of a segment's first operation; undefined: its beginning is bad, or it holds none. */
@@ -148,7 +152,7 @@ export function firstSeqOf(file: HostFile, fileNumber: number, buffer: Uint8Arra
 }
 
 function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buffer: Uint8Array, kernels: Kernels):
-{ bootHigh: number, bootLow: number } | undefined {
+{ mountHigh: number, mountLow: number } | undefined {
   const got = file.readSync(buffer, 0, Math.min(size, SEGMENT_HEADER_BYTES), 0)
   let bad = got < SEGMENT_HEADER_BYTES
   if (!bad) {
@@ -169,7 +173,7 @@ function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buf
       { details: { file: file.path, format, supported: LOG_FORMAT } },
     )
   }
-  return { bootLow: readU32(buffer, 24), bootHigh: readU32(buffer, 28) }
+  return { mountLow: readU32(buffer, 24), mountHigh: readU32(buffer, 28) }
 }
 
 /** Whether a bad header is what a crash leaves of a good one: its beginning, or nothing, and then zeros. */
@@ -195,62 +199,10 @@ function isZero(file: HostFile, start: number, end: number, buffer: Uint8Array):
   return true
 }
 
-/** Read the frame at `offset` into the buffer; returns its whole length, 0: not a good frame. */
-function readFrame(file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels): number {
-  if (offset + FRAME_HEADER_BYTES > size) return 0
-  if (file.readSync(buffer, 0, FRAME_HEADER_BYTES, offset) < FRAME_HEADER_BYTES) return 0
-  if (readU32(buffer, 0) !== FRAME_MAGIC) return 0
-  const payloadLength = readU32(buffer, 4)
-  if (payloadLength > MAX_FRAME_BYTES - FRAME_HEADER_BYTES) return 0
-  const frameBytes = paddedLength(payloadLength)
-  if (frameBytes > buffer.length || offset + frameBytes > size) return 0
-  const rest = frameBytes - FRAME_HEADER_BYTES
-  if (file.readSync(buffer, FRAME_HEADER_BYTES, rest, offset + FRAME_HEADER_BYTES) < rest) return 0
-  checksum(kernels, buffer, 16, frameBytes, fileNumber, offset)
-  if (readU32(buffer, 8) !== kernels.hashLow || readU32(buffer, 12) !== kernels.hashHigh) return 0
-  return isWellFormed(buffer, FRAME_HEADER_BYTES + payloadLength) ? frameBytes : 0
-}
-
-/** Whether the operations match the header's count, have known kinds, and end with the payload. */
-function isWellFormed(buffer: Uint8Array, end: number): boolean {
-  const operations = readU32(buffer, 32)
-  if (operations === 0 || readU32(buffer, 36) > FLAG_CONTINUES) return false
-  let at = FRAME_HEADER_BYTES
-  for (let i = 0; i < operations; i++) {
-    if (at + OPERATION_HEADER_BYTES > end || buffer[at]! > KIND_DELETE_RANGE) return false
-    at += OPERATION_HEADER_BYTES + (buffer[at + 1]! | (buffer[at + 2]! << 8)) + readU32(buffer, at + 3)
-    if (at > end) return false
-  }
-  return at === end
-}
-
-/**
- * Offset of the first good frame after `offset` that vouches for more than `vouchedBytes` (-1: any), left in the buffer; -1: none.
- * Frames start at multiples of 8.
- */
-function findFrame(
-  file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels, vouchedBytes: number,
-): number {
-  const window = new Uint8Array(Math.min(WINDOW_BYTES, size))
-  let base = offset + 8 - offset % 8
-  while (base + FRAME_HEADER_BYTES <= size) {
-    const got = file.readSync(window, 0, Math.min(window.length, size - base), base)
-    if (got < 4) return -1
-    let at = 0
-    while (at + 4 <= got) {
-      const frameBytes = readU32(window, at) === FRAME_MAGIC ? readFrame(file, fileNumber, base + at, size, buffer, kernels) : 0
-      if (frameBytes > 0 && readU64(buffer, 24) > vouchedBytes) return base + at
-      at += Math.max(8, frameBytes)
-    }
-    base += at
-  }
-  return -1
-}
-
 /** The bytes at `offset` are bad. Returns when that may be an unfinished write, throws when it is damage. */
 function refuseDamage(
   file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels,
-  sameBoot: boolean, frameIsGood: boolean, expectedSeq: number,
+  isSameMount: boolean, frameIsGood: boolean, expectedSeq: number,
 ): void {
   if (frameIsGood) {
     const found = readU64(buffer, 16)
@@ -258,8 +210,10 @@ function refuseDamage(
       file.path, offset, `this frame starts with sequence number ${found}, expected ${expectedSeq}: something before it is missing`,
     )
   }
-  const good = findFrame(file, fileNumber, offset, size, buffer, kernels, sameBoot ? -1 : offset)
-  if (good >= 0) throw new CorruptionError(file.path, offset, `a damaged frame, with a good one after it at offset ${good}`)
+  const good = findFrame(file, fileNumber, offset, size, buffer, kernels, isSameMount ? -1 : offset)
+  if (good < 0) return
+  const isLost = isSameMount && hasHole(file, offset, good, buffer) && findFrame(file, fileNumber, offset, size, buffer, kernels, offset) < 0
+  if (!isLost) throw new CorruptionError(file.path, offset, `a damaged frame, with a good one after it at offset ${good}`)
 }
 
 /** Earlier segments lost their end with the machine; it must not have been durable. */
@@ -283,17 +237,3 @@ function isFrameWhole(buffer: Uint8Array, firstSeq: number, isWhole: LogCheck): 
   return whole
 }
 
-/** The frame in the buffer is well-formed. */
-function visitFrame(buffer: Uint8Array, firstSeq: number, visit: LogVisitor): number {
-  const operations = readU32(buffer, 32)
-  let at = FRAME_HEADER_BYTES
-  let seq = firstSeq
-  for (let i = 0; i < operations; i++) {
-    const keyStart = at + OPERATION_HEADER_BYTES
-    const keyEnd = keyStart + (buffer[at + 1]! | (buffer[at + 2]! << 8))
-    const valueEnd = keyEnd + readU32(buffer, at + 3)
-    visit(seq++, buffer[at]!, buffer, keyStart, keyEnd, keyEnd, valueEnd)
-    at = valueEnd
-  }
-  return seq
-}

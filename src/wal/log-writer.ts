@@ -19,7 +19,7 @@ import type { Kernels } from '../kernels/kernels.ts'
 import type { HostFile } from '../host/host.ts'
 import {
   FLAG_CONTINUES, FRAME_HEADER_BYTES, FRAME_MAGIC, LOG_FORMAT, MAX_FRAME_BYTES, MAX_LOG_KEY_BYTES, OPERATION_HEADER_BYTES,
-  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, bootHash, checksum, paddedLength, readU32, readU64, writeU32, writeU64,
+  SEGMENT_HEADER_BYTES, SEGMENT_MAGIC, mountHash, checksum, paddedLength, readU32, readU64, writeU32, writeU64,
 } from './frame.ts'
 
 /** How far a repeatedly synced segment is filled ahead: its length, within these limits. */
@@ -68,7 +68,7 @@ export class LogWriter {
   #nextSeq: number
 
   /** Writes the segment's header. `nextSeq`: of the first operation to come. */
-  constructor(file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, bootId: string, nextSeq: number) {
+  constructor(file: HostFile, fileNumber: number, buffer: Uint8Array, kernels: Kernels, mountId: string, nextSeq: number) {
     this.file = file
     this.fileNumber = fileNumber
     this.#buffer = buffer
@@ -78,9 +78,9 @@ export class LogWriter {
     buffer.set(SEGMENT_MAGIC, 0)
     writeU32(buffer, 8, LOG_FORMAT)
     writeU64(buffer, 16, fileNumber)
-    const boot = bootHash(kernels, bootId)
-    writeU32(buffer, 24, boot.low)
-    writeU32(buffer, 28, boot.high)
+    const mount = mountHash(kernels, mountId)
+    writeU32(buffer, 24, mount.low)
+    writeU32(buffer, 28, mount.high)
     checksum(kernels, buffer, 0, SEGMENT_HEADER_BYTES - 8, fileNumber, 0)
     writeU32(buffer, 32, kernels.hashLow)
     writeU32(buffer, 36, kernels.hashHigh)

@@ -18,14 +18,14 @@ function contentOf({ host, path, log }: OpenSegment): Uint8Array {
 test('an empty segment holds nothing, and nothing of it is given up', () => {
   const segment = newSegment()
   assert.equal(segment.log.writtenBytes, SEGMENT_HEADER_BYTES)
-  const expected = { endOffset: SEGMENT_HEADER_BYTES, operations: 0, droppedBytes: 0, tailBytes: 0, gap: false, texts: [] }
+  const expected = { endOffset: SEGMENT_HEADER_BYTES, operations: 0, syncedBytes: 0, droppedBytes: 0, tailBytes: 0, gap: false, isCut: false, texts: [] }
   assert.deepEqual(readFile(segment.file), { ...expected, firstSeq: undefined, nextSeq: undefined })
   assert.deepEqual(readFile(segment.file, { expectedSeq: 7 }), { ...expected, firstSeq: 7, nextSeq: 7 })
 })
 
 test('a file of no bytes is a segment whose creation was cut short', () => {
   assert.deepEqual(readBytes(new Uint8Array(0), { expectedSeq: 9 }),
-    { firstSeq: 9, endOffset: 0, nextSeq: 9, operations: 0, droppedBytes: 0, tailBytes: 0, gap: false, texts: [] })
+    { firstSeq: 9, endOffset: 0, nextSeq: 9, operations: 0, syncedBytes: 0, droppedBytes: 0, tailBytes: 0, gap: false, isCut: false, texts: [] })
 })
 
 test('groups come back in order, of every kind, with consecutive sequence numbers', () => {

@@ -6,7 +6,7 @@ import { nodePressure } from './pressure.ts'
 import type { Host } from '../host.ts'
 import { nodeClock } from './clock.ts'
 import { NodeFiles, removeTree } from './files.ts'
-import { bootId, memoryLimitBytes } from './limits.ts'
+import { memoryLimitBytes } from './limits.ts'
 import { OpenedDirectory } from './opened-directory.ts'
 import { nodeShortcomings } from './permission.ts'
 import { nodeProcess } from './process.ts'
@@ -26,7 +26,6 @@ export function nodeHost(): Host {
     join,
     resolve: path => resolve(path),
     removeTree,
-    bootId,
     collectGarbage,
     handedOut: (bufferBytes, objectBytes) => youngGarbage.add(bufferBytes, objectBytes),
     forbidTransfer: markAsUntransferable,

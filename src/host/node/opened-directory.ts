@@ -4,6 +4,7 @@ import type { DirectoryReference, HostDirectory, HostFiles, HostLock } from '../
 import type { NodeFiles } from './files.ts'
 import { checkUnlocked } from './lock-look.ts'
 import { lockDirectory } from './lock.ts'
+import { mountId } from './mount-id.ts'
 import { isSame } from './place.ts'
 
 export class OpenedDirectory implements HostDirectory {
@@ -15,6 +16,10 @@ export class OpenedDirectory implements HostDirectory {
     this.path = path
     this.reference = open(path)
     this.files = files.within(this.reference)
+  }
+
+  mountId(): string {
+    return mountId(BigInt(this.reference.device))
   }
 
   lock(): Promise<HostLock> {

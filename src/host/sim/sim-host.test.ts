@@ -134,6 +134,6 @@ test('a lock is held until release or crash, and names its holder', async () => 
 test('the boot changes with a power loss, not with the death of a process', () => {
   const host = new SimHost()
   const next = host.crash({ lossless: true })
-  assert.equal(next.bootId(), host.bootId())
-  assert.notEqual(next.crash().bootId(), host.bootId())
+  assert.equal(next.mountId(), host.mountId())
+  assert.notEqual(next.crash().mountId(), host.mountId())
 })

@@ -48,7 +48,7 @@ export class SimHost implements Host {
   readonly #dice: Random
   readonly #memoryLimitBytes: number
   readonly #epoch: number
-  readonly #bootId: string
+  readonly #mountId: string
   readonly #exitTasks = new Set<() => void>()
 
   constructor(options: SimOptions = {}) {
@@ -69,7 +69,8 @@ export class SimHost implements Host {
     }
     this.#memoryLimitBytes = options.memoryLimitBytes ?? 2 ** 30
     this.#epoch = this.disk.epoch
-    this.#bootId = `boot-${this.disk.boots}`
+    const { boots, mounts } = this.disk
+    this.#mountId = mounts === 0 ? `boot-${boots}` : `boot-${boots} mount-${mounts}`
   }
 
   join(directory: string, name: string): string {
@@ -84,8 +85,9 @@ export class SimHost implements Host {
     this.disk.removeTree(this.files.begin('removeTree', directory))
   }
 
-  bootId(): string {
-    return this.#bootId
+  /** Of all its directories: see `HostDirectory.mountId`. */
+  mountId(): string {
+    return this.#mountId
   }
 
   pressure(): PressureReading { return this.memory.read() }
@@ -112,7 +114,7 @@ export class SimHost implements Host {
     const { id, root } = this.disk.openDirectory(normal)
     const reference: DirectoryReference = { path: normal, device: 'sim', inode: String(id), root, descriptor: id }
     return {
-      path: normal, reference, files: this.files.within(reference),
+      path: normal, reference, files: this.files.within(reference), mountId: () => this.#mountId,
       lock: async () => this.#lock(reference),
       checkUnlocked: async () => this.#checkUnlocked(reference),
       close: () => {},

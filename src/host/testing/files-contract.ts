@@ -178,6 +178,23 @@ export function filesContract(name: string, make: () => FilesEnvironment): void 
     file.close()
   })
 
+  withFiles('rename takes the place of what has the name, which stays readable to who has it open', (files, at, directory) => {
+    files.publish(at('a'), bytesOf('old'))
+    const file = files.openRead(at('a'))
+    files.publish(at('b'), bytesOf('new'))
+    files.rename(at('b'), at('a'))
+    files.syncDirectory(directory)
+    assert.deepEqual(files.list(directory), ['a'])
+    assert.equal(textOf(files.readAll(at('a'))), 'new')
+    const target = new Uint8Array(3)
+    assert.equal(file.readSync(target, 0, 3, 0), 3)
+    assert.equal(textOf(target), 'old')
+    file.close()
+    files.rename(at('a'), at('c'))
+    assert.deepEqual(files.list(directory), ['c'])
+    assert.throws(() => files.rename(at('a'), at('c')), { code: 'ENOENT' })
+  })
+
   withFiles('what cannot be removed soon is told, and what is not there is no failure', async (files, at, directory) => {
     const failures: Error[] = []
     files.makeDirectory(at('a'))

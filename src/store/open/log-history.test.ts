@@ -43,15 +43,15 @@ function historyOf(segments: Segment[], base: Partial<Version> = {}): { parts: S
   host.files.makeDirectory(DIRECTORY)
   const buffer = new Uint8Array(64 * 1024)
   const core = {
-    host, settings: { isReadOnly: false }, engine: { kernels: KERNELS },
+    host, engine: { kernels: KERNELS },
     files: {
-      io: host.files, directory: DIRECTORY, manifests: { newestPath: 'manifest' },
+      io: host.files, mountId: host.mountId(), directory: DIRECTORY, manifests: { newestPath: 'manifest' },
       logPath: (number: number) => join(DIRECTORY, logName(number)), valuePath: (number: number) => join(DIRECTORY, valueName(number)),
     },
   }
   const bytesAt = new Map<string, number>()
   for (const [number, firstSeq, operations] of segments) {
-    const log = new LogWriter(host.files.create(core.files.logPath(number)), number, buffer, KERNELS, host.bootId(), firstSeq)
+    const log = new LogWriter(host.files.create(core.files.logPath(number)), number, buffer, KERNELS, host.mountId(), firstSeq)
     for (let i = 0; i < operations; i++) {
       log.append(KIND_PUT, Uint8Array.of(number), 0, 1, Uint8Array.of(i), 0, 1)
       log.commit(true, () => {})

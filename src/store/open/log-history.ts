@@ -6,7 +6,7 @@
  * 2. A store that was closed has all of its log, and nothing behind it counts.
  * 3. What an owner wrote after another had taken over is no part of it. The manifest says where the log of earlier owners ends
  *    (`Version.earlier`); what is found here becomes that of the next manifest.
- * 4. All of it is durable when this returns, its names too: the next manifest relies on it.
+ * 4. Nothing is changed here. The next manifest relies on all of it: `log-renewal.ts` makes it durable.
  *
  * Stores written before the manifest said so are read too. There a segment that begins before the end of those before it is that of a
  * later owner, and cuts them off; a segment that goes on where a cut one ended is its writer's.
@@ -26,8 +26,7 @@ import type { Manifests, StoreFiles } from '../state/store-files.ts'
 export interface HistorySource {
   readonly host: Host
   readonly engine: { readonly kernels: Kernels }
-  readonly settings: { readonly isReadOnly: boolean }
-  readonly files: Pick<StoreFiles, 'io' | 'directory' | 'logPath' | 'valuePath'> & { readonly manifests: Pick<Manifests, 'newestPath'> }
+  readonly files: Pick<StoreFiles, 'io' | 'directory' | 'mountId' | 'logPath' | 'valuePath'> & { readonly manifests: Pick<Manifests, 'newestPath'> }
 }
 
 /** A segment of the history. */
@@ -39,6 +38,8 @@ export interface LogPart {
   /** The sequence number behind its last operation. */
   readonly nextSeq: number | undefined
   readonly operations: number
+  /** So much of it was durable when its latest frame was written. */
+  readonly syncedBytes: number
   /** Bytes at its end that were given up as never finished. */
   readonly droppedBytes: number
 }
@@ -59,9 +60,12 @@ const MAX_RETRIES = 10
 /**
  * @param numbers of all log segments in the directory, ascending
  * @param isShared an owner before this one may live and write still
+ * @param lostValues value files known not to have been written back
  */
-export function scanHistory(core: HistorySource, base: Version, numbers: readonly number[], buffer: Uint8Array, isShared: boolean): LogHistory {
-  return new HistoryScan(core, base, buffer, isShared).run(numbers)
+export function scanHistory(
+  core: HistorySource, base: Version, numbers: readonly number[], buffer: Uint8Array, isShared: boolean, lostValues: ReadonlySet<number> = new Set(),
+): LogHistory {
+  return new HistoryScan(core, base, buffer, isShared, lostValues).run(numbers)
 }
 
 class HistoryScan {
@@ -69,19 +73,21 @@ class HistoryScan {
   readonly #base: Version
   readonly #buffer: Uint8Array
   readonly #isShared: boolean
-  /** Nobody relies on what is found: it is not made durable. */
-  get #isReadOnly(): boolean { return this.#core.settings.isReadOnly }
+  readonly #lostValues: ReadonlySet<number>
+  /** A segment was cut: later segments may begin with a gap. */
+  #isCut = false
   #parts: LogPart[] = []
   #expected: number | undefined
   #droppedBytes = 0
   /** Where segments of owners that were cut off go on. */
   readonly #fencedNext = new Set<number>()
 
-  constructor(core: HistorySource, base: Version, buffer: Uint8Array, isShared: boolean) {
+  constructor(core: HistorySource, base: Version, buffer: Uint8Array, isShared: boolean, lostValues: ReadonlySet<number>) {
     this.#core = core
     this.#base = base
     this.#buffer = buffer
     this.#isShared = isShared
+    this.#lostValues = lostValues
   }
 
   run(numbers: readonly number[]): LogHistory {
@@ -92,8 +98,6 @@ class HistoryScan {
       throw new CorruptionError(
         this.#core.files.logPath(closed.logs.at(-1)![0]), 0, `the log ends at sequence number ${loggedSeq}, the store was closed at ${closed.lastSeq}`)
     }
-    // The names of the segments; a store that was closed has seen to that.
-    if (closed === undefined && this.#parts.length > 0 && !this.#isReadOnly) this.#core.files.io.syncDirectory(this.#core.files.directory)
     const lastSeq = nextLogged(this.#base, Math.max(flushedSeq, loggedSeq)) - 1
     const lost = ahead?.find(([first]) => first > lastSeq)
     if (lost !== undefined) {
@@ -136,6 +140,7 @@ class HistoryScan {
     // A large transaction ends the segment before it: its sequence numbers are in no segment.
     if (part.nextSeq !== undefined) this.#expected = nextLogged(this.#base, part.nextSeq - 1)
     this.#droppedBytes += part.droppedBytes
+    this.#isCut ||= part.isCut
     this.#parts.push({ ...part, number })
   }
 
@@ -181,25 +186,32 @@ class HistoryScan {
     const { lastSeq } = this.#base
     const path = core.files.logPath(number)
     const { endBytes = 0 } = options
-    const file = this.#isReadOnly ? core.files.io.openRead(path) : core.files.io.openWrite(path)
+    const file = core.files.io.openRead(path)
     let isValueLost = false
     try {
-      const contents = scanLog(file, number, this.#buffer, core.engine.kernels, core.host.bootId(), {
-        ...options, latestFirstSeq: lastSeq + 1,
+      const contents = scanLog(file, number, this.#buffer, core.engine.kernels, core.files.mountId, {
+        ...options, latestFirstSeq: lastSeq + 1, isBehindCut: this.#isCut,
         isWhole: (seq, kind, bytes, start, end) => {
           if (seq <= lastSeq || kind !== KIND_VALUE_FILE || this.#isValueWhole(bytes, start, end)) return true
           isValueLost = true
           return false
         },
+        isKept: (seq, kind, bytes, start, end) => {
+          if (seq <= lastSeq || kind !== KIND_VALUE_FILE || !this.#isValueLost(bytes, start, end)) return true
+          isValueLost = true
+          return false
+        },
       })
-      // All that the manifest knows of was durable before it. Only large values become so later.
-      if (contents.endOffset < endBytes && !isValueLost) throw cutShort(path, contents.endOffset, endBytes)
-      // The process that wrote it may have died before it was synced. Only now: one that lives may have written what was just read.
-      if (!this.#isReadOnly) file.syncSync()
+      // All that the manifest knows of was durable before it; of those of earlier builds large values became so later.
+      if (contents.endOffset < endBytes && (!isValueLost || this.#base.earlier?.durable === true)) throw cutShort(path, contents.endOffset, endBytes)
       return contents
     } finally {
       file.close()
     }
+  }
+
+  #isValueLost(bytes: Uint8Array, start: number, end: number): boolean {
+    return end - start === VALUE_REFERENCE_BYTES && this.#lostValues.has(decodeValueReference(bytes, start, end).fileNumber)
   }
 
   /** Whether a large value survived the machine: its file is not durable before the log is. Those of a closed store are. */

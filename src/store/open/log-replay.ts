@@ -5,7 +5,7 @@
 import { KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
 import { nextLogged } from '../../manifest/version.ts'
-import { VALUE_REFERENCE_BYTES, decodeValueReference } from '../../table/value-file.ts'
+import { VALUE_REFERENCE_BYTES } from '../../table/value-file.ts'
 import { KIND_DELETE_RANGE } from '../../wal/frame.ts'
 import { deliverLog } from '../../wal/log-reader.ts'
 import { applyOperation, recordBytesOf } from '../state/apply-to-memtable.ts'
@@ -38,7 +38,6 @@ export function replay(core: StoreState, background: Background, parts: readonly
         }
         makeRoom(core, background, patience, number, kind, keyEnd - keyStart, valueEnd - valueStart)
         while (kind === KIND_VALUE_FILE && !core.valueFiles.reserve(1) && core.engine.memory.flushInside());
-        if (kind === KIND_VALUE_FILE && !core.settings.isReadOnly) core.files.unsyncedValues.add(decodeValueReference(bytes, valueStart, valueEnd).fileNumber)
         applyOperation(core, seq, kind, bytes, keyStart, keyEnd, bytes, valueStart, valueEnd)
         operations++
       })

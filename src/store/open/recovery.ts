@@ -16,7 +16,8 @@ import type { Version } from '../../manifest/version.ts'
 import { LOG_READ_BUFFER_BYTES } from '../../wal/log-reader.ts'
 import type { Background } from '../background/background.ts'
 import type { StoreState } from '../state/store-state.ts'
-import { scanHistory } from './log-history.ts'
+import type { LogPart } from './log-history.ts'
+import { durableHistory } from './log-renewal.ts'
 import { replay } from './log-replay.ts'
 import { chooseStrategy } from '../api/settings.ts'
 import type { Settings } from '../api/settings.ts'
@@ -105,10 +106,10 @@ function recoverLog(
 ): { background: Background, report: RecoveryReport } {
   const buffer = new Uint8Array(LOG_READ_BUFFER_BYTES)
   const numbers = files.filter(({ kind }) => kind === 'log').map(({ number }) => number).sort((a, b) => a - b)
-  const history = scanHistory(core, base, numbers, buffer, isTakeover)
+  const { history, isDurable } = durableHistory(core, base, numbers, buffer, isTakeover)
   const parts = history.parts.filter(({ operations }) => operations > 0)
 
-  const version = openingVersion(base, Atomics.load(core.files.nextNumber, 0), parts)
+  const version = openingVersion(base, Atomics.load(core.files.nextNumber, 0), parts, isDurable)
   core.setTables(version, new Tree(version, core.tables.readers, core.strategy))
   core.files.manifests.commit(version)
 
@@ -133,12 +134,12 @@ function recoverLog(
 }
 
 /** The first version of an epoch: it says where the log of those before ends. */
-function openingVersion(version: Version, nextFile: number, parts: readonly { number: number, endOffset: number }[]): Version {
+function openingVersion(version: Version, nextFile: number, parts: readonly LogPart[], isDurable: boolean): Version {
   const { closed: _closed, earlier: _earlier, ...base } = version
   const logs = parts.map(({ number, endOffset }) => [number, endOffset] as const)
   return {
     ...base, number: base.number + 1, epoch: base.epoch + 1, nextFile,
     logFloor: logs[0]?.[0] ?? nextFile,
-    ...(logs.length === 0 ? {} : { earlier: { before: nextFile, logs } }),
+    ...(logs.length === 0 ? {} : { earlier: { before: nextFile, logs, ...(isDurable ? { durable: true } : {}) } }),
   }
 }

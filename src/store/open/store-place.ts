@@ -7,15 +7,17 @@ import type { StorePlace } from '../state/store-files.ts'
 import { ReadOnlyManifests, ReadOnlyObsoleteFiles } from './read-only-files.ts'
 import type { ReadOnlyFiles } from './read-only-files.ts'
 
-export function writablePlace({ join }: Host, { path, files, reference }: HostDirectory, kernels: Kernels): StorePlace {
-  return { path, files, reference, join, manifests: new ManifestStore({ files, join }, path, kernels), obsolete: new ObsoleteFiles(files, path) }
+export function writablePlace({ join }: Host, directory: HostDirectory, kernels: Kernels): StorePlace {
+  const { path, files, reference } = directory
+  return { path, files, reference, mountId: directory.mountId(), join, manifests: new ManifestStore({ files, join }, path, kernels), obsolete: new ObsoleteFiles(files, path) }
 }
 
 /** `spill`: of this opening. */
-export function readOnlyPlace(host: Host, { path, files, reference }: HostDirectory, kernels: Kernels, spill: ReadOnlyFiles): StorePlace {
+export function readOnlyPlace(host: Host, directory: HostDirectory, kernels: Kernels, spill: ReadOnlyFiles): StorePlace {
   const { join } = host
+  const { path, files, reference } = directory
   return {
-    path, files, reference, join,
+    path, files, reference, mountId: directory.mountId(), join,
     manifests: new ReadOnlyManifests({ files, join }, path, kernels),
     obsolete: new ReadOnlyObsoleteFiles(host.files, path, spill),
     tableDirectory: number => spill.directoryOf(number),

@@ -23,7 +23,7 @@ const HOSTS = {
     host.openDirectory = path => {
       const directory = openDirectory(path)
       const reference = { ...directory.reference, root: '' }
-      return { path, reference, files: host.files.within(reference), lock: () => directory.lock(), checkUnlocked: () => directory.checkUnlocked(), close: () => directory.close() }
+      return { path, reference, files: host.files.within(reference), mountId: () => directory.mountId(), lock: () => directory.lock(), checkUnlocked: () => directory.checkUnlocked(), close: () => directory.close() }
     }
     return host
   },

@@ -12,6 +12,8 @@ export interface StorePlace {
   readonly files: HostFiles
   /** For jobs. Undefined: by its path alone. */
   readonly reference: DirectoryReference | undefined
+  /** See `HostDirectory`. Absent: nothing in it outlives a crash. */
+  readonly mountId?: string
   readonly join: (directory: string, name: string) => string
   readonly manifests: Manifests
   readonly obsolete: ObsoleteFiles
@@ -31,6 +33,7 @@ export class StoreFiles {
   /** The operations of the host, on the directory that was opened. */
   readonly io: HostFiles
   readonly reference: DirectoryReference | undefined
+  readonly mountId: string
   readonly manifests: Manifests
   readonly obsolete: ObsoleteFiles
   /** The next free file number. Shared with the worker. */
@@ -48,6 +51,7 @@ export class StoreFiles {
     this.directory = place.path
     this.io = place.files
     this.reference = place.reference
+    this.mountId = place.mountId ?? ''
     this.manifests = place.manifests
     this.obsolete = place.obsolete
   }

@@ -14,6 +14,8 @@ export interface VerifyParts {
   /** Of the directory. */
   readonly files: HostFiles
   readonly directory: string
+  /** See `HostDirectory`. */
+  readonly mountId: string
   readonly kernels: Kernels
   /** For a frame of the log. */
   readonly buffer: Uint8Array

@@ -41,7 +41,7 @@ export async function verifyClosed(path: string, { budget: size, host = nodeHost
     if (!before.some(name => STORE_KINDS.has(parseName(name).kind))) throw invalidArgument(`${directory} has no store: there is no file of one in it`, { directory })
     await opened.checkUnlocked()
     const kernels = new Kernels(KERNEL_REGION_BYTES)
-    const report = await verifyDirectory({ host, files, directory, kernels, buffer: new Uint8Array(LOG_READ_BUFFER_BYTES), account })
+    const report = await verifyDirectory({ host, files, directory, mountId: opened.mountId(), kernels, buffer: new Uint8Array(LOG_READ_BUFFER_BYTES), account })
     if (newestManifest(files.list(directory)) > newestManifest(before)) throw changedError(directory)
     return report
   } catch (error) {

@@ -56,7 +56,7 @@ async function verify(files: StoredFiles, reboot = false): Promise<VerifyReport>
 async function verifyOn(host: SimHost): Promise<VerifyReport> {
   host.disk.faults.readOnlyDirectory = '/'
   const budget = new Budget('4 MiB')
-  const report = await within(host, verifyDirectory({ host, files: host.files, directory: DIRECTORY, kernels, buffer, account: budget.account('verify', 'a test') }))
+  const report = await within(host, verifyDirectory({ host, files: host.files, directory: DIRECTORY, mountId: host.mountId(), kernels, buffer, account: budget.account('verify', 'a test') }))
   assert.deepEqual(host.disk.faults.refusals, [])
   assert.equal(budget.usedBytes, 0)
   return report

@@ -74,11 +74,11 @@ export class LogVerifier {
   }
 
   #history(version: Version, numbers: readonly number[]): LogHistory {
-    const { host, files, directory, kernels, buffer } = this.#parts
+    const { host, files, directory, mountId, kernels, buffer } = this.#parts
     const source = {
-      host, engine: { kernels }, settings: { isReadOnly: true },
+      host, engine: { kernels },
       files: {
-        io: files, directory, manifests: { newestPath: this.#versionPath },
+        io: files, mountId, directory, manifests: { newestPath: this.#versionPath },
         logPath: (number: number) => this.#path(number), valuePath: (number: number) => host.join(directory, valueName(number)),
       },
     }
@@ -148,7 +148,7 @@ export class LogVerifier {
     const { kernels, buffer, files } = this.#parts
     const knownSeq = version?.lastSeq ?? 0
     withFile(files, path, file => {
-      const scan = (options: ScanOptions): LogContents => scanLog(file, number, buffer, kernels, this.#parts.host.bootId(), options)
+      const scan = (options: ScanOptions): LogContents => scanLog(file, number, buffer, kernels, this.#parts.mountId, options)
       const ends = endBytes === undefined ? {} : { endBytes }
       const contents = part ?? scan({
         ...ends, expectedSeq: this.#expected,

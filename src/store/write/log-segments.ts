@@ -41,7 +41,7 @@ export class LogSegments {
     try {
       const file = core.files.io.create(path)
       try {
-        this.#current = new LogWriter(file, number, core.engine.logBuffer.bytes, core.engine.kernels, core.host.bootId(), core.lastSeq + 1)
+        this.#current = new LogWriter(file, number, core.engine.logBuffer.bytes, core.engine.kernels, core.files.mountId, core.lastSeq + 1)
       } catch (error) {
         file.close()
         core.files.discard(path)

@@ -53,7 +53,7 @@ export function appendTo(log: LogWriter, { kind, key, value }: Operation): boole
 export interface SegmentOptions {
   host?: SimHost
   fileNumber?: number
-  bootId?: string
+  mountId?: string
   firstSeq?: number
   bufferBytes?: number
   wrap?: (file: HostFile) => HostFile
@@ -73,11 +73,11 @@ export function quietHost(seed = 1): SimHost {
 }
 
 export function newSegment(options: SegmentOptions = {}): OpenSegment {
-  const { host = quietHost(), fileNumber = FILE_NUMBER, bootId = BOOT, firstSeq = 1, bufferBytes = 64 * 1024, wrap } = options
+  const { host = quietHost(), fileNumber = FILE_NUMBER, mountId = BOOT, firstSeq = 1, bufferBytes = 64 * 1024, wrap } = options
   const path = `/${fileNumber}.log`
   const created = host.files.create(path)
   const file = wrap === undefined ? created : wrap(created)
-  return { host, path, file, log: new LogWriter(file, fileNumber, new Uint8Array(bufferBytes), KERNELS, bootId, firstSeq) }
+  return { host, path, file, log: new LogWriter(file, fileNumber, new Uint8Array(bufferBytes), KERNELS, mountId, firstSeq) }
 }
 
 /** Append a group and end it; `spillAfter`: the numbers of operations after which it is spilled. Returns what was visited. */
@@ -93,7 +93,7 @@ export function writeGroup(log: LogWriter, operations: readonly Operation[], spi
 
 export interface ReadOptions {
   fileNumber?: number
-  bootId?: string
+  mountId?: string
   expectedSeq?: number | undefined
   latestFirstSeq?: number
 }
@@ -112,11 +112,11 @@ export function readBytes(bytes: Uint8Array, options: ReadOptions = {}): ReadSeg
 }
 
 export function readFile(file: HostFile, options: ReadOptions = {}): ReadSegment {
-  const { fileNumber = FILE_NUMBER, bootId = BOOT, expectedSeq, latestFirstSeq } = options
+  const { fileNumber = FILE_NUMBER, mountId = BOOT, expectedSeq, latestFirstSeq } = options
   const { texts, visit } = collector()
   // Of an earlier reading nothing may be taken for content.
   buffer.fill(0xa5)
-  return { ...readLog(file, fileNumber, buffer, KERNELS, bootId, expectedSeq, visit, latestFirstSeq), texts }
+  return { ...readLog(file, fileNumber, buffer, KERNELS, mountId, expectedSeq, visit, latestFirstSeq), texts }
 }
 
 export interface FramePlace {
