@@ -1,4 +1,4 @@
-/** Node-style file errors for the cases a host finds out by itself, so that callers look at one `code` everywhere. */
+/** Node-style file errors for conditions a host detects itself. */
 import { constants } from 'node:os'
 
 const TEXT: Record<string, string> = {
@@ -25,10 +25,10 @@ export function fileError(code: string, syscall: string, path: string, why?: str
   return error
 }
 
-/** Errors that the runtime has no name for: to Node an exceeded quota is UNKNOWN. */
+/** Errors without a name in the runtime: Node calls an exceeded quota UNKNOWN. */
 const NAMES: ReadonlyMap<number, string> = new Map([[-(constants.errno.EDQUOT ?? 122), 'EDQUOT']])
 
-/** The `code` of an error thrown by a file operation, '' when it has none. */
+/** '' for other errors. */
 export function errorCode(error: unknown): string {
   const { code, errno } = (error ?? {}) as { code?: unknown, errno?: unknown }
   return NAMES.get(errno as number) ?? (typeof code === 'string' ? code : '')
@@ -36,7 +36,10 @@ export function errorCode(error: unknown): string {
 
 const NO_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE'])
 
-/** Whether a file could not be opened for want of descriptors, so that nothing was written or synced. Also for typed errors with such a cause. */
+/**
+ * Whether a file could not be opened because descriptors ran out, so that nothing was written or synced. Also for typed errors with
+ * such a cause.
+ */
 export function isOutOfDescriptors(error: unknown): boolean {
   const details = (error as { details?: { code?: unknown } } | undefined)?.details
   return NO_DESCRIPTORS.has(errorCode(error)) || NO_DESCRIPTORS.has(details?.code as string)

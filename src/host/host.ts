@@ -1,30 +1,28 @@
 /**
- * The outside world behind one small seam: files, clock, randomness, scheduling, workers, the lock.
- * Only this room may import `node:fs`, `node:worker_threads`, timers and the like.
+ * The outside world behind one interface: files, clock, randomness, scheduling, workers, the lock. Only this room may import
+ * `node:fs`, `node:worker_threads`, timers and the like.
  *
- * Two implementations: `node/` (the real one) and `sim/` (in memory, deterministic, loses what
- * was not synced when told to crash).
+ * Two implementations: `node/` (the real one) and `sim/` (in memory, deterministic; loses unsynced data when told to crash).
  *
  * Errors: file operations throw Node-style errors with a `code` ('ENOENT', 'EEXIST', 'ENOSPC', 'EIO').
  */
 
 import type { PressureReading } from './pressure.ts'
 
-/** Something that can be made durable. */
 export interface Syncable {
   readonly path: string
   /** Make the file's content durable (fdatasync), blocking. */
   syncSync(): void
-  /** The same, not blocking the event loop. */
+  /** `syncSync` without blocking the event loop. */
   sync(): Promise<void>
 }
 
 export interface HostFile extends Syncable {
   /** Current length in bytes. */
   size(): number
-  /** Read up to `length` bytes at `position` into `target` at `offset`; returns how many were read (short only at the end of the file). */
+  /** Read up to `length` bytes at `position` into `target` at `offset`; returns their number (short only at the end of the file). */
   readSync(target: Uint8Array, offset: number, length: number, position: number): number
-  /** The same, not blocking the event loop. */
+  /** `readSync` without blocking the event loop. */
   read(target: Uint8Array, offset: number, length: number, position: number): Promise<number>
   /** Write all of `source[offset, offset + length)` at `position`. */
   writeSync(source: Uint8Array, offset: number, length: number, position: number): void
@@ -35,62 +33,64 @@ export interface HostFile extends Syncable {
 export interface HostFiles {
   /** Open an existing file for reading. */
   openRead(path: string): HostFile
-  /** Open an existing file for reading and writing. `syncSync` hears of what another sync of this object was told meanwhile. */
+  /** Open an existing file for reading and writing. `syncSync` also throws errors of which another sync of this object was informed. */
   openWrite(path: string): HostFile
-  /** Create a file for reading and writing; EEXIST if it is there. */
+  /** Create a file for reading and writing. Throws EEXIST. */
   create(path: string): HostFile
   /**
-   * Create `path` with exactly these bytes, durably and all or nothing: EEXIST if it is there (put-if-absent).
-   * When it returns, the file and its directory entry survive a power loss.
+   * Create `path` with exactly these bytes, durable and all or nothing (put if absent). Throws EEXIST. On return the file and its
+   * directory entry survive a power loss.
    */
   publish(path: string, bytes: Uint8Array): void
-  /** The same in the steps of a job. What is to be made durable is, beside the thread, by `beginSync` where there is one. Put down between two steps it leaves the file whole or not at all. */
+  /**
+   * `publish` in the steps of a job, whose syncs use `beginSync` if it is given. Abandoned between two steps it leaves the whole
+   * file or none.
+   */
   publishInSteps(path: string, bytes: Uint8Array, beginSync?: BeginSync): Generator<JobWait | void, void, void>
   readAll(path: string): Uint8Array
   exists(path: string): boolean
   /** Names in a directory, sorted. */
   list(directory: string): string[]
-  /** Create a directory and its parents; fine if it is there. */
+  /** Create a directory and its parents, unless they exist. */
   makeDirectory(path: string): void
-  /** Remove a file; fine if it is not there. */
+  /** Remove a file, unless it is gone. */
   remove(path: string): void
-  /** Give a file another name in its directory, in the place of the file that has it, at once. Durable once the directory is synced. */
+  /** Rename a file within its directory, replacing the target atomically. Durable once the directory is synced. */
   rename(from: string, to: string): void
   /**
-   * The same, soon: giving back the blocks of a large file takes a while. Its name must not be used again. What cannot be removed
-   * stays, and `failed` is called with the reason, once, in this call or later.
+   * `remove` soon, since freeing the blocks of a large file takes a while. The name must not be reused. If the file cannot be
+   * removed, `failed` is called once, in this call or later.
    */
   removeSoon(path: string, failed: (error: Error) => void): void
-  /** Resolves when all that was to be removed soon is, or has failed. */
+  /** Resolves when every `removeSoon` is done or has failed. */
   removed(): Promise<void>
   /** Make the directory's entries durable. */
   syncDirectory(path: string): void
-  /** The same in the steps of a job, as `publishInSteps`. */
+  /** `syncDirectory` in the steps of a job, as `publishInSteps`. */
   syncDirectoryInSteps(path: string, beginSync?: BeginSync): Generator<JobWait | void, void, void>
   /**
-   * These files, but that paths in `directory` mean the one that was opened (`Host.openDirectory`), whatever stands at its path now.
-   * What would make or remove a file there when it is gone, and cannot be reached, throws FENCED. Undefined: these files.
+   * These files, but paths below `directory` mean the directory that was opened, whatever is at its path now. Making or removing a
+   * file there throws FENCED when the directory is gone. Undefined: these files.
    */
   within(directory: DirectoryReference | undefined): HostFiles
 }
 
-/** Names an open directory for the other threads of this process: structured-cloneable. */
+/** An open directory, for other threads of this process: structured-cloneable. */
 export interface DirectoryReference {
-  /** As it was opened; its files have paths below it. */
+  /** Its path when it was opened; paths of its files begin with it. */
   readonly path: string
-  /** What the host knows it by. */
   readonly device: string
   readonly inode: string
-  /** Where it is found whatever its path is; '' where the host has no such thing. */
+  /** A path that finds it whatever its name is; '' on hosts without one. */
   readonly root: string
-  /** Open file descriptor, -1 where directories have none. */
+  /** Open file descriptor; -1 where directories have none. */
   readonly descriptor: number
 }
 
-/** A directory that stays what it was when it was opened. Renaming it does no harm; removing it shows. */
+/** An open directory. Renaming it is harmless; its removal is detected. */
 export interface HostDirectory {
   readonly path: string
-  /** `HostFiles.within` this directory. */
+  /** Its files: `HostFiles.within`. */
   readonly files: HostFiles
   readonly reference: DirectoryReference
   /** Identifies this mount of its file system and this boot of the machine: when it changed, unsynced writes may be lost. '' = unknown. */
@@ -100,16 +100,15 @@ export interface HostDirectory {
    * Throws SpillwayError LOCKED that names the holder.
    */
   lock(): Promise<HostLock>
-  /** Throws LOCKED as `lock` would where somebody is seen to hold it; takes nothing, changes nothing, and waits for nobody for long. For who only reads. */
+  /** Throws LOCKED as `lock` would, as far as the holder can be seen. Takes and changes nothing and waits briefly; for readers. */
   checkUnlocked(): Promise<void>
-  /** Its files are used no more. */
   close(): void
 }
 
 export interface HostClock {
   /** Monotonic milliseconds, with fractions. */
   nowMs(): number
-  /** Wall-clock milliseconds since 1970, for notes to people only. */
+  /** Wall-clock milliseconds since 1970, only for notes to people. */
   wallMs(): number
 }
 
@@ -118,31 +117,30 @@ export interface Disposer {
 }
 
 export interface HostScheduler {
-  /** Run once, soon, after the current turn of the event loop. */
+  /** Run once, after the current turn of the event loop. */
   soon(task: () => void): void
   /** Run once at the end of the current synchronous stretch (a microtask). */
   microtask(task: () => void): void
-  /** Run once after `delayMs`; the returned function cancels it. Does not hold the process open when `unref` is given. */
+  /** Run once after `delayMs`; the returned function cancels it. With `unref` it does not hold the process open. */
   later(delayMs: number, task: () => void, unref?: boolean): Disposer
-  /** Block the calling thread for `delayMs`. */
   sleepSync(delayMs: number): void
 }
 
 /**
- * A job is a generator: each `yield` is a place where it may be put aside for a more urgent one,
- * or for the user's event loop when it runs on the main thread. It touches the world through `host` alone,
- * synchronously, and returns a plain, cloneable result. One that yields a wait makes no step until that is over.
+ * A job is a generator: at each `yield` a more urgent job may run, or the user's event loop when jobs run on the main thread. It
+ * uses only `host`, synchronously, and returns a plain, cloneable result. A job that yields a wait makes no step until the wait is
+ * over.
  */
 export type Job<Args = never, Result = unknown> = (context: JobContext, args: Args) => Generator<JobWait | void, Result, void>
 
-/** Something that goes on beside the thread. */
+/** An operation that goes on off this thread. */
 export interface JobWait {
   readonly isOver: boolean
-  /** Called once, from the event loop, if it ends by itself. */
+  /** Called once, from the event loop, when it ends by itself. */
   onOver: () => void
   /** End it now, blocking the thread. */
   end(): void
-  /** After it is over: throws if it failed. */
+  /** When it is over: throws if it failed. */
   check(): void
 }
 
@@ -152,15 +150,15 @@ export type BeginSync = (file: Syncable) => JobWait | undefined
 export interface JobContext {
   files: HostFiles
   clock: HostClock
-  /** Make a file durable beside the thread, where jobs run on a thread that has better things to do. Absent, or undefined: call `syncSync`. */
+  /** Make a file durable off this thread. Absent, or undefined: call `syncSync`. */
   beginSync?: BeginSync
-  /** An error of such a sync that came when its job had gone on without it: what it wrote to that directory may not be durable. Told once. */
+  /** An error of such a sync that came after its job had gone on: writes to that directory may not be durable. Returned once. */
   lateSyncError?: (directory: string) => Error | undefined
 }
 
-/** A module that a worker can load: `jobs` by name. */
+/** A module that a worker can load, with jobs by name. */
 export interface JobModule {
-  // Job arguments differ by name; the caller and the job agree on them.
+  // Caller and job agree on the arguments.
   jobs: Record<string, Job<any, unknown>>
 }
 
@@ -173,34 +171,33 @@ export interface JobRequest {
 }
 
 export interface JobRunner {
-  /** 'worker' or 'inline'. */
   readonly mode: 'worker' | 'inline'
   /**
-   * Start a job. `done` is called once on the caller's thread, from the event loop or from `pump`, never from inside `submit`.
-   * An error that is a SpillwayError in the worker is one here.
+   * Start a job. `done` is called once on the caller's thread, from the event loop or `pump`, never inside `submit`. A
+   * SpillwayError of the worker arrives as one.
    */
   submit(request: JobRequest, done: (error: Error | undefined, result: unknown) => void): void
   /**
-   * Deliver finished jobs without the event loop. With `block`, first wait (parking the thread, or running the jobs here)
-   * until at least one has finished; returns false if there was nothing to wait for.
+   * Deliver finished jobs without the event loop. With `block`, wait for at least one (parking the thread, or running jobs here).
+   * False: there was none to wait for.
    */
   pump(block: boolean): boolean
-  /** Inline: make up to so many steps of jobs now, so that they keep pace with a caller that gives the event loop no turn. A worker needs no help. */
+  /** Inline: make up to `steps` steps of jobs now, for callers that never yield to the event loop. No effect with a worker. */
   help(steps: number): void
-  /** A job will come soon: start what it will run on. Optional; an error shows when the job is submitted. */
+  /** A job will come soon: start its thread. Errors show when the job is submitted. */
   prepare?(): void
   /** Jobs submitted and not yet delivered. */
   readonly pending: number
-  /** Have the thread let go of shared memory that its jobs are done with; it comes back when it is idle or between two steps. */
+  /** Make the thread free shared memory its jobs no longer use, when it is idle or between two steps. */
   collectGarbage(): void
-  /** Stop at once; unfinished jobs are delivered an error with code SPILLWAY_ABORTED. */
+  /** Stop at once; unfinished jobs fail with SPILLWAY_ABORTED. */
   close(): Promise<void>
 }
 
 export interface RunnerOptions {
-  /** What the worker runs, and serves `module`'s jobs: its code, which needs nothing else of this package, or the file of it. */
+  /** The worker, which serves `module`'s jobs: its self-contained code, or its file. */
   worker: (() => string) | URL
-  /** The module itself, for running inline. */
+  /** For running inline. */
   module: JobModule
   /** 'auto' = a worker, unless the host has none. */
   mode: 'worker' | 'inline'
@@ -209,9 +206,9 @@ export interface RunnerOptions {
 }
 
 export interface HostLock {
-  /** Nobody has seen the holder before alive, and nobody knows that it ended: it may still write, until it hears of its loss. */
+  /** The former holder may be alive and may write until it notices its loss. */
   readonly isTakeover: boolean
-  /** Cheap. Throws FENCED, from then on always, when somebody has taken over, or the directory was removed. */
+  /** Cheap. Throws FENCED, from then on always, when another process has taken over or the directory was removed. */
   check(): void
   release(): Promise<void>
 }
@@ -222,24 +219,24 @@ export interface LockHolder {
   since: string
 }
 
-/** The process (in a worker: the thread) that this host is in. */
+/** The process (in a worker: the thread) of this host. */
 export interface HostProcess {
-  /** Tells it from any other, running or not, on this machine or another: letters, digits and dashes. */
+  /** Unique among all processes on all machines: letters, digits and dashes. */
   readonly name: string
-  /** Whether one with that name may still run. True when that cannot be known; false only when it has surely ended. */
+  /** Whether the process of that name may still run; false only when it has certainly ended. */
   isRunning(name: string): boolean
-  /** Call a synchronous task when it ends by itself. A signal that kills it ends it without. The returned function takes the task back. */
+  /** Call a synchronous task when it ends by itself, not when a signal kills it. Returns the removal. */
   onExit(task: () => void): Disposer
 }
 
-/** Objects that the program may lose. None of them is kept. */
+/** Watches objects the program may drop, without keeping them. */
 export interface LossRegistry {
-  /** Once `object` was collected, what the registry was made with is called with `held`, from the event loop. */
+  /** Once `object` was collected, the registry's callback gets `held`, from the event loop. */
   register(object: object, held: object, token: object): void
   unregister(token: object): void
 }
 
-/** Why something cannot be had, and what helps, in words that go on after "because": undefined, it can. */
+/** Why something is unavailable and what helps, in words that continue "because"; undefined: it is available. */
 export interface HostShortcomings {
   /** Threads that run jobs. */
   worker: string | undefined
@@ -254,34 +251,34 @@ export interface Host {
   readonly clock: HostClock
   readonly scheduler: HostScheduler
   readonly process: HostProcess
-  /** 'posix' path joining is enough on every platform Node runs on. */
+  /** POSIX joining works on every platform of Node. */
   join(directory: string, name: string): string
-  /** The absolute path: what is open stays where it is, whatever directory the program goes to. */
+  /** Absolute, so that a later change of the working directory has no effect. */
   resolve(path: string): string
-  /** Remove a directory and all that is in it; fine if it is not there. */
+  /** Remove a directory with its content, unless it is gone. */
   removeTree(directory: string): void
-  /** Ask the garbage collector to find shared memory that was dropped; a host may ignore it. */
+  /** Ask the garbage collector to free dropped shared memory; a host may ignore it. */
   collectGarbage(): void
   /**
-   * The program was handed buffers of so many bytes, which will be garbage sooner or later, and with them at least `objectBytes` of other
-   * objects. A host may collect what waits of them before the garbage collector would; it may ignore this.
+   * Buffers of `bufferBytes` were handed to the program, with at least `objectBytes` of other objects. A host may collect them
+   * before the garbage collector would.
    */
   handedOut(bufferBytes: number, objectBytes: number): void
-  /** Values of several callers share this memory: transferring it to another thread shall fail, not take it from all of them. */
+  /** Values of several callers share this memory: transferring it to another thread must fail. */
   forbidTransfer(buffer: ArrayBuffer): void
-  /** A registry that calls `lost` for what was collected. Absent where that is not to depend on when the garbage collector runs. */
+  /** Absent where nothing may depend on when the garbage collector runs. */
   lossRegistry?(lost: (held: object) => void): LossRegistry
-  /** Warn the person who runs the process, once for each code. */
+  /** Warn once per code. */
   warnOnce(code: string, message: string): void
-  /** How near the machine, or the group this process is in, is to having no memory left. Cheap to ask. */
+  /** Memory pressure of the machine and of this process's group. Cheap. */
   pressure(): PressureReading
-  /** A number from 0 up to 1, evenly spread. */
+  /** From 0 up to 1, evenly distributed. */
   random(): number
-  /** What this process may use: the cgroup limit or the machine's memory, in bytes. */
+  /** Bytes this process may use: the cgroup limit or the machine's memory. */
   memoryLimitBytes(): number
-  /** Open a directory that is there. */
+  /** Open an existing directory. */
   openDirectory(path: string): HostDirectory
   runner(options: RunnerOptions): JobRunner
-  /** What cannot be had on this host. Absent: nothing is missing. */
+  /** Absent: nothing is missing. */
   shortcomings?(): HostShortcomings
 }

@@ -2,14 +2,14 @@
  * Reads a log segment. Twin: `log-writer.ts`; bytes: `frame.ts`.
  *
  * What may be missing:
- * - after a process died, everything written is there: only the last frame can be incomplete;
- * - after the machine died, or the volume was detached, anything not synced may be missing, in any order: reading ends at the first gap;
- * - what the system could not write back reads as zeros once its pages were evicted, while the file system stays mounted.
+ * - after a process died: only the end of the last frame;
+ * - after the machine died or the volume was detached: any unsynced data, in any order; reading ends at the first gap;
+ * - data that could not be written back reads as zeros once its pages were evicted, while the file system stays mounted.
  *
  * So a bad frame is an unfinished write when no good frame follows it, or when no later frame says that this place was synced and
- * either the file system was mounted again since or there are zeros in its place (`hasHole`). Everything else is damage: a CorruptionError. Zeros, which a writer that syncs often puts ahead
- * of itself, end the segment like an unfinished write. Segments become durable in order, so a frame that knows part of its own
- * segment to be synced vouches for all earlier segments.
+ * either the file system was mounted again since or there are zeros in its place (`hasHole`). Everything else is damage: a
+ * CorruptionError. Zeros, which a frequently syncing writer puts ahead, end the segment like an unfinished write. Segments become
+ * durable in order, so a frame that knows part of its own segment to be synced vouches for all earlier segments.
  *
  * Invariants
  * 1. Delivered operations are a prefix of the written ones, without holes, in sequence order.
@@ -53,7 +53,7 @@ export interface ScanOptions {
   latestFirstSeq?: number
   /** See `readLog`. */
   isWhole?: LogCheck
-  /** The same under the same mount, for files that could not be written back. */
+  /** `isWhole` under the same mount, for files that could not be written back. */
   isKept?: LogCheck
   /** An earlier segment was cut: see `LogContents.isCut`. */
   isBehindCut?: boolean

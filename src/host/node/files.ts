@@ -2,15 +2,15 @@
  * Files of the real file system, over `node:fs`.
  *
  * Invariants
- * 1. Reads and writes are complete: a short system call is continued, so a short read means the end of the file.
- * 2. A descriptor is closed only when no asynchronous operation uses it: its number cannot come to mean another file.
- * 3. What `publish` made is there entirely or not at all. A crash may leave a file named `tmp-*` beside it, which anyone
- *    holding the directory's lock may delete.
- * 4. A blocking sync hears of what could not be written, also while another sync of the file is under way, which may have been told
- *    already: the system tells it once to each descriptor that is open. So a file to be written has a second one, a witness.
- * 5. Of `within`: a path in the directory means the one that was opened. Nothing is made or removed in another one.
+ * 1. Reads and writes are complete: a short read means the end of the file.
+ * 2. A descriptor is closed only when no asynchronous operation uses it, so its number cannot come to mean another file.
+ * 3. `publish` leaves the whole file or none. A crash may leave a file `tmp-*`, which any holder of the directory's lock may
+ *    delete.
+ * 4. A blocking sync also reports write-back errors of which another, unfinished sync of the file was informed: the system reports
+ *    an error once to each open descriptor, so a file to be written has a second one, a witness.
+ * 5. `within`: a path below the directory means the one that was opened; no other is changed.
  *
- * An error of an asynchronous call is what is truthy: where it succeeds Node calls back with null, Deno with nothing.
+ * Asynchronous calls have failed if their error is truthy: on success Node passes null, Deno nothing.
  *
  * Cost: a synchronous call is one system call (1-4 us when cached); an asynchronous one goes through the thread pool (20-40 us).
  */
@@ -24,15 +24,15 @@ import { NodeFile, openTwice, readFully, unlinkQuietly } from './node-file.ts'
 import { Place } from './place.ts'
 import { Rewriting } from './rewriting.ts'
 
-/** What file systems without hard links say (FAT, some network and user-space file systems, some containers). */
+/** File systems without hard links (FAT, some network and user-space file systems, some containers). */
 const NO_HARD_LINKS = new Set(['EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EXDEV', 'EMLINK', 'EINVAL', 'UNKNOWN'])
 
-/** What platforms that cannot sync a directory say. */
+/** Platforms that cannot sync a directory. */
 const NO_DIRECTORY_SYNC = new Set(
   process.platform === 'win32' ? ['EPERM', 'EACCES', 'EISDIR', 'EBADF', 'EINVAL'] : ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP'],
 )
 
-/** Where files cannot be synced, directories cannot: see `permission.ts`. */
+/** Without file syncs there are no directory syncs: see `permission.ts`. */
 const isWithoutSync = syncsAreRefused()
 
 type LinkFunction = (from: string, to: string) => void
@@ -44,7 +44,7 @@ export class NodeFiles implements HostFiles {
   readonly #link: LinkFunction
   readonly #place: Place | undefined
 
-  /** `link` is for tests: what a file system without hard links does. */
+  /** `link`, for tests: a file system without hard links. */
   constructor(link: LinkFunction = linkSync, place?: Place) {
     this.#link = link
     this.#place = place
@@ -75,7 +75,7 @@ export class NodeFiles implements HostFiles {
     try {
       this.#place?.check()
       const directory = dirname(path)
-      // First, so that want of a descriptor shows before anything has its name.
+      // Opened first, so that missing descriptors show before the file has its name.
       entries = this.#openEntries(directory, beginSync !== undefined)
       const temporary = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
       yield* this.#writeNew(temporary, bytes, beginSync)
@@ -83,7 +83,7 @@ export class NodeFiles implements HostFiles {
         this.#link(this.#at(temporary), this.#at(path))
       } catch (error) {
         if (!NO_HARD_LINKS.has(errorCode(error))) throw error
-        // Still put-if-absent; only a crash in the middle may leave a part, which the reader's checksum finds.
+        // Still put if absent; a crash in the middle may leave a part, which its checksum reveals.
         yield* this.#writeNew(path, bytes, beginSync)
       } finally {
         unlinkQuietly(this.#at(temporary))
@@ -114,7 +114,7 @@ export class NodeFiles implements HostFiles {
     try {
       return statSync(this.#at(path), { throwIfNoEntry: false }) !== undefined
     } catch (error) {
-      // A part of the path is a file. Whatever else keeps us from knowing is an error, not a no.
+      // A part of the path is a file. Other errors are no answer.
       if (errorCode(error) === 'ENOTDIR') return false
       throw this.#told(error)
     }
@@ -125,7 +125,7 @@ export class NodeFiles implements HostFiles {
   }
 
   makeDirectory(path: string): void {
-    // Each directory made here is an entry of its parent, durable only when that is synced.
+    // Each new directory is an entry of its parent, durable once that is synced.
     for (const made of makeWithParents(resolve(path))) this.syncDirectory(dirname(made))
   }
 
@@ -190,7 +190,7 @@ export class NodeFiles implements HostFiles {
     }
   }
 
-  /** Create a file with these bytes, synced; EEXIST if it is there. When it fails, or is put down, what it made is removed. */
+  /** Create a file with these bytes, synced. Throws EEXIST. If it fails or is abandoned, the file is removed. */
   *#writeNew(path: string, bytes: Uint8Array, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
     const file = openTwice(path, this.#at(path), 'wx+')
     let isWhole = false
@@ -220,7 +220,7 @@ export class NodeFiles implements HostFiles {
     }
   }
 
-  /** A call that makes or removes a file. */
+  /** For calls that make or remove a file. */
   #change<T>(call: () => T): T {
     this.#place?.check()
     return this.#call(call)
@@ -231,21 +231,21 @@ export function removeTree(directory: string): void {
   rmSync(directory, { recursive: true, force: true, maxRetries: 3, retryDelay: 20 })
 }
 
-/** The entries of a directory, to be made durable. */
+/** A directory, to make its entries durable. */
 class NodeDirectory implements Syncable {
-  /** So that it counts as one of the directory's own files. */
+  /** Makes it count as one of the directory's own files. */
   readonly path: string
   readonly #fd: number
   readonly #witnessFd: number | undefined
   #inFlight = 0
   #closed = false
 
-  /** `hasWitness`: it may be synced beside the thread. */
+  /** `hasWitness`: it may be synced off the main thread. */
   constructor(path: string, at: string, hasWitness: boolean) {
     this.path = join(path, 'entries')
     this.#fd = openSync(at, 'r')
     try {
-      // What failed before is told to who opens now, as long as nobody was told.
+      // An error that was not reported before is reported to a descriptor opened now.
       if (hasWitness) this.#witnessFd = openSync(at, 'r')
     } catch (error) {
       closeSync(this.#fd)
@@ -292,7 +292,7 @@ function* syncEntries(directory: NodeDirectory | undefined, beginSync: BeginSync
   }
 }
 
-/** What was made of its name since it was made durable: the file systems with a journal write that with the file. */
+/** Renaming over itself makes journalled file systems write the entry with the file. */
 function rewrite(path: string): void {
   const rewriting = new Rewriting(path)
   try {
@@ -302,7 +302,7 @@ function rewrite(path: string): void {
   }
 }
 
-/** Make it durable beside the thread, if `beginSync` can, or on it. */
+/** Make it durable off this thread if `beginSync` can, else on it. */
 function* syncInSteps(file: Syncable, beginSync: BeginSync | undefined): Generator<JobWait | void, void, void> {
   const wait = beginSync?.(file)
   if (wait === undefined) {
@@ -314,8 +314,8 @@ function* syncInSteps(file: Syncable, beginSync: BeginSync | undefined): Generat
 }
 
 /**
- * The directories that were not there, the deepest first. Not by mkdir's own recursion, which tells of a read-only file system that
- * something is missing, and never ends where ENOENT is the answer although the parent is there.
+ * The missing directories, deepest first. Not by mkdir's recursion, which reports a read-only file system as ENOENT and loops where
+ * ENOENT is the answer although the parent exists.
  */
 function makeWithParents(path: string): string[] {
   try {
@@ -326,7 +326,7 @@ function makeWithParents(path: string): string[] {
     const parent = dirname(path)
     if (errorCode(error) !== 'ENOENT' || isDirectory(parent)) throw error
     const made = makeWithParents(parent)
-    // Somebody else may make it too.
+    // Another process may make it too.
     return [...makeWithParents(path), ...made]
   }
 }

@@ -15,7 +15,7 @@ import { nodeScheduler } from './scheduler.ts'
 import { warnOnce } from './warnings.ts'
 import { youngGarbage } from './minor-gc-pacer.ts'
 
-/** A host over Node's own modules. It holds no state of its own; call it as often as you like. */
+/** A host over Node's own modules, without state. */
 export function nodeHost(): Host {
   const files = new NodeFiles()
   return {

@@ -1,4 +1,4 @@
-/** A directory of the real file system that stays what it was when it was opened: see `place.ts`. */
+/** An open directory of the real file system: see `place.ts`. */
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
 import type { DirectoryReference, HostDirectory, HostFiles, HostLock } from '../host.ts'
 import type { NodeFiles } from './files.ts'
@@ -36,7 +36,7 @@ export class OpenedDirectory implements HostDirectory {
 }
 
 function open(path: string): DirectoryReference {
-  // Windows opens no directories, and lets nobody rename or remove one in which files are open.
+  // Windows opens no directories, and refuses to rename or remove one with open files.
   const descriptor = process.platform === 'win32' ? -1 : openSync(path, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0))
   try {
     const { dev, ino } = descriptor < 0 ? statSync(path, { bigint: true }) : fstatSync(descriptor, { bigint: true })

@@ -1,11 +1,11 @@
 /**
- * A JobRunner over one worker thread, started at the first job and replaced when it dies.
+ * A job runner over one worker thread, started at the first job and replaced when it dies.
  *
  * Invariants
  * 1. `done` is never called inside `submit`, not even when no thread can be started.
- * 2. Every job is delivered once: its result, what it threw, UNAVAILABLE when its thread died, ABORTED after `close`.
+ * 2. Every job is delivered once: its result, its error, UNAVAILABLE when its thread died, ABORTED after `close`.
  *
- * Cost: a thread takes 20-40 ms to start and 3-9 MiB; a job 10-30 us to hand over and back.
+ * Cost: starting a thread takes 20-40 ms and 3-9 MiB; a job 10-30 us for both ways.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { JobRequest, JobRunner } from '../host.ts'
@@ -19,7 +19,7 @@ export class WorkerRunner implements JobRunner {
   readonly mode = 'worker'
   readonly #options: WorkerThreadOptions
   #thread: WorkerThread | undefined
-  /** Jobs for which no thread could be started, to be told so outside `submit`. */
+  /** Jobs without a thread; they fail outside `submit`. */
   #notStarted: { done: Done; error: Error }[] = []
   #closing: Promise<void> | undefined
 
@@ -34,7 +34,7 @@ export class WorkerRunner implements JobRunner {
     try {
       this.#thread = new WorkerThread(this.#options)
     } catch {
-      // The first job is told.
+      // The first job reports it.
     }
   }
 
@@ -67,7 +67,7 @@ export class WorkerRunner implements JobRunner {
     while (block && !delivered && thread.pending > 0) {
       thread.park()
       while (thread.receive()) delivered = true
-      // A thread that died has told its jobs so.
+      // A thread that died has failed its jobs.
       if (thread.dead) delivered = true
     }
     return delivered

@@ -1,15 +1,15 @@
 /**
- * One worker thread as the main thread sees it, from its start to its death.
+ * One worker thread, from its start to its death.
  *
  * Invariants
- * 1. Results reach the main thread without its event loop: `receive` takes them from the port, `park` waits for one
- *    on a word of shared memory.
- * 2. Each submitted job's `done` is called exactly once: with its result, or with the error the thread died of.
+ * 1. Results reach the main thread without its event loop: `receive` takes them from the port, `park` waits on a word of shared
+ *    memory.
+ * 2. `done` is called once per job: with its result, or the error the thread died of.
  * 3. The thread holds the process open only while it has jobs.
  *
- * How a death is noticed while the main thread is parked and sees no events: the worker says so when it ends by itself;
- * on Linux a thread that vanished (out of memory) is gone from /proc/self/task; and a worker that makes no step for
- * `silenceMs` is given up. Waiting is counted in slices, so that a suspended process does not blame its worker.
+ * A parked main thread, which sees no events, notices a death like this: the worker announces its own end; on Linux a vanished
+ * thread (out of memory) is gone from /proc/self/task; a worker that makes no step for `silenceMs` is given up. Waiting is counted
+ * in slices, so that a suspended process does not blame its worker.
  */
 import { closeSync, existsSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
@@ -24,8 +24,8 @@ import { DONE, ENDED, HEARTBEAT, KERNEL_THREAD, WORDS, WORK } from './worker-pro
 import type { RequestMessage, ResultMessage, WorkerData } from './worker-protocol.ts'
 
 /**
- * The smallest heap limits with which Node itself starts in a worker: 4 MiB of old space do not suffice on 22 and 24.
- * A worker's limit is never below their sum, whatever `heapBytes` says: lease at least as much for it.
+ * Smallest heap limits with which Node starts in a worker: 4 MiB of old space are too few on 22 and 24. The limit is never below
+ * their sum, whatever `heapBytes` is: lease at least as much.
  */
 const MIN_OLD_SPACE_MIB = 8
 const YOUNG_SPACE_MIB = 2
@@ -34,15 +34,15 @@ const YOUNG_SPACE_MIB = 2
 const THREAD_DESCRIPTORS = 8
 
 const SLICE_MS = 250
-/** A job may sit in one system call (a stalled disk) this long while its thread can be seen to live. */
+/** Maximum time in one system call (a stalled disk) while the thread is seen alive. */
 const SILENCE_SEEN_ALIVE_MS = 60_000
 const SILENCE_MS = 10_000
 
 export interface WorkerThreadOptions {
-  /** Its code, or the file of it. */
+  /** Its code, or its file. */
   worker: (() => string) | URL
   heapBytes: number
-  /** How long the worker may make no step before it is given up; for tests. */
+  /** Maximum time without a step; for tests. */
   silenceMs?: number
 }
 
@@ -53,19 +53,19 @@ export class WorkerThread {
   readonly #waiting = new Map<number, Done>()
   readonly #silenceMs: number | undefined
   #nextId = 1
-  /** DONE as it was before the port was last looked at. */
+  /** DONE before the last look at the port. */
   #doneSeen = 0
   #heartbeatSeen = 0
   #silentMs = 0
   #dead = false
   #cause: Error | undefined
-  /** Set when the thread is stopped on purpose: what its jobs are told. */
+  /** Set when the thread is stopped on purpose: the error of its jobs. */
   #stopError: Error | undefined
 
   constructor(options: WorkerThreadOptions) {
     const { worker } = options
     this.#silenceMs = options.silenceMs
-    // It would be told to the event loop only, of which a thread that is parked hears nothing.
+    // The worker would report it to the event loop only.
     if (worker instanceof URL && !existsSync(worker)) throw new Error(`there is no file ${worker.href}`)
     checkDescriptors()
     const channel = new MessageChannel()
@@ -76,7 +76,7 @@ export class WorkerThread {
       eval: !(worker instanceof URL),
       workerData,
       transferList: [channel.port2],
-      // The program's own flags (loaders, inspectors, what it loads first) are not for this thread.
+      // The program's flags (loaders, inspectors, preloads) are not for this thread.
       execArgv: [],
       env: { ...process.env, NODE_OPTIONS: '' },
       resourceLimits: {
@@ -97,7 +97,7 @@ export class WorkerThread {
 
   get dead(): boolean { return this.#dead }
 
-  /** Jobs submitted and not yet delivered. */
+  /** Jobs not yet delivered. */
   get pending(): number { return this.#waiting.size }
 
   submit(request: JobRequest, done: Done): void {
@@ -121,7 +121,7 @@ export class WorkerThread {
     Atomics.add(this.#words, WORK, 1)
   }
 
-  /** Deliver one finished job, if there is one. */
+  /** Deliver one finished job, if any. */
   receive(): boolean {
     this.#doneSeen = Atomics.load(this.#words, DONE)
     const envelope = receiveMessageOnPort(this.#port)
@@ -130,13 +130,13 @@ export class WorkerThread {
     return true
   }
 
-  /** Wait a while for a result; call `receive` afterwards. A thread found dead fails its jobs here. */
+  /** Wait a while for a result, then call `receive`. A thread found dead fails its jobs here. */
   park(): void {
     if (this.#stopError !== undefined) {
       this.#die('it was stopped')
       return
     }
-    // Looked at before the last results are fetched, so that none posted before the end is missed.
+    // Checked before the last results are fetched, so that none is missed.
     if (Atomics.load(this.#words, ENDED) === 1 || this.#vanished()) {
       while (this.receive()) { /* what it finished before it died */ }
       this.#die('its thread ended')
@@ -153,7 +153,7 @@ export class WorkerThread {
     if (this.#silentMs >= this.#silenceLimitMs()) this.#abandon(`it made no step for ${this.#silentMs / 1000} s`)
   }
 
-  /** Stop the thread at once; resolves when it no longer runs. Jobs not finished by then fail with `error`. */
+  /** Stop the thread at once; resolves when it has ended. Unfinished jobs fail with `error`. */
   async stop(error: Error): Promise<void> {
     this.#stopError ??= error
     await this.#worker.terminate()
@@ -162,7 +162,7 @@ export class WorkerThread {
 
   #deliver(message: ResultMessage): void {
     const done = this.#waiting.get(message.id)
-    // The job was already failed, because its thread was given up.
+    // The job has failed already with its thread.
     if (done === undefined) return
     this.#settle(message.id)
     done(message.error === undefined ? undefined : reviveError(message.error), message.result)
@@ -184,7 +184,7 @@ export class WorkerThread {
   }
 
   #abandon(why: string): void {
-    // Not awaited: the thread may be stuck in a system call, and the main thread may have no event loop turn to give.
+    // Not awaited: the thread may be stuck in a system call, and the event loop may get no turn.
     void this.#worker.terminate()
     this.#die(why)
   }
@@ -197,22 +197,22 @@ export class WorkerThread {
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     if (waiting.length === 0) return
-    // While it is being stopped, `stop` is what holds the process open.
+    // While it is being stopped, `stop` holds the process open.
     if (this.#stopError === undefined) this.#worker.unref()
     failAll(waiting, this.#stopError ?? deathError(this.#cause, why, waiting.length))
   }
 }
 
 /**
- * Throws EMFILE or ENFILE when a thread would find no descriptors for its event loop. The thread itself reports that to the event loop only,
- * which a parked main thread does not run.
+ * Throws EMFILE or ENFILE when a thread would find no descriptors for its event loop. The thread itself reports that only to the
+ * event loop, which a parked main thread does not run.
  */
 function checkDescriptors(): void {
   const descriptors: number[] = []
   try {
     while (descriptors.length < THREAD_DESCRIPTORS) descriptors.push(openSync(devNull, 'r'))
   } catch (error) {
-    // Another error says nothing about descriptors.
+    // Other errors say nothing about descriptors.
     if (isOutOfDescriptors(error)) throw error
   } finally {
     for (const descriptor of descriptors) closeSync(descriptor)
@@ -221,7 +221,7 @@ function checkDescriptors(): void {
 
 let threadsAreSeen: boolean | undefined
 
-/** Whether a thread that is not seen is gone: Node's permission model may hide all of them, or throw. */
+/** Node's permission model may hide all threads, or throw. */
 function seesThreads(): boolean {
   try {
     threadsAreSeen ??= existsSync(`/proc/self/task/${process.pid}`)

@@ -1,4 +1,4 @@
-/** A small seeded generator (sfc32): the same seed, the same numbers, on every platform. Not for secrets. */
+/** A seeded generator (sfc32): same seed, same numbers on every platform. Not for secrets. */
 export class Random {
   #a = 0
   #b: number
@@ -8,7 +8,7 @@ export class Random {
   constructor(seed: number) {
     this.#b = seed | 0
     this.#c = Math.floor(seed / 2 ** 32) | 0
-    // Neighbouring seeds must not give neighbouring numbers.
+    // Neighbouring seeds must differ from the start.
     for (let i = 0; i < 15; i++) this.next32()
   }
 
@@ -32,7 +32,7 @@ export class Random {
     return low + this.below(high - low + 1)
   }
 
-  /** A generator of its own, so that what it is used for does not shift these numbers. */
+  /** An independent generator, whose use does not shift these numbers. */
   fork(): Random {
     return new Random(this.next32() * 2 ** 21 + (this.next32() >>> 11))
   }

@@ -1,14 +1,13 @@
 /**
- * A simulated disk: a tree of directories and files in memory that knows what would survive a power loss.
+ * A simulated disk: directories and files in memory that know what would survive a power loss.
  *
  * Invariants
- * 1. A file's content is durable after a sync, a directory's entries after a sync of that directory; directories themselves
- *    are durable when made.
- * 2. After a power loss, of the entries made or removed in a directory since its last sync a prefix of the sequence survives,
- *    as on a journalled file system. What `publish` finished survives whatever happened before it.
- * 3. A crash ends an epoch: files and hosts of an older epoch can do nothing any more.
+ * 1. A file's content is durable after a sync, a directory's entries after a sync of the directory, a new directory at once.
+ * 2. Of the changes to a directory since its last sync a power loss keeps a prefix, as a journalled file system does. A finished
+ *    `publish` survives anyway.
+ * 3. A crash ends an epoch: files and hosts of an older epoch fail.
  *
- * The disk outlives its hosts: after a crash a new host is made over the same disk.
+ * The disk outlives its hosts: after a crash a new host is made over it.
  */
 import { posix } from 'node:path'
 import { fileError } from '../file-error.ts'
@@ -19,13 +18,13 @@ import type { SimInode } from './sim-inode.ts'
 
 interface DirectoryChange {
   name: string
-  /** Undefined when the name was removed. */
+  /** Undefined: the name was removed. */
   inode: SimInode | undefined
 }
 
 class SimDirectory {
   readonly id: number
-  /** It may be open still. */
+  /** It may still be open. */
   isRemoved = false
   readonly entries = new Map<string, SimInode>()
   readonly durable = new Map<string, SimInode>()
@@ -37,56 +36,52 @@ class SimDirectory {
   }
 }
 
-/** A lock that is held. */
+/** A held lock. */
 export interface SimClaim {
   readonly holder: LockHolder
 }
 
-/** Paths below it mean a directory by its number. */
+/** Prefix of paths that name a directory by its number. */
 const OPENED = '/.opened/'
 
 export interface CrashOptions {
-  /** Only the process dies: all that was written survives. */
+  /** Only the process dies: everything written survives. */
   lossless?: boolean
-  /** The volume is detached and attached again: what was not synced is in danger, and the machine goes on. */
+  /** The volume is detached and attached again: unsynced data is in danger, the machine goes on. */
   detaches?: boolean
 }
 
 export class SimDisk {
   readonly faults = new SimFaults()
-  /** One short line for each operation, to compare two runs. */
+  /** One line per operation, to compare two runs. */
   readonly log: string[] = []
-  /** Whether to keep the log. */
   isLogging = true
-  /** Locks held, by the directory's number. */
+  /** By the directory's number. */
   readonly locks = new Map<number, SimClaim>()
-  /** Nobody can see whether a lock's holder lives, as on a network file system: whoever wants it takes over. */
+  /** Holders cannot be seen, as on a network file system: any process takes over. */
   holdersAreUnseen = false
-  /** Called before each operation: another process may do something just then. */
+  /** Called before each operation, to act as another process. */
   beforeOperation: ((what: string, path: string) => void) | undefined
-  /** What is handed out in place of each file that is opened or made: for tests that look on. */
+  /** Replaces each file that is opened or made; for tests. */
   wrapFile: (file: HostFile) => HostFile = file => file
-  /** Counts crashes. */
   epoch = 0
-  /** Counts power losses. */
   boots = 1
-  /** Counts how often the volume was attached again. */
   mounts = 0
   nextPid = 1000
   /** Processes that have not ended. */
   readonly running = new Set<number>()
   usedBytes = 0
   readonly #directories = new Map<string, SimDirectory>([['/', new SimDirectory(1)]])
-  /** Those that were opened, with the paths they had then. */
+  /** Open directories, with the paths they had then. */
   readonly #opened = new Map<number, { directory: SimDirectory, path: string }>()
   #nextId = 2
 
-  /** The one spelling of a path: absolute, without '.', '..' and doubled slashes. */
+  /** Absolute, without '.', '..' and doubled slashes. */
   static normalize(path: string): string {
     return posix.resolve('/', path)
   }
 
-  /** Number of a directory, and the path by which it is found whatever becomes of its name. */
+  /** Number of a directory, and a path that finds it whatever its name becomes. */
   openDirectory(path: string): { id: number, root: string } {
     const directory = this.#directory(path, 'open')
     this.#opened.set(directory.id, { directory, path })
@@ -95,7 +90,7 @@ export class SimDisk {
 
   isRemoved(id: number): boolean { return this.#opened.get(id)!.directory.isRemoved }
 
-  /** Give a directory another path, which is free. */
+  /** The new path must be free. */
   rename(from: string, to: string): void {
     if (this.isDirectory(to)) throw fileError('EEXIST', 'rename', to)
     for (const [path, directory] of [...this.#directories]) {
@@ -113,14 +108,14 @@ export class SimDisk {
     return this.#at(path) !== undefined
   }
 
-  /** The file, or the error an open of it meets. */
+  /** Throws the error of an open. */
   open(path: string): SimInode {
     const inode = this.find(path)
     if (inode === undefined) throw fileError(this.isDirectory(path) ? 'EISDIR' : 'ENOENT', 'open', this.#shown(path))
     return inode
   }
 
-  /** Give a file a name that is free. */
+  /** The name must be free. */
   enter(path: string, inode: SimInode, syscall: string): void {
     const directory = this.#at(posix.dirname(path))
     if (directory === undefined || directory.isRemoved) throw fileError('ENOENT', syscall, this.#shown(path))
@@ -144,7 +139,7 @@ export class SimDisk {
     if (--inode.links === 0) this.usedBytes -= inode.length
   }
 
-  /** Give a file another name, in the place of the file that has it. */
+  /** Rename a file over another. */
   replace(from: string, to: string): void {
     const inode = this.open(from)
     const directory = this.#at(posix.dirname(to))
@@ -158,18 +153,18 @@ export class SimDisk {
     this.remove(from)
   }
 
-  /** The system writes back what it holds of a file, fails, and tells nobody: see `SimInode.loseSync`. */
+  /** Write-back of a file fails silently: see `SimInode.loseSync`. */
   failWriteBack(path: string): void {
     const inode = this.open(SimDisk.normalize(path))
     inode.loseSync(inode.capture())
   }
 
-  /** The system gives up the pages of a file: see `SimInode.evict`. */
+  /** The system evicts a file's pages: see `SimInode.evict`. */
   evict(path: string): void {
     this.open(SimDisk.normalize(path)).evict()
   }
 
-  /** Write all, or as much as the disk has room for. */
+  /** Write all, or the part that fits. */
   write(inode: SimInode, source: Uint8Array, position: number, path: string): void {
     const old = inode.length
     const room = Math.max(0, this.faults.capacityBytes - this.usedBytes)
@@ -219,24 +214,23 @@ export class SimDisk {
     directory.changes = []
   }
 
-  /** Make one entry durable, whatever else in its directory is not. */
+  /** Make one entry durable, whatever the state of its directory. */
   syncEntry(path: string): void {
     const directory = this.#directory(posix.dirname(path), 'fsync')
     const name = posix.basename(path)
     apply(directory.durable, { name, inode: directory.entries.get(name) })
-    // Earlier changes of this name are history: none of them may come back over it.
+    // Earlier changes of this name must not come back over it.
     directory.changes = directory.changes.filter(change => change.name !== name)
   }
 
-  /** Flip bits of a stored byte. */
   corrupt(path: string, offset: number, mask: number): void {
     const normal = SimDisk.normalize(path)
     this.open(normal).flip(offset, mask)
   }
 
   /**
-   * End the epoch: by a power loss, after which what was not synced is kept, lost or torn as `random` has it,
-   * or (`lossless`) by the death of the process alone.
+   * End the epoch: by a power loss, which keeps, drops or tears unsynced data as `random` decides, or (`lossless`) by the death of
+   * the process.
    */
   crash(random: Random, options: CrashOptions = {}): void {
     const lossless = options.lossless === true
@@ -277,7 +271,7 @@ export class SimDisk {
     return path.startsWith(OPENED) ? this.#opened.get(Number(path.slice(OPENED.length)))?.directory : this.#directories.get(path)
   }
 
-  /** The path by which the program knows it. */
+  /** The path the program knows. */
   #shown(path: string): string {
     if (!path.startsWith(OPENED)) return path
     const [id, ...names] = path.slice(OPENED.length).split('/')

@@ -1,4 +1,4 @@
-/** What goes wrong on a simulated disk, and when. Operations are counted from 1 over the disk's whole life. */
+/** Faults of a simulated disk. Operations are counted from 1 over the disk's life. */
 import { constants } from 'node:os'
 import { fileError } from '../file-error.ts'
 
@@ -6,17 +6,17 @@ const READING: ReadonlySet<string> = new Set(['openRead', 'readAll', 'read', 'li
 const OPENING: ReadonlySet<string> = new Set(['openRead', 'openWrite', 'create', 'readAll', 'list', 'publish write', 'syncDirectory'])
 
 export class SimFaults {
-  /** Operations so far: reads, writes, syncs, truncates, and every call on the directory tree but `exists`. */
+  /** Reads, writes, syncs, truncates, and every call on the directory tree except `exists`. */
   operations = 0
-  /** Bytes the disk holds; a write beyond it writes what fits and fails with ENOSPC. */
+  /** A write beyond it writes the part that fits and fails with ENOSPC. */
   capacityBytes = Infinity
-  /** It is a quota that sets the capacity. */
+  /** The capacity is a quota. */
   isQuota = false
-  /** The process has no file descriptor left: whatever opens a file fails with EMFILE. */
+  /** Opening any file fails with EMFILE. */
   isOutOfDescriptors = false
-  /** What is in this directory is only read: whatever would change it fails with EROFS. */
+  /** Changes in this directory fail with EROFS. */
   readOnlyDirectory: string | undefined
-  /** What was refused for that. */
+  /** Calls refused for that reason. */
   readonly refusals: string[] = []
   #failAt = Infinity
   #failCode = 'EIO'
@@ -24,8 +24,8 @@ export class SimFaults {
   readonly #unreadable = new Map<string, string>()
 
   /**
-   * Fail operation number `operation` (see `operations`). A write that fails has written a prefix, a sync that fails has lost
-   * what it covered. `sticky`: every operation from then on fails, as when the device is gone; until a crash or `clear`.
+   * Fail one operation. A failing write has written a prefix; a failing sync has lost the data it covered. `sticky`: all later
+   * operations fail too, until a crash or `clear`.
    */
   failAt(operation: number, code = 'EIO', sticky = false): void {
     this.#failAt = operation
@@ -33,7 +33,7 @@ export class SimFaults {
     this.#sticky = sticky
   }
 
-  /** Every read of this file fails, until `clear`. */
+  /** Until `clear`. */
   failReads(path: string, code = 'EIO'): void {
     this.#unreadable.set(path, code)
   }
@@ -51,7 +51,7 @@ export class SimFaults {
     this.#sticky = false
   }
 
-  /** Count an operation; the error it must fail with, if any. */
+  /** Count an operation; returns its error, if any. */
   next(syscall: string, path: string): Error | undefined {
     this.operations++
     const refusal = this.refusal(syscall, path)
@@ -61,12 +61,12 @@ export class SimFaults {
     return hit ? fileError(this.#failCode, syscall, path) : undefined
   }
 
-  /** The error of a call for which the disk has no room. */
+  /** The error of a full disk or quota. */
   full(syscall: string, path: string): Error {
     return this.isQuota ? quotaError(syscall, path) : fileError('ENOSPC', syscall, path)
   }
 
-  /** The error of a call that would change what is only read. */
+  /** The error of a change in the read-only directory. */
   refusal(syscall: string, path: string): Error | undefined {
     const directory = this.readOnlyDirectory
     if (directory === undefined || READING.has(syscall)) return undefined
@@ -75,17 +75,15 @@ export class SimFaults {
     return fileError('EROFS', syscall, path)
   }
 
-  /** The error of reading this file, if it cannot be read. */
   unreadable(path: string): Error | undefined {
     const code = this.#unreadable.get(path)
     return code === undefined ? undefined : fileError(code, 'read', path)
   }
 
-  /** Whether every operation fails now. */
   get isGone(): boolean { return this.#sticky && this.operations >= this.#failAt }
 }
 
-/** What Node makes of a quota that is used up. */
+/** Node's error for an exceeded quota. */
 export function quotaError(syscall: string, path: string): NodeJS.ErrnoException {
   const errno = -(constants.errno.EDQUOT ?? 122)
   return Object.assign(fileError('UNKNOWN', syscall, path, `Unknown system error ${errno}`), { errno })

@@ -2,8 +2,8 @@
  * The files of a simulated disk as a host sees them: every call is counted, may fail, takes virtual time and is logged.
  *
  * Invariants
- * 1. After a crash of the disk nothing here touches it any more: every call fails with EIO.
- * 2. Asynchronous reads and syncs end some turns later, in an order drawn from the seed; a crash in between finds them not done.
+ * 1. After a crash of the disk every call fails with EIO.
+ * 2. Asynchronous reads and syncs end some turns later, in an order drawn from the seed; a crash before that finds them undone.
  */
 import { posix } from 'node:path'
 import { hashKey } from '../../base/hash.ts'
@@ -15,7 +15,7 @@ import { SimDisk } from './sim-disk.ts'
 import { SimInode } from './sim-inode.ts'
 import type { SimTime } from './sim-time.ts'
 
-/** An asynchronous operation takes up to this many turns. */
+/** Maximum turns of an asynchronous operation. */
 const MAX_TURNS = 4
 
 export class SimFiles implements HostFiles {
@@ -71,7 +71,7 @@ export class SimFiles implements HostFiles {
       this.begin('publish link', path)
       this.disk.enter(this.at(normal), inode, 'link')
     } finally {
-      // On a device that is gone the leftover cannot be removed either.
+      // Impossible on a device that is gone.
       if (!this.disk.faults.isGone) this.disk.remove(temporary)
     }
     yield
@@ -131,7 +131,7 @@ export class SimFiles implements HostFiles {
     this.syncDirectory(path)
   }
 
-  /** Throws when the disk has crashed since these files were made. */
+  /** Throws after a crash. */
   check(syscall: string, path: string): void {
     if (this.#epoch !== this.disk.epoch) throw fileError('EIO', syscall, path, 'the simulated machine has crashed')
   }
@@ -159,7 +159,7 @@ export class SimFiles implements HostFiles {
     return this.disk.wrapFile(new SimFile(this, normal, this.disk.open(this.at(normal)), isWritable))
   }
 
-  /** Where the disk finds a path. */
+  /** The path on the disk. */
   at(normal: string): string {
     if (this.#directory === undefined) return normal
     const { path, root } = this.#directory
@@ -289,7 +289,7 @@ function checkRange(bytes: Uint8Array, offset: number, length: number, position:
   if (!isFine) throw new RangeError(`range ${offset}+${length} of ${bytes.length} bytes at position ${position}`)
 }
 
-/** Length and fingerprint: enough for two logs to differ when the bytes do. */
+/** Length and fingerprint, so that logs differ when bytes do. */
 function describe(bytes: Uint8Array, start: number, end: number): string {
   return `${end - start} bytes ${hashKey(bytes, start, end).toString(16)}`
 }

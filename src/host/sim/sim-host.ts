@@ -1,11 +1,10 @@
 /**
- * A deterministic host in memory: the same seed and the same calls give the same run, byte for byte (`disk.log` tells).
+ * A deterministic host in memory: same seed and calls, same run, byte for byte (`disk.log`).
  *
  * Invariants
- * 1. Nothing here reads a real clock, a real file or real randomness. Tasks ride on the real event loop in a fixed order, so
- *    awaited code works as usual; do not await real timers or real files in between, they are not in that order.
- * 2. After `crash` this host is dead: its files fail with EIO, its locks are free. Work goes on with the host that `crash`
- *    returns.
+ * 1. It reads no real clock, file or randomness. Tasks run on the real event loop in a fixed order, so awaited code works; do not
+ *    await real timers or files in between.
+ * 2. After `crash` this host is dead: its files fail with EIO, its locks are free. Continue with the host that `crash` returns.
  */
 import { posix } from 'node:path'
 import { markAsUntransferable } from 'node:worker_threads'
@@ -22,13 +21,13 @@ import { SimPressure } from './sim-pressure.ts'
 import { SimFiles } from './sim-files.ts'
 import { SimTime } from './sim-time.ts'
 
-/** A slice of a job is one to this many steps. */
+/** Maximum steps of one slice of a job. */
 const MAX_STEPS = 8
 
 export interface SimOptions {
-  /** Everything that is left to chance follows from it; default 1. */
+  /** Decides everything random. Default 1. */
   seed?: number
-  /** A disk to go on with: another process on the same machine. Default a new, empty one. */
+  /** A disk to share, as another process on the same machine. Default: a new one. */
   disk?: SimDisk
   /** Default 1 GiB. */
   memoryLimitBytes?: number
@@ -41,10 +40,10 @@ export class SimHost implements Host {
   readonly scheduler: SimTime
   readonly pid: number
   readonly process: HostProcess
-  /** How short of memory the machine is said to be. */
+  /** Pressure to report. */
   readonly memory = new SimPressure()
   readonly #random: Random
-  /** A stream of its own, so that who asks for a number does not shift all others. */
+  /** An independent generator, so that use of `random` does not shift other choices. */
   readonly #dice: Random
   readonly #memoryLimitBytes: number
   readonly #epoch: number
@@ -85,21 +84,20 @@ export class SimHost implements Host {
     this.disk.removeTree(this.files.begin('removeTree', directory))
   }
 
-  /** Of all its directories: see `HostDirectory.mountId`. */
+  /** Shared by all its directories: see `HostDirectory.mountId`. */
   mountId(): string {
     return this.#mountId
   }
 
   pressure(): PressureReading { return this.memory.read() }
 
-  /** Nothing here waits for it. */
   collectGarbage(): void {}
 
   handedOut(_bufferBytes: number, _objectBytes: number): void {}
 
   forbidTransfer(buffer: ArrayBuffer): void { markAsUntransferable(buffer) }
 
-  /** Tests may look at what is told. */
+  /** Tests may replace it. */
   warnOnce(_code: string, _message: string): void {}
 
   random(): number { return this.#dice.next32() / 2 ** 32 }
@@ -149,13 +147,13 @@ export class SimHost implements Host {
       },
       async release() {
         isReleased = true
-        // After a crash it may be someone else's.
+        // After a crash it may belong to another host.
         if (disk.locks.get(descriptor) === own) disk.locks.delete(descriptor)
       },
     }
   }
 
-  /** Always inline, whatever mode is asked for; arguments and results are copied, as by a worker. */
+  /** Always inline; arguments and results are cloned, as by a worker. */
   runner(options: RunnerOptions): JobRunner {
     return new InlineRunner({
       module: options.module,
@@ -166,12 +164,12 @@ export class SimHost implements Host {
     })
   }
 
-  /** Let virtual time pass; timers due in it run before this returns. */
+  /** Let virtual time pass; due timers run before this returns. */
   advance(byMs: number): void {
     this.clock.advance(byMs)
   }
 
-  /** Resolves when no task, no job, no asynchronous operation and no timer that holds the process is left. */
+  /** Resolves when no task, job, asynchronous operation or holding timer is left. */
   idle(): Promise<void> {
     return this.clock.idle()
   }
@@ -183,10 +181,7 @@ export class SimHost implements Host {
     this.disk.running.delete(this.pid)
   }
 
-  /**
-   * The power fails (`lossless`: only the process dies). What was not synced is kept, lost or torn as the seed has it.
-   * Returns the host of the process started afterwards.
-   */
+  /** Power loss (`lossless`: the process dies). Unsynced data is kept, lost or torn by the seed. Returns the host of the next process. */
   crash(options: CrashOptions = {}): SimHost {
     if (this.#epoch !== this.disk.epoch) throw new Error('this host has already crashed; use the one its crash returned')
     this.disk.crash(this.#random.fork(), options)

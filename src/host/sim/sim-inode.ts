@@ -1,19 +1,19 @@
 /**
- * The bytes of one simulated file, twice: as the program sees them, and as they would be after a power loss.
+ * The bytes of a simulated file, twice: as the program sees them, and as a power loss would leave them.
  *
  * Invariants
- * 1. A byte outside the dirty sectors is the same in both, unless a sync failed; beyond both lengths all is zero.
- * 2. A sync makes durable what was written before it began, never what came after.
- * 3. A sector whose first write-back failed is never durable, however often it is written and synced again: a file system may have
- *    allocated its block and still take it for unwritten (ext4 does). Only a new file, or cutting it off, helps.
+ * 1. A byte outside the dirty sectors is equal in both, unless a sync failed; beyond both lengths all is zero.
+ * 2. A sync makes durable what was written before it began.
+ * 3. A sector whose first write-back failed never becomes durable by writing and syncing it again, as on ext4, where its block may
+ *    be allocated but counts as unwritten. Only a new file or truncation helps.
  *
- * A sector is 512 bytes: the largest piece of which a power loss leaves either nothing, or a prefix, or all.
+ * A sector is 512 bytes: a power loss keeps all of it, a prefix, or nothing.
  */
 import type { Random } from './random.ts'
 
 export const SECTOR_BYTES = 512
 
-/** What a sync that has begun will make durable when it ends. */
+/** Data a running sync will make durable. */
 export interface SyncCapture {
   version: number
   length: number
@@ -28,7 +28,7 @@ export class SimInode {
   #length = 0
   #durable = new Uint8Array(0)
   #durableLength = 0
-  /** Sectors written since the last sync, each with the version of its last write. */
+  /** Sectors written since the last sync, with the version of their last write. */
   #dirty = new Map<number, number>()
   /** Sectors that were never durable when their write-back failed. */
   readonly #lost = new Set<number>()
@@ -53,7 +53,7 @@ export class SimInode {
     const end = position + source.length
     this.#bytes = withRoom(this.#bytes, end)
     this.#bytes.set(source, position)
-    // A gap after the old end is zeros that were written now.
+    // The gap after the old end is zeros written now.
     this.#touch(Math.min(position, this.#length), end)
     if (end > this.#length) this.#length = end
   }
@@ -67,7 +67,7 @@ export class SimInode {
     for (const sector of this.#lost) if (sector * SECTOR_BYTES >= length) this.#lost.delete(sector)
   }
 
-  /** A sync begins: remember what it covers. */
+  /** A sync begins. */
   capture(): SyncCapture {
     const sectors = [...this.#dirty.keys()]
     const bytes = new Uint8Array(sectors.length * SECTOR_BYTES)
@@ -78,9 +78,9 @@ export class SimInode {
     return { version: this.#version, length: this.#length, sectors, bytes }
   }
 
-  /** The sync ends well. */
+  /** The sync succeeds. */
   applySync({ version, length, sectors, bytes }: SyncCapture): void {
-    // A later sync may have ended before.
+    // A later sync has ended before.
     if (version < this.#durableVersion) return
     this.#durableVersion = version
     for (let i = 0; i < sectors.length; i++) {
@@ -94,8 +94,8 @@ export class SimInode {
   }
 
   /**
-   * The sync fails. As on Linux the dirty pages count as clean afterwards: the bytes can still be read, a later sync
-   * says it went well, and a power loss takes them.
+   * The sync fails. As on Linux dirty pages then count as clean: they can be read, a later sync succeeds, and a power loss takes
+   * them.
    */
   loseSync({ version, sectors }: SyncCapture): void {
     for (const sector of sectors) {
@@ -105,7 +105,7 @@ export class SimInode {
     }
   }
 
-  /** The system gives up pages that count as clean: what was not written back reads as it is on the disk. */
+  /** Evict clean pages: lost sectors read as they are on disk. */
   evict(): void {
     for (const sector of this.#lost) {
       if (this.#dirty.has(sector)) continue
@@ -114,7 +114,7 @@ export class SimInode {
     }
   }
 
-  /** The power fails: what was not synced is kept, dropped or torn, sector by sector. */
+  /** Power loss: unsynced sectors are kept, dropped or torn. */
   crash(random: Random): void {
     const low = Math.min(this.#durableLength, this.#length)
     const high = Math.max(this.#durableLength, this.#length)
@@ -134,12 +134,12 @@ export class SimInode {
     this.#become(after, length)
   }
 
-  /** The process dies, the machine lives on: all that was written is there. */
+  /** Only the process dies. */
   keepAll(): void {
     this.#become(this.#bytes, this.#length)
   }
 
-  /** Change stored bytes behind everyone's back. */
+  /** Corrupt stored bytes. */
   flip(offset: number, mask: number): void {
     if (offset >= this.#length) throw new RangeError(`offset ${offset} is beyond the file's ${this.#length} bytes`)
     this.#bytes[offset]! ^= mask
@@ -167,7 +167,7 @@ function roundUp(length: number): number {
   return Math.ceil(length / SECTOR_BYTES) * SECTOR_BYTES
 }
 
-/** Arrays are whole sectors long, at least doubled when they grow; what is new is zero. */
+/** Whole sectors, at least doubled in size; new bytes are zero. */
 function withRoom(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
   if (length <= bytes.length) return bytes
   const grown = new Uint8Array(roundUp(Math.max(length, bytes.length * 2)))

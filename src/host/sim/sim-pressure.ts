@@ -1,9 +1,9 @@
 import { combinePressure } from '../pressure.ts'
 import type { PressureProbe, PressureReading } from '../pressure.ts'
 
-/** The memory pressure of a simulated machine: what it is set to. */
+/** The memory pressure of a simulated machine, as set. */
 export class SimPressure implements PressureProbe {
-  /** From 0 to 1; undefined = cannot be read. */
+  /** From 0 to 1; undefined = unreadable. */
   value: number | undefined
 
   constructor(value: number | undefined = 0) {

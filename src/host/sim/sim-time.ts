@@ -1,16 +1,15 @@
 /**
- * Virtual time and the order of things. Tasks ride on the real event loop, so that awaited code runs by itself;
- * the clock moves only as told: a tick per operation and per look at it, by `sleepSync`, by `advance`, and to the next timer
- * when there is nothing else to do.
+ * Virtual time and the order of tasks. Tasks run on the real event loop. The clock moves by a tick per operation and per look at
+ * it, by `sleepSync`, by `advance`, and to the next timer when nothing else is left.
  *
  * Invariants
- * 1. The order of tasks depends on the calls made and on nothing else; no real clock is read.
- * 2. Timers run in the order they are due, among equals in the order they were set.
- * 3. Timers that do not hold the process open do not pull the clock forward either: they run when it gets there anyway.
+ * 1. The order of tasks depends only on the calls made.
+ * 2. Timers run in the order they are due; equals in the order they were set.
+ * 3. Timers that do not hold the process open do not move the clock.
  */
 import type { Disposer, HostClock, HostScheduler } from '../host.ts'
 
-/** Virtual cost of one operation, and of one look at the clock: a loop that waits for time to pass ends. */
+/** Of one operation or look at the clock, so that a loop waiting for time ends. */
 const OPERATION_MS = 0.01
 const LOOK_MS = 0.001
 
@@ -34,7 +33,7 @@ export class SimTime implements HostClock, HostScheduler {
   #order = 0
   #turn = 0
   #isArmed = false
-  /** Tasks and due timers take turns, so that neither starves the other. */
+  /** Tasks and due timers take turns, so that neither starves. */
   #isTimerNext = false
   readonly #tasks: (() => void)[] = []
   /** Sorted by turn, then order. */
@@ -80,20 +79,20 @@ export class SimTime implements HostClock, HostScheduler {
     this.#move(Math.max(0, delayMs))
   }
 
-  /** Run a task in the given number of turns (>= 1), as an asynchronous operation ends. */
+  /** Run a task after `turns` (>= 1) turns, as an asynchronous operation ends. */
   defer(turns: number, task: () => void): void {
     insert(this.#deferred, { turn: this.#turn + turns, order: this.#order++, task }, (a, b) => a.turn - b.turn)
     this.#arm()
   }
 
-  /** Let time pass: timers due in it run, one after the other, before this returns. */
+  /** Let time pass; due timers run before this returns. */
   advance(byMs: number): void {
     const endMs = this.#nowMs + byMs
     for (let timer = this.#timers[0]; timer !== undefined && timer.dueMs <= endMs; timer = this.#timers[0]) this.#runTimer()
     if (this.#nowMs < endMs) this.#nowMs = endMs
   }
 
-  /** Resolves when no task, no asynchronous operation and no timer that holds the process is left. */
+  /** Resolves when no task, asynchronous operation or holding timer is left. */
   idle(): Promise<void> {
     return new Promise(resolve => {
       this.#idleWaiters.push(resolve)
@@ -112,7 +111,7 @@ export class SimTime implements HostClock, HostScheduler {
     setImmediate(() => { this.#runTurn() })
   }
 
-  /** One task or one timer a turn, so that microtasks get theirs in between, as on the real event loop. */
+  /** One task or timer a turn, so that microtasks run in between, as on the real event loop. */
   #runTurn(): void {
     this.#turn++
     this.#isArmed = false

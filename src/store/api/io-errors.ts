@@ -1,10 +1,10 @@
-/** Errors of the file system as typed errors: a full disk is NO_SPACE, the rest UNAVAILABLE, with a remedy. */
+/** File errors as typed errors: a full disk is NO_SPACE, others UNAVAILABLE, with a remedy. */
 import { SpillwayError } from '../../base/errors.ts'
 import { errorCode, isOutOfDescriptors } from '../../host/file-error.ts'
 
 const IS_FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT'])
 
-/** A typed error for a file error thrown by a read; others are returned as they are. */
+/** Type a file error of a read; return others. */
 export function readError(error: unknown): unknown {
   if (error instanceof SpillwayError) return error
   return typeof (error as { syscall?: unknown } | null | undefined)?.syscall === 'string' ? ioError(error, 'reading') : error
@@ -20,8 +20,8 @@ export function ioError(error: unknown, doing: string): Error {
 }
 
 /**
- * The error of a failed sync. What was written since the last good one may exist in the page cache only, marked clean, so a later sync proves
- * nothing. The next opening writes it again (`open/log-renewal.ts`).
+ * The error of a failed sync. Data since the last good one may exist only in the page cache, marked clean, so a later sync proves
+ * nothing. The next open writes it again (`open/log-renewal.ts`).
  */
 export function syncError(error: unknown, doing: string): Error {
   if (isOutOfDescriptors(error)) return ioError(error, doing)
@@ -33,7 +33,7 @@ export function syncError(error: unknown, doing: string): Error {
   return unavailable(`${told.message}. ${state}: ${remedy}`, error, doing, told.code)
 }
 
-/** Undefined: the error is typed already, or is none of the file system. `full`: the message for a full disk. */
+/** Undefined: already typed, or not of the file system. `full`: the message for a full disk. */
 function outline(error: unknown, doing: string): { full: string | undefined, code: string, message: string } | undefined {
   if (error instanceof SpillwayError) return undefined
   const message = error instanceof Error ? error.message : String(error)

@@ -1,10 +1,11 @@
 /**
- * A store from its opening to its end.
+ * Opening and closing a store.
  *
  * Invariants
- * 1. Opening holds the lock before anything is read that another process could change, and gives back all it took if it fails.
- * 2. The directory that is opened stays the store's, whatever its path comes to mean.
- * 3. When a store is closed everything acknowledged is on disk, nothing of it runs, and all its memory is given back; the lock goes last.
+ * 1. Opening takes the lock before it reads anything another process could change, and gives everything back if it fails.
+ * 2. The opened directory stays the store's, whatever its path comes to mean.
+ * 3. After closing, everything acknowledged is on disk, no part of the store runs, and its memory is given back; the lock goes
+ *    last.
  *
  * Accounts: all of a store's, see `budget-engine.ts`.
  */
@@ -33,7 +34,7 @@ import type { OpenOptions } from '../api/options.ts'
 import { precompile } from './precompile.ts'
 import { Writer } from '../write/writer.ts'
 
-/** With more log segments than this, closing waits for a flush. */
+/** With more log segments, closing waits for a flush. */
 const MAX_LOGS_LEFT = 8
 
 /** The parts of an open store. */
@@ -43,25 +44,25 @@ export interface OpenStore {
   readonly committer: GroupCommit
   readonly writer: Writer
   readonly recovery: RecoveryReport
-  /** What the store is to its engine. */
+  /** Registers the store with its engine. */
   readonly tenant: Tenant
-  /** Let go of the directory and its lock. */
+  /** Close the directory and release its lock. */
   readonly release: () => Promise<void>
 }
 
-/** As far as opening has come. */
+/** The parts opened so far. */
 type Opened = { [part in 'core' | 'background' | 'committer' | 'tenant']: OpenStore[part] | undefined }
 
-/** The directory of a store, locked. */
+/** A locked directory. */
 interface Owned {
   readonly directory: HostDirectory
   readonly lock: HostLock
 }
 
-/** An owner before may publish manifests until it hears that it was fenced. Each time the store is looked at anew. */
+/** A former owner may publish manifests until it notices that it was fenced. Each attempt starts over. */
 const MAX_ATTEMPTS = 10
 
-/** See `Spillway.open` for what it throws. */
+/** Throws as `Spillway.open`. */
 export async function openStore(path: string, options: OpenOptions<any, any>): Promise<OpenStore> {
   if (typeof path !== 'string' || path === '') throw invalidArgument(`Spillway.open takes the path of a directory, not ${describe(path)}`)
   const host: Host = options?.host ?? nodeHost()
@@ -75,12 +76,12 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
     const owned = await own(host, directory, settings)
     try {
       const store = await openOwned(engine, owned, settings)
-      // Simulated hosts are to do the same in every process.
+      // Simulated hosts behave alike in every process.
       if (options?.host === undefined) precompile(store.core)
       return store
     } catch (thrown) {
       let error = thrown
-      // What a writer did meanwhile is no damage.
+      // A writer's changes in between are no damage.
       if (settings.isReadOnly) await owned.directory.checkUnlocked().catch((locked: unknown) => { error = locked })
       await disown(owned).catch((further: Error) => emitError({ directory, error: further, readOnly: false }))
       throw error
@@ -91,7 +92,7 @@ export async function openStore(path: string, options: OpenOptions<any, any>): P
   }
 }
 
-/** Make the directory if need be, and take its lock; who only reads does neither. */
+/** Make the directory if needed, and lock it; reading does neither. */
 async function own(host: Host, path: string, settings: Settings): Promise<Owned> {
   inspect(host.files, path, settings, false)
   if (!settings.isReadOnly) host.files.makeDirectory(path)
@@ -123,7 +124,7 @@ async function openOwned(engine: BudgetEngine, owned: Owned, settings: Settings)
       return openParts(engine, owned, settings, opened, await leaseInTurn(engine, engine.storeNeeds))
     } catch (error) {
       const isOvertaken = owned.lock.isTakeover && attempt < MAX_ATTEMPTS && hasNewerManifest(owned, opened.core)
-      // Whatever more goes wrong now: this is why it was not opened.
+      // The first error is the reason; others are reported.
       await giveBack(engine, opened).catch((further: Error) => emitError({ directory: owned.directory.path, error: further, readOnly: false }))
       if (!isOvertaken) throw error
     }
@@ -152,7 +153,7 @@ function openParts(engine: BudgetEngine, owned: Owned, settings: Settings, opene
   return { core, background: recovered.background, committer, writer, recovery: recovered.report, tenant, release: () => disown(owned) }
 }
 
-/** All that a store has taken which could not be opened. Each part of it, whether or not the others can be given back. */
+/** Give back all parts of a store that could not be opened, each whether or not the others can be. */
 async function giveBack(engine: BudgetEngine, { core, background, committer, tenant }: Opened): Promise<void> {
   if (core === undefined) return
   core.health.closing = core.health.closed = true
@@ -169,9 +170,9 @@ async function giveBack(engine: BudgetEngine, { core, background, committer, ten
   }
 }
 
-/** Iterators and snapshots end, waiting writes fail. */
+/** End iterators and snapshots, fail waiting writes. */
 export async function closeStore({ core, background, committer, writer, tenant, release }: OpenStore): Promise<void> {
-  // A life too short for a flush must not leave ever more log behind. What it cannot flush is in the log.
+  // Short lives must not pile up log segments. Data that cannot be flushed stays in the log.
   if (core.files.logs.length > MAX_LOGS_LEFT && core.health.readOnlyReason === undefined) await writer.flush().catch(() => {})
   core.health.closing = true
   for (const transaction of [...core.transactions.open]) transaction.close()
@@ -179,7 +180,7 @@ export async function closeStore({ core, background, committer, writer, tenant, 
   core.snapshots.closeAll()
   writer.close()
   try {
-    // What ends from now on is not installed any more: the manifest that says how the store was closed is the last one.
+    // Later results are not installed: the manifest that records the close is the last one.
     await background.installed()
     if (core.settings.isReadOnly) committer.abandon()
     else await committer.close()

@@ -1,15 +1,15 @@
 /**
- * Which log segments are the history of a store, and how far: found out before anything is changed.
+ * Determines which log segments, up to which offset, are the history of a store, before anything is changed.
  *
  * Invariants
- * 1. The history is a prefix, without holes: it ends for good at the first operation that the machine lost.
- * 2. A store that was closed has all of its log, and nothing behind it counts.
- * 3. What an owner wrote after another had taken over is no part of it. The manifest says where the log of earlier owners ends
- *    (`Version.earlier`); what is found here becomes that of the next manifest.
- * 4. Nothing is changed here. The next manifest relies on all of it: `log-renewal.ts` makes it durable.
+ * 1. The history is a prefix without holes: it ends at the first operation the machine lost.
+ * 2. A closed store has all of its log; bytes behind it do not count.
+ * 3. Writes of an owner after a takeover do not count. The manifest says where the log of earlier owners ends (`Version.earlier`);
+ *    the result of this scan goes into the next manifest.
+ * 4. Nothing is changed here; `log-renewal.ts` makes the history durable for the next manifest.
  *
- * Stores written before the manifest said so are read too. There a segment that begins before the end of those before it is that of a
- * later owner, and cuts them off; a segment that goes on where a cut one ended is its writer's.
+ * Stores of builds without `earlier` are read too: a segment that begins before the end of those before it belongs to a later owner
+ * and cuts them off; one that continues a cut segment has the same writer.
  */
 import { KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
@@ -22,7 +22,7 @@ import type { Host } from '../../host/host.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Manifests, StoreFiles } from '../state/store-files.ts'
 
-/** What of a store is looked at. */
+/** The parts of a store it reads. */
 export interface HistorySource {
   readonly host: Host
   readonly engine: { readonly kernels: Kernels }
@@ -33,14 +33,14 @@ export interface HistorySource {
 export interface LogPart {
   readonly number: number
   readonly firstSeq: number | undefined
-  /** It counts up to here. */
+  /** End of the history in it. */
   readonly endOffset: number
-  /** The sequence number behind its last operation. */
+  /** Sequence number after its last operation. */
   readonly nextSeq: number | undefined
   readonly operations: number
-  /** So much of it was durable when its latest frame was written. */
+  /** Length that was durable when its latest frame was written. */
   readonly syncedBytes: number
-  /** Bytes at its end that were given up as never finished. */
+  /** Bytes at its end given up as unfinished. */
   readonly droppedBytes: number
 }
 
@@ -49,17 +49,17 @@ export interface LogHistory {
   readonly parts: readonly LogPart[]
   /** Of the last operation, in a table or in the log. */
   readonly lastSeq: number
-  /** Bytes at the ends of segments that were given up as never finished. */
+  /** Bytes at the ends of segments given up as unfinished. */
   readonly droppedBytes: number
 }
 
-/** An owner that may live still is in the middle of a write for less than this, so many times. */
+/** A former owner that may be alive writes for less than this, and this often. */
 const RETRY_MS = 20
 const MAX_RETRIES = 10
 
 /**
- * @param numbers of all log segments in the directory, ascending
- * @param isShared an owner before this one may live and write still
+ * @param numbers all log segments in the directory, ascending
+ * @param isShared a former owner may still be alive and writing
  * @param lostValues value files known not to have been written back
  */
 export function scanHistory(
@@ -74,12 +74,12 @@ class HistoryScan {
   readonly #buffer: Uint8Array
   readonly #isShared: boolean
   readonly #lostValues: ReadonlySet<number>
-  /** A segment was cut: later segments may begin with a gap. */
+  /** A segment was cut: later ones may begin with a gap. */
   #isCut = false
   #parts: LogPart[] = []
   #expected: number | undefined
   #droppedBytes = 0
-  /** Where segments of owners that were cut off go on. */
+  /** Where segments of cut-off owners continue. */
   readonly #fencedNext = new Set<number>()
 
   constructor(core: HistorySource, base: Version, buffer: Uint8Array, isShared: boolean, lostValues: ReadonlySet<number>) {
@@ -109,7 +109,7 @@ class HistoryScan {
     return { parts: this.#parts, lastSeq, droppedBytes: this.#droppedBytes }
   }
 
-  /** Number and, where that is known, bytes of the segments that may be part of it. Throws when one is missing. */
+  /** Numbers, and lengths if known, of the segments that may belong to the history. Throws when one is missing. */
   #segments(numbers: readonly number[]): (readonly [number, number | undefined])[] {
     const { logFloor, closed, earlier } = this.#base
     const known = closed?.logs ?? earlier?.logs.filter(([number]) => number >= logFloor) ?? []
@@ -137,14 +137,14 @@ class HistoryScan {
       }
     }
     const part = this.#scan(number, { expectedSeq: this.#expected, ...(endBytes === undefined ? {} : { endBytes }) })
-    // A large transaction ends the segment before it: its sequence numbers are in no segment.
+    // A large transaction ends the segment before it: no segment has its sequence numbers.
     if (part.nextSeq !== undefined) this.#expected = nextLogged(this.#base, part.nextSeq - 1)
     this.#droppedBytes += part.droppedBytes
     this.#isCut ||= part.isCut
     this.#parts.push({ ...part, number })
   }
 
-  /** Make the parts found so far end before an operation. False, and nothing is changed, where that is in the middle of a batch. */
+  /** End the parts found so far before an operation. False, and unchanged: that is inside a batch. */
   #cutAt(seq: number): boolean {
     const kept = this.#parts.filter(({ firstSeq }) => firstSeq !== undefined && firstSeq < seq)
     const last = kept.pop()
@@ -174,7 +174,7 @@ class HistoryScan {
       try {
         return this.#scanOnce(number, options)
       } catch (error) {
-        // What looks like damage may be a frame that is just being written.
+        // Apparent damage may be a frame being written.
         if (!this.#isShared || !(error instanceof CorruptionError) || retries === MAX_RETRIES) throw error
         this.#core.host.scheduler.sleepSync(RETRY_MS)
       }
@@ -202,7 +202,7 @@ class HistoryScan {
           return false
         },
       })
-      // All that the manifest knows of was durable before it; of those of earlier builds large values became so later.
+      // Everything a manifest knows was durable before it; large values of earlier builds became durable later.
       if (contents.endOffset < endBytes && (!isValueLost || this.#base.earlier?.durable === true)) throw cutShort(path, contents.endOffset, endBytes)
       return contents
     } finally {
@@ -214,9 +214,9 @@ class HistoryScan {
     return end - start === VALUE_REFERENCE_BYTES && this.#lostValues.has(decodeValueReference(bytes, start, end).fileNumber)
   }
 
-  /** Whether a large value survived the machine: its file is not durable before the log is. Those of a closed store are. */
+  /** Whether a large value survived the machine: its file may be durable later than the log. Values of a closed store are durable. */
   #isValueWhole(bytes: Uint8Array, start: number, end: number): boolean {
-    // What is no reference is found out when it is replayed.
+    // A malformed reference is found at replay.
     if (end - start !== VALUE_REFERENCE_BYTES) return true
     const { files: { io: files }, engine: { kernels } } = this.#core
     const { fileNumber, lengthBytes } = decodeValueReference(bytes, start, end)

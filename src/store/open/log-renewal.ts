@@ -42,7 +42,7 @@ export interface DurableHistory {
   readonly isDurable: boolean
 }
 
-/** Find the history in these log segments, ascending, and make it durable, unless the store is opened for reading. */
+/** Find the history in these log segments, ascending, and make it durable, unless the store is read-only. */
 export function durableHistory(core: StoreState, base: Version, numbers: readonly number[], buffer: Uint8Array, isShared: boolean): DurableHistory {
   const lostValues = new Set<number>()
   for (;;) {

@@ -1,6 +1,6 @@
 /**
- * Brings the history in the log back to memory, flushing when the memtable is full. The epoch has begun: what was found
- * (`log-history.ts`) is written down, and nobody else writes manifests.
+ * Replays the history in the log into memtables, flushing full ones. The epoch has begun: the history (`log-history.ts`) is
+ * recorded, and no other process writes manifests.
  */
 import { KIND_VALUE_FILE } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
@@ -17,7 +17,7 @@ import { MAX_RANGES } from '../state/memtable-tombstones.ts'
 import { MemtableSlot } from '../state/memtable-slot.ts'
 import { MemoryWait } from '../state/memory-wait.ts'
 
-/** Returns how many operations came back. */
+/** Returns the number of operations. */
 export function replay(core: StoreState, background: Background, parts: readonly LogPart[], buffer: Uint8Array): number {
   core.files.logs = parts.map(({ number }) => number)
   core.setMemtables(new MemtableSlot(undefined, core.files.logs[0] ?? Atomics.load(core.files.nextNumber, 0), core.engine.metadata))
@@ -53,7 +53,7 @@ function missing(path: string, found: number, last: number): CorruptionError {
   return new CorruptionError(path, 0, `the log goes on at sequence number ${found}, but what comes before it ends at ${last}: a log segment is missing`)
 }
 
-/** Flush what was replayed so far when the next operation does not fit; take an arena for it. */
+/** Flush when the next operation does not fit, and take a new arena. */
 function makeRoom(
   core: StoreState, background: Background, patience: MemoryWait, logNumber: number, kind: number, keyBytes: number, valueBytes: number,
 ): void {
@@ -65,11 +65,11 @@ function makeRoom(
     background.flusher.flush(active)
     while (core.view.sealed.length > 0) waitForJob(background)
   }
-  // Who only reads has nothing to gain by small ones: what stays in memory needs no scratch files.
+  // Small arenas gain nothing for reading: data in memory needs no scratch files.
   const wish = { isScratch: core.settings.isReadOnly }
   let buffer = engine.memory.takeArena(core, SMALLEST_ARENA_BYTES, wish)
   for (; buffer === undefined; buffer = engine.memory.takeArena(core, SMALLEST_ARENA_BYTES, wish)) {
-    // Stores that share the budget hold the arenas. Their timers do not run while this call waits.
+    // Stores that share the budget hold the arenas. Their timers do not run during this call.
     if (!waitForJob(background)) patience.check()
   }
   patience.renew()

@@ -1,4 +1,4 @@
-/** What is done while opening so that the first of something is as fast as the next. */
+/** Work done at open so that a first call is as fast as the next. */
 import type { StoreState } from '../state/store-state.ts'
 import { Scratch } from '../../encoding/encoding.ts'
 import { SpillwayIterator } from '../scan/iterator.ts'
@@ -8,9 +8,8 @@ import { KernelScan } from '../scan/kernel-scan.ts'
 let isWarm = false
 
 /**
- * V8 compiles a function when it is first called, and a scan takes a millisecond of that: better while opening than in the middle of the
- * first scan. This one is at the beginning of history, where nothing is visible, so it reads nothing; entry by entry it would look
- * through the memtable.
+ * V8 compiles functions at their first call, which costs a first scan a millisecond. This scan is at sequence number 0, where
+ * nothing is visible, so it reads nothing.
  */
 export function precompile(core: StoreState): void {
   const { key, value } = core.settings
@@ -22,7 +21,7 @@ export function precompile(core: StoreState): void {
   try {
     scanNothing(core)
   } catch (error) {
-    // Others of the budget have all of it: they come first.
+    // Other stores of the budget hold the memory.
     if ((error as { code?: unknown }).code !== 'SPILLWAY_BUDGET_TOO_SMALL') throw error
   }
 }

@@ -1,7 +1,4 @@
-/**
- * Where a store that was opened for reading keeps what it may not put into its own directory, and what takes the place of the parts
- * that would change something there.
- */
+/** Scratch files and null parts of a store opened for reading, whose directory may not change. */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Host, HostFiles } from '../../host/host.ts'
@@ -12,38 +9,36 @@ import { ScratchDirectory } from '../../host/scratch-directory.ts'
 import { ObsoleteFiles } from '../state/obsolete-files.ts'
 import { NoManifests } from '../../manifest/no-manifests.ts'
 
-/** Tables of its own have numbers that no writer of the store comes to. */
+/** Numbers of its own tables, beyond any of the store's. */
 const MIN_NUMBER = 2 ** 30
 
-/** Tables of what the log holds and memory does not. No directory is made before the first of them. */
+/** Tables for the part of the log that does not fit in memory. The directory is made with the first one. */
 export class ReadOnlyFiles {
   readonly #host: Host
   readonly #directory: string
   #scratch: ScratchDirectory | undefined
   #from = Infinity
 
-  /** `directory`: that of the store. */
+  /** `directory`: the store's. */
   constructor(host: Host, directory: string) {
     this.#host = host
     this.#directory = directory
   }
 
-  /** The first number of a table of its own, where the store's own end before `next`. */
+  /** First number of its own tables; the store's numbers end before `next`. */
   begin(next: number): number {
     return this.#from = Math.max(MIN_NUMBER, next)
   }
 
-  /** Where the table of that number is. */
   directoryOf(number: number): string {
     return number >= this.#from && this.#scratch !== undefined ? this.#scratch.place : this.#directory
   }
 
-  /** Whether the file is one of its own. */
   owns(path: string): boolean {
     return this.#scratch !== undefined && path.startsWith(this.#host.join(this.#scratch.place, 'x').slice(0, -1))
   }
 
-  /** Have a directory; returns its path, with the separator behind it. Throws UNAVAILABLE. */
+  /** Make the directory; returns its path with a separator. Throws UNAVAILABLE. */
   make(): string {
     const parent = temporaryDirectory()
     try {
@@ -65,7 +60,7 @@ export class ReadOnlyFiles {
   }
 }
 
-/** The newest manifest counts; further versions are in memory alone. */
+/** Later versions exist in memory only. */
 export class ReadOnlyManifests extends NoManifests {
   readonly #files: ManifestStore
   #stored: Version | undefined
@@ -83,7 +78,7 @@ export class ReadOnlyManifests extends NoManifests {
   }
 }
 
-/** Removes what is its own, and nothing else. */
+/** Removes only its own files. */
 export class ReadOnlyObsoleteFiles extends ObsoleteFiles {
   readonly #spill: ReadOnlyFiles
 

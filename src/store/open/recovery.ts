@@ -1,13 +1,13 @@
 /**
- * Opening a directory whose lock is held: newest manifest, tables, the log, cleaning up.
+ * Opens a locked directory: newest manifest, tables, the log, leftovers.
  *
  * Invariants
- * 1. Nothing is removed before the manifest that does without it is durable, and no manifest is written before everything the old
- *    one names, and the log, was found whole.
- * 2. What is recovered is a prefix of the history (`log-history.ts`), and at least as durable as what is written from then on.
- * 3. The first manifest of an epoch ends all earlier ones: their owners' manifests find their numbers taken, and what they write to
- *    the log afterwards is no part of it.
- * 4. Foreign files are never touched.
+ * 1. A file is removed only after a manifest without it is durable, and a manifest is written only after all files of the old one,
+ *    and the log, were found whole.
+ * 2. The recovered state is a prefix of the history (`log-history.ts`), at least as durable as later writes.
+ * 3. The first manifest of an epoch ends all earlier ones: former owners find their manifest numbers taken, and their later log
+ *    writes do not count.
+ * 4. Foreign files are not touched.
  */
 import { CorruptionError, invalidArgument } from '../../base/errors.ts'
 import { parseName } from '../../base/file-names.ts'
@@ -26,15 +26,15 @@ import { withMemory } from '../engine/wait-for-lease.ts'
 import { Tree } from '../state/tree.ts'
 
 /**
- * An owner that lives still takes file numbers until it hears that it was fenced, which is within a second. So many are left to it, so
- * that no file of its is taken for one of ours.
+ * A living former owner takes file numbers until it notices that it was fenced, within a second. This gap keeps its files apart
+ * from ours.
  */
 const TAKEOVER_GAP = 2 ** 16
 
 export interface RecoveryReport {
   logSegments: number
   operations: number
-  /** Bytes at the end of the log that were given up as never finished. */
+  /** Bytes at the end of the log given up as unfinished. */
   droppedBytes: number
   orphansRemoved: number
   elapsedMs: number
@@ -42,7 +42,7 @@ export interface RecoveryReport {
 
 /**
  * The names in a directory, which must hold a store or be fit for a new one. Before the lock is held another process may be
- * exchanging files, so that a listing may miss one: then only what has none of a store's files is judged.
+ * replacing files, so a listing may miss one: then only a directory without any file of a store is judged.
  */
 export function inspect(files: HostFiles, directory: string, settings: Settings, isLocked: boolean): string[] {
   const names = files.exists(directory) ? files.list(directory) : []
@@ -68,7 +68,7 @@ export function inspect(files: HostFiles, directory: string, settings: Settings,
 
 interface StoredFile { name: string, kind: string, number: number }
 
-/** Bring the store to the state of its files. `isTakeover`: the owner before may live still, and has not heard of this one. */
+/** Recover the state of the files. `isTakeover`: the former owner may be alive. */
 export function recover(core: StoreState, isTakeover: boolean, makeBackground: () => Background): { background: Background, report: RecoveryReport } {
   const startedMs = core.host.clock.nowMs()
   const names = inspect(core.files.io, core.files.directory, core.settings, true)
@@ -100,7 +100,7 @@ export function recover(core: StoreState, isTakeover: boolean, makeBackground: (
   }
 }
 
-/** The tables are open; the log is judged, the epoch begins, what nobody needs is removed, and the log is brought back to memory. */
+/** With open tables: judge the log, begin the epoch, remove unneeded files, replay the log. */
 function recoverLog(
   core: StoreState, base: Version, files: readonly StoredFile[], isTakeover: boolean, makeBackground: () => Background,
 ): { background: Background, report: RecoveryReport } {
@@ -133,7 +133,7 @@ function recoverLog(
   return { background, report: { logSegments: history.parts.length, operations, droppedBytes: history.droppedBytes, orphansRemoved, elapsedMs: 0 } }
 }
 
-/** The first version of an epoch: it says where the log of those before ends. */
+/** The first version of an epoch, which records where the log of earlier owners ends. */
 function openingVersion(version: Version, nextFile: number, parts: readonly LogPart[], isDurable: boolean): Version {
   const { closed: _closed, earlier: _earlier, ...base } = version
   const logs = parts.map(({ number, endOffset }) => [number, endOffset] as const)

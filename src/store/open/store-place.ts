@@ -1,4 +1,4 @@
-/** Where an opened store keeps its files: for writing in its directory, for reading beside it. */
+/** Where a store keeps its files: its directory, or for reading a scratch directory. */
 import type { Kernels } from '../../kernels/kernels.ts'
 import type { Host, HostDirectory } from '../../host/host.ts'
 import { ManifestStore } from '../../manifest/manifest-store.ts'
@@ -12,7 +12,6 @@ export function writablePlace({ join }: Host, directory: HostDirectory, kernels:
   return { path, files, reference, mountId: directory.mountId(), join, manifests: new ManifestStore({ files, join }, path, kernels), obsolete: new ObsoleteFiles(files, path) }
 }
 
-/** `spill`: of this opening. */
 export function readOnlyPlace(host: Host, directory: HostDirectory, kernels: Kernels, spill: ReadOnlyFiles): StorePlace {
   const { join } = host
   const { path, files, reference } = directory

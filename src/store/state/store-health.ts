@@ -1,17 +1,17 @@
 /**
- * Whether a store takes calls and writes. The only place that stops it.
+ * Whether a store accepts calls and writes. The only part that stops it.
  *
  * Invariants
- * 1. Once `readOnlyReason` is set it stays: the store takes no writes until it is opened again.
+ * 1. Once set, `readOnlyReason` stays until the store is opened again.
  * 2. `closing` is set before anything is given back, `closed` after the last write.
  */
 import { SpillwayError } from '../../base/errors.ts'
 
 export class StoreHealth {
-  /** Not 0: jobs of this store stop at their next step. Shared with the worker. */
+  /** Not 0: this store's jobs stop at their next step. Shared with the worker. */
   readonly stop = new Int32Array(new SharedArrayBuffer(4))
   lastBackgroundError: Error | undefined
-  /** No call is taken. */
+  /** Calls are refused. */
   closing = false
   closed = false
   readonly #isReadOnlyOpen: boolean

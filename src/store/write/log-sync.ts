@@ -1,15 +1,15 @@
 /**
  * Durability of the log: one sync at a time, for all callers that asked before it began.
  *
- * A sync off the main thread costs two thread switches; where the disk is faster than those, a lone writer gets a third fewer
- * writes. So while syncs are quick they run on this thread; a slow one is followed by many off it.
+ * A sync off the main thread costs two thread switches; on a fast disk a lone writer would lose a third of its rate. So quick syncs
+ * run on this thread; a slow one is followed by many off it.
  *
  * Invariants
- * 1. After a failed sync the store takes no more writes: the disk's content is unknown, and a later successful sync proves nothing.
- *    A sync that was not tried, for want of a file descriptor, only fails its callers.
- * 2. A store that takes no more writes acknowledges nothing as durable. The system reports a write-back error to files open at that
- *    time, so a file opened later would seem fine.
- * 3. A sync on this thread is one system call: the log's last segment, whose directory entry is durable.
+ * 1. After a failed sync the store takes no more writes: a later successful sync proves nothing. A sync that was not tried, without
+ *    a file descriptor, only fails its callers.
+ * 2. Then it acknowledges nothing as durable. The system reports a write-back error to files open at that time; a file opened later
+ *    would seem fine.
+ * 3. A sync on this thread is one system call: the last segment, whose directory entry is durable.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import { isOutOfDescriptors } from '../../host/file-error.ts'
