@@ -76,7 +76,7 @@ export class Volume {
     this.#resize(TMPFS_BYTES)
   }
 
-  /** Have all that is dirty written back; whether that goes well is told to nobody. */
+  /** Have all dirty pages written back; errors are not reported. */
   writeBack() {
     spawnSync('sync', ['-f', this.path])
   }

@@ -82,7 +82,7 @@ test('a link that fails for a real reason is an error, and no temporary file sta
   }
 })
 
-/** Something begun beside the thread, which the test ends. */
+/** An operation off the main thread, which the test ends. */
 class Beside implements JobWait {
   isOver = false
   onOver = (): void => {}
@@ -98,7 +98,7 @@ class Beside implements JobWait {
 }
 
 for (const [name, link] of [['', undefined], [' without hard links', () => { throw fileError('EPERM', 'link', 'b') }]] as const) {
-  test(`publishing in steps${name} makes all durable beside the thread: no name before its content, none told before it is durable`, () => {
+  test(`publishing in steps${name} makes all durable off the main thread: no name before its content, no success before the name is durable`, () => {
     const { files, directory, close } = environment(new NodeFiles(link))
     try {
       const path = join(directory, 'a')
@@ -126,7 +126,7 @@ for (const [name, link] of [['', undefined], [' without hard links', () => { thr
   })
 }
 
-test('a file whose content could not be made durable beside the thread is not published', () => {
+test('a file whose content could not be made durable off the main thread is not published', () => {
   const { files, directory, close } = environment(new NodeFiles())
   try {
     const job = files.publishInSteps(join(directory, 'a'), bytesOf('whole'), file => new Beside(file, fileError('EIO', 'fdatasync', file.path)))
@@ -175,7 +175,7 @@ async function withFailingSyncs(fails: 'content' | 'entries', work: (settle: () 
 }
 
 for (const fails of ['content', 'entries'] as const) {
-  test(`who cannot wait for a sync beside the thread is told its failure, although that was told of it first: ${fails}`, async () => {
+  test(`a caller that cannot wait for an asynchronous sync gets its failure, although that sync was informed first: ${fails}`, async () => {
     const { files, directory, close } = environment(new NodeFiles())
     try {
       await withFailingSyncs(fails, async settle => {
@@ -189,7 +189,7 @@ for (const fails of ['content', 'entries'] as const) {
         wait.end()
         assert.throws(() => job.next(), { code: 'EIO' })
         await settle()
-        // Nobody has gone on without it.
+        // No other caller has gone on without it.
         assert.equal(lateSyncError(directory), undefined)
       })
     } finally {
@@ -198,7 +198,7 @@ for (const fails of ['content', 'entries'] as const) {
   })
 }
 
-test('a table whose sync beside the thread was overtaken is not taken for durable', async () => {
+test('a table whose asynchronous sync was overtaken does not count as durable', async () => {
   const { files, directory, close } = environment(new NodeFiles())
   try {
     await withFailingSyncs('content', () => {
@@ -214,7 +214,7 @@ test('a table whose sync beside the thread was overtaken is not taken for durabl
   }
 })
 
-test('who cannot wait for a sync of a file that was opened to be written is told its failure, although that was told of it first', async () => {
+test('a caller that cannot wait for the sync of a file opened for writing gets its failure, although another sync was informed first', async () => {
   const { files, directory, close } = environment(new NodeFiles())
   try {
     await withFailingSyncs('content', async settle => {

@@ -28,7 +28,7 @@ export function syncError(error: unknown, doing: string): Error {
   const told = outline(error, doing)
   if (told === undefined) return error as Error
   const state = 'What was written since the last sync may not be on the disk, and the store takes no more writes'
-  const remedy = 'close it and open it again before the machine restarts, which writes it anew'
+  const remedy = 'close it and open it again before the machine restarts, which writes it again'
   if (told.full !== undefined) return noSpace(`${told.full}. ${state}: free some space, ${remedy}`, error, doing)
   return unavailable(`${told.message}. ${state}: ${remedy}`, error, doing, told.code)
 }

@@ -23,7 +23,7 @@ export function replay(core: StoreState, background: Background, parts: readonly
   core.setMemtables(new MemtableSlot(undefined, core.files.logs[0] ?? Atomics.load(core.files.nextNumber, 0), core.engine.metadata))
   const recoveredSeq = core.view.version.lastSeq
   const patience = new MemoryWait(
-    core, 'opening waits for memory that nobody is about to give back', true)
+    core, 'no memory to replay the log: every arena is in use and no flush is running', true)
   let operations = 0
   for (const part of parts) {
     const { number } = part

@@ -78,7 +78,7 @@ test('a closed store and one whose process died are read whole, and their direct
     assert.deepEqual([errors, tables, valueFiles], [[], 1, 2])
     await closeRead(host, db)
     assert.deepEqual(filesOf(host), before)
-    // Whoever opens it for writing afterwards finds the same.
+    // A later open for writing finds the same.
     const again = await openSim(host)
     assert.deepEqual(entriesOf(again), expected)
     await closeEmpty(host, again)

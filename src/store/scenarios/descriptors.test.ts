@@ -1,4 +1,4 @@
-/** The process has no file descriptors left for a while: nothing was written or synced in vain, and the store goes on when they are back. */
+/** The process has no file descriptors left for a while: no write or sync counts as failed, and the store continues when they are back. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DIRECTORY, checkFiles, closeEmpty, openSim, simHost, turns, within } from '../testing/sim.ts'

@@ -26,7 +26,7 @@ function failSync(host: SimHost, kind: string, code = 'EIO'): void {
   }
 }
 
-/** Which files are written anew while a store is opened. */
+/** Files that are written again while a store is opened. */
 async function renewedBy(host: SimHost, opens: () => Promise<Spillway>): Promise<{ db: Spillway, renewed: string[] }> {
   const renewed: string[] = []
   host.disk.beforeOperation = (what, path) => { if (what === 'rename') renewed.push(path.slice(DIRECTORY.length + 1)) }
@@ -60,7 +60,7 @@ for (const code of ['EIO', 'ENOSPC']) {
   })
 }
 
-test('a process is killed after the system failed to write back what it wrote: what is opened then is written anew', async () => {
+test('a process is killed after the system failed to write back what it wrote: the next open writes it again', async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     let host = simHost({ seed })
     let db = await openSim(host)
@@ -76,7 +76,7 @@ test('a process is killed after the system failed to write back what it wrote: w
   }
 })
 
-test('a large value that was not written back is written anew before a later write, or a table, relies on it', async () => {
+test('a large value that was not written back is written again before a later write, or a table, relies on it', async () => {
   for (const relies of ['a write', 'a table']) {
     for (let seed = 1; seed <= SEEDS; seed++) {
       let host = simHost({ seed })
@@ -142,7 +142,7 @@ test('a hole in what was durable is damage', async () => {
   await assert.rejects(openSim(host), { code: 'SPILLWAY_CORRUPTION' })
 })
 
-test('a power loss at any step of writing anew loses nothing that was acknowledged before the first one', async () => {
+test('a power loss at any step of writing again loses nothing that was acknowledged before the first one', async () => {
   for (let step = 1; ; step++) {
     let host = simHost({ seed: step })
     let db = await openSim(host)
@@ -169,7 +169,7 @@ test('a power loss at any step of writing anew loses nothing that was acknowledg
   }
 })
 
-test('what is proved durable is not written anew: a closed store, segments before a synced one, what an opening before has seen to', async () => {
+test('data proved durable is not written again: a closed store, segments before a synced one, the work of an earlier open', async () => {
   let host = simHost({ seed: 3 })
   let { db, renewed } = await renewedBy(host, () => openSim(host))
   db.putSync('a', '1')

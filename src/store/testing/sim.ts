@@ -92,7 +92,7 @@ export async function closeEmpty(host: SimHost, db: Spillway<any, any>): Promise
   checkEmpty(db)
 }
 
-/** The same after a failed sync, of which closing tells. */
+/** After a failed sync, which closing reports. */
 export async function closeInDoubt(host: SimHost, db: Spillway<any, any>): Promise<void> {
   await assert.rejects(within(host, db.close()), /may not be on the disk/)
   checkEmpty(db)

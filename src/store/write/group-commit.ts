@@ -388,7 +388,7 @@ function lostFrames(error: Error): SpillwayError {
   const { message } = (error.cause ?? error) as Error
   return new SpillwayError(
     'SPILLWAY_UNAVAILABLE',
-    `writes at durability 'none' are lost: another store of the budget needed the log buffer, and they could not be written (${message}). Mend that, close the store and open it again`,
+    `writes at durability 'none' are lost: another store of the budget needed the log buffer, and they could not be written (${message}). Fix that, close the store and open it again`,
     { cause: error },
   )
 }

@@ -51,14 +51,14 @@ test('a write whose own help to a flush found a large value not to be durable is
   }
   assert.equal(syncs, 0)
   assert.throws(() => db.putSync('last', VALUE, { durability: 'disk' }), {
-    code: 'SPILLWAY_UNAVAILABLE', message: /nobody knows whether this write is durable: .*large value/,
+    code: 'SPILLWAY_UNAVAILABLE', message: /it is unknown whether this write is durable: .*large value/,
   })
   assert.equal(syncs, 2)
   assert.throws(() => db.putSync('another', VALUE), { code: 'SPILLWAY_READ_ONLY' })
   await closeInDoubt(host, db)
 })
 
-test('a large value that is being made durable beside the thread is not opened once more by who cannot wait', async () => {
+test('a large value being synced off the main thread is not opened again by a caller that cannot wait', async () => {
   const { host, db } = await withLarge()
   let opened = 0
   let end = (): void => {}

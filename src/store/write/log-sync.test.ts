@@ -47,7 +47,7 @@ class FakeLog {
   }
 }
 
-test('syncs are made beside the thread until many in a row were quick, then in place', async () => {
+test('syncs run off the main thread until many in a row were quick, then on it', async () => {
   const fake = new FakeLog()
   await fake.many(32)
   assert.equal(fake.ways, 'beside '.repeat(32))
@@ -83,7 +83,7 @@ test('what takes more than one sync of the last segment is made beside', async (
   assert.equal(await fake.nextWay(), 'here')
 })
 
-test('a sync in place that fails rejects those who wait, and the store takes no more writes', async () => {
+test('a sync in place that fails rejects its callers, and the store takes no more writes', async () => {
   const fake = new FakeLog()
   await fake.many(40)
   fake.error = Object.assign(new Error('input/output error'), { code: 'EIO' })
@@ -94,7 +94,7 @@ test('a sync in place that fails rejects those who wait, and the store takes no 
 test('a sync that goes well is not believed once the store takes no more writes', async () => {
   const fake = new FakeLog()
   fake.core.health.failStop(new Error('a flush has failed'))
-  const refusal = { code: 'SPILLWAY_UNAVAILABLE', message: /nobody knows whether this write is durable: a flush has failed\. Close the store/ }
+  const refusal = { code: 'SPILLWAY_UNAVAILABLE', message: /it is unknown whether this write is durable: a flush has failed\. Close the store/ }
   assert.throws(() => fake.log.now(), refusal)
   await assert.rejects(fake.one(), refusal)
   assert.equal(fake.ways, 'here beside ')

@@ -75,7 +75,7 @@ export class LogSync {
     if (lossReason === undefined) return
     const { code = 'SPILLWAY_UNAVAILABLE' } = lossReason as Partial<SpillwayError>
     throw new SpillwayError(
-      code, `the store is closed, and writes that it acknowledged may not be on the disk. Open it again before the machine restarts: what the system still holds is written anew then. The cause: ${lossReason.message}`,
+      code, `the store is closed, and writes that it acknowledged may not be on the disk. Open it again before the machine restarts: data the system still holds is then written again. The cause: ${lossReason.message}`,
       { cause: lossReason },
     )
   }
@@ -116,7 +116,7 @@ export class LogSync {
     const { readOnlyReason } = this.#core.health
     if (readOnlyReason === undefined) return
     throw new SpillwayError(
-      'SPILLWAY_UNAVAILABLE', `nobody knows whether this write is durable: ${readOnlyReason.message}. Close the store, mend the cause and open it again`,
+      'SPILLWAY_UNAVAILABLE', `it is unknown whether this write is durable: ${readOnlyReason.message}. Close the store, fix the cause and open it again`,
       { cause: readOnlyReason },
     )
   }
