@@ -20,21 +20,28 @@ export type LogVisitor = (
 const WINDOW_BYTES = 64 * 1024
 /** The smallest unit of write-back. */
 const SECTOR_BYTES = 512
+/** The fault of a frame whose end is missing. */
+export const FAULT_CUT = 'the segment ends before the frame does'
 
 /** Read the frame at `offset` into the buffer; returns its whole length, 0: not a good frame. */
 export function readFrame(file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels): number {
-  if (offset + FRAME_HEADER_BYTES > size) return 0
-  if (file.readSync(buffer, 0, FRAME_HEADER_BYTES, offset) < FRAME_HEADER_BYTES) return 0
-  if (readU32(buffer, 0) !== FRAME_MAGIC) return 0
+  return frameFault(file, fileNumber, offset, size, buffer, kernels) === '' ? paddedLength(readU32(buffer, 4)) : 0
+}
+
+/** Read the frame at `offset` into the buffer; returns what is wrong with it, '': nothing. */
+export function frameFault(file: HostFile, fileNumber: number, offset: number, size: number, buffer: Uint8Array, kernels: Kernels): string {
+  if (offset + FRAME_HEADER_BYTES > size) return FAULT_CUT
+  if (file.readSync(buffer, 0, FRAME_HEADER_BYTES, offset) < FRAME_HEADER_BYTES) return FAULT_CUT
+  if (readU32(buffer, 0) !== FRAME_MAGIC) return 'no frame begins here'
   const payloadLength = readU32(buffer, 4)
-  if (payloadLength > MAX_FRAME_BYTES - FRAME_HEADER_BYTES) return 0
   const frameBytes = paddedLength(payloadLength)
-  if (frameBytes > buffer.length || offset + frameBytes > size) return 0
+  if (payloadLength > MAX_FRAME_BYTES - FRAME_HEADER_BYTES || frameBytes > buffer.length) return 'the frame is too long'
+  if (offset + frameBytes > size) return FAULT_CUT
   const rest = frameBytes - FRAME_HEADER_BYTES
-  if (file.readSync(buffer, FRAME_HEADER_BYTES, rest, offset + FRAME_HEADER_BYTES) < rest) return 0
+  if (file.readSync(buffer, FRAME_HEADER_BYTES, rest, offset + FRAME_HEADER_BYTES) < rest) return FAULT_CUT
   checksum(kernels, buffer, 16, frameBytes, fileNumber, offset)
-  if (readU32(buffer, 8) !== kernels.hashLow || readU32(buffer, 12) !== kernels.hashHigh) return 0
-  return isWellFormed(buffer, FRAME_HEADER_BYTES + payloadLength) ? frameBytes : 0
+  if (readU32(buffer, 8) !== kernels.hashLow || readU32(buffer, 12) !== kernels.hashHigh) return 'the checksum of the frame does not match'
+  return isWellFormed(buffer, FRAME_HEADER_BYTES + payloadLength) ? '' : 'the operations of the frame are malformed'
 }
 
 /** Whether the operations match the header's count, have known kinds, and end with the payload. */
@@ -89,15 +96,17 @@ export function walkFrames(
 export function visitFrame(buffer: Uint8Array, firstSeq: number, visit: LogVisitor): number {
   const operations = readU32(buffer, 32)
   let at = FRAME_HEADER_BYTES
-  let seq = firstSeq
-  for (let i = 0; i < operations; i++) {
-    const keyStart = at + OPERATION_HEADER_BYTES
-    const keyEnd = keyStart + (buffer[at + 1]! | (buffer[at + 2]! << 8))
-    const valueEnd = keyEnd + readU32(buffer, at + 3)
-    visit(seq++, buffer[at]!, buffer, keyStart, keyEnd, keyEnd, valueEnd)
-    at = valueEnd
-  }
-  return seq
+  for (let i = 0; i < operations; i++) at = visitOperation(buffer, at, firstSeq + i, visit)
+  return firstSeq + operations
+}
+
+/** Call `visit` for the operation at `at` of a well-formed frame. Returns where it ends. */
+export function visitOperation(buffer: Uint8Array, at: number, seq: number, visit: LogVisitor): number {
+  const keyStart = at + OPERATION_HEADER_BYTES
+  const keyEnd = keyStart + (buffer[at + 1]! | (buffer[at + 2]! << 8))
+  const valueEnd = keyEnd + readU32(buffer, at + 3)
+  visit(seq, buffer[at]!, buffer, keyStart, keyEnd, keyEnd, valueEnd)
+  return valueEnd
 }
 
 /**

@@ -151,7 +151,8 @@ export function firstSeqOf(file: HostFile, fileNumber: number, buffer: Uint8Arra
   return readFrame(file, fileNumber, SEGMENT_HEADER_BYTES, file.size(), buffer, kernels) > 0 ? readU64(buffer, 16) : undefined
 }
 
-function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buffer: Uint8Array, kernels: Kernels):
+/** Undefined: a crash interrupted writing it. Throws CorruptionError, or UNAVAILABLE for another format. */
+export function readSegmentHeader(file: HostFile, fileNumber: number, size: number, buffer: Uint8Array, kernels: Kernels):
 { mountHigh: number, mountLow: number } | undefined {
   const got = file.readSync(buffer, 0, Math.min(size, SEGMENT_HEADER_BYTES), 0)
   let bad = got < SEGMENT_HEADER_BYTES
@@ -189,7 +190,8 @@ function isUnfinishedHeader(header: Uint8Array, bytes: number, fileNumber: numbe
   return true
 }
 
-function isZero(file: HostFile, start: number, end: number, buffer: Uint8Array): boolean {
+/** Whether the bytes between two offsets are zero. */
+export function isZero(file: HostFile, start: number, end: number, buffer: Uint8Array): boolean {
   while (start < end) {
     const got = file.readSync(buffer, 0, Math.min(end - start, buffer.length), start)
     for (let i = 0; i < got; i++) if (buffer[i] !== 0) return false
