@@ -126,25 +126,48 @@ export function listStoredBytes(table: BlockFile, loader: StoredBlockReader, off
   return sum
 }
 
+/** One block of a list and its records, in order. */
+export interface ListPiece<T> {
+  offset: number
+  storedBytes: number
+  records: T[]
+}
+
+/** The blocks of a list of range tombstones, last first. Throws at a damaged one, which hides all before it. */
+export function rangePieces(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): Generator<ListPiece<RangeTombstone>, void> {
+  return pieces(table, loader, BLOCK_RANGES, offset, storedBytes, parseRange)
+}
+
+/** As `rangePieces`, for value-file numbers. */
+export function valueFilePieces(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): Generator<ListPiece<number>, void> {
+  return pieces(table, loader, BLOCK_VALUE_FILES, offset, storedBytes, parseValueFile)
+}
+
 function readList<T>(
   table: BlockFile, loader: StoredBlockReader, type: number, offset: number, storedBytes: number, parse: RecordParser<T>,
 ): T[] {
-  const pieces: T[][] = []
+  const lists: T[][] = []
+  for (const { records } of pieces(table, loader, type, offset, storedBytes, parse)) lists.push(records)
+  return lists.reverse().flat()
+}
+
+function *pieces<T>(
+  table: BlockFile, loader: StoredBlockReader, type: number, offset: number, storedBytes: number, parse: RecordParser<T>,
+): Generator<ListPiece<T>, void> {
   while (storedBytes > 0) {
-    const records = openListBlock(table, loader, type, offset, storedBytes)
+    const count = openListBlock(table, loader, type, offset, storedBytes)
     const bytes = loader.kernels.memory
-    const piece: T[] = []
+    const records: T[] = []
     let at = loader.start + LIST_HEADER_BYTES
-    for (let i = 0; i < records; i++) {
-      at = parse(bytes, at, loader.end, piece)
-      if (at < 0) throw malformed(table, offset, i, records)
+    for (let i = 0; i < count; i++) {
+      at = parse(bytes, at, loader.end, records)
+      if (at < 0) throw malformed(table, offset, i, count)
     }
-    pieces.push(piece)
-    const next = blockBefore(table, loader, offset, at)
-    offset = next.offset
-    storedBytes = next.storedBytes
+    const before = blockBefore(table, loader, offset, at)
+    yield { offset, storedBytes, records }
+    offset = before.offset
+    storedBytes = before.storedBytes
   }
-  return pieces.reverse().flat()
 }
 
 /** Load a block of a list; returns its number of records. */
