@@ -30,16 +30,25 @@ export class SpillwayError extends Error {
   }
 }
 
+const RESTORE = `. Restore the store's directory from a backup; "spillway verify" lists every damaged file`
+
 /** Stored bytes are not what was written. `details` holds `file` and `offset`. */
 export class CorruptionError extends SpillwayError {
   constructor(file: string, offset: number, what: string, options: SpillwayErrorOptions = {}) {
     super(
       'SPILLWAY_CORRUPTION',
-      `${file} at offset ${offset}: ${what}. Restore the store's directory from a backup; "spillway verify" lists every damaged file`,
+      `${file} at offset ${offset}: ${what}${RESTORE}`,
       { ...options, details: { file, offset, ...options.details } },
     )
     this.name = 'CorruptionError'
   }
+}
+
+/** The damage alone, without the place and the remedy of the message. */
+export function damageOf({ message, details }: CorruptionError): string {
+  const place = `${details['file']} at offset ${details['offset']}: `
+  const end = message.endsWith(RESTORE) ? message.length - RESTORE.length : message.length
+  return message.slice(message.startsWith(place) ? place.length : 0, end)
 }
 
 /** An invalid argument or option. Nothing was changed. */

@@ -139,7 +139,7 @@ export function parseCommand(command: Command, argv: readonly string[]): Args {
   if (args.flag('help')) return args
   const { min, max } = command.positionals
   const given = parsed.positionals.length
-  if (given === 0) throw new UsageError("the store's directory is missing")
+  if (given === 0) throw new UsageError(command.usage.startsWith('<dir>') ? "the store's directory is missing" : `missing: ${command.usage}`)
   if (given < min) throw new UsageError(`too few arguments: spillway ${command.name} ${command.usage}`)
   if (given > max) throw new UsageError(`too many arguments: spillway ${command.name} ${command.usage}`)
   args.size('budget')

@@ -5,6 +5,7 @@ import type { Command } from './command.ts'
 import { compactCommand } from './commands/compact.ts'
 import { countCommand } from './commands/count.ts'
 import { delCommand } from './commands/del.ts'
+import { dumpCommand } from './commands/dump.ts'
 import { exportCommand } from './commands/export.ts'
 import { getCommand } from './commands/get.ts'
 import { importCommand } from './commands/import.ts'
@@ -19,7 +20,7 @@ import type { Io } from './io.ts'
 import { isBrokenPipe, print } from './output.ts'
 
 export const commands: readonly Command[] = [
-  importCommand, exportCommand, getCommand, putCommand, delCommand, scanCommand, countCommand, statsCommand, verifyCommand, compactCommand,
+  importCommand, exportCommand, getCommand, putCommand, delCommand, scanCommand, countCommand, statsCommand, verifyCommand, compactCommand, dumpCommand,
 ]
 
 /** `argv`: what follows the program's name. Never throws. */

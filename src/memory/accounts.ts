@@ -156,6 +156,13 @@ const OTHER_ACCOUNTS = {
     where: ['store/verify/verify-closed.ts'],
     tests: ['store/verify/verify-directory.test.ts'],
   },
+  dump: {
+    bound: 'kernels, a frame of the log, copies of index nodes; six times a manifest',
+    holds: 'for `spillway dump`, which reads one file: kernels, a frame of the log, the window of a search for frames, copies of the index nodes above the current block, a manifest as text and as JSON',
+    limit: 'fixed 1.1 MiB, and the index nodes above a block or six times the manifest',
+    where: ['cli/dump/dump-file.ts'],
+    tests: ['cli/commands/dump.test.ts'],
+  },
   pages: {
     bound: 'pages in memory, 256 bytes of bookkeeping a page, the map of the scratch file',
     holds: 'slots of pages in memory (their length rounded up to 4 KiB) and of copies for pins, warm slots, 256 bytes of bookkeeping a page, 132 bytes for 4 MiB of scratch file, the longest page born backed once as a reserve; with a runner the staging buffer of its jobs and their kernels',

@@ -69,7 +69,7 @@ export function verifyValueFile(
   checkKernels(kernels)
   const file = openExisting(files, path)
   try {
-    lengthBytes ??= checkHeader(file, fileNumber, undefined, kernels)
+    lengthBytes ??= readValueHeader(file, fileNumber, undefined, kernels)
     checkFile(file, fileNumber, lengthBytes, kernels)
     walkPieces(file, fileNumber, lengthBytes, kernels, () => {})
     return valueFileBytes(lengthBytes)
@@ -111,7 +111,7 @@ export function valueFileDamage(files: HostFiles, path: string, fileNumber: numb
     const file = openExisting(files, path)
     try {
       let lengthBytes: number | undefined
-      attempt(() => { lengthBytes = checkHeader(file, fileNumber, undefined, kernels) })
+      attempt(() => { lengthBytes = readValueHeader(file, fileNumber, undefined, kernels) })
       if (lengthBytes !== undefined) attempt(() => checkSize(file, lengthBytes!))
       // Without a header, the size tells the length.
       lengthBytes ??= lengthOf(file.size())
@@ -132,7 +132,7 @@ export function valueFileDamage(files: HostFiles, path: string, fileNumber: numb
 /** Size and header. */
 function checkFile(file: HostFile, fileNumber: number, lengthBytes: number, kernels: Kernels): void {
   checkSize(file, lengthBytes)
-  checkHeader(file, fileNumber, lengthBytes, kernels)
+  readValueHeader(file, fileNumber, lengthBytes, kernels)
 }
 
 function checkSize(file: HostFile, lengthBytes: number): void {
@@ -159,7 +159,7 @@ function openExisting(files: HostFiles, path: string): HostFile {
 }
 
 /** Returns the value's length, which must be `lengthBytes` if given. */
-function checkHeader(file: HostFile, fileNumber: number, lengthBytes: number | undefined, kernels: Kernels): number {
+export function readValueHeader(file: HostFile, fileNumber: number, lengthBytes: number | undefined, kernels: Kernels): number {
   const { memory, a } = kernels
   readChecked(file, 0, a, VALUE_FILE_HEADER_HASHED, kernels, seedOf(fileNumber), VALUE_FILE_HEADER_SEED, 'the header')
   if (readU32(memory, a) !== VALUE_FILE_MAGIC) throw new CorruptionError(file.path, 0, 'this is not the file of a value')

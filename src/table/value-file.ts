@@ -5,9 +5,9 @@
 import { checkValueNumbers } from './value-file-format.ts'
 import { readU48, readU64, writeU48, writeU64 } from './little-endian.ts'
 
-export { copyValueFile, readValueFile, readValueText, valueFileDamage, verifyValueFile } from './value-file-reader.ts'
+export { copyValueFile, readValueFile, readValueHeader, readValueText, valueFileDamage, verifyValueFile } from './value-file-reader.ts'
 export { writeValueFile, writeValueText } from './value-file-writer.ts'
-export { VALUE_FILE_HEADER_BYTES, VALUE_FILE_PIECE_BYTES, valueFileBytes } from './value-file-format.ts'
+export { VALUE_FILE_FORMAT, VALUE_FILE_HEADER_BYTES, VALUE_FILE_MAGIC, VALUE_FILE_PIECE_BYTES, valueFileBytes } from './value-file-format.ts'
 
 /** File number u48, value length u64. */
 export const VALUE_REFERENCE_BYTES = 14

@@ -47,6 +47,11 @@ export function encodeFilter(kernels: Kernels, hashes: Uint32Array, count: numbe
   return end
 }
 
+/** Bits set for each key, and lines. */
+export function filterShape(bytes: Uint8Array, start: number): { probes: number, lines: number } {
+  return { probes: bytes[start + 1]!, lines: readU32(bytes, start + 4) }
+}
+
 export function filterProblem(bytes: Uint8Array, start: number, end: number): string | undefined {
   const size = end - start
   if (size < FILTER_HEADER_BYTES + LINE_BYTES) return `a filter of ${size} bytes`
