@@ -1,5 +1,5 @@
-// Builds the wasm kernels when their source changed, compiles src/ to dist/, and makes of that the worker's code and the
-// declarations for users.
+// Builds the wasm kernels when their source changed, compiles src/ to dist/, removes outputs whose sources are gone, and makes the worker's code
+// and the declarations for users.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -14,5 +14,6 @@ function run(args) {
 
 if (existsSync(`${root}/scripts/build-kernels.mjs`)) run(['scripts/build-kernels.mjs'])
 run(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
+run(['scripts/stale-outputs.mjs'])
 run(['scripts/build-worker.mjs'])
 run(['scripts/build-types.mjs'])
