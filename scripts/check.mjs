@@ -1,5 +1,4 @@
-// Everything that must hold before a change goes in: lint, tests, the package's shape, the types, the code of the
-// documentation. Works on what scripts/build.mjs built. Stops at the first failure.
+// Everything that must hold before a change goes in: lint, tests, the package's shape, the types, the code of the documentation. Works on what scripts/build.mjs built. Stops at the first failure.
 //   node scripts/check.mjs                  all of it
 //   node scripts/check.mjs --fast           lint and tests only
 //   node scripts/check.mjs --skip tests     all but one
@@ -9,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compileInstalled } from './consumer.mjs'
 import { documentation } from './documentation.mjs'
+import { checkExamples } from './examples.mjs'
 import { runNode } from './run-node.mjs'
 import { runTests } from './run-tests.mjs'
 import { runnableTests } from './test-names.mjs'
@@ -18,7 +18,7 @@ process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
 
 const FAST = ['lint', 'tests']
 /** Each returns, or resolves to, what is wrong in a few words, or undefined. */
-const STEPS = { lint, tests, package: packageShape, types, documentation }
+const STEPS = { lint, tests, package: packageShape, types, documentation, examples: () => checkExamples() }
 
 const { fast, skip } = optionsOf()
 if (!existsSync('dist/index.js') || !existsSync('dist/types/index.d.ts')) {
