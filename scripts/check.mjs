@@ -1,4 +1,5 @@
-// Everything that must hold before a change goes in: lint, tests, the package's shape, the types, the code of the documentation. Works on what scripts/build.mjs built. Stops at the first failure.
+// Everything that must hold before a change goes in: lint, tests, the package's shape, the types, the code of the documentation, the API
+// reference. Works on what scripts/build.mjs built. Stops at the first failure.
 //   node scripts/check.mjs                  all of it
 //   node scripts/check.mjs --fast           lint and tests only
 //   node scripts/check.mjs --skip tests     all but one
@@ -6,6 +7,7 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { staleReference } from './api-reference.mjs'
 import { compileInstalled } from './consumer.mjs'
 import { documentation } from './documentation.mjs'
 import { checkExamples } from './examples.mjs'
@@ -18,7 +20,7 @@ process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
 
 const FAST = ['lint', 'tests']
 /** Each returns, or resolves to, what is wrong in a few words, or undefined. */
-const STEPS = { lint, tests, package: packageShape, types, documentation, examples: () => checkExamples() }
+const STEPS = { lint, tests, package: packageShape, types, documentation, examples: () => checkExamples(), reference: staleReference }
 
 const { fast, skip } = optionsOf()
 if (!existsSync('dist/index.js') || !existsSync('dist/types/index.d.ts')) {
