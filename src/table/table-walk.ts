@@ -149,7 +149,7 @@ function attempt<T>(work: () => T): T | CorruptionError {
   }
 }
 
-/** The same of each step, up to the first damage. */
+/** The steps of a generator up to the first damage, which is yielded in the place of a step. */
 function *attempts<T>(steps: Generator<T, void>): Generator<T | CorruptionError, void> {
   for (;;) {
     const next = attempt(() => steps.next())
