@@ -1,5 +1,5 @@
-// Everything that must hold before a change goes in: lint, tests, the package's shape, the types, the code of the documentation, the API
-// reference. Works on what scripts/build.mjs built. Stops at the first failure.
+// Everything that must hold before a change goes in: lint, the rules of the house, tests, the package's shape, the types, the code of the
+// documentation, the tables of MEMORY.md, the API reference. Works on what scripts/build.mjs built. Stops at the first failure.
 //   node scripts/check.mjs                  all of it
 //   node scripts/check.mjs --fast           lint and tests only
 //   node scripts/check.mjs --skip tests     all but one
@@ -11,6 +11,8 @@ import { staleReference } from './api-reference.mjs'
 import { compileInstalled } from './consumer.mjs'
 import { documentation } from './documentation.mjs'
 import { checkExamples } from './examples.mjs'
+import { houseRules } from './house-rules.mjs'
+import { memoryTables } from './memory-tables.mjs'
 import { runNode } from './run-node.mjs'
 import { runTests } from './run-tests.mjs'
 import { runnableTests } from './test-names.mjs'
@@ -18,9 +20,9 @@ import { types } from './types.mjs'
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
 
-const FAST = ['lint', 'tests']
+const FAST = ['lint', 'house', 'tests']
 /** Each returns, or resolves to, what is wrong in a few words, or undefined. */
-const STEPS = { lint, tests, package: packageShape, types, documentation, examples: () => checkExamples(), reference: staleReference }
+const STEPS = { lint, house, tests, package: packageShape, types, documentation, memory, examples: () => checkExamples(), reference: staleReference }
 
 const { fast, skip } = optionsOf()
 if (!existsSync('dist/index.js') || !existsSync('dist/types/index.d.ts')) {
@@ -53,6 +55,19 @@ function lint() {
   return runNode('node_modules/oxlint/bin/oxlint')
 }
 
+function house() {
+  return listed(houseRules(), 'a rule of the source is broken')
+}
+
+async function memory() {
+  return listed(await memoryTables(), 'MEMORY.md does not fit the tables')
+}
+
+function listed(problems, what) {
+  for (const problem of problems) console.log(problem)
+  return problems.length === 0 ? undefined : what
+}
+
 function tests() {
   const { files, missing } = runnableTests('.')
   if (missing.length > 0) return `not built: ${missing.join(', ')}. Run "npm run build"`
@@ -67,7 +82,5 @@ function packageShape() {
 
 /** What the declarations of the packed package have against a program that uses it. */
 function compiledByUsers() {
-  const problems = compileInstalled()
-  for (const problem of problems) console.log(problem)
-  return problems.length === 0 ? undefined : 'its declarations do not compile'
+  return listed(compileInstalled(), 'its declarations do not compile')
 }

@@ -13,7 +13,7 @@ const STORE = 'db'
 const CONCURRENCY = 2
 const TIMEOUT_MS = 30_000
 
-/** Checks the examples of the declarations in `types`; `folder` is made anew. Resolves to what is wrong in a few words, or undefined. */
+/** Checks the examples of the declarations in `types`; `folder` is made again. Resolves to what is wrong in a few words, or undefined. */
 export async function checkExamples({ types = 'dist/types', folder = 'node_modules/.cache/spillway-examples', print = console.log } = {}) {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })

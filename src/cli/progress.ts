@@ -42,7 +42,7 @@ export interface ProgressUpdate {
   note?: string
 }
 
-/** Rates are those of about the last so many milliseconds. */
+/** Window of the rates. */
 const WINDOW_MS = 5000
 const BAR_COLUMNS = 20
 

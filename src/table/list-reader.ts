@@ -138,7 +138,7 @@ export function rangePieces(table: BlockFile, loader: StoredBlockReader, offset:
   return pieces(table, loader, BLOCK_RANGES, offset, storedBytes, parseRange)
 }
 
-/** As `rangePieces`, for value-file numbers. */
+/** The blocks of a list of value-file numbers, last first. Throws like `rangePieces`. */
 export function valueFilePieces(table: BlockFile, loader: StoredBlockReader, offset: number, storedBytes: number): Generator<ListPiece<number>, void> {
   return pieces(table, loader, BLOCK_VALUE_FILES, offset, storedBytes, parseValueFile)
 }

@@ -31,7 +31,7 @@ export const exportCommand: Command = {
     'no-header': { type: 'boolean', help: 'csv: no row of names' },
     'keys-only': { type: 'boolean', help: 'leave values out' },
     reverse: { type: 'boolean', help: 'from the last key to the first' },
-    limit: { type: 'string', value: 'N', help: 'at most so many entries' },
+    limit: { type: 'string', value: 'N', help: 'at most N entries' },
     ...RANGE_OPTIONS,
     ...PROGRESS_OPTIONS,
   },

@@ -87,7 +87,7 @@ export const importCommand: Command = {
       if (failure === undefined && tally.rows === 0 && tally.bad > 0 && !io.signal.aborted) {
         failure = new CommandError('NOTHING_READ', `nothing could be read: ${tally.bad === 1 ? 'the one record is' : `all ${countOf(tally.bad, 'record')} are`} bad. Is the format right?`)
       }
-      // What is written is in the log, which is enough for whoever must end now.
+      // The log has what was written; that is enough for a process that must end now.
       if (failure === undefined && !io.signal.aborted) await store.flush()
       await report(args, io, store, tally, (performance.now() - startMs) / 1000, failure)
       if (failure !== undefined) throw failure

@@ -25,7 +25,7 @@ export const scanCommand: Command = {
   details: ['Keys and values are escaped as get does it, and cut to the width of the terminal. Use export to get them whole.'],
   examples: ['spillway scan ./data --prefix user: --limit 10', 'spillway scan ./data --reverse'],
   options: {
-    limit: { type: 'string', value: 'N', help: `at most so many entries (default ${DEFAULT_LIMIT}; 0 = all)` },
+    limit: { type: 'string', value: 'N', help: `at most N entries (default ${DEFAULT_LIMIT}; 0 = all)` },
     reverse: { type: 'boolean', help: 'from the last key to the first' },
     'keys-only': { type: 'boolean', help: 'no values' },
     ...RANGE_OPTIONS,

@@ -45,7 +45,7 @@ export function chooseColumns(row: CsvRow, hasHeader: boolean, wanted: ColumnsWa
   return { count, key: keyAt, value: 'row', names: names === undefined ? [] : fieldNames(names) }
 }
 
-/** Undefined: bytes that are no text, and nobody asks for a name. */
+/** Undefined: not text, and no name is needed. */
 function namesOf(row: CsvRow, { key, value, keysOnly }: ColumnsWanted): string[] | undefined {
   const names: string[] = []
   for (let i = 0; i < row.count; i++) {

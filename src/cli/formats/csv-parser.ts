@@ -39,7 +39,7 @@ export const MAX_COLUMNS = 1_000_000
 
 const QUOTE = 0x22
 const SLAB_BYTES = 64 * 1024
-/** So many bytes are copied sooner than a view of them is made. */
+/** Up to this many bytes, copying is faster than making a view. */
 const SHORT_BYTES = 32
 
 /** Field begins; row begins behind a CR; inside a plain field; inside quotes; after a quote in quotes. */
@@ -50,7 +50,7 @@ const QUOTED = 3
 const QUOTE_SEEN = 4
 
 export class CsvParser {
-  /** So many fields of a row are kept. */
+  /** Maximum fields kept of a row. */
   keptFields: number = MAX_COLUMNS
   readonly #separator: number
   readonly #maxBytes: number

@@ -1,7 +1,6 @@
 /**
- * Where the parts of a JSON text stand, as bytes. `JSON.parse` makes values, and a value is not always what was written: a
- * number loses digits or becomes infinite, members are put in another order, of two with one name the first is lost.
- * Whoever stores a part of a JSON text takes its bytes instead.
+ * Byte positions of the parts of a JSON text. Values of `JSON.parse` may differ from the text: numbers lose digits or become
+ * infinite, members change their order, the first of two equal names is lost. So parts are stored as their bytes.
  *
  * Invariants
  * 1. Accepts what RFC 8259 and `JSON.parse` accept, and nothing else, up to MAX_JSON_DEPTH. Bytes are UTF-8, which the caller checks.
@@ -127,7 +126,7 @@ export function walkObject(
   }
 }
 
-/** The same for the elements of the array that begins at `at`. */
+/** `walkObject` for the elements of the array that begins at `at`. */
 export function walkArray(bytes: Uint8Array, at: number, end: number, element: (index: number, from: number, to: number) => void): number {
   at = skipBlanks(bytes, at + 1, end)
   if (at < end && bytes[at] === CLOSE_ARRAY) return at + 1
@@ -190,7 +189,7 @@ export function textOf(bytes: Uint8Array, from: number, to: number): string {
   return JSON.parse(asBuffer(bytes).toString('utf8', from, to)) as string
 }
 
-/** The last long string that had to be parsed to be checked: whoever asks for it next need not do it again. */
+/** The last long string that was parsed for a check, so that it is not parsed again. */
 let lastLong: { bytes: Uint8Array, from: number, to: number, text: string } | undefined
 
 /** All up to `at` is valid. Native code is the faster the longer a string is. */

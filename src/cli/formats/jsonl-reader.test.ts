@@ -48,7 +48,7 @@ test('a field that is asked for and stands twice is refused', () => {
   ] as [string, JsonlOptions, string][]) {
     assert.deepEqual(read(text, options), { records: [], bad: [[1, `the field "${name}" stands twice, and only one can be meant`]] }, text)
   }
-  // Nobody asks for it.
+  // It is not asked for.
   assert.deepEqual(read('{"id":1,"x":1,"x":2}', { key: 'id' }).records, [['1', '{"id":1,"x":1,"x":2}']])
 })
 

@@ -27,7 +27,7 @@ export function jsonField(name: string, bytes: Uint8Array): string {
     : `"${name}Base64":"${buffer.toString('base64')}"`
 }
 
-/** The same as an object to go into a larger one. */
+/** Key and value as an object, to go into a larger one. */
 export function jsonObject(key: Uint8Array, value?: Uint8Array): Record<string, string> {
   const fields = value === undefined ? jsonField('key', key) : `${jsonField('key', key)},${jsonField('value', value)}`
   return JSON.parse(`{${fields}}`) as Record<string, string>

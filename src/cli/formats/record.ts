@@ -10,7 +10,7 @@ export interface RecordSink {
   put(key: Uint8Array, value: Uint8Array, line: number): void
   /**
    * The record that begins in this line cannot be read. May throw, which ends the reading. `isLast`: what follows cannot be told
-   * apart into records, so nobody may go on as if one record were missing.
+   * apart into records, so reading cannot continue behind it.
    */
   bad(line: number, message: string, isLast?: boolean): void
   /** A bad record that began in `line` ended in a later one: what stands between them was not read. */
