@@ -3,13 +3,16 @@
  *
  * Account: the cache's.
  */
-import type { Account, Lease } from '../memory/budget.ts'
+import type { Account } from '../memory/budget.ts'
+import { Slabs } from '../memory/pools/slabs.ts'
+import type { SlabBytes } from '../memory/pools/slabs.ts'
 import { NONE } from './block-directory.ts'
+
+const NO_BYTES: SlabBytes = new Uint8Array(new ArrayBuffer(0))
 
 export class Slot {
   readonly id: number
-  readonly bytes: Uint8Array<ArrayBuffer>
-  lease: Lease
+  bytes: SlabBytes
   usedBytes = 0
   /** The chain of its blocks: entries of the directory. */
   first = NONE
@@ -17,27 +20,26 @@ export class Slot {
   /** The next younger slot. */
   younger: Slot | undefined = undefined
 
-  constructor(id: number, bytes: Uint8Array<ArrayBuffer>, lease: Lease) {
+  constructor(id: number, bytes: SlabBytes) {
     this.id = id
     this.bytes = bytes
-    this.lease = lease
   }
 }
 
 export class SlotPool {
-  readonly account: Account
-  /** By id, held or given back. */
+  /** By id, in use or given back. */
   readonly slots: Slot[] = []
-  /** Slots in use. */
-  held = 0
-  readonly #slotBytes: number
-  /** Slots given back, with empty buffers for reuse. */
+  readonly #slabs: Slabs
+  /** Slots given back, without memory. */
   readonly #spare: Slot[] = []
 
   constructor(account: Account, slotBytes: number) {
-    this.account = account
-    this.#slotBytes = slotBytes
+    this.#slabs = new Slabs(account, slotBytes)
   }
+
+  get account(): Account { return this.#slabs.account }
+  /** Slots in use. */
+  get held(): number { return this.#slabs.count }
 
   /** The existing buffers, counted one by one. */
   measure(): number {
@@ -48,41 +50,29 @@ export class SlotPool {
 
   /** An empty slot from free memory; undefined: there is none. */
   take(): Slot | undefined {
-    // Checked first: a full budget is normal here, not a denial worth counting.
-    if (this.account.budget.freeBytes < this.#slotBytes) return undefined
-    const lease = this.account.tryLease(this.#slotBytes, false)
-    if (lease === undefined) return undefined
-    try {
-      let slot = this.#spare.pop()
-      if (slot === undefined) {
-        // Resizable, because only resize(0) frees memory at once.
-        const buffer = new ArrayBuffer(this.#slotBytes, { maxByteLength: this.#slotBytes })
-        slot = new Slot(this.slots.length, new Uint8Array(buffer, 0, this.#slotBytes), lease)
-        this.slots.push(slot)
-      } else {
-        slot.bytes.buffer.resize(this.#slotBytes)
-        slot.lease = lease
-      }
-      this.held++
-      return slot
-    } catch {
-      // The system has less memory than the budget promises.
-      lease.release()
-      return undefined
+    const bytes = this.#slabs.take(false)
+    if (bytes === undefined) return undefined
+    const spare = this.#spare.pop()
+    if (spare !== undefined) {
+      spare.bytes = bytes
+      return spare
     }
+    const slot = new Slot(this.slots.length, bytes)
+    this.slots.push(slot)
+    return slot
   }
 
   giveBack(slot: Slot): void {
+    this.#slabs.giveBack(slot.bytes)
+    slot.bytes = NO_BYTES
     slot.first = slot.last = NONE
     slot.usedBytes = 0
     slot.younger = undefined
-    slot.bytes.buffer.resize(0)
-    slot.lease.release()
     this.#spare.push(slot)
-    this.held--
   }
 
   clear(): void {
     this.slots.length = this.#spare.length = 0
+    this.#slabs.clear()
   }
 }

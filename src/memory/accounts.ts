@@ -226,6 +226,14 @@ const OTHER_ACCOUNTS = {
     where: ['collections/spill-queue.ts'],
     tests: ['collections/spill-queue.test.ts'],
   },
+  pools: {
+    bound: 'the capacity of each pool',
+    holds: 'for each SlabPool, BuddyPool, ArenaPool and ObjectPool its memory, in use or free, and its bookkeeping',
+    limit: 'the `capacity` of the pool; without one the budget',
+    where: ['memory/pools/slab-pool.ts', 'memory/pools/buddy-pool.ts', 'memory/pools/bump-arena.ts', 'memory/pools/object-pool.ts'],
+    tests: ['memory/pools/slab-pool.test.ts', 'memory/pools/buddy-pool.test.ts', 'memory/pools/bump-arena.test.ts', 'memory/pools/object-pool.test.ts'],
+    remedy: 'close pools that share it',
+  },
   'spill kernels': {
     bound: 'fixed',
     holds: 'wasm memory of the page pool of a sort, a grouping or a queue',

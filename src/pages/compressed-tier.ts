@@ -8,6 +8,8 @@
  * Account: `tierAccount`, with 256 bytes of bookkeeping a slab. Cost: one copy; half a block unused per extent.
  */
 import type { Account } from '../memory/budget.ts'
+import { Slabs } from '../memory/pools/slabs.ts'
+import type { SlabBytes } from '../memory/pools/slabs.ts'
 
 export const BLOCK_BYTES = 4096
 export const SLAB_BYTES = 256 * 1024
@@ -18,28 +20,27 @@ export const NO_BLOCK = -1
 const MAX_SPARE = 8
 
 interface Slab {
-  bytes: Uint8Array<ArrayBuffer>
+  bytes: SlabBytes
   next: Int32Array
   free: number
   freeCount: number
 }
 
 export class CompressedTier {
-  readonly #account: Account
+  readonly #memory: Slabs
   readonly #poison: boolean
   readonly #slabs: (Slab | undefined)[] = []
-  #slabCount = 0
   #freeBlocks = 0
   #spares = 0
   /** Slabs below this one have no free block. */
   #lowest = 0
 
   constructor(account: Account, poison: boolean) {
-    this.#account = account
+    this.#memory = new Slabs(account, SLAB_BYTES, SLAB_LEASE_BYTES - SLAB_BYTES)
     this.#poison = poison
   }
 
-  get bytes(): number { return this.#slabCount * SLAB_LEASE_BYTES }
+  get bytes(): number { return this.#memory.leasedBytes }
 
   measure(): number {
     let bytes = 0
@@ -126,6 +127,7 @@ export class CompressedTier {
   close(): void {
     for (let i = 0; i < this.#slabs.length; i++) if (this.#slabs[i] !== undefined) this.#dropSlab(i)
     this.#slabs.length = 0
+    this.#memory.clear()
     this.#freeBlocks = this.#spares = 0
   }
 
@@ -182,10 +184,10 @@ export class CompressedTier {
     this.#freeBlocks++
     if (number < this.#lowest) this.#lowest = number
     if (slab.freeCount < SLAB_BLOCKS) return
-    if (this.#freeBlocks === this.#slabCount * SLAB_BLOCKS) {
+    if (this.#freeBlocks === this.#memory.count * SLAB_BLOCKS) {
       this.#spares++
       this.releaseSpares(Infinity)
-    } else if (this.#spares < Math.min(MAX_SPARE, this.#slabCount >> 4)) {
+    } else if (this.#spares < Math.min(MAX_SPARE, this.#memory.count >> 4)) {
       this.#spares++
     } else {
       this.#dropSlab(number)
@@ -194,21 +196,13 @@ export class CompressedTier {
 
   #addSlab(): boolean {
     // No reclaim: it would call this pool.
-    if (!this.#account.grow(SLAB_LEASE_BYTES, false)) return false
-    let bytes: Uint8Array<ArrayBuffer>
-    try {
-      bytes = new Uint8Array(new ArrayBuffer(SLAB_BYTES, { maxByteLength: SLAB_BYTES }), 0, SLAB_BYTES)
-    } catch {
-      // The system has less memory than the budget promises.
-      this.#account.shrink(SLAB_LEASE_BYTES)
-      return false
-    }
+    const bytes = this.#memory.take(false)
+    if (bytes === undefined) return false
     let number = 0
     while (this.#slabs[number] !== undefined) number++
     const next = new Int32Array(SLAB_BLOCKS)
     for (let i = 0; i < SLAB_BLOCKS; i++) next[i] = i + 1 < SLAB_BLOCKS ? number * SLAB_BLOCKS + i + 1 : NO_BLOCK
     this.#slabs[number] = { bytes, next, free: number * SLAB_BLOCKS, freeCount: SLAB_BLOCKS }
-    this.#slabCount++
     this.#spares++
     this.#freeBlocks += SLAB_BLOCKS
     if (number < this.#lowest) this.#lowest = number
@@ -217,9 +211,7 @@ export class CompressedTier {
 
   #dropSlab(number: number): void {
     this.#freeBlocks -= this.#slabs[number]!.freeCount
-    this.#slabs[number]!.bytes.buffer.resize(0)
+    this.#memory.giveBack(this.#slabs[number]!.bytes)
     this.#slabs[number] = undefined
-    this.#slabCount--
-    this.#account.shrink(SLAB_LEASE_BYTES)
   }
 }
