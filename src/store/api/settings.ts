@@ -21,10 +21,10 @@ type Codec = 'none' | 'lz4'
 type Check<T> = (value: unknown, name: string, host: Host) => T
 
 const OPTIONS = {
-  budget: (value, _name, host) => value instanceof Budget ? value : new Budget((value as number | string | undefined) ?? Math.floor(host.memoryLimitBytes() / 4)),
+  budget: (value, _name, host) => value instanceof Budget ? value : new Budget(value === undefined ? Math.floor(host.memoryLimitBytes() / 4) : value as number | string),
   durability: (value, _name, host) => checkedDurability(value as Durability | undefined, 'os', host.shortcomings?.().disk),
-  keyEncoding: (value, name) => transcoder((value as 'utf8' | undefined) ?? 'utf8', name),
-  valueEncoding: (value, name) => transcoder((value as 'utf8' | undefined) ?? 'utf8', name),
+  keyEncoding: (value, name) => transcoder(value === undefined ? 'utf8' : value as 'utf8', name),
+  valueEncoding: (value, name) => transcoder(value === undefined ? 'utf8' : value as 'utf8', name),
   createIfMissing: flag(true),
   errorIfExists: flag(false),
   compaction: value => value as CompactionOption | undefined,
