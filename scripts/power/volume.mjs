@@ -3,7 +3,7 @@
 // What the file system uses when it is made is allocated in that file, its free blocks are holes. So while the tmpfs is full
 // (`exhaust`), journal and metadata are written, and new blocks of data are not: write-back fails, and a sync is told so.
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const BLOCK_BYTES = 4096
@@ -91,10 +91,19 @@ export class Volume {
     run('xfs_io', '-x', '-c', flushesLog ? 'shutdown -f' : 'shutdown', this.path)
   }
 
-  /** After a cut, when no process uses it any more. */
+  /** After a cut, when no process uses it any more. While something else still holds the file system that was cut, the same one is mounted again. */
   remount() {
-    this.unmount()
-    this.mount()
+    for (let attempts = 1; ; attempts++) {
+      this.unmount()
+      this.mount()
+      try {
+        writeFileSync(join(this.path, 'probe'), '')
+        return
+      } catch (error) {
+        if (attempts === 10) throw error
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500)
+    }
   }
 
   unmount() {
