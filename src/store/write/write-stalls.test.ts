@@ -216,7 +216,7 @@ test('writers that are ahead of a flush are held back if they await, never insid
     files: { directory: '/db' },
     view: { sealed: [{}], active: { isPlaceholder: false, memtable: { usedBytes: 95, capacityBytes: 100 } }, tree: { runCount: 0, debtBytes: 0 } },
     host: { clock: { nowMs: () => nowMs }, scheduler: { later: () => () => {} } },
-    engine: { runner: { mode: 'worker' }, plan: { stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1e9, stopDebtBytes: 1e10, maxDelayMs: 10 } } },
+    engine: { jobs: { runner: { mode: 'worker' } }, plan: { stall: { slowdownRuns: 20, stopRuns: 40, slowdownDebtBytes: 1e9, stopDebtBytes: 1e10, maxDelayMs: 10 } } },
   }
   const stalls = new WriteStalls(core as unknown as StoreState)
   stalls.pace.begin(1024 * 1024, 0)
