@@ -3,6 +3,7 @@
 //   node scripts/check.mjs                  all of it
 //   node scripts/check.mjs --fast           lint and tests only
 //   node scripts/check.mjs --skip tests     all but one
+//   node scripts/check.mjs --long           with 400 seeds, and every fault and every denial instead of a sample
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +25,8 @@ const FAST = ['lint', 'house', 'tests']
 /** Each returns, or resolves to, what is wrong in a few words, or undefined. */
 const STEPS = { lint, house, tests, package: packageShape, types, documentation, memory, examples: () => checkExamples(), reference: staleReference }
 
-const { fast, skip } = optionsOf()
+const { fast, skip, long } = optionsOf()
+if (long) process.env.SPILLWAY_SEEDS ??= '400'
 if (!existsSync('dist/index.js') || !existsSync('dist/types/index.d.ts')) {
   console.error('dist/ is missing. Run "npm run build"')
   process.exit(1)
@@ -41,7 +43,7 @@ for (const [name, step] of Object.entries(STEPS)) {
 
 function optionsOf() {
   try {
-    const { values } = parseArgs({ options: { fast: { type: 'boolean', default: false }, skip: { type: 'string', multiple: true, default: [] } } })
+    const { values } = parseArgs({ options: { fast: { type: 'boolean', default: false }, long: { type: 'boolean', default: false }, skip: { type: 'string', multiple: true, default: [] } } })
     const unknown = values.skip.find(name => !(name in STEPS))
     if (unknown !== undefined) throw new Error(`there is no step ${unknown}, only ${Object.keys(STEPS).join(', ')}`)
     return values

@@ -152,7 +152,8 @@ test('a store open elsewhere is exit code 3, with the holder named', async () =>
   const deadline = performance.now() + 30_000
   const holds = (): boolean => {
     try {
-      return readFileSync(join(store, 'LOCK'), 'utf8').includes(`"pid":${holder.pid},`)
+      const claim = readdirSync(store).find(name => /^LOCK-\d+$/.test(name))
+      return claim !== undefined && readFileSync(join(store, claim), 'utf8').includes(`"pid":${holder.pid},`)
     } catch {
       return false
     }

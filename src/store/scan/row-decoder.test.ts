@@ -5,7 +5,7 @@ import type { Snapshot } from '../api/snapshots.ts'
 import { checkLedger, firstSeed, openSim, seedCount, simHost, within } from '../testing/sim.ts'
 import type { CompactionOption } from '../api/options.ts'
 
-const SEEDS = seedCount(12)
+const SEEDS = seedCount(4)
 const SEED = firstSeed(3001)
 const KEYS = 60
 const STEPS = 2500

@@ -11,7 +11,7 @@ import { Spillway } from '../spillway.ts'
 import { DIRECTORY, assertTyped, checkEmpty, checkFiles, closeEmpty, closeInDoubt, openSim, seedCount, simHost, within } from '../testing/sim.ts'
 
 const LARGE = 'x'.repeat(40_000)
-const SEEDS = seedCount(40)
+const SEEDS = seedCount(20)
 
 function pathsOf(host: SimHost, kind: string): string[] {
   return host.files.list(DIRECTORY).filter(name => parseName(name).kind === kind).map(name => `${DIRECTORY}/${name}`)

@@ -3,14 +3,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SCRIPTS, play } from '../testing/denials.ts'
 import type { Denial, Script } from '../testing/denials.ts'
-import { seedCount } from '../testing/sim.ts'
+import { stride } from '../testing/sim.ts'
 
-/** In the normal run several denials begin at every fifth lease only. */
-const STRIDE = seedCount(1) >= 100 ? 1 : 5
+/** A long run denies every lease, and begins at every lease to deny several. */
+const ONE = stride(5)
+const SEVERAL = stride(31)
 
 /** Until the script asks for fewer leases than are let through. */
-async function denyEach(script: Script, denial: Denial, stride: number): Promise<number> {
-  for (let from = 0; ; from += stride) {
+async function denyEach(script: Script, denial: Denial, distance: number): Promise<number> {
+  for (let from = 0; ; from += distance) {
     assert.ok(from < 2000, 'a script asks for ever more leases')
     if (await play(script, from, denial) <= from) return from
   }
@@ -18,10 +19,10 @@ async function denyEach(script: Script, denial: Denial, stride: number): Promise
 
 for (const script of SCRIPTS) {
   test(`${script.name}: any one lease may be denied`, { timeout: 600_000 }, async () => {
-    const leases = await denyEach(script, 1, 1)
+    const leases = await denyEach(script, 1, ONE)
     assert.ok(leases >= 5, `the script asks for ${leases} leases only`)
   })
   test(`${script.name}: leases may be denied for a while`, { timeout: 600_000 }, async () => {
-    for (const denial of [3, 20, 'job'] as const) await denyEach(script, denial, STRIDE)
+    for (const denial of [3, 20, 'job'] as const) await denyEach(script, denial, SEVERAL)
   })
 }

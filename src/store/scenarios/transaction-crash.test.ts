@@ -11,7 +11,7 @@ import { valueOf } from '../testing/run-commands.ts'
 import { assertTyped, checkFiles, checkLedger, closeEmpty, firstSeed, openSim, seedCount, simHost, turns, within } from '../testing/sim.ts'
 import type { BatchOperation } from '../api/options.ts'
 
-const SEEDS = seedCount(120)
+const SEEDS = seedCount(45)
 const FIRST_SEED = firstSeed(1)
 const CODES = [
   'SPILLWAY_UNAVAILABLE', 'SPILLWAY_NO_SPACE', 'SPILLWAY_READ_ONLY', 'SPILLWAY_CLOSED', 'SPILLWAY_ABORTED', 'SPILLWAY_BUDGET_TOO_SMALL',

@@ -12,7 +12,7 @@ import { TINY_BUDGET, assertTyped, checkFiles, checkLedger, closeEmpty, firstSee
 import type { Transaction } from '../transaction/transaction.ts'
 import type { CompactionOption, Durability } from '../api/options.ts'
 
-const RUNS = seedCount(120)
+const RUNS = seedCount(60)
 const SEED = firstSeed(4711)
 const COMPACTIONS: CompactionOption[] = [
   { strategy: 'tiered', minMergeWidth: 2, targetTableBytes: 8192 },

@@ -13,7 +13,7 @@ import { History } from '../testing/history.ts'
 import { assertTyped, checkEmpty, checkFiles, checkLedger, closeEmpty, firstSeed, openSim, seedCount, simHost, turns, within } from '../testing/sim.ts'
 import type { CompactionOption, Durability, OpenOptions } from '../api/options.ts'
 
-const SEEDS = seedCount(100)
+const SEEDS = seedCount(45)
 const FIRST_SEED = firstSeed(1)
 /** More than what opening does in the disk's operations. */
 const OPENING_OPERATIONS = 60

@@ -13,12 +13,20 @@ export const DIRECTORY = '/store'
 /** Just above the floor: memtables of 512 KiB, values up to 16 KiB in them, hardly any cache. */
 export const TINY_BUDGET = '6.8 MiB'
 
+/** From this many seeds on a run is a long one. */
+const LONG_SEEDS = 100
+
 /** How many seeds a test runs: `SPILLWAY_SEEDS` if it is set, for a longer search. */
 export function seedCount(normal: number): number {
   const asked = process.env['SPILLWAY_SEEDS'] ?? normal
   const count = Number(asked)
   if (!Number.isSafeInteger(count) || count < 1) throw new Error(`SPILLWAY_SEEDS must be a whole number from 1, not ${asked}`)
   return count
+}
+
+/** Distance between the cases that are tried: 1 in a long run (`npm run test:long`), else `normal`. */
+export function stride(normal: number): number {
+  return seedCount(1) >= LONG_SEEDS ? 1 : normal
 }
 
 /** The first seed: `SPILLWAY_SEED` if it is set, to repeat a failure. */
