@@ -22,17 +22,20 @@ export class SpillPages {
 
   readonly pool: PagePool
   readonly #kernelLease: Lease
-  readonly #scratch: ScratchFile
-  readonly #directory: ScratchDirectory
+  readonly #scratch: ScratchFile | undefined
+  readonly #directory: ScratchDirectory | undefined
 
-  /** `limitBytes` 0: all pages go to the file. */
-  constructor(host: Host, budget: Budget, directory: string, limitBytes: number) {
-    this.#directory = new ScratchDirectory(host, directory)
+  /**
+   * `directory` undefined: without a file. `limitBytes` 0: no page stays uncompressed. `targetRssBytes`: compressed pages stay in
+   * memory up to this.
+   */
+  constructor(host: Host, budget: Budget, directory: string | undefined, limitBytes: number, targetRssBytes = 0) {
+    const scratchDirectory = this.#directory = directory === undefined ? undefined : new ScratchDirectory(host, directory)
     this.#kernelLease = budget.account('spill kernels').lease(SpillPages.fixedBytes)
     try {
       const account = budget.account('pages')
-      this.#scratch = new ScratchFile(host.files, () => this.#directory.newFile('pages'), account)
-      this.pool = new PagePool(account, { kernels: new Kernels(REGION_BYTES), scratch: this.#scratch, limitBytes })
+      if (scratchDirectory !== undefined) this.#scratch = new ScratchFile(host.files, () => scratchDirectory.newFile('pages'), account)
+      this.pool = new PagePool(account, { kernels: new Kernels(REGION_BYTES), scratch: this.#scratch, limitBytes, targetRssBytes })
     } catch (error) {
       this.#kernelLease.release()
       throw error
@@ -42,9 +45,9 @@ export class SpillPages {
   close(): void {
     try {
       this.pool.close()
-      this.#scratch.close()
+      this.#scratch?.close()
     } finally {
-      this.#directory.close()
+      this.#directory?.close()
       this.#kernelLease.release()
     }
   }

@@ -226,6 +226,14 @@ const OTHER_ACCOUNTS = {
     where: ['collections/spill-queue.ts'],
     tests: ['collections/spill-queue.test.ts'],
   },
+  'spill caches': {
+    bound: 'three quarters of the budget of a cache with lower levels, else all of it',
+    holds: 'for each SpillCache the segments of level 1, 35 bytes an entry and 8 to 25 for the policy, scratch for a key and a value, hashes of keys evicted recently',
+    limit: 'level 1: the budget without 25 % for level 2, 64 KiB pages and kernels; half of the free part of a shared budget',
+    where: ['toolkit/spill-cache.ts', 'cache/record-log.ts', 'cache/entry-table.ts'],
+    tests: ['toolkit/spill-cache.test.ts', 'toolkit/spill-cache-model.test.ts'],
+    remedy: 'close caches that share it',
+  },
   pools: {
     bound: 'the capacity of each pool',
     holds: 'for each SlabPool, BuddyPool, ArenaPool and ObjectPool its memory, in use or free, and its bookkeeping',
