@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist')
-const ENTRIES = ['index.d.ts', 'collections/index.d.ts']
+const ENTRIES = ['index.d.ts', 'collections/index.d.ts', 'toolkit/index.d.ts']
 
 /** What the library of TypeScript 5.4 does not have, and the same in its terms. */
 const NEWER = [
