@@ -268,8 +268,10 @@ export interface Host {
   forbidTransfer(buffer: ArrayBuffer): void
   /** Absent where nothing may depend on when the garbage collector runs. */
   lossRegistry?(lost: (held: object) => void): LossRegistry
-  /** Warn once per code. */
-  warnOnce(code: string, message: string): void
+  /** Warn once per `key`; default: per code. */
+  warnOnce(code: string, message: string, key?: string): void
+  /** SPILLWAY_DEBUG is set: what costs time but helps to find mistakes is on. Absent: it is not. */
+  readonly isDebug?: boolean
   /** Memory pressure of the machine and of this process's group. Cheap. */
   pressure(): PressureReading
   /** From 0 up to 1, evenly distributed. */

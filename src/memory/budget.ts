@@ -17,11 +17,15 @@ import type { Inspect } from '../base/inspect.ts'
 import { formatSize, parseSize } from '../base/sizes.ts'
 import { ACCOUNTS } from './accounts.ts'
 import type { AccountEntry, AccountName } from './accounts.ts'
+import type { OpenHandles } from './open-handles.ts'
 import { RECLAIM_ORDER } from './reclaim-order.ts'
 import type { ReclaimerName } from './reclaim-order.ts'
 
 /** @internal Frees at least `bytes` if possible; returns how many (its leases already shrunk). */
 export type Reclaimer = (bytes: number) => number
+
+/** The budget of each report, so that several stores on one budget are not counted twice. */
+const reporters = new WeakMap<MemoryReport, Budget>()
 
 export interface AccountReport {
   /** Bytes leased now. */
@@ -67,6 +71,8 @@ export class Budget {
   readonly #reclaimers: { order: number, reclaim: Reclaimer }[] = []
   /** @internal For tests: true denies a lease. */
   denies: ((account: string, bytes: number) => boolean) | undefined
+  /** @internal Open handles of its stores and pools, while they are watched. */
+  handles: OpenHandles | undefined
 
   /**
    * `size`: bytes, or a text such as "64 MiB".
@@ -88,6 +94,14 @@ export class Budget {
     if (!(#totalBytes in this)) return inspectPrototype('Budget')
     return inspectFields(this, 'Budget', { totalBytes: this.#totalBytes, usedBytes: this.#usedBytes }, { depth, options, inspect })
   }
+
+  /** @internal The budget that made a report; undefined: none did. */
+  static of(report: MemoryReport): Budget | undefined { return reporters.get(report) }
+
+  /** @internal */
+  get accounts(): Iterable<Account> { return this.#accounts.values() }
+  /** @internal Denied leases since the start. */
+  get denied(): number { return this.#denied }
 
   /** @internal The account of that name. Default of `bound`: that of `accounts.ts`. */
   account(name: AccountName): Account
@@ -131,10 +145,12 @@ export class Budget {
       const { bytes, highWaterBytes, bound, measure } = account
       accounts[account.name] = { bytes, highWaterBytes, bound, ...(measure === undefined ? {} : { heldBytes: measure() }) }
     }
-    return {
+    const report: MemoryReport = {
       budgetBytes: this.totalBytes, usedBytes: this.#usedBytes,
       highWaterBytes: this.#highWaterBytes, denied: this.#denied, accounts,
     }
+    reporters.set(report, this)
+    return report
   }
 
   /** @internal For errors: a remedy, and the accounts that hold at least a sixteenth of the memory in use, largest first. */
@@ -194,6 +210,7 @@ export class Account {
   readonly remedy: string | undefined
   #bytes = 0
   #highWaterBytes = 0
+  #leasedBytes = 0
 
   constructor(budget: Budget, name: string, bound: string, remedy?: string) {
     this.budget = budget
@@ -204,6 +221,8 @@ export class Account {
 
   get bytes(): number { return this.#bytes }
   get highWaterBytes(): number { return this.#highWaterBytes }
+  /** Bytes ever leased; what is not leased now was given back. */
+  get leasedBytes(): number { return this.#leasedBytes }
 
   /** A lease, or undefined without memory. `reclaim: false` takes only free bytes. */
   tryLease(bytes: number, reclaim = true): Lease | undefined {
@@ -237,6 +256,7 @@ export class Account {
     if (!Number.isSafeInteger(bytes) || bytes < 0) throw invalidArgument(`${this.name}: a lease of ${bytes} bytes`)
     if (!this.budget.take(this.name, bytes, reclaim)) return false
     this.#bytes += bytes
+    this.#leasedBytes += bytes
     if (this.#bytes > this.#highWaterBytes) this.#highWaterBytes = this.#bytes
     return true
   }

@@ -130,6 +130,7 @@ export class ReadCalls {
       values: withValues ? scratch.values(options) : undefined,
       targets: keys, targetScratch: scratch.target,
       snapshotSeq: core.snapshots.seqOf(options.snapshot, core.lastSeq),
+      parent: options.snapshot?.listed,
     })
   }
 
@@ -152,8 +153,8 @@ export class ReadCalls {
 
   snapshot(): Snapshot {
     this.settle()
-    const { snapshots, lastSeq, lostHandles } = this.#core
-    return new Snapshot(snapshots.add(lastSeq), lostHandles)
+    const { snapshots, lastSeq, lostHandles, engine } = this.#core
+    return new Snapshot(snapshots.add(lastSeq), lostHandles, engine.budget.handles)
   }
 
   // ---- before each

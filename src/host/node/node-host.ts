@@ -31,6 +31,7 @@ export function nodeHost(): Host {
     forbidTransfer: markAsUntransferable,
     lossRegistry: lost => new FinalizationRegistry<object>(lost),
     warnOnce,
+    isDebug: Boolean(process.env['SPILLWAY_DEBUG']),
     pressure: () => nodePressure.read(),
     random: Math.random,
     memoryLimitBytes,

@@ -3,8 +3,8 @@
 /** Of this thread. */
 const told = new Set<string>()
 
-export function warnOnce(code: string, message: string): void {
-  if (told.has(code)) return
-  told.add(code)
+export function warnOnce(code: string, message: string, key: string = code): void {
+  if (told.has(key)) return
+  told.add(key)
   process.emitWarning(message, { type: 'SpillwayWarning', code })
 }

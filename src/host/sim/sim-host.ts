@@ -98,7 +98,7 @@ export class SimHost implements Host {
   forbidTransfer(buffer: ArrayBuffer): void { markAsUntransferable(buffer) }
 
   /** Tests may replace it. */
-  warnOnce(_code: string, _message: string): void {}
+  warnOnce(_code: string, _message: string, _key?: string): void {}
 
   random(): number { return this.#dice.next32() / 2 ** 32 }
 

@@ -1,6 +1,7 @@
 /**
  * Handles the program lost without closing: iterators, snapshots, transactions. Their resources are released once the handle is
- * collected, with one warning a process.
+ * collected, with one warning a process. Where handles are watched the warning names the place that made it, once for each of the
+ * first 20 places.
  *
  * Invariants
  * 1. Resources never reference their handle, or it would live as long as the store.
@@ -12,11 +13,14 @@
  */
 import type { LinkedList } from '../../base/linked-list.ts'
 import type { Host, LossRegistry } from '../../host/host.ts'
+import type { HandleKind, OpenHandle } from '../../memory/open-handles.ts'
 import { emitError } from './events.ts'
 
 /** Resources of a handle, without a reference to it. */
 export interface Holding {
   readonly isClosed: boolean
+  /** Its entry while handles are watched: by a profiler, or with SPILLWAY_DEBUG. */
+  readonly listed: OpenHandle | undefined
   close(): void
 }
 
@@ -28,6 +32,12 @@ export interface YoungHolding extends Holding {
 }
 
 const CODE = 'SPILLWAY_NOT_CLOSED'
+/** More warnings than that would hide others. */
+const MAX_PLACES = 20
+const places = new Set<string>()
+
+const HELD = 'It held old versions on disk, and memory, until it was collected. '
+  + 'Close it: with close(), a loop that runs to its end or is left, all(), commit() or abort(), or `using`'
 /** Maximum age of a new iterator. */
 const YOUNG_MS = 10
 
@@ -76,15 +86,27 @@ export class LostHandles {
 
   #lost(holding: Holding): void {
     if (holding.isClosed) return
-    this.#host.warnOnce(
-      CODE,
-      'an iterator, a snapshot or a transaction of a Spillway store was dropped without being closed. It held old versions on disk, and memory, '
-      + 'until it was collected. Close it: with close(), a loop that runs to its end or is left, all(), commit() or abort(), or `using`',
-    )
+    this.#warn(holding)
     try {
       holding.close()
     } catch (error) {
       emitError({ directory: this.#directory, error: error as Error, readOnly: false })
     }
   }
+  #warn({ listed }: Holding): void {
+    const place = listed?.drop()
+    if (listed === undefined || place === undefined) {
+      this.#host.warnOnce(
+        CODE, `an iterator, a snapshot or a transaction of a Spillway store was dropped without being closed. ${HELD}. SPILLWAY_DEBUG=1 names the place that made it`,
+      )
+      return
+    }
+    if (!places.has(place) && places.size >= MAX_PLACES) return
+    places.add(place)
+    this.#host.warnOnce(CODE, `${withArticle(listed.kind)} of a Spillway store, made at ${place}, was dropped without being closed. ${HELD}`, `${CODE} ${place}`)
+  }
+}
+
+function withArticle(kind: HandleKind): string {
+  return `${kind === 'iterator' ? 'an' : 'a'} ${kind}`
 }

@@ -15,6 +15,7 @@ import { IDENTITY, nextIdentity } from '../../base/identity.ts'
 import { INSPECT, inspectFields, inspectPrototype } from '../../base/inspect.ts'
 import type { Inspect } from '../../base/inspect.ts'
 import type { HostClock } from '../../host/host.ts'
+import type { OpenHandle, OpenHandles } from '../../memory/open-handles.ts'
 import type { Holding, LostHandles } from './lost-handles.ts'
 
 /**
@@ -33,10 +34,11 @@ export class Snapshot implements Disposable {
   readonly #pin: SnapshotPin
   readonly #lostHandles: LostHandles
 
-  /** @internal Made by `db.snapshot()`. */
-  constructor(pin: SnapshotPin, lostHandles: LostHandles) {
+  /** @internal Made by `db.snapshot()`. `handles`: the list of open handles, if they are watched. */
+  constructor(pin: SnapshotPin, lostHandles: LostHandles, handles: OpenHandles | undefined) {
     this.#pin = pin
     this.#lostHandles = lostHandles
+    pin.listed = handles?.open('snapshot', pin)
     lostHandles.watch(this, pin)
   }
 
@@ -66,12 +68,19 @@ export class Snapshot implements Disposable {
 
   /** @internal */
   belongsTo(list: SnapshotList): boolean { return this.#pin.belongsTo(list) }
+  /** @internal It was read at. */
+  used(): void { this.#pin.uses++ }
+  /** @internal */
+  get listed(): OpenHandle | undefined { return this.#pin.listed }
 }
 
 /** @internal A sequence number that stays readable until this is closed. */
 export class SnapshotPin implements Holding {
   readonly seq: number
   readonly openedMs: number
+  /** Reads at it. */
+  uses = 0
+  listed: OpenHandle | undefined
   /** Neighbours in its group, in opening order. */
   before: SnapshotPin | undefined
   after: SnapshotPin | undefined
@@ -88,6 +97,7 @@ export class SnapshotPin implements Holding {
   close(): void {
     const list = this.#list
     this.#list = undefined
+    this.listed?.close()
     list?.remove(this)
   }
 
@@ -178,6 +188,7 @@ export class SnapshotList {
     if (!(snapshot instanceof Snapshot) || !snapshot.belongsTo(this)) {
       throw new SpillwayError('SPILLWAY_CLOSED', 'this snapshot is closed, or of another store. Take a new one with db.snapshot()')
     }
+    snapshot.used()
     return snapshot.seq
   }
 

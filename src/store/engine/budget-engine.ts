@@ -15,6 +15,7 @@ import type { Host } from '../../host/host.ts'
 import { Kernels } from '../../kernels/kernels.ts'
 import type { AccountName } from '../../memory/accounts.ts'
 import type { Account, Budget, Lease } from '../../memory/budget.ts'
+import { OpenHandles } from '../../memory/open-handles.ts'
 import { Overdraft } from '../../memory/overdraft.ts'
 import { ReservedLease } from '../../memory/reserved-lease.ts'
 import { emitError } from '../api/events.ts'
@@ -135,6 +136,8 @@ export class BudgetEngine {
         },
       }, plan))
       this.#configureReading(plan)
+      const handles = host.isDebug === true ? OpenHandles.acquire(budget, () => host.clock.nowMs(), true) : undefined
+      if (handles !== undefined) this.#closers.push(() => handles.release())
       this.transactionObjects = this.#closed(new Overdraft(this.transactions, OBJECTS_STEP_BYTES, HEADROOM_BYTES))
       this.#closers.push(budget.addReclaimer('freeArenas', bytes => this.admission.arenas.releaseFree(bytes)))
       log.measure = () => this.logBuffer.bytes.buffer.byteLength

@@ -6,6 +6,7 @@
 import { invalidArgument } from '../../base/errors.ts'
 import { describe, takeCopy } from '../../encoding/encoding.ts'
 import type { Scratch, Transcoder } from '../../encoding/encoding.ts'
+import type { OpenHandle } from '../../memory/open-handles.ts'
 import { encodeKey } from '../api/operations.ts'
 import type { ByteRange } from '../api/key-range.ts'
 import type { EntryScan } from './entry-scan.ts'
@@ -24,6 +25,8 @@ export interface IteratorPlan {
   snapshotSeq: number
   /** In a transaction: its writes, laid over the store. */
   overlay?: ScanOverlay
+  /** The snapshot or transaction it reads at, while handles are watched. */
+  parent?: OpenHandle | undefined
 }
 
 /** @internal */

@@ -28,6 +28,8 @@ const CHUNK_LEASE_BYTES = 128 * 1024
 const SHORT_LIMIT = 256
 /** Share of the budget for the prefetched entries of all iterators. */
 const READ_AHEAD_SHARE = 1 / 8
+/** Objects of an open iterator. */
+const OBJECT_BYTES = 1.3 * 1024
 
 /** T: the yielded type. */
 export class ReadAhead<T> {
@@ -43,6 +45,8 @@ export class ReadAhead<T> {
   #entries = FIRST_ENTRIES
   /** Entries after the position that were already yielded. */
   #skip = 0
+  /** Chunks, counts and seeks. */
+  #moves = 0
   /** Called when others need the memory: first to release the scan, then the entries. */
   readonly #idle: Member<() => void> = new Member(() => {
     if (this.walk.holdsScan) this.walk.closeScan()
@@ -59,6 +63,9 @@ export class ReadAhead<T> {
   }
 
   get isEmpty(): boolean { return this.#at >= this.#chunk.length }
+  /** Changes with each entry that is yielded, counted or passed. */
+  get uses(): number { return this.#moves * (CHUNK_ENTRIES + 1) + this.#at }
+  get heldBytes(): number { return OBJECT_BYTES + (this.#lease?.bytes ?? 0) }
 
   /** The next entry; it must not be empty. It is the caller's alone from now on: it may be large. */
   take(): T {
@@ -77,6 +84,7 @@ export class ReadAhead<T> {
 
   /** Read up to `most` entries directly for the caller. */
   readSome(most: number): T[] {
+    this.#moves++
     this.drop()
     this.#catchUp()
     return this.#reader.read(most, Infinity, Infinity) as T[]
@@ -84,6 +92,7 @@ export class ReadAhead<T> {
 
   /** Read the next chunk, larger each time while memory lasts. Empty afterwards: the range is exhausted, or the walk has paused. */
   refill(): void {
+    this.#moves++
     const { engine } = this.#core
     const { place } = this
     this.#chunk = []
@@ -105,6 +114,7 @@ export class ReadAhead<T> {
 
   /** Pass up to `most` unyielded entries; returns their number. */
   count(most: number): number {
+    this.#moves++
     this.drop()
     this.#catchUp()
     return this.walk.count(most)
@@ -112,6 +122,7 @@ export class ReadAhead<T> {
 
   /** Continue at this key. */
   seek(key: Uint8Array): void {
+    this.#moves++
     // Unyielded entries do not count for the limit.
     this.drop()
     this.place.left -= this.#skip

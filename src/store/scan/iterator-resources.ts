@@ -5,6 +5,7 @@
  * Invariant: it is in the store's list of iterators until `close`.
  */
 import { Member } from '../../base/linked-list.ts'
+import type { HandleSubject, OpenHandle } from '../../memory/open-handles.ts'
 import type { StoreState } from '../state/store-state.ts'
 import { ReadAhead } from './iterator-prefetch.ts'
 import type { IteratorPlan } from './iterator-plan.ts'
@@ -12,12 +13,13 @@ import type { YoungHolding } from '../api/lost-handles.ts'
 import type { SnapshotPin } from '../api/snapshots.ts'
 
 /** T: the yielded type. */
-export class IteratorResources<T> implements YoungHolding {
+export class IteratorResources<T> implements YoungHolding, HandleSubject {
   readonly core: StoreState
   readonly plan: IteratorPlan
   readonly ahead: ReadAhead<T>
   handle: object | undefined
   isWatched = false
+  readonly listed: OpenHandle | undefined
   readonly #pin: SnapshotPin
   readonly #member: Member<YoungHolding> = new Member<YoungHolding>(this)
 
@@ -27,15 +29,19 @@ export class IteratorResources<T> implements YoungHolding {
     this.ahead = new ReadAhead(core, plan)
     this.#pin = core.snapshots.add(plan.snapshotSeq)
     this.handle = handle
+    this.listed = core.engine.budget.handles?.open('iterator', this, plan.parent)
     core.iterators.add(this.#member)
     core.lostHandles.added()
   }
 
   get isClosed(): boolean { return this.ahead.place.isClosed }
+  get uses(): number { return this.ahead.uses }
+  get heldBytes(): number { return this.ahead.heldBytes }
 
   close(): void {
     if (this.isClosed) return
     this.handle = undefined
+    this.listed?.close()
     this.ahead.close()
     this.#pin.close()
     this.plan.overlay?.close()

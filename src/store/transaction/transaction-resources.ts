@@ -5,6 +5,7 @@
  * Invariant: an ended transaction holds nothing.
  */
 import type { Lease } from '../../memory/budget.ts'
+import type { HandleSubject, OpenHandle } from '../../memory/open-handles.ts'
 import type { OpenTransaction } from '../state/open-transactions.ts'
 import type { IteratorResources } from '../scan/iterator-resources.ts'
 import type { Holding } from '../api/lost-handles.ts'
@@ -17,8 +18,11 @@ const OBJECT_BYTES = 4096
 
 export type TransactionState = 'open' | 'committing' | 'committed' | 'aborted'
 
-export class TransactionResources implements OpenTransaction, Holding {
+export class TransactionResources implements OpenTransaction, Holding, HandleSubject {
   state: TransactionState = 'open'
+  /** Calls. */
+  uses = 0
+  readonly listed: OpenHandle | undefined
   readonly openedMs: number
   readonly writes: TransactionWrites
   readonly pin: SnapshotPin
@@ -35,10 +39,12 @@ export class TransactionResources implements OpenTransaction, Holding {
     this.pin = core.snapshots.add(core.lastSeq)
     this.openedMs = core.host.clock.nowMs()
     core.transactions.open.add(this)
+    this.listed = core.engine.budget.handles?.open('transaction', this)
   }
 
   get bytes(): number { return this.writes.bytes }
   get tableBytes(): number { return this.writes.tableBytes }
+  get heldBytes(): number { return OBJECT_BYTES + this.bytes - this.tableBytes }
   get isClosed(): boolean { return this.state === 'committed' || this.state === 'aborted' }
 
   close(): void { this.end('aborted') }
@@ -47,6 +53,7 @@ export class TransactionResources implements OpenTransaction, Holding {
     if (this.isClosed) return
     const { core } = this.#parts
     this.state = state
+    this.listed?.close()
     this.closeIterators()
     this.writes.end()
     this.pin.close()

@@ -220,6 +220,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
     const overlay = this.#view.overlay(() => { iterators.delete(holding) })
     const iterator = new SpillwayIterator<unknown>(core, {
       range, reverse, limit, keys, values: valueTranscoder(core, options), targets: keys, targetScratch, snapshotSeq: pin.seq, overlay,
+      parent: this.#holding.listed,
     })
     const { holding } = iterator
     iterators.add(holding)
@@ -323,6 +324,7 @@ export class Transaction<K = string, V = string> implements AsyncDisposable, Dis
   // ---- between the two
 
   #checkState(): void {
+    this.#holding.uses++
     this.#parts.core.health.checkOpen()
     if (this.state !== 'open') {
       throw new SpillwayError('SPILLWAY_CLOSED', `the transaction is ${this.state === 'committing' ? 'being committed' : this.state}. Begin a new one with db.begin or db.transaction`)
