@@ -32,6 +32,8 @@ export interface Command {
   positionals: { min: number, max: number }
   /** Looks at the signal by itself and stops cleanly. Otherwise the process ends when it comes. Default false. */
   stopsItself?: boolean
+  /** What follows the first positional is not looked at: it belongs to the program that the command starts. Default false. */
+  endsOptions?: boolean
   run(args: Args, io: Io): Promise<number>
 }
 
@@ -131,7 +133,7 @@ export function parseCommand(command: Command, argv: readonly string[]): Args {
   }
   let parsed
   try {
-    parsed = parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
+    parsed = parseArgs({ args: command.endsOptions === true ? endedOptions(argv, options) : [...argv], options, allowPositionals: true, strict: true })
   } catch (error) {
     throw new UsageError(withNearOption((error as Error).message, Object.keys(options)))
   }
@@ -145,6 +147,13 @@ export function parseCommand(command: Command, argv: readonly string[]): Args {
   args.size('budget')
   args.choice('compaction', compactionNames)
   return args
+}
+
+/** With "--" before the first argument that is neither an option nor the value of one. */
+function endedOptions(argv: readonly string[], options: Record<string, { type: 'string' | 'boolean', short?: string }>): string[] {
+  let at = 0
+  while (at < argv.length && argv[at]!.startsWith('-') && argv[at] !== '--') at += options[argv[at]!.slice(2)]?.type === 'string' ? 2 : 1
+  return argv[at] === '--' || at >= argv.length ? [...argv] : [...argv.slice(0, at), '--', ...argv.slice(at)]
 }
 
 export function orList(choices: readonly string[]): string {

@@ -10,6 +10,7 @@ import { exportCommand } from './commands/export.ts'
 import { getCommand } from './commands/get.ts'
 import { importCommand } from './commands/import.ts'
 import { putCommand } from './commands/put.ts'
+import { runCommand } from './commands/run-program.ts'
 import { scanCommand } from './commands/scan.ts'
 import { statsCommand } from './commands/stats.ts'
 import { verifyCommand } from './commands/verify.ts'
@@ -21,6 +22,7 @@ import { isBrokenPipe, print } from './output.ts'
 
 export const commands: readonly Command[] = [
   importCommand, exportCommand, getCommand, putCommand, delCommand, scanCommand, countCommand, statsCommand, verifyCommand, compactCommand, dumpCommand,
+  runCommand,
 ]
 
 /** `argv`: what follows the program's name. Never throws. */
