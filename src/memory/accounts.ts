@@ -246,7 +246,7 @@ const OTHER_ACCOUNTS = {
     bound: 'open handles: 1/128 of the budget; samples: 1/64 of it; none while no profiler runs',
     holds: 'while a profiler runs: a ring of samples, and 192 bytes for each open iterator, snapshot and transaction with 640 for each place that opened some. With SPILLWAY_DEBUG the latter alone',
     limit: 'handles: 1/128 of the budget, 32 KiB to 1 MiB; samples: 1/64 of it, 64 KiB to 1 MiB for each budget and 64 KiB to 512 KiB for the engine',
-    where: ['memory/open-handles.ts', 'observe/sample-ring.ts', 'observe/ledger-history.ts', 'observe/heap-history.ts', 'observe/gc-window.ts'],
+    where: ['memory/watch-handles.ts', 'observe/sample-ring.ts', 'observe/ledger-history.ts', 'observe/heap-history.ts', 'observe/gc-window.ts'],
     tests: ['memory/open-handles.test.ts', 'observe/sample-ring.test.ts', 'observe/profiler.test.ts'],
     remedy: 'stop the profiler',
   },

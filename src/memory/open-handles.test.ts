@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Budget } from './budget.ts'
-import { OpenHandles } from './open-handles.ts'
-import type { OpenHandle } from './open-handles.ts'
+import type { OpenHandle, OpenHandles } from './open-handles.ts'
+import { watchHandles } from './watch-handles.ts'
 
 function listOf(size: number | string = '64 MiB') {
   const budget = new Budget(size)
   const time = { ms: 0 }
-  return { budget, time, list: OpenHandles.acquire(budget, () => time.ms) }
+  return { budget, time, list: watchHandles(budget, () => time.ms) }
 }
 
 function handlesOf(list: OpenHandles): OpenHandle[] {
@@ -19,7 +19,7 @@ function handlesOf(list: OpenHandles): OpenHandle[] {
 test('the list of a budget is shared by its users, leased as a whole and given back by the last', () => {
   const { budget, list } = listOf()
   assert.equal(budget.handles, list)
-  assert.equal(OpenHandles.acquire(budget, () => 0), list)
+  assert.equal(watchHandles(budget, () => 0), list)
   assert.equal(budget.account('profiler').bytes, 512 * 1024)
   const open = list.open('snapshot', {})!
   list.release()
@@ -33,8 +33,8 @@ test('the list of a budget is shared by its users, leased as a whole and given b
 
 test('a budget without room refuses with the numbers, or, where the list is optional, goes without', () => {
   const budget = new Budget('16 KiB')
-  assert.throws(() => OpenHandles.acquire(budget, () => 0), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
-  assert.equal(OpenHandles.acquire(budget, () => 0, true), undefined)
+  assert.throws(() => watchHandles(budget, () => 0), { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
+  assert.equal(watchHandles(budget, () => 0, true), undefined)
   assert.equal(budget.usedBytes, 0)
 })
 

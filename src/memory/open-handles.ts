@@ -11,7 +11,6 @@
  * kind, then of every 32nd.
  */
 import { LinkedList, Member } from '../base/linked-list.ts'
-import type { Account, Budget, Lease } from './budget.ts'
 import { callSite } from './call-site.ts'
 
 export type HandleKind = 'iterator' | 'snapshot' | 'transaction' | 'pin' | 'block'
@@ -35,10 +34,6 @@ export interface HandleSite {
 const HANDLE_BYTES = 192
 const SITE_BYTES = 640
 const HANDLES_PER_SITE = 4
-const MIN_BYTES = 32 * 1024
-const MAX_BYTES = 1024 * 1024
-/** Part of the budget. */
-const SHARE = 1 / 128
 
 const SITES_PER_SECOND = 256
 const SAMPLED = 32
@@ -79,7 +74,7 @@ export class OpenHandle {
   }
 }
 
-/** Made with `OpenHandles.acquire`. */
+/** Made by `watchHandles`. */
 export class OpenHandles {
   readonly maxHandles: number
   readonly maxSites: number
@@ -88,36 +83,18 @@ export class OpenHandles {
   dropped = 0
   readonly sites = new Map<string, HandleSite>()
   readonly #nowMs: () => number
-  readonly #lease: Lease
+  readonly #onEnd: () => void
   readonly #open = new LinkedList<OpenHandle>()
   /** Places looked up this second, by kind. */
   readonly #looked = new Map<HandleKind, number>()
   #secondMs = -Infinity
   #users = 0
 
-  /**
-   * The list of a budget, made by its first user. Each call is matched by one of `release`. Throws BUDGET_TOO_SMALL; with `optional`
-   * it returns undefined instead.
-   */
-  static acquire(budget: Budget, nowMs: () => number): OpenHandles
-  static acquire(budget: Budget, nowMs: () => number, optional: true): OpenHandles | undefined
-  static acquire(budget: Budget, nowMs: () => number, optional = false): OpenHandles | undefined {
-    let list = budget.handles
-    if (list === undefined) {
-      const account = budget.account('profiler')
-      const bytes = Math.floor(Math.min(MAX_BYTES, Math.max(MIN_BYTES, budget.totalBytes * SHARE)))
-      const lease = leaseOf(account, bytes, optional)
-      if (lease === undefined) return undefined
-      list = budget.handles = new OpenHandles(lease, nowMs)
-    }
-    list.#users++
-    return list
-  }
-
-  private constructor(lease: Lease, nowMs: () => number) {
-    this.#lease = lease
+  /** For `watchHandles`. `bytes` are leased; `onEnd` is called when the last user has released it. */
+  constructor(bytes: number, nowMs: () => number, onEnd: () => void) {
     this.#nowMs = nowMs
-    this.maxHandles = Math.floor(lease.bytes / (HANDLE_BYTES + SITE_BYTES / HANDLES_PER_SITE))
+    this.#onEnd = onEnd
+    this.maxHandles = Math.floor(bytes / (HANDLE_BYTES + SITE_BYTES / HANDLES_PER_SITE))
     this.maxSites = Math.floor(this.maxHandles / HANDLES_PER_SITE)
   }
 
@@ -151,14 +128,18 @@ export class OpenHandles {
 
   remove(handle: OpenHandle): void { this.#open.delete(handle.member) }
 
+  /** One more user. */
+  share(): this {
+    this.#users++
+    return this
+  }
+
   /** The last user ends the list: handles that are still open are forgotten. */
   release(): void {
     if (--this.#users > 0) return
-    const { budget } = this.#lease.account
-    if (budget.handles === this) budget.handles = undefined
     for (let { first } = this.#open; first !== undefined; first = this.#open.first) this.#open.delete(first)
     this.sites.clear()
-    this.#lease.release()
+    this.#onEnd()
   }
 
   #siteNow(kind: HandleKind, nowMs: number): HandleSite | undefined {
@@ -178,8 +159,4 @@ export class OpenHandles {
     site.opened++
     return site
   }
-}
-
-function leaseOf(account: Account, bytes: number, optional: boolean): Lease | undefined {
-  return optional ? account.tryLease(bytes) : account.lease(bytes)
 }

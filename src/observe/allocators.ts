@@ -36,12 +36,25 @@ export function allocatorInUse(): MallocInUse {
 }
 
 /**
- * The environment that starts a program under another malloc: `{ LD_PRELOAD: '/usr/lib/.../libjemalloc.so.2' }`. Other libraries that
- * are preloaded already stay.
+ * The environment that starts a program under another malloc, 'jemalloc' or 'mimalloc': `{ LD_PRELOAD: '/usr/lib/.../libjemalloc.so.2' }`.
+ * `before`: an LD_PRELOAD to keep behind it. Default: none.
  * @throws SPILLWAY_INVALID_ARGUMENT there is no such allocator
  * @throws SPILLWAY_UNAVAILABLE it is not installed, or this is not Linux; `details` has the Debian `package` and the `searched` folders
+ * @example
+ * ```ts
+ * try {
+ *   console.log(preloadEnvironment('jemalloc').LD_PRELOAD)
+ * } catch (error) {
+ *   console.log((error as Error).message)
+ * }
+ * ```
  */
-export function preloadEnvironment(name: PreloadName, find: typeof findPreload = findPreload, before: string | undefined = undefined): { LD_PRELOAD: string } {
+export function preloadEnvironment(name: PreloadName, before?: string): { LD_PRELOAD: string } {
+  return preloadFrom(name, before, findPreload)
+}
+
+/** @internal */
+export function preloadFrom(name: PreloadName, before: string | undefined, find: typeof findPreload): { LD_PRELOAD: string } {
   if (!Object.hasOwn(PRELOADS, name)) throw invalidArgument(`there is no allocator ${JSON.stringify(String(name))}, only ${Object.keys(PRELOADS).join(', ')}`)
   const { file, searched } = find(name)
   const { debian } = PRELOADS[name]

@@ -12,7 +12,8 @@ import { invalidArgument } from '../base/errors.ts'
 import type { Disposer } from '../host/host.ts'
 import type { AllocationSite, HeapProfile } from '../host/runtime.ts'
 import { Budget } from '../memory/budget.ts'
-import { OpenHandles } from '../memory/open-handles.ts'
+import type { OpenHandles } from '../memory/open-handles.ts'
+import { watchHandles } from '../memory/watch-handles.ts'
 import { HeapHistory } from './heap-history.ts'
 import type { ProcessTrend, SpaceTrend } from './heap-history.ts'
 import { LedgerHistory } from './ledger-history.ts'
@@ -99,7 +100,7 @@ export class Profiler implements Disposable {
       const budgets = this.#ledgers.flatMap(({ budget }) => budget ?? [])
       const first = budgets[0] ?? new Budget(OWN_BUDGET)
       for (const ledger of this.#ledgers) this.#histories.push(new LedgerHistory(ledger, history, shareOf(ledger.budget ?? first, MAX_BYTES), first))
-      for (const budget of budgets) this.#handles.push(OpenHandles.acquire(budget, () => runtime.clock.nowMs()))
+      for (const budget of budgets) this.#handles.push(watchHandles(budget, () => runtime.clock.nowMs()))
       this.#heap = new HeapHistory(runtime, history, shareOf(first, MAX_HEAP_BYTES), first)
       if (hotSpotBytes > 0) this.#sites = runtime.profileHeap(hotSpotBytes)
     } catch (error) {

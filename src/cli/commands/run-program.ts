@@ -22,7 +22,7 @@ export const runCommand: Command = {
   usage: '[--tuned] [--allocator NAME] [--compare] <program.js> [arguments]',
   details: [
     'Options of spillway stand before the program; everything after it belongs to the program. At its end the memory it took is printed on stderr: at its '
-      + 'start, at its end, and at most. The exit code is that of the program.',
+      + 'start, at its end, and at most; with --json as JSON, also on stderr. The exit code is that of the program.',
     '--compare runs the program twice, first as it is, so that both are seen. It does its work twice then.',
     'An allocator that is not installed is an error; the malloc of the system never takes its place.',
   ],
@@ -57,7 +57,7 @@ function planOf(isTuned: boolean, allocator: PreloadName | undefined, env: Recor
   const environment: Record<string, string> = {}
   let malloc = nodeRuntime.malloc().name
   if (allocator !== undefined) {
-    Object.assign(environment, preloadEnvironment(allocator, undefined, env['LD_PRELOAD']))
+    Object.assign(environment, preloadEnvironment(allocator, env['LD_PRELOAD']))
     checkPreloaded(allocator, mallocOfChild(environment), environment['LD_PRELOAD']!.split(':')[0]!)
     malloc = allocator
   }

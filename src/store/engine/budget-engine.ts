@@ -15,8 +15,8 @@ import type { Host } from '../../host/host.ts'
 import { Kernels } from '../../kernels/kernels.ts'
 import type { AccountName } from '../../memory/accounts.ts'
 import type { Account, Budget, Lease } from '../../memory/budget.ts'
-import { OpenHandles } from '../../memory/open-handles.ts'
 import { Overdraft } from '../../memory/overdraft.ts'
+import { watchHandles } from '../../memory/watch-handles.ts'
 import { ReservedLease } from '../../memory/reserved-lease.ts'
 import { emitError } from '../api/events.ts'
 import type { Settings } from '../api/settings.ts'
@@ -136,7 +136,7 @@ export class BudgetEngine {
         },
       }, plan))
       this.#configureReading(plan)
-      const handles = host.isDebug === true ? OpenHandles.acquire(budget, () => host.clock.nowMs(), true) : undefined
+      const handles = host.isDebug === true ? watchHandles(budget, () => host.clock.nowMs(), true) : undefined
       if (handles !== undefined) this.#closers.push(() => handles.release())
       this.transactionObjects = this.#closed(new Overdraft(this.transactions, OBJECTS_STEP_BYTES, HEADROOM_BYTES))
       this.#closers.push(budget.addReclaimer('freeArenas', bytes => this.admission.arenas.releaseFree(bytes)))
