@@ -105,6 +105,29 @@ test('what is lost is closed, all of it is given back, and the warning has a cod
   assert.equal(await within(host, db.has('own')), false)
 }))
 
+test('where handles are watched the warning names the line that made each, once a place', async () => {
+  const host = simHost()
+  const registries: TestRegistry[] = []
+  const messages: string[] = []
+  host.warnOnce = (_code, message) => { messages.push(message) }
+  Object.assign(host, { isDebug: true, lossRegistry: (lost: (held: object) => void) => {
+    const registry = new TestRegistry(lost)
+    registries.push(registry)
+    return registry
+  } })
+  const db = await openSim(host, { budget: '16 MiB' })
+  const iterator = db.iterator()
+  const snapshot = db.snapshot()
+  const transaction = await within(host, db.begin())
+  later(host)
+  registries[0]!.loseAll()
+  assert.deepEqual(messages.map(message => /^(an iterator|a snapshot|a transaction) of a Spillway store, made at .*lost-handles\.test\.js:\d+:\d+\)?, was dropped/.exec(message)?.[1]).sort(), ['a snapshot', 'a transaction', 'an iterator'])
+  assert.ok(snapshot.closed && transaction.state === 'aborted')
+  await iterator.close()
+  await within(host, db.close())
+  assert.equal(db.memory().accounts['profiler']!.bytes, 0)
+})
+
 test('what was closed, also with its store, is lost without a warning', () => withWorld(async ({ host, db, registry, warnings }) => {
   const iterator = db.iterator()
   const snapshot = db.snapshot()
