@@ -63,7 +63,12 @@ export function gcOpportunities(state: GcState): Opportunity[] {
   const { window, memory, youngBytes, semiSpaceMb } = state
   const found: Opportunity[] = []
   const youngShare = window.windowMs === 0 ? 0 : window.young.totalMs / window.windowMs
-  if (youngShare >= TIME_SHARE && semiSpaceMb < MAX_SEMI_SPACE_MB) {
+  if (youngShare >= TIME_SHARE && state.isYoungHeld) {
+    found.push({
+      name: 'let the young generation grow', severity: 'medium', why: `it is held small, and young collections took ${percent(youngShare)} of the time`,
+      benefit: 'fewer young collections', risk: `up to ${formatSize(2 * semiSpaceMb * MIB)} of memory`, action: { type: 'code', how: 'do not call apply(\'young-generation\')' },
+    })
+  } else if (youngShare >= TIME_SHARE && semiSpaceMb < MAX_SEMI_SPACE_MB) {
     found.push({
       name: 'larger young generation', severity: 'medium', why: `young collections took ${percent(youngShare)} of the time, ${window.young.perMinute.toFixed(0)} a minute`,
       benefit: 'about half as many young collections, and fewer objects that are promoted too early',

@@ -150,6 +150,36 @@ test('with tune the young generation is held once it is large; where flags are m
   assert.throws(() => other.apply('nothing' as never), { code: 'SPILLWAY_INVALID_ARGUMENT' })
 })
 
+test('tuning that costs more than 5 % of the time is taken back and said, and not tried again', () => {
+  const runtime = new SimRuntime()
+  runtime.spaces = [{ name: 'new_space', usedBytes: MIB, physicalBytes: 32 * MIB }]
+  const { monitor } = monitorOf({ tune: true }, runtime)
+  runtime.clock.advance(5000)
+  assert.deepEqual(monitor.report().applied.map(({ isTakenBack }) => isTakenBack), [false])
+  for (let i = 0; i < 20; i++) {
+    runtime.collect({ durationMs: 60 })
+    runtime.clock.advance(1000)
+  }
+  const report = monitor.report()
+  assert.deepEqual(report.applied.map(({ isTakenBack }) => isTakenBack), [true])
+  assert.equal(runtime.flags.at(-1), '--semi-space-growth-factor=2')
+  const count = runtime.flags.length
+  runtime.clock.advance(60_000)
+  monitor.stop()
+  assert.equal(runtime.flags.length, count)
+})
+
+test('advice does not contradict what is applied', () => {
+  const runtime = new SimRuntime()
+  const { monitor } = monitorOf({}, runtime)
+  monitor.apply('young-generation')
+  for (let i = 0; i < 100; i++) {
+    runtime.collect({ durationMs: 10 })
+    runtime.clock.advance(100)
+  }
+  assert.deepEqual(monitor.report().opportunities.map(({ name }) => name), ['let the young generation grow'])
+})
+
 test('a monitor leases what it holds and leaves nothing behind', () => {
   const budget = new Budget('1 MiB')
   const { runtime, monitor } = monitorOf({ budget })

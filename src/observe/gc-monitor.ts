@@ -32,7 +32,7 @@ export interface GcMonitorOptions {
   windowMs?: number
   /** Milliseconds between two looks at the bytes given back, from 10 on. Default 1000. */
   intervalMs?: number
-  /** Hold the young generation of this process small once it is above `youngLimitBytes`. Default false. */
+  /** Hold the young generation of this process small once it is above `youngLimitBytes`, while young collections take less than 5 % of the time. Default false. */
   tune?: boolean
   /** From here on the young generation is large. Default 8 MiB. */
   youngLimitBytes?: number
@@ -62,6 +62,8 @@ export interface GcReport {
 
 const PAUSES = 2048
 const YOUNG_LIMIT_BYTES = 8 * 1024 * 1024
+/** The cost of tuning is judged over this time. */
+const TUNING_MS = 10_000
 const NAMES = ['budget', 'windowMs', 'intervalMs', 'tune', 'youngLimitBytes', 'runtime']
 
 /** Of every runtime. */
@@ -185,7 +187,10 @@ export class GcMonitor implements Disposable {
       sum.oldBytes += taken.oldBytes
       sum.collections += taken.collections
     }
-    if (this.#tunes) this.#tuning.holdAbove(this.#youngLimitBytes)
+    if (this.#tunes) {
+      const nowMs = this.#runtime.clock.nowMs()
+      this.#tuning.tune(this.#youngLimitBytes, this.#window?.youngShare(Math.max(this.#startMs, nowMs - TUNING_MS), nowMs) ?? 0)
+    }
     this.#tuning.renew()
   }
 

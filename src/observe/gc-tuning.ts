@@ -27,19 +27,26 @@ export interface AppliedTuning {
   /** Memory of the young generation when it was applied, and now. */
   before: { youngBytes: number }
   now: { youngBytes: number }
+  /** It cost more than 5 % of the time, so it is no longer in effect. */
+  isTakenBack: boolean
 }
+
+/** Time in young collections, of all time: from here on holding them small costs too much. */
+export const MAX_YOUNG_SHARE = 0.05
 
 export class GcTuning {
   readonly #runtime: Runtime
   /** Bytes of the young generation when each was applied. */
   readonly #applied = new Map<TuningName, number>()
+  readonly #takenBack = new Set<TuningName>()
   #isRefused = false
 
   constructor(runtime: Runtime) {
     this.#runtime = runtime
   }
 
-  has(name: TuningName): boolean { return this.#applied.has(name) }
+  /** In effect now. */
+  has(name: TuningName): boolean { return this.#applied.has(name) && !this.#takenBack.has(name) }
 
   /** Memory really used for the young generation. */
   youngBytes(): number {
@@ -52,13 +59,20 @@ export class GcTuning {
     if (!this.#runtime.setFlag(change.set)) {
       throw new SpillwayError('SPILLWAY_UNAVAILABLE', `${change.set} cannot be set: this runtime has no V8 flags. Start the program with its own settings for memory`, { details: { flag: change.set } })
     }
+    this.#takenBack.delete(name)
     if (!this.#applied.has(name)) this.#applied.set(name, this.youngBytes())
     return this.applied().find(applied => applied.name === name)!
   }
 
-  /** Hold the young generation if it is above `bytes`. */
-  holdAbove(bytes: number): void {
-    if (this.#isRefused || this.has('young-generation') || this.youngBytes() <= bytes) return
+  /** Hold the young generation if it is above `bytes`, as long as that costs little. `youngShare`: of the time, in young collections. */
+  tune(bytes: number, youngShare: number): void {
+    if (youngShare >= MAX_YOUNG_SHARE) {
+      if (!this.has('young-generation')) return
+      this.#takenBack.add('young-generation')
+      this.#reset('young-generation')
+      return
+    }
+    if (this.#isRefused || this.#applied.has('young-generation') || this.youngBytes() <= bytes) return
     try {
       this.apply('young-generation')
     } catch {
@@ -68,16 +82,21 @@ export class GcTuning {
   }
 
   renew(): void {
-    for (const name of this.#applied.keys()) this.#runtime.setFlag(CHANGES[name].set)
+    for (const name of this.#applied.keys()) if (this.has(name)) this.#runtime.setFlag(CHANGES[name].set)
   }
 
   undo(): void {
-    for (const name of this.#applied.keys()) this.#runtime.setFlag(CHANGES[name].reset(this.#runtime.startFlags))
+    for (const name of this.#applied.keys()) if (this.has(name)) this.#reset(name)
     this.#applied.clear()
+    this.#takenBack.clear()
+  }
+
+  #reset(name: TuningName): void {
+    this.#runtime.setFlag(CHANGES[name].reset(this.#runtime.startFlags))
   }
 
   applied(): AppliedTuning[] {
     const youngBytes = this.youngBytes()
-    return [...this.#applied].map(([name, before]) => ({ name, how: CHANGES[name].set, what: CHANGES[name].what, before: { youngBytes: before }, now: { youngBytes } }))
+    return [...this.#applied].map(([name, before]) => ({ name, how: CHANGES[name].set, what: CHANGES[name].what, before: { youngBytes: before }, now: { youngBytes }, isTakenBack: this.#takenBack.has(name) }))
   }
 }

@@ -68,6 +68,17 @@ export class GcWindow {
     if (kind === 'young' || kind === 'old') this.counts[kind]++
   }
 
+  /** Time in young collections by time, since `sinceMs`, as far as the ring holds it. */
+  youngShare(sinceMs: number, nowMs: number): number {
+    let totalMs = 0
+    for (let i = this.#written - 1; i >= Math.max(0, this.#written - this.#size); i--) {
+      const at = i % this.#size * FIELDS
+      if (this.#events[at]! < sinceMs) break
+      if ((this.#events[at + 2]! & KIND) === 0) totalMs += this.#events[at + 1]!
+    }
+    return nowMs <= sinceMs ? 0 : totalMs / (nowMs - sinceMs)
+  }
+
   figures(nowMs: number): WindowFigures {
     let sinceMs = Math.max(this.#startMs, nowMs - this.#windowMs)
     // The ring has forgotten what was before its oldest pause.

@@ -70,7 +70,7 @@ export class OptimizerReport {
       `  score ${gc.score} of 100: ${gc.counts.young} young and ${gc.counts.old} full collections, pauses ${(100 * gc.pauseShare).toFixed(1)} % of the time, mean ${ms(window.all.meanMs)}, p95 ${ms(window.all.p95Ms)}, longest ${ms(window.all.maxMs)}`,
       gc.reclaimed === undefined ? '  given back: not known' : `  given back: ${formatSize(gc.reclaimed.youngBytes)} by young, ${formatSize(gc.reclaimed.oldBytes)} by full collections, on the heap alone`,
       ...gc.bottlenecks.map(({ severity, name, what }) => `  ${severity}: ${name}: ${what}`),
-      ...gc.applied.map(({ how, before: was, now }) => `  applied: ${how}; young generation ${formatSize(was.youngBytes)} before, ${formatSize(now.youngBytes)} now`),
+      ...gc.applied.map(({ how, before: was, now, isTakenBack }) => `  ${isTakenBack ? 'taken back, because it cost more than 5 % of the time' : 'applied'}: ${how}; young generation ${formatSize(was.youngBytes)} before, ${formatSize(now.youngBytes)} now`),
       '', `Open handles: ${profile.leaks.open}, of which ${profile.leaks.leaked} may be leaks`,
       ...profile.leaks.leaks.map(({ kind, site, count, bytes, ageMs, confidence }) => `  ${confidence.toFixed(2)}  ${count} ${kind} at ${site}: ${formatSize(bytes)}, unused for ${(ageMs / 1000).toFixed(0)} s`),
       ...(profile.hotSpots === undefined ? [] : ['', 'Sites that allocate most on the heap', ...profile.hotSpots.map(({ site, bytes }) => `  ${formatSize(bytes).padStart(10)}  ${site}`)]),
