@@ -48,13 +48,13 @@ test('handles beyond the lease are counted, not kept', () => {
   assert.notEqual(list.open('block', {}), undefined)
 })
 
-test('a handle is named after the line that opened it; of many in one second every 32nd is', () => {
+test('a handle is named after the line that opened it; of many in one second every 64th is', () => {
   const { list, time } = listOf()
-  for (let i = 0; i < 320; i++) list.open('iterator', {})
+  for (let i = 0; i < 256; i++) list.open('iterator', {})
   const here = list.open('snapshot', {})!
   assert.match(here.site!.name, /open-handles\.test\.js:\d+:\d+\)?$/)
   const sites = handlesOf(list).filter(handle => handle.kind === 'iterator').map(handle => handle.site)
-  assert.equal(sites.filter(site => site !== undefined).length, 256 + 2)
+  assert.equal(sites.filter(site => site !== undefined).length, 64 + 3)
   assert.equal(new Set(sites).size, 2)
   time.ms = 1000
   assert.notEqual(list.open('iterator', {})!.site, undefined)
