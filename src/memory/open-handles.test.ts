@@ -54,7 +54,7 @@ test('a handle is named after the line that opened it; of many in one second eve
   const here = list.open('snapshot', {})!
   assert.match(here.site!.name, /open-handles\.test\.js:\d+:\d+\)?$/)
   const sites = handlesOf(list).filter(handle => handle.kind === 'iterator').map(handle => handle.site)
-  assert.equal(sites.filter(site => site !== undefined).length, 64 + 3)
+  assert.equal(sites.filter(site => site !== undefined).length, 24 + 4)
   assert.equal(new Set(sites).size, 2)
   time.ms = 1000
   assert.notEqual(list.open('iterator', {})!.site, undefined)

@@ -7,7 +7,7 @@
  * 2. The list never references what the program holds (`subject` is the handle's resources), so a dropped handle can be collected.
  * 3. At most `maxHandles` handles and `maxSites` places are kept; others are counted only.
  *
- * Account: `profiler`, leased as a whole. Cost: 0.3 to 0.8 us for a handle, and 15 to 30 us for the place: of the first 64 a second of each
+ * Account: `profiler`, leased as a whole. Cost: 0.3 to 0.8 us for a handle, and 15 to 30 us for the place: of the first 24 a second of each
  * kind, then of every 64th.
  */
 import { LinkedList, Member } from '../base/linked-list.ts'
@@ -35,7 +35,7 @@ const HANDLE_BYTES = 192
 const SITE_BYTES = 640
 const HANDLES_PER_SITE = 4
 
-const SITES_PER_SECOND = 64
+const SITES_PER_SECOND = 24
 const SAMPLED = 64
 
 export class OpenHandle {

@@ -16,7 +16,7 @@ const SUSPECT_MS = 30_000
 const CERTAIN_MS = 300_000
 export const MAX_LEAKS = 20
 
-const UNKNOWN = 'not recorded: more than 64 were opened in that second'
+const UNKNOWN = 'not recorded: more than 24 were opened in that second'
 
 export interface Leak {
   /** 'iterator', 'snapshot', 'transaction', 'pin' or 'block'. */
