@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { compile } from './compile.mjs'
 
-const MODULES = { 'spillway': 'dist/types/index.d.ts', 'spillway/collections': 'dist/types/collections/index.d.ts' }
+const MODULES = { 'spillway': 'dist/types/index.d.ts', 'spillway/collections': 'dist/types/collections/index.d.ts', 'spillway/memory': 'dist/types/toolkit/index.d.ts' }
 const STORE = 'db'
 const CONCURRENCY = 2
 const TIMEOUT_MS = 30_000
