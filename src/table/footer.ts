@@ -1,18 +1,8 @@
-/**
- * The last 56 bytes of a table:
- *
- *      0  u32 pairs of offset and stored size: last block of the range tombstones, top index, properties (size 0 = none)
- *     24  u32  length of the file
- *     28  u48  file number
- *     34  u16  format version
- *     36  u32  0
- *     40  magic
- *     48  u64  XXH64 of all before, seeded like a block's
- */
+/** Footer of a table. Layout: FORMAT.md, Footer. */
 import { readU16, readU32, readU48, writeU16, writeU32, writeU48 } from './little-endian.ts'
 
 export const FOOTER_BYTES = 56
-/** Bytes covered by the checksum. */
+/** Bytes before the checksum. */
 export const FOOTER_BODY_BYTES = 48
 export const FORMAT_VERSION = 1
 /** "SPILLTB" and a non-ASCII byte. */

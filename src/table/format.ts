@@ -1,13 +1,7 @@
 /**
- * Shared by all parts of a table file: kinds of blocks, limits, the seed of a checksum.
+ * Block types, limits and checksum seed shared by the parts of a table file. Layout: FORMAT.md, Table.
  *
- * File: data blocks, each group followed by its filter and index partition; blocks of range tombstones and of value-file numbers;
- * the top index; the properties; the footer. Every block is stored as
- *
- *     [uncompressed length u32, if compressed] payload, codec u8, XXH64 of all before it (u64)
- *
- * with the hash seeded by file number and file offset, so that a misplaced block is detected. The first byte of an uncompressed
- * payload is the kind of block. All numbers are little-endian.
+ * The checksum is seeded by file number and file offset, so it detects a misplaced block.
  */
 
 export const BLOCK_DATA = 1
@@ -20,9 +14,9 @@ export const BLOCK_PROPERTIES = 6
 export const CODEC_NONE = 0
 export const CODEC_LZ4 = 1
 
-/** Codec byte and checksum after every payload. */
+/** Codec byte and checksum. */
 export const TRAILER_BYTES = 9
-/** The uncompressed length before a compressed payload. */
+/** Uncompressed length, before a compressed payload. */
 export const RAW_LENGTH_BYTES = 4
 
 export const MAX_KEY_BYTES = 64 * 1024
@@ -30,7 +24,7 @@ export const MAX_VALUE_BYTES = 192 * 1024
 export const MAX_FILE_NUMBER = 2 ** 48 - 1
 /** Offsets are u32; the writer stops well before. */
 export const MAX_TABLE_BYTES = 3.5 * 2 ** 30
-/** A kernel region that fits any block: the largest key and value in one entry, or four largest keys in the properties. */
+/** Fits any block: the largest key and value in one entry, or four largest keys in the properties. */
 export const KERNEL_REGION_BYTES = 260 * 1024
 
 export const DEFAULT_BLOCK_BYTES = 4096
@@ -38,7 +32,7 @@ export const MIN_BLOCK_BYTES = 256
 export const MAX_BLOCK_BYTES = 128 * 1024
 export const DEFAULT_FILTER_BITS_PER_KEY = 10
 
-/** Maximum entries of an index partition; cursors keep the handles of one. */
+/** Per index partition; cursors keep the handles of one. */
 export const MAX_PARTITION_BLOCKS = 128
 /** Enough for a fan-out of two and 2^32 bytes. */
 export const MAX_INDEX_LEVELS = 32

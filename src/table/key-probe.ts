@@ -1,9 +1,9 @@
 /**
- * Finds one key of a table without a window, for readers without memory for one.
+ * Finds one key of a table for readers without memory for a window.
  *
  * Invariant: results are views of the source's bytes, valid until its next load.
  *
- * Cost: an index descent and a data block per call; an IndexPath (about 1.5 KiB, garbage at once).
+ * Cost: an index descent and a data block per call; an IndexPath (about 1.5 KiB).
  */
 import { EMPTY } from '../base/cursor.ts'
 import { CorruptionError } from '../base/errors.ts'
@@ -15,7 +15,6 @@ import { IndexPath } from './index/index-path.ts'
 import type { IndexedTable } from './open-table.ts'
 
 export class KeyProbe {
-  /** Of the found key. */
   keyLength = 0
   readonly #source: BlockSource
   readonly #block = new DataBlock()
@@ -27,7 +26,7 @@ export class KeyProbe {
     this.#source = source
   }
 
-  /** The first key >= the given one; false: none. */
+  /** Find the first key >= the given one. */
   atOrAfter(table: IndexedTable, key: Uint8Array, start: number, end: number): boolean {
     const path = new IndexPath(table)
     if (!path.seek(this.#source, key, start, end)) return false
@@ -39,7 +38,7 @@ export class KeyProbe {
     return this.#found(0)
   }
 
-  /** The last key < the given one, or the last of all without `key`; false: none. */
+  /** Find the last key < the given one; without `key` the last of all. */
   before(table: IndexedTable, key: Uint8Array | undefined, start: number, end: number): boolean {
     const path = new IndexPath(table)
     let i = -1
@@ -55,7 +54,6 @@ export class KeyProbe {
     return this.#found(this.#block.count - 1)
   }
 
-  /** Order of the found key and another one. */
   compare(key: Uint8Array, length: number): number {
     const { prefixAt, prefixLength } = this.#block
     const shared = Math.min(prefixLength, length)
@@ -65,7 +63,6 @@ export class KeyProbe {
     return compareBytes(this.#bytes, this.#suffixStart, this.#suffixEnd, key, prefixLength, length)
   }
 
-  /** Copy the found key to the front of `to`. */
   copyTo(to: Uint8Array): void {
     const { prefixAt, prefixLength } = this.#block
     copyBytes(this.#bytes, prefixAt, prefixAt + prefixLength, to, 0)

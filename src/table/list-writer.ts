@@ -1,14 +1,8 @@
 /**
- * Writes a list of records (range tombstones, value-file numbers) as a chain of blocks; `list-reader.ts` reads it.
- *
- *      0  u8   block type
- *      1  3 bytes 0
- *      4  u32  offset, and at 8 the stored size, of the chain's block before; 0 and 0 in the first
- *     12  u32  records
- *     16  records
+ * Writes records (range tombstones, value-file numbers) as a chain of blocks. Layout: FORMAT.md, Lists.
  *
  * Invariant: a block is written when the next record would make it larger than LIST_BLOCK_BYTES, so the buffer holds that much or
- * one record. Blocks may lie anywhere among the others; each points to an earlier one.
+ * one record. Blocks may lie anywhere; each points to an earlier one.
  */
 import type { StoredBlockWriter } from './block/stored-block-writer.ts'
 import { writeU32 } from './little-endian.ts'
@@ -17,10 +11,10 @@ export const LIST_HEADER_BYTES = 16
 const LIST_BLOCK_BYTES = 8 * 1024
 
 export class ListWriter {
-  /** After `finish`: the last block, head of the chain; 0 bytes = empty list. */
+  /** After `finish`; 0 bytes: empty list. */
   headOffset = 0
   headBytes = 0
-  /** Target of `reserve`: the record goes to bytes[position, position + recordBytes). */
+  /** A reserved record goes to bytes[position, position + recordBytes). */
   bytes: Uint8Array = new Uint8Array(0)
   readonly #blocks: StoredBlockWriter
   readonly #type: number
@@ -40,7 +34,7 @@ export class ListWriter {
   get bufferBytes(): number { return this.bytes.length }
   get pendingBytes(): number { return this.#records === 0 ? 0 : this.#used }
 
-  /** Reserve one record; returns its position in `bytes`. */
+  /** Returns the record's position in `bytes`. */
   reserve(recordBytes: number): number {
     if (this.#records > 0 && this.#used + recordBytes > LIST_BLOCK_BYTES) this.finish()
     const at = this.#used
@@ -55,7 +49,6 @@ export class ListWriter {
     return at
   }
 
-  /** Write pending records. */
   finish(): void {
     if (this.#records === 0) return
     const bytes = this.bytes

@@ -1,7 +1,4 @@
-/**
- * Little-endian numbers in byte arrays, without bounds checks. V8 inlines all of these, and unlike a DataView they need no object
- * per buffer.
- */
+/** Little-endian numbers without bounds checks. V8 inlines them, and unlike a DataView they need no object per buffer. */
 
 export function readU16(bytes: Uint8Array, at: number): number {
   return bytes[at]! | (bytes[at + 1]! << 8)

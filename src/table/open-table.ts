@@ -1,14 +1,13 @@
-/** What the parts of this room see of an open table; `table-reader.ts` is the one implementation. */
+/** How other parts see an open table; `table-reader.ts` implements it. */
 import type { Kernels } from '../kernels/kernels.ts'
 import type { BlockFile } from './block/stored-block-reader.ts'
 import type { ListBlocks } from './list-reader.ts'
 import type { ResidentProperties } from './properties.ts'
 
-/** Enough to load blocks through a cache. */
+/** Enough to load its blocks. */
 export interface OpenTable extends BlockFile {
-  /** The cache's name for the table, unique while it is open. */
+  /** The cache's name for the table. */
   readonly id: number
-  /** False once its owner has dropped it. */
   readonly isOpen: boolean
 }
 

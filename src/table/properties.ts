@@ -1,15 +1,4 @@
-/**
- * The properties of a table, and their block:
- *
- *      0  u8   BLOCK_PROPERTIES
- *      1  u8   flags: bit 0 has entries (first and last key follow), bit 1 has range tombstones (their hull follows)
- *      2  u16  0
- *      4  u64 each: file number, entries, deletes, range deletes, blocks, raw key bytes, raw value bytes,
- *         smallest and largest sequence number
- *     76  u32  number of value files; offset and stored size of the last block of their list
- *     88  u32 each: lengths of first key, last key, range start, range end
- *    104  those four
- */
+/** Properties of a table. Layout: FORMAT.md, Properties. */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
 import { BLOCK_PROPERTIES, MAX_FILE_NUMBER, MAX_KEY_BYTES } from './format.ts'
@@ -21,34 +10,32 @@ const FLAG_RANGES = 2
 
 export interface TableProperties {
   fileNumber: number
-  /** Length of the file. */
   fileBytes: number
   /** Versions with deletions, without range tombstones. */
   entries: number
   deletes: number
   rangeDeletes: number
-  /** Data blocks. */
   blocks: number
   rawKeyBytes: number
   rawValueBytes: number
-  /** Over entries and range tombstones; both 0 in an empty table. */
+  /** Range tombstones included; 0 in an empty table. */
   minSeq: number
   maxSeq: number
   /** Absent without entries. */
   firstKey?: Uint8Array | undefined
   lastKey?: Uint8Array | undefined
-  /** Hull of the range tombstones: smallest start, largest (exclusive) end; absent without any. */
+  /** Hull of the range tombstones, end exclusive; absent without any. */
   rangeStart?: Uint8Array | undefined
   rangeEnd?: Uint8Array | undefined
-  /** Value files that entries refer to, ascending. */
+  /** Ascending. */
   valueFiles: readonly number[]
 }
 
 const NO_FILES: readonly number[] = []
 
 /**
- * Properties of an open table. The keys share one array, because four arrays would take several times their length. Key getters
- * make a new view at each call; use `compareFirst` and the like to compare.
+ * Properties of an open table. The keys share one array: four would take several times their length. Key getters make a new view
+ * at each call; `compareFirst` and the like do not.
  */
 export class ResidentProperties implements TableProperties {
   readonly fileNumber: number
@@ -70,7 +57,6 @@ export class ResidentProperties implements TableProperties {
   readonly #startEnd: number
   readonly #end: number
 
-  /** Bytes of the keys. */
   static keyBytes({ firstKey, lastKey, rangeStart, rangeEnd }: TableProperties): number {
     return (firstKey?.length ?? 0) + (lastKey?.length ?? 0) + (rangeStart?.length ?? 0) + (rangeEnd?.length ?? 0)
   }
@@ -96,7 +82,6 @@ export class ResidentProperties implements TableProperties {
     this.#end = append(properties.rangeEnd, bytes, this.#startEnd)
   }
 
-  /** Add to all sequence numbers. */
   shift(by: number): void {
     this.minSeq += by
     this.maxSeq += by
@@ -108,7 +93,7 @@ export class ResidentProperties implements TableProperties {
   get rangeStart(): Uint8Array | undefined { return this.rangeDeletes > 0 ? this.#bytes.subarray(this.#lastEnd, this.#startEnd) : undefined }
   get rangeEnd(): Uint8Array | undefined { return this.rangeDeletes > 0 ? this.#bytes.subarray(this.#startEnd, this.#end) : undefined }
 
-  /** Compare the first key with another. There must be entries. */
+  /** There must be entries. */
   compareFirst(key: Uint8Array, start: number, end: number): number {
     return compareBytes(this.#bytes, this.#at, this.#firstEnd, key, start, end)
   }
@@ -117,7 +102,7 @@ export class ResidentProperties implements TableProperties {
     return compareBytes(this.#bytes, this.#firstEnd, this.#lastEnd, key, start, end)
   }
 
-  /** Compare the end of the range tombstones with a key. There must be some. */
+  /** There must be range tombstones. */
   compareRangeEnd(key: Uint8Array, start: number, end: number): number {
     return compareBytes(this.#bytes, this.#startEnd, this.#end, key, start, end)
   }
@@ -129,7 +114,7 @@ function append(key: Uint8Array | undefined, bytes: Uint8Array, at: number): num
   return at + key.length
 }
 
-/** As stored: value files are a separate list. */
+/** Without the numbers of value files: they are a list of their own. */
 export interface StoredProperties {
   properties: TableProperties
   valueFileCount: number
@@ -137,7 +122,7 @@ export interface StoredProperties {
   valueFilesBytes: number
 }
 
-/** Writes at `at`; returns the end. */
+/** Returns the end. */
 export function encodeProperties(target: Uint8Array, at: number, stored: StoredProperties): number {
   const { properties } = stored
   target.fill(0, at, at + PROPERTIES_HEADER_BYTES)
@@ -162,7 +147,7 @@ export function encodeProperties(target: Uint8Array, at: number, stored: StoredP
   return end
 }
 
-/** The properties, without value files, or what is wrong with them. Keys are copies. */
+/** Decode, or describe an error. Keys are copies. */
 export function decodeProperties(bytes: Uint8Array, start: number, end: number, fileBytes: number): StoredProperties | string {
   if (end - start < PROPERTIES_HEADER_BYTES || bytes[start] !== BLOCK_PROPERTIES) {
     return `block type ${bytes[start]} where the properties should be`

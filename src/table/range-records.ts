@@ -1,9 +1,7 @@
 /**
- * The range tombstones of a table in stored order, one block in memory at a time.
+ * Range tombstones of a table in stored order, one block in memory at a time.
  *
- * Invariant: the current record is a copy, valid until `next` or `close`.
- *
- * Account: its window comes from a pool, or belongs to the caller's working memory. Cost: one copy a block.
+ * Invariant: the current record is a copy, valid until `next` or `close`. Its window is the caller's or from a pool.
  */
 import type { Kernels } from '../kernels/kernels.ts'
 import { EMPTY } from '../base/cursor.ts'
@@ -14,7 +12,7 @@ import { LIST_HEADER_BYTES } from './list-writer.ts'
 import { readU32, readU64 } from './little-endian.ts'
 
 export class RangeRecords {
-  /** The current tombstone deletes bytes[start, split) to bytes[split, end). */
+  /** Tombstone from bytes[start, split) to bytes[split, end). */
   bytes: Uint8Array<ArrayBuffer> = EMPTY
   start = 0
   split = 0
@@ -36,7 +34,7 @@ export class RangeRecords {
     this.#seqOffset = seqOffset
   }
 
-  /** To the next one; false: none. Throws CorruptionError, and BUDGET_TOO_SMALL without memory for its block. */
+  /** False: no more. Throws CorruptionError, and BUDGET_TOO_SMALL without memory for its block. */
   next(): boolean {
     while (this.#left === 0) {
       if (this.#nextBlock === this.#handles.length) return false

@@ -1,11 +1,12 @@
 /**
- * A cursor over all entries of a table, forward and backward.
+ * Cursor over all entries of a table, forward and backward.
  *
  * Invariants
- * 1. The current block is copied into the cursor's own window, so key and value stay whatever others load or evict.
+ * 1. The current block is copied into the cursor's own window, so key and value stay valid while other blocks are loaded or
+ *    evicted.
  * 2. A window holds space for the block's longest key, then the block: keys are assembled there when the block has a common prefix.
  * 3. A key to seek must not be a view into this cursor's own window.
- * 4. With a slot: a block that fits it is there, with SLOT_ROOM_BYTES free after its longest key and at the end.
+ * 4. A block that fits the slot is there, with SLOT_ROOM_BYTES free after its longest key and at the end.
  * 5. After an error the cursor is invalid and may be positioned again; a step on an invalid cursor does nothing.
  *
  * Cost: one copy per block; per entry one copy of the key's suffix, none without a common prefix.
@@ -39,7 +40,7 @@ export class TableCursor implements Cursor {
   readonly #block = new DataBlock()
   readonly #slot: Uint8Array<ArrayBuffer> | undefined
   #window: Uint8Array<ArrayBuffer> | undefined
-  /** Offset of the block in the window; -1 = none. */
+  /** Of the block in the window; -1 = none. */
   #windowOffset = -1
   #i = 0
 
@@ -100,23 +101,23 @@ export class TableCursor implements Cursor {
     else this.#prevBlock()
   }
 
-  /** The current block is in the slot, at `blockAt` from its start. */
+  /** The current block is in the slot, at `blockAt`. */
   get isInSlot(): boolean { return this.#slot !== undefined && this.#window === this.#slot }
   blockAt = 0
   /** Index of the current entry in its block. */
   get position(): number { return this.#i }
 
-  /** To another entry of the current block. */
+  /** Move to another entry of the current block. */
   stepTo(position: number): void {
     this.#show(position)
   }
 
-  /** To the first entry of the next block. */
+  /** Move to the next block. */
   skipBlock(): void {
     this.#nextBlock()
   }
 
-  /** Release the window. The cursor may be positioned again, and must then be closed again. */
+  /** Release the window. The cursor may be positioned again. */
   close(): void {
     this.valid = false
     this.key = this.value = EMPTY
@@ -173,7 +174,7 @@ export class TableCursor implements Cursor {
     this.#windowOffset = blockOffset
   }
 
-  /** A window much too large (after a large value) is exchanged too. */
+  /** False also for a window much too large (after a large value). */
   #fitsWindow(needed: number): boolean {
     const window = this.#window
     return window !== undefined && needed <= window.length && (window.length <= LARGE_WINDOW_BYTES || needed > window.length >>> 2)

@@ -1,11 +1,10 @@
-/** Figures of the table being written, for its properties. Cost: a few additions per entry. */
+/** Sums and bounds of the table being written, for its properties. */
 import { compareKeys } from '../base/bytes.ts'
 import { KIND_DELETE } from '../base/cursor.ts'
 import type { MergeKernel } from '../kernels/merge-kernel.ts'
 import type { TableProperties } from './properties.ts'
 
 export class TableFigures {
-  /** Point entries. */
   entries = 0
   blocks = 0
   /** Hull of the range tombstones. */
@@ -29,7 +28,7 @@ export class TableFigures {
     if (seq > this.#maxSeq) this.#maxSeq = seq
   }
 
-  /** Take the figures of the entries a kernel merge has added; returns their number. */
+  /** Add the entries of a kernel merge; returns their number. */
   absorb(merge: MergeKernel): number {
     this.#deletes += merge.takeDeletes()
     this.#rawKeyBytes += merge.takeKeyBytes()

@@ -1,11 +1,9 @@
 /**
- * A position in a table that keeps only its path through the index: the block is loaded again when needed.
+ * A position in a table that keeps only its path through the index, some 600 bytes: the block is loaded again when needed.
  *
  * Invariants
  * 1. `blockOffset` and `position` name an entry, from a true result of a move until the next move.
  * 2. A move leaves the block in the source.
- *
- * Cost: that of `IndexPath`, some 600 bytes.
  */
 import { CorruptionError } from '../base/errors.ts'
 import type { CachedBlocks } from './block/block-source.ts'
@@ -14,24 +12,22 @@ import { BLOCK_DATA } from './format.ts'
 import { FEW_HANDLES, IndexPath } from './index/index-path.ts'
 import type { TableReader } from './table-reader.ts'
 
-/** One is read at a time. */
+/** Shared: only one is read at a time. */
 const block = new DataBlock()
 
-/** Read-ahead of a seek, and of a continuing scan. */
+/** After a seek, and in a continuing scan. */
 const FIRST_AHEAD_BYTES = 12 * 1024
 const AHEAD_BYTES = 64 * 1024
-/** Blocks after which a scan counts as long. */
+/** Minimum of a longer scan, and of one that is not cached. */
 const FEW_BLOCKS = 4
 const PASSING_BLOCKS = 32
 
 export class TablePosition {
   readonly table: TableReader
-  /** Index of the entry in its block. */
   position = 0
   readonly #path: IndexPath
-  /** Does not change the cache. */
   readonly #bypassesCache: boolean
-  /** Loaded in sequence. */
+  /** Blocks loaded in sequence. */
   #blocks = 0
 
   constructor(table: TableReader, bypassesCache = false) {
@@ -48,7 +44,7 @@ export class TablePosition {
     return true
   }
 
-  /** To the first entry whose key is >= the given one. */
+  /** Move to the first entry whose key is >= the given one. */
   seek(source: CachedBlocks, key: Uint8Array, start: number, end: number): boolean {
     this.#blocks = 0
     if (!this.#path.seek(source, key, start, end)) return false
@@ -58,7 +54,7 @@ export class TablePosition {
     return this.position < block.count || this.nextBlock(source)
   }
 
-  /** To the first entry of the next block. `passes`: do not cache it. */
+  /** Move to the next block. `passes`: do not cache it. */
   nextBlock(source: CachedBlocks, passes = false): boolean {
     this.position = 0
     if (!this.#path.next(source)) return false
@@ -66,9 +62,8 @@ export class TablePosition {
     return true
   }
 
-  /** Load its block into the source again. */
   loadAgain(source: CachedBlocks): void {
-    // Cached from now on, even in a long scan: it may be needed many times more.
+    // Cache it even in a long scan: it may be needed many more times.
     source.aheadBytes = AHEAD_BYTES
     try {
       source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)
@@ -78,7 +73,7 @@ export class TablePosition {
     this.#check(source)
   }
 
-  /** The scan is long, or known to read each block once. */
+  /** The scan is long, or reads each block once. */
   get passes(): boolean { return this.#bypassesCache || this.#blocks > PASSING_BLOCKS }
 
   #load(source: CachedBlocks, passes = false): void {

@@ -1,16 +1,14 @@
 /**
- * Reads one immutable table (written by `table-writer.ts`, drawn in `format.ts`).
+ * Reads one immutable table (written by `table-writer.ts`).
  *
  * Invariants
  * 1. Bytes are used only after their checksum and bounds were checked; else CorruptionError with path and offset.
- * 2. Resident are the top of the index, the properties and the packed range tombstones: `residentBytes`. Filters, index partitions
- *    and data blocks come through a BlockSource.
- * 3. `admit` is called before anything resident is allocated.
- * 4. Sequence numbers in the file count from `seqOffset` of the table's record (0 except in tables of large transactions), which
- *    the reader and its cursors add.
+ * 2. Resident are the index root, the properties and the packed range tombstones: `residentBytes`. Filters, index partitions and
+ *    data blocks come through a BlockSource.
+ * 3. `admit` is called before anything resident is allocated. The owner accounts for `residentBytes` and closes the file.
+ * 4. Sequence numbers in the file count from `seqOffset` (0 except in tables of large transactions); reader and cursors add it.
  *
- * Cost of a get: root (resident), filter partition, index partition, data block; of a miss, nearly always the first two. The reader
- * leases nothing: its owner accounts for `residentBytes` and closes the file.
+ * Cost of a get: filter partition, index partition, data block; of a miss, nearly always the filter alone.
  */
 import { CorruptionError, SpillwayError, invalidArgument } from '../base/errors.ts'
 import { EMPTY, type Hit, type RangeTombstone } from '../base/cursor.ts'
@@ -34,16 +32,16 @@ import { ResidentProperties, decodeProperties } from './properties.ts'
 import { TableCursor } from './table-cursor.ts'
 import { verifyTable } from './table-verify.ts'
 
-/** The reader, its properties and their shared array, with the overhead of V8 and malloc, measured. */
+/** Measured: the reader, its properties and their shared array, with the overhead of V8 and malloc. */
 const OBJECT_BYTES = 768
 /**
- * Result of looking a key up in one block. NOT_FOUND: no visible version. FOUND. FURTHER: every version here is newer than the
- * snapshot and the block ends inside the key, so look in the next block.
+ * Result of looking a key up in one block. NOT_FOUND: no visible version. FURTHER: every version here is newer than the snapshot
+ * and the block ends inside the key, so look in the next block.
  */
 const NOT_FOUND = 0
 const FOUND = 1
 const FURTHER = 2
-/** One is read at a time. */
+/** Shared: only one is read at a time. */
 const block = new DataBlock()
 
 export interface TableReaderOptions {
@@ -51,29 +49,26 @@ export interface TableReaderOptions {
   holdsRanges?: boolean
   /** Called with the total before resident memory is allocated, again when it grows; throws without memory. */
   admit?: (residentBytes: number) => void
-  /** Added to every sequence number in the file. Default 0. */
+  /** Default 0. */
   seqOffset?: number
 }
 
 export class TableReader implements VerifiableTable {
-  /** False once its owner has dropped it. */
   isOpen = true
-  /** The cache's name for the table, set by the owner, unique while it is open. */
+  /** Set by the owner, unique while the table is open. */
   id = 0
   readonly file: HostFile
   readonly fileNumber: number
   readonly properties: ResidentProperties
-  /** For lookups. */
   get ranges(): RangeLookup { return this.#ranges }
-  /** Added to every sequence number in the file. */
   get seqOffset(): number { return this.#seqOffset }
-  /** Bytes held while the reader exists. */
+  /** Resident memory of the reader. */
   readonly residentBytes: number
-  /** @internal Blocks lie in [0, blockEnd) of the file. */
+  /** @internal Start of the footer. */
   readonly blockEnd: number
   /** @internal The top index node, possibly followed by other bytes; empty without entries. */
   readonly root: Uint8Array
-  /** @internal At least 1. */
+  /** @internal */
   readonly rootLevel: number
   readonly #rootOffset: number
   readonly #storedRanges: RangeLookup
@@ -151,7 +146,7 @@ export class TableReader implements VerifiableTable {
     if (seqOffset !== 0) this.shift(seqOffset)
   }
 
-  /** Change the offset of sequence numbers. No cursor may be open. */
+  /** Change `seqOffset`. No cursor may be open. */
   shift(seqOffset: number): void {
     this.properties.shift(seqOffset - this.#seqOffset)
     this.#seqOffset = seqOffset
@@ -159,9 +154,10 @@ export class TableReader implements VerifiableTable {
   }
 
   /**
-   * The newest version of the key with a sequence number <= snapshotSeq; false, and hit.seq = 0: none. `hash` = hashKey(key).
-   * Deletions are found like other versions; range tombstones are not applied. The value is a view, valid until the source's next
-   * load. hit.seq = SEQ_MISSED: a deferring source has missed the data block.
+   * Find the newest version with a sequence number <= snapshotSeq. False: none (hit.seq = 0), or a deferring source has missed the
+   * data block (hit.seq = SEQ_MISSED). Deletions are versions; range tombstones are not applied. The value is a view, valid until
+   * the
+   * source's next load. `hash` = hashKey(key).
    */
   get(source: BlockSource, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): boolean {
     hit.seq = 0
@@ -202,7 +198,7 @@ export class TableReader implements VerifiableTable {
     return found === FURTHER ? this.#getFurther(source, key, start, end, snapshotSeq, hit) : found === FOUND
   }
 
-  /** `get` in the block at `offset` alone, which `get` has reached. False: undecided. */
+  /** Resume a `get` that has reached the block at `offset`. False: undecided. */
   getFrom(
     source: BlockSource, offset: number, storedBytes: number, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit,
   ): boolean {
@@ -213,7 +209,6 @@ export class TableReader implements VerifiableTable {
     return this.#findInBlock(key, start, end, hash, snapshotSeq, hit) === FOUND
   }
 
-  /** In the block opened last. */
   #findInBlock(key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): number {
     const first = block.find(key, start, end, hash)
     if (first < 0) return NOT_FOUND
@@ -228,7 +223,7 @@ export class TableReader implements VerifiableTable {
     return FURTHER
   }
 
-  /** All versions in the key's first block are too new: older ones may follow in the next. */
+  /** Older versions may follow in the next block. */
   #getFurther(source: BlockSource, key: Uint8Array, start: number, end: number, snapshotSeq: number, hit: Hit): boolean {
     const path = new IndexPath(this)
     if (!path.seek(source, key, start, end)) return false
@@ -246,26 +241,23 @@ export class TableReader implements VerifiableTable {
     return false
   }
 
-  /** A cursor over all entries. It takes a window when first positioned; close it. Blocks that fit `slot` go there instead. */
+  /** A cursor over all entries. It takes a window when first positioned; close it. Blocks that fit go to `slot` instead. */
   cursor(source: BlockSource, windows: WindowPool, slot?: Uint8Array<ArrayBuffer>): TableCursor {
     return new TableCursor(this, source, windows, slot)
   }
 
-  /** Approximate bytes of the file before that key, exact to a block. */
+  /** Approximate file bytes before that key, exact to a block. */
   approximateOffset(source: BlockSource, key: Uint8Array): number {
     const path = new IndexPath(this)
     return path.seek(source, key, 0, key.length) ? path.blockOffset : this.root.length === 0 ? 0 : this.blockEnd
   }
 
-  /**
-   * Read and check everything: checksums, key order, counts against the properties, that filters and hash slots find every key, and
-   * that the blocks make up the whole file. Throws CorruptionError. Allocates some 100 KiB.
-   */
+  /** Read and check everything; see `table-verify.ts`. Throws CorruptionError. Allocates some 100 KiB. */
   verify(kernels: Kernels): void {
     verifyTable(this, readFooter(this.file, this.fileNumber, kernels), kernels)
   }
 
-  /** All range tombstones in stored order, read from the file, one object each: for tools and tests. */
+  /** Read all range tombstones from the file, for tools and tests. */
   readRanges(kernels: Kernels): RangeTombstone[] {
     const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
     const ranges = readRanges(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
@@ -273,7 +265,7 @@ export class TableReader implements VerifiableTable {
     return ranges
   }
 
-  /** @internal Blocks of its range tombstones. */
+  /** @internal */
   rangeBlocks(kernels: Kernels): ListBlocks {
     const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
     return rangeBlocks(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)
@@ -309,7 +301,6 @@ export class TableReader implements VerifiableTable {
   }
 }
 
-/** Range tombstones with shifted sequence numbers. */
 class ShiftedRanges implements RangeLookup {
   readonly size: number
   readonly #ranges: RangeLookup

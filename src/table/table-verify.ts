@@ -1,5 +1,5 @@
 /**
- * Checks a whole table, including everything that opening and lookups leave unread.
+ * Checks a whole table.
  *
  * Checked
  * 1. Every byte of the file belongs to exactly one block with correct checksum and structure, or to the footer.
@@ -162,14 +162,14 @@ class TableVerifier {
     }
   }
 
-  /** The last entry must be <= separator `i`, which closes its child. */
+  /** The last entry is <= separator `i`, which closes its child. */
   #checkSeparator(node: Uint8Array, i: number, offset: number): void {
     if (compareSeparator(node, 0, i, this.#last, 0, this.#lastLength) < 0) {
       throw this.#corrupt(offset, `separator ${i} is smaller than a key before it`)
     }
   }
 
-  /** The first key of a block must be > the separator before, or equal to it and to the key before. */
+  /** The first key of a block is > the separator before, or equal to it and to the key before. */
   #checkAfterSeparator(node: Uint8Array, i: number, offset: number): void {
     if (i === 0) return
     const length = this.#readKey(0)
@@ -236,7 +236,7 @@ class TableVerifier {
     }
   }
 
-  /** A copy of a block of that type. */
+  /** Load a copy of a block of that type. */
   #load(offset: number, storedBytes: number, type: number): Uint8Array {
     const source = this.#source
     source.load(this.#table, offset, storedBytes)

@@ -1,15 +1,14 @@
 /**
- * Writes one immutable table: entries in Cursor order in, a file out. `table-reader.ts` reads it; `format.ts` draws it.
+ * Writes one immutable table from entries in Cursor order.
  *
  * Invariants
  * 1. Entries ascend by key, and within a key descend by sequence number; anything else throws.
  * 2. A block is written when the next entry would make it larger than `blockBytes`; a larger entry gets its own.
  * 3. No allocation per entry. Buffers stay within `workingBytes`; the numbers of value files come on top.
+ * 4. The kernels' regions are scratch between calls: entries must not be views of them.
  *
- * The kernels' regions are scratch between calls, so entries must not be views of them; views of their arena may be. After an error
- * the caller removes the unfinished file.
- *
- * Cost: per entry one copy in, one out and a hash; per block LZ4 and a checksum.
+ * After an error the caller removes the unfinished file. Cost: per entry one copy in, one out and a hash; per block LZ4 and a
+ * checksum.
  */
 import { compareBytes, compareKeys, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, KIND_VALUE_FILE, MAX_SEQ, type Cursor, type RangeTombstone } from '../base/cursor.ts'
@@ -37,29 +36,28 @@ import { TableFigures } from './table-figures.ts'
 import { WriterBuffers } from './writer-buffers.ts'
 
 export interface TableWriterOptions {
-  /** Part of every checksum; 0 to 2^48 - 1. */
+  /** 0 to 2^48 - 1; part of every checksum. */
   fileNumber: number
   /** With regions of at least 384 KiB. */
   kernels: Kernels
   compression: 'none' | 'lz4'
-  /** Target size of an uncompressed data block. Default 4096. */
+  /** Target size, uncompressed. Default 4096. */
   blockBytes?: number
   /** Default 10; 0 = no filters. */
   filterBitsPerKey?: number
   /** In use until `finish`; made for the same blockBytes and filterBitsPerKey. Default: its own. */
   buffers?: WriterBuffers
-  /** Where data blocks are filled, for the same blockBytes. Default: in the buffers. */
+  /** Takes the data blocks; made for the same blockBytes. Default: in `buffers`. */
   kernelBlock?: KernelBlockWriter
 }
 
-/** The current entry of a cursor. */
 export type Entry = Pick<Cursor, 'key' | 'keyStart' | 'keyEnd' | 'seq' | 'kind' | 'value' | 'valueStart' | 'valueEnd'>
 
 export interface WorkingBytesOptions {
   blockBytes?: number
   /** Maximum key or range end. Default 64 KiB, the maximum of a table. */
   longestKeyBytes?: number
-  /** Levels of the index. Default 2: enough for about a gigabyte, unless keys of kilobytes share no prefix. */
+  /** Default 2: enough for about a gigabyte, unless keys of kilobytes share no prefix. */
   indexLevels?: number
 }
 
@@ -75,13 +73,12 @@ export class TableWriter {
   readonly #ranges: ListWriter
   readonly #valueFiles = new Set<number>()
 
-  /** The last key, and its figures. */
   #lastKey: Uint8Array = new Uint8Array(256)
   #lastKeyLength = 0
   #lastSeq = 0
   #firstKey: Uint8Array | undefined
 
-  /** The separator of the last data block needs the next key. */
+  /** The last data block's separator needs the next key. */
   #unindexed = false
   #unindexedOffset = 0
   #unindexedBytes = 0
@@ -131,24 +128,23 @@ export class TableWriter {
       ListWriter.bytesFor(RANGE_HEADER_BYTES + 2 * longestKeyBytes) + ListWriter.bytesFor(VALUE_FILE_BYTES)
   }
 
-  /** @internal What is allocated now. */
+  /** @internal */
   get bufferBytes(): number {
     return this.#lastKey.length + (this.#firstKey?.length ?? 0) + this.#figures.hullBytes +
       this.#stored.bufferBytes + this.#block.bufferBytes + this.#filter.bufferBytes + this.#index.bufferBytes + this.#ranges.bufferBytes
   }
 
-  /** @internal Levels of the index so far. */
+  /** @internal So far. */
   get indexLevels(): number { return this.#index.levels }
 
-  /** Approximate length of the file if finished now, with pending entries uncompressed. */
+  /** Approximate file length if finished now. */
   get estimatedBytes(): number {
     return this.#stored.offset + this.#block.pendingBytes + this.#index.pendingBytes + this.#ranges.pendingBytes + FOOTER_BYTES
   }
 
-  /** Without range tombstones. */
   get entries(): number { return this.#figures.entries }
 
-  /** Add the cursor's entry. Throws INVALID_ARGUMENT when it is out of order or too large. */
+  /** Throws INVALID_ARGUMENT when the entry is out of order or too large. */
   add(cursor: Entry): void {
     const { key, keyStart, keyEnd, seq, kind, value, valueStart, valueEnd } = cursor
     const keyLength = keyEnd - keyStart
@@ -232,7 +228,7 @@ export class TableWriter {
     this.#figures.addRange(start, end, seq)
   }
 
-  /** Write everything pending and make the file durable; `syncs: false` leaves that to the caller. */
+  /** `syncs: false` leaves durability to the caller. */
   finish(syncs = true): TableProperties {
     if (this.#finished) throw invalidArgument(`${this.#file.path} is finished already`)
     this.#finished = true
@@ -283,7 +279,7 @@ export class TableWriter {
     this.#unindexedBytes = this.#stored.lastBytes
   }
 
-  /** Index the last block, with the shortest key that separates it from the next key. */
+  /** Index the last block under the shortest key that separates it from the next. */
   #indexBlock(next: Uint8Array, start: number, end: number, shared: number): void {
     this.#unindexed = false
     const short = shared + 1

@@ -1,5 +1,5 @@
 /**
- * Reusable buffers of a table writer, so that a job leaves no 150 KiB of garbage per table.
+ * Reusable buffers of a table writer, which avoid 150 KiB of garbage per table.
  *
  * Invariants
  * 1. One writer at a time. Old contents are never read.

@@ -1,8 +1,8 @@
 /**
  * Where a reader's blocks come from: the cache for lookups and iterators, a stream for merges.
  *
- * Invariant: after `load`, bytes[start, end) is an uncompressed block, checked when it was read. It is valid until the next load,
- * until the kernels are used otherwise, or until the cache gives memory back.
+ * Invariant: after `load`, bytes[start, end) is an uncompressed, checked block. It is valid until the next load, other use of the
+ * kernels, or a reclaim by the cache.
  */
 import { EMPTY } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
@@ -20,13 +20,11 @@ export interface BlockSource {
   end: number
   /** Point reads that looked into tables. */
   gets: number
-  /** Set while a counted read is resumed. */
   readonly retried?: MissedBlock | undefined
-  /** Called once in many gets. */
   onManyGets?: (() => void) | undefined
   /** Throws CorruptionError. */
   load(table: OpenTable, offset: number, storedBytes: number): void
-  /** `load`; false: the source defers, and the block is `missed`. A read that always throws was seen to stay uncompiled. */
+  /** Like `load`, but false where a deferring source throws BLOCK_MISSED: functions that always throw stay uncompiled in V8. */
   tryLoad(table: OpenTable, offset: number, storedBytes: number): boolean
 }
 
@@ -37,18 +35,18 @@ export interface MissedBlock {
   storedBytes: number
 }
 
-/** Instead of a sequence number: the data block is `missed`. */
+/** Sentinel for a sequence number: the data block is `missed`. */
 export const SEQ_MISSED = -1
 
-/** Thrown by a deferring source to leave a read that must wait for a block. No error, no stack. */
+/** Thrown by a deferring source when a block must be read first. No error, no stack. */
 export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first')
 
 /**
  * Blocks through the cache; a block it cannot take is read again next time. Allocates nothing.
  *
- * Reading, checking and caching a block is one synchronous step, so of all gets and iterators of a turn only the first reads it.
- * While it `defers`, a block in neither level is left in `missed`, and `tryLoad` returns false or `load` throws BLOCK_MISSED;
- * `keep` then takes the bytes that were read.
+ * Reading, checking and caching a block is one synchronous step, so only the first of a turn's readers reads it. While it `defers`,
+ * a block in neither level is left in `missed`, and `tryLoad` returns false or `load` throws BLOCK_MISSED; `keep` takes the bytes
+ * that were read.
  */
 export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
@@ -57,19 +55,18 @@ export class CachedBlocks implements BlockSource {
   gets = 0
   onManyGets: (() => void) | undefined = undefined
   defers = false
-  /** The block a lookup stopped at, while the lookup is resumed: blocks before it are not counted and get no warmer. */
+  /** The block a resumed lookup stopped at: blocks before it are not counted and get no warmer. */
   retried: MissedBlock | undefined = undefined
   missed: MissedBlock | undefined
-  /** Maximum use of a kernel region by a load, since this was reset. */
+  /** Maximum since the owner reset it. */
   regionUse = 0
-  /** Read-ahead for a continuing scan, during one load. */
+  /** Read-ahead during one load. */
   aheadBytes = 0
   readonly cache: BlockCache
   readonly #levels: TwoLevelCache | undefined
   readonly #ahead: ReadAhead | undefined
   readonly #loader: StoredBlockReader
 
-  /** `levels`: whose first level is `cache`. */
   constructor(cache: BlockCache, kernels: Kernels, levels?: TwoLevelCache, ahead?: ReadAhead) {
     this.cache = cache
     this.#levels = levels
@@ -102,7 +99,6 @@ export class CachedBlocks implements BlockSource {
     return this.cache.findAgain(table.id, offset)
   }
 
-  /** Load a block that `find` has missed. */
   #loadMissed(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     const loader = this.#loader
@@ -142,7 +138,7 @@ export class CachedBlocks implements BlockSource {
     }
   }
 
-  /** Load a block into the cache before it is read, with read-ahead. False: it would evict others. */
+  /** Load into the cache ahead of use. False: it would evict others. */
   warm(table: OpenTable, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const cache = this.cache
     if (cache.has(table.id, offset)) return true
@@ -157,14 +153,13 @@ export class CachedBlocks implements BlockSource {
     return cache.insertIfMuchIsFree(table.id, offset, memory, loader.start, loader.end, memory[loader.start] !== BLOCK_DATA)
   }
 
-  /** Load a `missed` block. False: the cache did not take it. */
   loadIntoCache(table: OpenTable, offset: number, storedBytes: number): boolean {
     if (this.cache.findAgain(table.id, offset)) return true
     this.#loadMissed(table, offset, storedBytes)
     return this.bytes === this.cache.bytes
   }
 
-  /** Check a block read from its table, `readBytes` of it, and cache it. False: no memory. */
+  /** Check and cache a block read elsewhere, `readBytes` of it. False: no memory. */
   keep(table: OpenTable, offset: number, stored: Uint8Array, readBytes: number, storedBytes: number): boolean {
     const cache = this.cache
     const loader = this.#loader
@@ -178,7 +173,7 @@ export class CachedBlocks implements BlockSource {
     return isCached
   }
 
-  /** Load a block this reader had before; it gets no warmer. */
+  /** Load a block this reader had before, without warming it. */
   loadAgain(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     if (!cache.findAgain(table.id, offset)) {
@@ -190,7 +185,7 @@ export class CachedBlocks implements BlockSource {
     this.end = cache.end
   }
 
-  /** From the file. True: through the read-ahead. */
+  /** True: through the read-ahead. */
   #read(table: OpenTable, offset: number, storedBytes: number): boolean {
     const ahead = this.#ahead
     if (this.aheadBytes === 0 || ahead === undefined || !ahead.load(table, offset, storedBytes, this.aheadBytes)) {
@@ -202,14 +197,13 @@ export class CachedBlocks implements BlockSource {
       return true
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error
-      // Perhaps damaged in memory: the table counts.
+      // Damaged in memory or on disk: only the table's bytes decide.
       ahead.forget()
       this.#loader.load(table, offset, storedBytes)
       return false
     }
   }
 
-  /** From the second level, else from the file. */
   #loadThrough(levels: TwoLevelCache, table: OpenTable, offset: number, storedBytes: number): void {
     const loader = this.#loader
     let isFound = levels.findStored(table.id, offset) && levels.end - levels.start === storedBytes
@@ -229,12 +223,12 @@ export class CachedBlocks implements BlockSource {
   }
 }
 
-/** Filters and index partitions between data blocks: a gap up to this does not end a sequential run. */
+/** A gap up to this (a filter, an index partition) does not end a sequential run. */
 const RUN_GAP_BYTES = 64 * 1024
 
 /**
- * Blocks read ahead in large pieces, without the cache. Only a load that continues a run, or the last load, moves the read-ahead;
- * index partitions are read separately. Holds `readAheadBytes`, freed at once by `close`.
+ * Reads ahead in large pieces, without the cache. Only a load that continues a run, or the last load, moves the read-ahead.
+ * Holds `readAheadBytes`, freed at once by `close`.
  */
 export class StreamedBlocks implements BlockSource {
   bytes: Uint8Array
@@ -244,12 +238,11 @@ export class StreamedBlocks implements BlockSource {
   readonly #loader: StoredBlockReader
   readonly #ahead: Uint8Array<ArrayBuffer>
   #table: OpenTable | undefined
-  /** Content of `ahead`: [from, to) of the table's file. */
+  /** [from, to) of the file is in `ahead`. */
   #from = 0
   #to = 0
-  /** End of the run of data blocks. */
   #runEnd = 0
-  /** End of the last load: one that follows directly starts a run. */
+  /** A load that follows directly starts a run. */
   #lastEnd = 0
 
   constructor(kernels: Kernels, readAheadBytes: number) {

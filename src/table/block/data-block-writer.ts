@@ -1,18 +1,5 @@
 /**
- * Encodes entries into a data block; `data-block.ts` reads it.
- *
- *      0  u8   BLOCK_DATA
- *      1  u8   flags: bit 0 offsets are u32 (else u16), bits 1-3 width of a sequence delta (code), bit 4 kinds present
- *      2  u16  hash slots (0 or a power of two)
- *      4  u32  count
- *      8  u32  length of the common key prefix
- *     12  u32  longest key suffix
- *     16  u64  smallest sequence number
- *     24  prefix | key ends | value ends | sequence deltas | kinds | hash slots | key suffixes | values
- *
- * Ends count from the start of their area. Deltas are 0, 1, 2, 4 or 7 bytes each. Kinds are left out when every entry is a put. A
- * hash slot holds the number of the first entry of the one key that hashes there, or "empty", or "several" (then binary search
- * decides); blocks of more than 254 entries have none.
+ * Encodes entries into a data block. Layout: FORMAT.md, Data block.
  *
  * Invariant: entries are added in Cursor order. Cost: one copy in, one copy out.
  */
@@ -25,18 +12,17 @@ import { KeyColumn } from './key-column.ts'
 export const DATA_HEADER_BYTES = 24
 export const SLOT_EMPTY = 255
 export const SLOT_SEVERAL = 254
-/** Entries a one-byte slot can name. */
+/** Limit of one-byte hash slots. */
 export const MAX_HASHED_ENTRIES = 254
 export const MAX_HASH_SLOTS = 512
 export const FLAG_WIDE = 1
 export const FLAG_KINDS = 16
-/** Bytes of a sequence delta by width code. */
+/** By width code. */
 export const SEQ_WIDTHS: readonly number[] = [0, 1, 2, 4, 7]
 
-/** Cost of an entry beside key and value: two offsets, two bytes each for sequence and hash. */
+/** Two offsets, two bytes each for sequence and hash. */
 export const ENTRY_OVERHEAD_BYTES = 8
 
-/** Fills one block after the other. */
 export interface BlockWriter {
   readonly bufferBytes: number
   readonly count: number
@@ -59,7 +45,7 @@ export class DataBlockWriter implements BlockWriter {
   readonly #seqs: Float64Array
   readonly #kinds: Uint8Array
   readonly #hashes: Uint32Array
-  /** 1 for the first entry of its key in this block. */
+  /** 1: the entry is the first of its key here. */
   readonly #firsts: Uint8Array
   #valueBytes = 0
   #distinct = 0
@@ -94,18 +80,18 @@ export class DataBlockWriter implements BlockWriter {
   }
 
   get count(): number { return this.#keys.count }
-  /** Approximate size of the block so far. */
+  /** Approximate. */
   get pendingBytes(): number {
     return this.#keys.count === 0 ? 0
       : DATA_HEADER_BYTES + this.#keys.prefixLength + this.#keys.suffixBytes + this.#valueBytes + this.#keys.count * ENTRY_OVERHEAD_BYTES
   }
 
-  /** Whether an entry exceeds a whole block: it then gets one of its own (`encodeSingle`). */
+  /** The entry exceeds a whole block: store it with `encodeSingle`. */
   isOversize(keyLength: number, valueLength: number): boolean {
     return DATA_HEADER_BYTES + ENTRY_OVERHEAD_BYTES + keyLength + valueLength > this.#blockBytes
   }
 
-  /** Whether one more entry stays within the target size. `shared`: bytes in common with the previous key. */
+  /** One more entry stays within the target size. `shared`: bytes in common with the previous key. */
   hasRoom(keyLength: number, valueLength: number, shared: number): boolean {
     const keys = this.#keys
     const prefixLength = Math.min(keys.prefixLength, shared)
@@ -113,7 +99,7 @@ export class DataBlockWriter implements BlockWriter {
       this.#valueBytes + valueLength + (keys.count + 1) * ENTRY_OVERHEAD_BYTES <= this.#blockBytes
   }
 
-  /** When empty and not oversize, or after `hasRoom`. `isFirst`: it begins a key. */
+  /** Call when the block is empty, or after `hasRoom`. */
   add(
     key: Uint8Array, keyStart: number, keyEnd: number, shared: number, isFirst: boolean, hash: number,
     seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
@@ -142,7 +128,7 @@ export class DataBlockWriter implements BlockWriter {
     this.#allPuts = true
   }
 
-  /** Writes the block at `at`; returns its end. */
+  /** Returns the end. */
   encode(target: Uint8Array, at: number): number {
     const keys = this.#keys
     const count = keys.count
@@ -198,7 +184,7 @@ export class DataBlockWriter implements BlockWriter {
   }
 }
 
-/** A block of one entry, without a copy. Writes at `at`; returns its end. */
+/** Encode a block of one entry without a copy. Returns the end. */
 export function encodeSingle(
   target: Uint8Array, at: number, key: Uint8Array, keyStart: number, keyEnd: number,
   seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
@@ -256,7 +242,7 @@ function writeDelta(target: Uint8Array, at: number, delta: number, width: number
   }
 }
 
-/** About one and a half slots a key: 64 bytes for a usual 4 KiB block. */
+/** About 1.5 slots a key: 64 bytes for a usual 4 KiB block. */
 function hashSlots(count: number, distinct: number): number {
   if (count > MAX_HASHED_ENTRIES || distinct < 4) return 0
   let slots = 8

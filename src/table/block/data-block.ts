@@ -1,9 +1,9 @@
 /**
- * Reads a data block (layout: `data-block-writer.ts`).
+ * Reads a data block. Layout: FORMAT.md, Data block.
  *
  * Invariants
- * 1. `dataBlockProblem` has passed the bytes once; after that no access is checked, and none can leave the block.
- * 2. One DataBlock object is opened over many blocks in turn, without allocation.
+ * 1. After `dataBlockProblem` has passed the bytes, accesses are unchecked and cannot leave the block.
+ * 2. One object is opened over many blocks in turn, without allocation.
  *
  * Cost of `find`: one hash slot and one comparison for about 6 keys of 10, binary search for the rest.
  */
@@ -58,10 +58,8 @@ export class DataBlock {
     this.valuesAt = this.suffixesAt + (wide ? readU32(bytes, this.#valueEndsAt - 4) : readU16(bytes, this.#valueEndsAt - 2))
   }
 
-  /** Offset of the common prefix in a block. */
   static readonly PREFIX_AT: number = DATA_HEADER_BYTES
 
-  /** Longest key of the block at `start`. */
   static longestKey(bytes: Uint8Array, start: number): number {
     return readU32(bytes, start + 8) + readU32(bytes, start + 12)
   }
@@ -94,7 +92,7 @@ export class DataBlock {
     return this.#hasKinds ? this.bytes[this.#kindsAt + i]! : KIND_PUT
   }
 
-  /** The first entry of exactly this key (its newest version here), or -1. */
+  /** First entry of exactly this key (its newest version here), or -1. */
   find(key: Uint8Array, start: number, end: number, hash: number): number {
     let i = SLOT_SEVERAL
     if (this.#slots > 0) {
@@ -119,7 +117,7 @@ export class DataBlock {
     return true
   }
 
-  /** The first entry whose key is >= the given one; `count`: none. */
+  /** First entry whose key is >= the given one, or `count`. */
   lowerBound(key: Uint8Array, start: number, end: number): number {
     const bytes = this.bytes
     const prefixLength = this.prefixLength
@@ -148,7 +146,7 @@ function readDelta(bytes: Uint8Array, at: number, width: number): number {
   return width === 4 ? low : low + (readU16(bytes, at + 4) | (bytes[at + 6]! << 16)) * 0x1_0000_0000
 }
 
-/** What is wrong with the structure of a data block, or undefined. Key order is left to `verify`. */
+/** Describes a structural error, or undefined. Key order is left to `verify`. */
 export function dataBlockProblem(bytes: Uint8Array, start: number, end: number): string | undefined {
   const size = end - start
   if (size < DATA_HEADER_BYTES) return `a data block of ${size} bytes is shorter than its header`

@@ -1,8 +1,4 @@
-/**
- * A data block filled in wasm memory, by a kernel merge and, entry by entry, from here: byte for byte as by `data-block-writer.ts`.
- *
- * Memory: columns of the merge's state (`kernels/merge-kernel.ts`).
- */
+/** Fills a data block in wasm memory, together with a kernel merge; same bytes as `data-block-writer.ts`. */
 import type { MergeKernel } from '../../kernels/merge-kernel.ts'
 import { DATA_HEADER_BYTES, ENTRY_OVERHEAD_BYTES } from './data-block-writer.ts'
 import type { BlockWriter } from './data-block-writer.ts'
@@ -39,7 +35,7 @@ export class KernelBlockWriter implements BlockWriter {
     key: Uint8Array, keyStart: number, keyEnd: number, shared: number, isFirst: boolean, hash: number,
     seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
   ): void {
-    // The first key of a block is taken whole: the last key may belong to another table.
+    // First key whole: the last key may belong to another table.
     this.merge.add(key, keyStart, keyEnd, this.merge.count === 0 ? 0 : shared, isFirst, hash, seq, kind, value, valueStart, valueEnd)
   }
 

@@ -1,10 +1,8 @@
 /**
  * Sorted keys for a block: their common prefix once, then suffixes.
  *
- * Invariants
- * 1. `prefixLength` is the length of the common prefix of all keys since `reset`.
- * 2. The buffer holds the first key whole, and of every other key what follows the prefix common at that time (`skip`); the prefix
- *    only shrinks, so suffixes can be reassembled. That keeps memory near the encoded size.
+ * Invariant: the buffer holds the first key whole, and of other keys what follows the prefix common at that time (`skip`). The
+ * prefix only shrinks, so suffixes can be reassembled, and memory stays near the encoded size.
  *
  * Cost: one copy of a suffix per key; 8 bytes per entry of capacity.
  */
@@ -16,7 +14,6 @@ const GROWTH_SLACK_BYTES = 16 * 1024
 export class KeyColumn {
   count = 0
   prefixLength = 0
-  /** Lengths of all keys. */
   keyBytes = 0
   #buffer: Uint8Array
   #used = 0
@@ -44,7 +41,7 @@ export class KeyColumn {
     this.#used = 0
   }
 
-  /** `prefixLength` with this key added. */
+  /** Common prefix with this key added. */
   prefixWith(key: Uint8Array, start: number, end: number): number {
     if (this.count === 0) return end - start
     const buffer = this.#buffer
@@ -54,7 +51,7 @@ export class KeyColumn {
     return shared
   }
 
-  /** Bytes of all suffixes with one more key of this length and that prefix. */
+  /** Suffix bytes with one more key of this length and that prefix. */
   suffixBytesWith(keyLength: number, prefixLength: number): number {
     return this.keyBytes + keyLength - (this.count + 1) * prefixLength
   }
@@ -80,7 +77,7 @@ export class KeyColumn {
     copyBytes(this.#buffer, 0, this.prefixLength, target, at)
   }
 
-  /** Writes suffix `i` at `at`; returns its end. */
+  /** Returns the end. */
   copySuffix(i: number, target: Uint8Array, at: number): number {
     const buffer = this.#buffer
     const prefixLength = this.prefixLength

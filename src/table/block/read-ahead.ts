@@ -1,9 +1,8 @@
 /**
- * Read-ahead for sequential scans: stretches of table files, one read for some twenty-five blocks.
+ * Read-ahead for sequential scans: one read of a table file for some 25 blocks.
  *
- * All scans of an engine share a few slots of one buffer; the least recently used one is replaced. A stretch replaced before a
- * quarter of it was used was useless; with too many scans reading ahead pauses. Blocks are checked as usual. Two-byte tags remember
- * recent stretches, to tell a second pass from a first.
+ * All scans of an engine share a few slots of one buffer, replaced in LRU order. A stretch replaced before a quarter of it was used
+ * was useless; with too many scans reading ahead pauses. Two-byte tags of recent stretches tell a second pass from a first.
  *
  * Invariants
  * 1. Buffer and tags are leased before they are allocated; without memory blocks are read one by one.
@@ -19,17 +18,17 @@ const TAGS = 4096
 const TAG_BYTES = 2
 /** Minimum used share of a useful stretch. */
 const MIN_USED = 0.25
-/** Loads without read-ahead after a useless stretch, and after a denied lease. */
+/** Loads without read-ahead after a useless stretch or a denied lease. */
 const PAUSE_LOADS = 64
 const DENIED_LOADS = 4096
 
 export class ReadAhead {
-  /** Result of the last successful `load`: the stored block, valid until the next. */
+  /** The block of the last successful `load`, valid until the next. */
   bytes: Uint8Array<ArrayBuffer> = NOTHING
   at = 0
-  /** The stretch was read recently, before this. */
+  /** Its stretch had been read recently. */
   isAgain = false
-  /** Reads of stretches since the start. */
+  /** Stretches read. */
   reads = 0
 
   readonly #account: Account
@@ -38,7 +37,7 @@ export class ReadAhead {
   #lease: Lease | undefined
   #slotBytes = 0
   #tags: Uint16Array<ArrayBuffer> = NO_TAGS
-  /** Per slot: table id, part of the file, bytes used, last use, and whether it was read again. */
+  /** Per slot: table id, file range, bytes used, last use, read again. */
   readonly #tables = new Int32Array(SLOTS)
   readonly #from = new Float64Array(SLOTS)
   readonly #to = new Float64Array(SLOTS)
@@ -48,7 +47,7 @@ export class ReadAhead {
   #clock = 0
   #pause = 0
 
-  /** `stretchBytes`: maximum stretch; a change makes new buffers. */
+  /** `stretchBytes`: a change makes new buffers. */
   constructor(account: Account, stretchBytes: () => number) {
     this.#account = account
     this.#stretchBytes = stretchBytes
@@ -56,13 +55,13 @@ export class ReadAhead {
     account.measure = () => this.bytes.buffer.byteLength + this.#tags.byteLength
   }
 
-  /** Load a block of a sequential scan, with up to `aheadBytes` from its start. False: read it alone. */
+  /** Load a block of a scan, with up to `aheadBytes` from its start. False: read it alone. */
   load(table: OpenTable, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const end = offset + storedBytes
     const { id } = table
     const slotBytes = this.#stretchBytes()
     const stretch = Math.floor(offset / slotBytes)
-    /** Stretches overlap, and the previous one is no other pass. */
+    /** Stretches overlap: the previous one is no other pass. */
     let isNext = false
     this.#clock++
     for (let slot = 0; slot < SLOTS; slot++) {
@@ -75,7 +74,7 @@ export class ReadAhead {
       return false
     }
     const length = Math.min(aheadBytes, slotBytes, table.blockEnd - offset)
-    // A handle beyond the file is for the block's reader to report.
+    // A handle beyond the file is reported by the block's reader.
     if (length < 2 * storedBytes || end > table.blockEnd || !this.#hasRoom(slotBytes)) return false
     const slot = this.#oldest()
     if (this.#used[slot]! < MIN_USED * (this.#to[slot]! - this.#from[slot]!)) this.#pause = PAUSE_LOADS
@@ -97,7 +96,7 @@ export class ReadAhead {
     return this.#use(slot, offset, storedBytes)
   }
 
-  /** The last result does not match the file. */
+  /** Drop the last result: it does not match the file. */
   forget(): void {
     const slot = Math.floor(this.at / this.#slotBytes)
     this.#tables[slot] = 0
@@ -124,7 +123,7 @@ export class ReadAhead {
     return oldest
   }
 
-  /** Whether that stretch was read recently; remembers it. */
+  /** Remembers a stretch; true if it was read recently. */
   #remember(table: number, stretch: number): boolean {
     const hash = Math.imul(Math.imul(table, 0x9e3779b1) ^ stretch, 0x85ebca6b)
     const i = hash & (TAGS - 1)
@@ -140,7 +139,7 @@ export class ReadAhead {
       this.#letGo()
     }
     const wanted = SLOTS * slotBytes + TAGS * TAG_BYTES
-    // Optional memory leaves some to important uses.
+    // Leaves memory to more important uses.
     this.#lease = this.#account.tryLeaseLeaving(wanted, wanted)
     if (this.#lease === undefined) {
       this.#pause = DENIED_LOADS

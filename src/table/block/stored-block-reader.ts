@@ -2,10 +2,10 @@
  * Reads a stored block: checksum, decompression, structure.
  *
  * Invariants
- * 1. Nothing is parsed before its checksum has passed, nothing used before its bounds have.
+ * 1. Nothing is parsed before its checksum has passed.
  * 2. `load` leaves a well-formed block in `kernels.memory[start, end)` until the next use of these kernels.
  *
- * Cost: one read (or copy from a read-ahead), one hash, at most one decompression; no allocation.
+ * Cost: one read (or copy), one hash, at most one decompression; no allocation.
  */
 import { CorruptionError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -19,11 +19,10 @@ import { indexNodeProblem } from '../index/index-node.ts'
 import { readU32 } from '../little-endian.ts'
 import { dataBlockProblem } from './data-block.ts'
 
-/** The file of a block. */
 export interface BlockFile {
   readonly file: HostFile
   readonly fileNumber: number
-  /** Blocks lie in [0, blockEnd); the footer follows. */
+  /** Start of the footer. */
   readonly blockEnd: number
 }
 
@@ -45,7 +44,6 @@ export class StoredBlockReader {
     this.#open(table, offset, storedBytes)
   }
 
-  /** Load from bytes already read. */
   loadFrom(source: Uint8Array, at: number, table: BlockFile, offset: number, storedBytes: number): void {
     this.checkHandle(table, offset, storedBytes)
     this.kernels.memory.set(source.subarray(at, at + storedBytes), this.kernels.a)
@@ -89,7 +87,7 @@ export class StoredBlockReader {
   }
 }
 
-/** Lists and properties are parsed and checked where they are used. */
+/** Lists and properties are checked where they are parsed. */
 function blockProblem(kernels: Kernels, start: number, end: number, offset: number): string | undefined {
   const bytes = kernels.memory
   switch (bytes[start]) {

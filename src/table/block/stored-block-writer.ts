@@ -1,12 +1,10 @@
 /**
- * Puts blocks into a file: compresses where that pays, adds a checksum, collects small writes. `stored-block-reader.ts` reads them.
+ * Writes blocks to a file, compressed where that pays. Layout: FORMAT.md, Stored block.
  *
  * Invariants
  * 1. `store` takes the payload from `kernels.memory[kernels.a, ...)`; regions a and b are scratch from then on.
  * 2. Blocks have ascending offsets without gaps; `offset` is the next one.
- * 3. A payload stays compressed only if that saves at least an eighth.
- *
- * Cost: the write buffer, WRITE_BUFFER_BYTES, given by the caller.
+ * 3. A payload stays compressed only if that saves an eighth.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -18,7 +16,7 @@ import { writeU32 } from '../little-endian.ts'
 export const WRITE_BUFFER_BYTES: number = 32 * 1024
 
 export class StoredBlockWriter {
-  /** Handle of the last block. */
+  /** Of the last block. */
   lastOffset = 0
   lastBytes = 0
   readonly kernels: Kernels
@@ -42,7 +40,7 @@ export class StoredBlockWriter {
 
   get offset(): number { return this.#written + this.#buffered }
 
-  /** Store a payload of region a. `compressible: false` skips the attempt. */
+  /** `compressible: false` skips the attempt. */
   store(length: number, compressible = true): void {
     const kernels = this.kernels
     const memory = kernels.memory
@@ -50,7 +48,6 @@ export class StoredBlockWriter {
     let end = start + length
     let codec = CODEC_NONE
     if (compressible && this.#compress) {
-      // Longer would not save an eighth.
       const capacity = length - (length >>> 3) - RAW_LENGTH_BYTES
       const compressed = capacity > 0 ? kernels.compress(kernels.a, length, kernels.b + RAW_LENGTH_BYTES, capacity) : 0
       if (compressed > 0) {
@@ -67,7 +64,7 @@ export class StoredBlockWriter {
     this.#write(start, end + 8)
   }
 
-  /** Store bytes of region a as they are, with their checksum: the footer. */
+  /** Store the footer: bytes of region a with their own checksum. */
   storeSealed(length: number): void {
     const start = this.kernels.a
     this.#seal(start, start + length)

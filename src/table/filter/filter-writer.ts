@@ -1,5 +1,5 @@
 /**
- * Collects the hashes of a partition's keys and encodes its filter (layout: `filter.ts`).
+ * Collects key hashes of a partition and encodes its filter. Layout: FORMAT.md, Filter.
  *
  * Invariant: a partition ends with a block, so only hashes before the last `mark` belong to it.
  *
@@ -22,7 +22,7 @@ export class FilterWriter {
   static bytesFor(maxKeys: number): number { return maxKeys * 4 }
   get bufferBytes(): number { return this.#hashes.byteLength }
 
-  /** Keys since the last cut. */
+  /** Since the last cut. */
   get count(): number { return this.#count }
 
   add(hash: number): void {
@@ -39,7 +39,7 @@ export class FilterWriter {
     this.#marked = this.#count
   }
 
-  /** Encode the filter of the marked keys in region a and forget them; returns its end, `a` without filters. */
+  /** Encode the filter of the marked keys in region a and drop them; returns its end, `a` without filters. */
   encode(kernels: Kernels): number {
     if (this.#bitsPerKey === 0) return kernels.a
     const end = encodeFilter(kernels, this.#hashes, this.#marked, this.#bitsPerKey)

@@ -1,8 +1,7 @@
 /**
- * Encodes one index node (layout: `index-node.ts`).
+ * Encodes one index node. Layout: FORMAT.md, Index node.
  *
- * Invariant: separators are added in ascending order; before each `hasRoom` decides whether the node stays within its limit. Fewer
- * than two children always fit, so that the tree narrows.
+ * Invariant: separators ascend; `hasRoom` keeps the node within its limit, but two children always fit, so that the tree narrows.
  */
 import { copyBytes } from '../../base/bytes.ts'
 import { KeyColumn } from '../block/key-column.ts'
@@ -20,7 +19,7 @@ export class IndexNodeWriter {
   readonly #maxCount: number
   readonly #limitBytes: number
   readonly #keys: KeyColumn
-  /** Per child: offset, size, and the filter's offset and size. */
+  /** Per child: offset, size, and those of its filter. */
   readonly #handles: Uint32Array
 
   constructor(level: number, maxCount: number, limitBytes: number) {
@@ -31,7 +30,7 @@ export class IndexNodeWriter {
     this.#handles = new Uint32Array(maxCount * 4)
   }
 
-  /** Maximum allocation for separators of up to `longestKeyBytes`. */
+  /** Maximum allocation. */
   static bytesFor(maxCount: number, limitBytes: number, longestKeyBytes: number): number {
     const keys = Math.max(limitBytes, longestKeyBytes) + longestKeyBytes
     return maxCount * 16 + Math.max(64, longestKeyBytes) + KeyColumn.bytesFor(maxCount, INITIAL_KEY_BYTES, keys)
@@ -70,7 +69,7 @@ export class IndexNodeWriter {
     this.#keys.reset()
   }
 
-  /** Writes the node at `at`; returns its end. */
+  /** Returns the end. */
   encode(target: Uint8Array, at: number): number {
     const keys = this.#keys
     const count = keys.count

@@ -1,21 +1,11 @@
 /**
- * Reads a node of the index: sorted separators and the handles of their children.
+ * Reads an index node: sorted separators and the handles of their children. Layout: FORMAT.md, Index node.
  *
- *      0  u8   BLOCK_INDEX
- *      1  u8   level: 0 = a partition, its children are data blocks; 1 = its children are partitions, each with a filter
- *      2  u8   flags: bit 0 ends are u32 (else u16)
- *      3  u8   0
- *      4  u32  count
- *      8  u32  length of the common prefix
- *     12  prefix | words | handles | suffix ends | suffixes
- *
- * Words: of each separator the eight bytes after the prefix (zeros where it is shorter) as two u32 of big-endian weight,
- * so that most of a search is arithmetic. Handles: offset and stored size, u32 each; at level 1 the filter's follow.
- *
- * A child's keys are <= its separator and > the separator before, except that versions of one key may straddle
+ * The first eight bytes of each suffix are stored as two numbers, so most of a search is arithmetic. Versions of one key may
+ * straddle
  * children: then the separator is that key, and the search finds the first of them.
  *
- * Invariants: `indexNodeProblem` has passed the bytes once; children lie before their node in the file, in ascending order.
+ * Invariant: after `indexNodeProblem` has passed the bytes, accesses are unchecked.
  */
 import { compareBytes } from '../../base/bytes.ts'
 import { MAX_INDEX_LEVELS, MAX_KEY_BYTES, MAX_PARTITION_BLOCKS, TRAILER_BYTES } from '../format.ts'
@@ -33,7 +23,7 @@ export function nodeCount(bytes: Uint8Array, start: number): number {
   return readU32(bytes, start + 4)
 }
 
-/** Position of child `i`'s handle: offset u32, stored size u32, and at level 1 those of its filter. */
+/** Position of child `i`'s handle. */
 export function handleAt(bytes: Uint8Array, start: number, i: number): number {
   return start + INDEX_HEADER_BYTES + readU32(bytes, start + 8) + readU32(bytes, start + 4) * WORD_BYTES + i * handleBytes(bytes[start + 1]!)
 }
@@ -42,7 +32,7 @@ export function handleBytes(level: number): number {
   return level === 1 ? 16 : 8
 }
 
-/** The first child whose separator is >= the key; the count: none. */
+/** First child whose separator is >= the key, or the count. */
 export function searchIndexNode(bytes: Uint8Array, start: number, key: Uint8Array, keyStart: number, keyEnd: number): number {
   const count = readU32(bytes, start + 4)
   const prefixLength = readU32(bytes, start + 8)
@@ -72,7 +62,7 @@ export function searchIndexNode(bytes: Uint8Array, start: number, key: Uint8Arra
   return low
 }
 
-/** Up to four bytes from `at` as a big-endian number, zeros past `end`. */
+/** Up to four bytes from `at`, big-endian, zeros past `end`. */
 export function wordOf(bytes: Uint8Array, at: number, end: number): number {
   if (at + 4 <= end) return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
   let word = 0
@@ -80,7 +70,6 @@ export function wordOf(bytes: Uint8Array, at: number, end: number): number {
   return word >>> 0
 }
 
-/** Compare separator `i` with a whole key. */
 export function compareSeparator(bytes: Uint8Array, start: number, i: number, key: Uint8Array, keyStart: number, keyEnd: number): number {
   const prefixAt = start + INDEX_HEADER_BYTES
   const prefixLength = readU32(bytes, start + 8)
@@ -99,7 +88,7 @@ function compareSuffix(bytes: Uint8Array, start: number, i: number, key: Uint8Ar
   return compareBytes(bytes, suffixesAt + from, suffixesAt + to, key, keyStart, keyEnd)
 }
 
-/** What is wrong with the structure of a node stored at `offset`, or undefined. */
+/** Describes a structural error of a node stored at `offset`, or undefined. */
 export function indexNodeProblem(bytes: Uint8Array, start: number, end: number, offset: number): string | undefined {
   const size = end - start
   if (size < INDEX_HEADER_BYTES) return `an index node of ${size} bytes is shorter than its header`

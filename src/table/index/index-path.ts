@@ -2,11 +2,11 @@
  * A position in the index: a data block and the way to its neighbours.
  *
  * Invariants
- * 1. Of levels above the partitions only (node, child number) is kept; nodes are loaded again when a step leaves a partition, about
- *    every hundred blocks. Of the partition some handles are kept.
+ * 1. Above the partitions only (node, child number) is kept; nodes are loaded again when a step leaves a partition, about every 100
+ *    blocks. Some handles of the partition are kept.
  * 2. Data blocks are visited in file order (or its reverse), so a damaged index cannot loop.
  *
- * Cost: 1 KiB for all handles of a partition, and 16 bytes a level. With few handles all is in V8's heap; larger typed arrays are
+ * Cost: 1 KiB for all handles of a partition, and 16 bytes a level. Few handles fit a typed array in V8's heap; larger ones are
  * allocated outside, which takes as long as a seek.
  */
 import { EMPTY } from '../../base/cursor.ts'
@@ -20,25 +20,23 @@ import { handleAt, nodeCount, nodeLevel, searchIndexNode } from './index-node.ts
 const FIRST = 0
 const LAST = 1
 const SEARCH = 2
-/** Handles kept where the partition stays cached. */
+/** Enough where the partition stays cached. */
 export const FEW_HANDLES = 8
-/** Offset and stored size of a data block. */
 const HANDLE_BYTES = 8
 
 export class IndexPath {
-  /** Handle of the current data block. */
   blockOffset = 0
   blockBytes = 0
-  /** Handle of its partition's filter; 0 bytes: none. */
+  /** 0 bytes: none. */
   filterOffset = 0
   filterBytes = 0
   readonly #table: IndexedTable
-  /** Per level: the node's handle, the child taken, the children. Level 0 is the partition. */
+  /** Per level (0: the partition): the node's handle, the child taken, the children. */
   readonly #offsets: Uint32Array
   readonly #sizes: Uint32Array
   readonly #children: Uint32Array
   readonly #counts: Uint32Array
-  /** Handles of the partition's children from #heldFrom to before #heldTo. */
+  /** Handles of the partition's children [#heldFrom, #heldTo). */
   readonly #held: Uint8Array
   #heldFrom = 0
   #heldTo = 0
@@ -46,7 +44,7 @@ export class IndexPath {
   #bytes: Uint8Array
   #start = 0
 
-  /** `handles`: how many of a partition to keep; that many steps load no index. */
+  /** `handles`: number of kept handles; that many steps load no index. */
   constructor(table: IndexedTable, handles = MAX_PARTITION_BLOCKS) {
     this.#held = new Uint8Array(HANDLE_BYTES * handles)
     const levels = table.rootLevel + 1
@@ -66,7 +64,7 @@ export class IndexPath {
     return this.#table.root.length > 0 && this.#descend(source, this.#table.rootLevel, LAST, EMPTY, 0, 0)
   }
 
-  /** To the first block that may hold the key or a larger one; false: all keys are smaller. */
+  /** Move to the first block that may hold the key or a larger one. False: all keys are smaller. */
   seek(source: BlockSource, key: Uint8Array, start: number, end: number): boolean {
     return this.#table.root.length > 0 && this.#descend(source, this.#table.rootLevel, SEARCH, key, start, end)
   }
@@ -97,7 +95,7 @@ export class IndexPath {
     return true
   }
 
-  /** Go down from the changed child of `level`. */
+  /** Descend from the changed child of `level`. */
   #step(source: BlockSource, level: number, how: number): void {
     if (level === 0) {
       const child = this.#children[0]!
@@ -113,7 +111,7 @@ export class IndexPath {
     this.#descend(source, level - 1, how, EMPTY, 0, 0)
   }
 
-  /** From the node of `level` (its handle is set; the root needs none) down to a data block. */
+  /** Descend from the node of `level` (its handle is set; the root needs none) to a data block. */
   #descend(source: BlockSource, level: number, how: number, key: Uint8Array, start: number, end: number): boolean {
     for (;;) {
       this.#loadNode(source, level)
@@ -136,7 +134,7 @@ export class IndexPath {
     return true
   }
 
-  /** Keep handles of the current partition, around the current child. */
+  /** Keep handles around the current child. */
   #hold(how: number): void {
     const child = this.#children[0]!
     const held = this.#held
@@ -153,7 +151,6 @@ export class IndexPath {
     this.#heldTo = to
   }
 
-  /** Take the handle of the chosen child. */
   #enterChild(level: number): void {
     const handle = handleAt(this.#bytes, this.#start, this.#children[level]!)
     this.#offsets[level - 1] = readU32(this.#bytes, handle)

@@ -1,13 +1,11 @@
 /**
- * Builds the index while data blocks are written: partitions of block handles, each with its filter right after its blocks, and
- * above them a tree with a small root.
+ * Builds the index while data blocks are written: partitions of block handles, each with its filter after its blocks, and a tree
+ * with a small root above.
  *
  * Invariants
- * 1. A partition has at most MAX_PARTITION_BLOCKS children and about PARTITION_BYTES; a node above about NODE_BYTES; more only when
+ * 1. A partition has at most MAX_PARTITION_BLOCKS children and about PARTITION_BYTES, a node above about NODE_BYTES; more only when
  *    two separators alone are longer. This bounds the resident root.
- * 2. The root is at level 1 or above: entries of level 1 know the filters. Two levels do for about a gigabyte with usual keys.
- *
- * Cost: one node writer per level.
+ * 2. The root is at level 1 or above: entries of level 1 know the filters.
  */
 import type { StoredBlockWriter } from '../block/stored-block-writer.ts'
 import type { FilterWriter } from '../filter/filter-writer.ts'
@@ -17,21 +15,20 @@ import { IndexNodeWriter } from './index-node-writer.ts'
 const PARTITION_BYTES = 4096
 const NODE_BYTES = 32 * 1024
 const MAX_NODE_CHILDREN = 1024
-/** Keys of one filter partition, give or take a block. */
+/** Per filter, give or take a block. */
 const PARTITION_KEYS = 8192
 /** Share of a key's unwritten filter in `pendingBytes`. */
 export const PENDING_KEY_BYTES = 2
 
 export class IndexWriter {
-  /** After `finish`: handle of the root; 0 bytes without entries. */
+  /** After `finish`; 0 bytes without entries. */
   rootOffset = 0
   rootBytes = 0
   readonly #blocks: StoredBlockWriter
   readonly #filter: FilterWriter
   readonly #partition: IndexNodeWriter
-  /** Nodes above the partitions, level 1 first. */
+  /** Level 1 first. */
   readonly #nodes: IndexNodeWriter[] = []
-  /** Existing node writers by level. */
   readonly #kept: IndexNodeWriter[]
 
   /** `kept`: empty node writers by level, for reuse; missing ones are added. */
@@ -42,7 +39,7 @@ export class IndexWriter {
     this.#partition = kept[0] ??= new IndexNodeWriter(0, MAX_PARTITION_BLOCKS, PARTITION_BYTES)
   }
 
-  /** Maximum allocation for an index of `levels`. */
+  /** Maximum allocation. */
   static bytesFor(longestKeyBytes: number, levels: number): number {
     return IndexNodeWriter.bytesFor(MAX_PARTITION_BLOCKS, PARTITION_BYTES, longestKeyBytes) +
       (levels - 1) * IndexNodeWriter.bytesFor(MAX_NODE_CHILDREN, NODE_BYTES, longestKeyBytes)
@@ -51,14 +48,14 @@ export class IndexWriter {
   get bufferBytes(): number { return this.#nodes.reduce((sum, node) => sum + node.bufferBytes, this.#partition.bufferBytes) }
   get levels(): number { return 1 + this.#nodes.length }
 
-  /** Approximate bytes of the unwritten index. */
+  /** Approximate size of the unwritten index. */
   get pendingBytes(): number {
     return this.#nodes.reduce((sum, node) => sum + node.encodedBytes, this.#partition.encodedBytes + this.#filter.count * PENDING_KEY_BYTES)
   }
 
-  /** A data block was written; the separator is >= its last key and < the next block's first (or that key, if both share it). */
+  /** Add a written block. The separator is >= its last key and < the next block's first (or that key, if both share it). */
   addBlock(separator: Uint8Array, start: number, end: number, offset: number, storedBytes: number): void {
-    // Marked hashes belong to earlier blocks: cutting here leaves this block to the next partition.
+    // Marked hashes belong to earlier blocks: this block goes to the next partition.
     if (!this.#partition.hasRoom(separator, start, end)) this.#cutPartition()
     this.#partition.add(separator, start, end, offset, storedBytes, 0, 0)
     this.#filter.mark()
@@ -71,7 +68,7 @@ export class IndexWriter {
     for (let i = 0; i + 1 < this.#nodes.length; i++) this.#cutNode(i)
   }
 
-  /** Write the root, after `finish`. */
+  /** After `finish`. */
   writeRoot(): void {
     const root = this.#nodes.at(-1)
     if (root === undefined) return

@@ -1,4 +1,4 @@
-/** A file in memory, for tests: grows as written, counts reads, can be damaged. */
+/** A growing file in memory that counts reads and can be damaged. */
 import type { HostFile } from '../../host/host.ts'
 
 export class MemoryFile implements HostFile {
@@ -41,6 +41,5 @@ export class MemoryFile implements HostFile {
   truncate(length: number): void { this.bytes = this.bytes.slice(0, length) }
   close(): void {}
 
-  /** A copy, to be damaged. */
   copy(): MemoryFile { return new MemoryFile(this.path, this.bytes.slice()) }
 }

@@ -1,4 +1,4 @@
-/** Entries as plain objects in a sorted array: what tables are compared with. */
+/** Entries as plain objects in a sorted array, to compare tables with. */
 import { Buffer } from 'node:buffer'
 import { compareKeys } from '../../base/bytes.ts'
 import { EMPTY, KIND_PUT, type Cursor, type RangeTombstone } from '../../base/cursor.ts'
@@ -28,13 +28,13 @@ export function put(key: string | Uint8Array, seq: number, value: string | Uint8
   return { key: typeof key === 'string' ? bytesOf(key) : key, seq, kind, value: typeof value === 'string' ? bytesOf(value) : value }
 }
 
-/** In Cursor order, without a second entry of the same key and sequence number. */
+/** In Cursor order, without duplicates of (key, sequence number). */
 export function sortEntries(entries: readonly Entry[]): Entry[] {
   const sorted = [...entries].sort((a, b) => compareKeys(a.key, b.key) || b.seq - a.seq)
   return sorted.filter((entry, i) => i === 0 || compareKeys(entry.key, sorted[i - 1]!.key) !== 0 || entry.seq !== sorted[i - 1]!.seq)
 }
 
-/** A cursor that is at whatever entry it is given. */
+/** A cursor set to one entry at a time. */
 export class EntryCursor implements Cursor {
   valid = true
   key: Uint8Array = EMPTY
@@ -65,7 +65,7 @@ export class EntryCursor implements Cursor {
 }
 
 let shared: Kernels | undefined
-/** One for all tests of a file: each instance holds wasm memory until it is collected. */
+/** Shared by all tests of a file: each instance holds wasm memory until it is collected. */
 export function testKernels(): Kernels {
   shared ??= new Kernels(KERNEL_REGION_BYTES)
   return shared
@@ -87,7 +87,7 @@ export function writeTable(
   return { file, properties: writer.finish() }
 }
 
-/** The properties of an open table, like those its writer gives: what is absent is left out. */
+/** Properties of an open table in the writer's form: absent ones are left out. */
 export function copyOf(properties: TableProperties): TableProperties {
   const { fileNumber, fileBytes, entries, deletes, rangeDeletes, blocks, rawKeyBytes, rawValueBytes, minSeq, maxSeq, valueFiles } = properties
   const { firstKey, lastKey, rangeStart, rangeEnd } = properties
@@ -127,7 +127,6 @@ export function openTable(file: MemoryFile, fileNumber = 7, budgetSize = '8 MiB'
   }
 }
 
-/** A copy of the entry a cursor is at. */
 export function entryAt(cursor: Cursor): Entry {
   return {
     key: cursor.key.slice(cursor.keyStart, cursor.keyEnd), seq: cursor.seq, kind: cursor.kind,
@@ -135,12 +134,12 @@ export function entryAt(cursor: Cursor): Entry {
   }
 }
 
-/** A short text of an entry, cheap to compare and to print. */
+/** Cheap to compare and to print. */
 export function textOf(entry: Entry): string {
   return `${Buffer.from(entry.key).toString('latin1')}@${entry.seq}/${entry.kind}=${Buffer.from(entry.value).toString('latin1')}`
 }
 
-/** A sequence of 32-bit numbers (mulberry32), the same for the same seed. */
+/** 32-bit numbers (mulberry32). */
 export function randomNumbers(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0
