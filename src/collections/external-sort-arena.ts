@@ -1,8 +1,8 @@
 /**
- * Memory of a sort: one leased buffer, with entries from the front and an index of their positions from the back.
+ * Memory of a sort: one leased buffer, entries from the front and an index of their positions from the back.
  *
  * Invariant: if an entry fits, so does the memory to sort the index, 24 bytes an entry.
- * Cost: one copy an entry. Lines are found by `indexOf` and never become strings.
+ * Cost: one copy an entry. Lines never become strings.
  */
 import { copyBytes } from '../base/bytes.ts'
 import { EntryReader, MAX_HEADER_BYTES, headerBytes, writeHeader } from '../pages/paged-entry.ts'
@@ -12,7 +12,7 @@ import { INDEX_INTEGERS, RadixSorter } from './external-sort-radix.ts'
 const INDEX_BYTES = 4 * INDEX_INTEGERS
 
 export class SortArena {
-  /** The first line not taken, or the bytes after the last delimiter. */
+  /** Start of the first line not taken. */
   rest = 0
 
   readonly bytes: Uint8Array
@@ -37,7 +37,6 @@ export class SortArena {
   get usedBytes(): number { return this.#at - this.#start }
   get largestBytes(): number { return this.bytes.length - this.#start - MAX_HEADER_BYTES - INDEX_BYTES }
 
-  /** False when the arena is full. */
   add(key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number): boolean {
     const keyLength = keyEnd - keyStart
     const valueLength = valueEnd - valueStart
@@ -49,7 +48,7 @@ export class SortArena {
     return true
   }
 
-  /** Add lines as keys. False when the arena is full. `rest` is the first line not taken or not complete. */
+  /** Add lines as keys. False when the arena is full. Sets `rest`. */
   addLines(chunk: Uint8Array, from: number, delimiter: number): boolean {
     const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.length)
     for (;;) {
@@ -101,7 +100,7 @@ export class SortArena {
     this.#at = end
   }
 
-  /** `set` and a view cost more per line. */
+  /** Cheaper per line than `set` and a view. */
   #copy(from: DataView, start: number, end: number, at: number): void {
     const to = this.#view
     for (; start + 4 <= end; start += 4, at += 4) to.setInt32(at, from.getInt32(start, true), true)
@@ -113,8 +112,9 @@ const AHEAD = 32
 const LINE_BYTES = 64
 
 /**
- * Iterates a sorted arena. Entries are in random order, so each costs a cache miss or two; touching 32 together lets the misses overlap
- * (a third of the time of writing a run).
+ * Iterates a sorted arena. Entries are in random order; touching 32 together lets their cache misses overlap (a third of the time
+ * of
+ * writing a run).
  */
 export class ArenaWalk {
   readonly bytes: Uint8Array
@@ -127,7 +127,7 @@ export class ArenaWalk {
   readonly #reader = new EntryReader()
   #next = 0
   #touched = 0
-  /** Prevents removal by the JIT. */
+  /** Keeps the JIT from removing the touches. */
   touchSum = 0
 
   constructor(bytes: Uint8Array, places: Uint32Array) {

@@ -7,7 +7,7 @@
  * 3. Input that fits the arena is never stored. A merge frees each page it has read.
  * 4. Work runs in steps (generators), so that the caller can yield to the event loop.
  *
- * Account: `sort`, the buffer. Cost: a spilled entry is copied four times.
+ * Account: `sort`. Cost: a spilled entry is copied four times.
  */
 import { SpillwayError } from '../base/errors.ts'
 import { EMPTY } from '../base/cursor.ts'
@@ -29,14 +29,12 @@ export interface SortEngineOptions extends KeyOrder {
   memoryBytes: number
   /** Also the size of a window. */
   pageBytes: number
-  /** Pages stored as one. */
   groupPages: number
 }
 
 export interface SortReport {
   entries: number
   runs: number
-  /** Merges before the final one. */
   merges: number
 }
 
@@ -50,7 +48,7 @@ export class SortEngine {
   readonly #options: SortEngineOptions
   readonly #order: KeyOrder
   readonly #lease: Lease
-  /** Where pages are assembled, in front of the arena. */
+  /** Page assembly, in front of the arena. */
   readonly #stagingBytes: number
   #bytes: Uint8Array
   #arena: SortArena
@@ -65,7 +63,7 @@ export class SortEngine {
       reverse: options.reverse ?? false, ...(options.compare === undefined ? {} : { compare: options.compare }),
     }
     this.#stagingBytes = options.pageBytes * options.groupPages
-    // Too little to grow by: take everything at once.
+    // Too little to grow by.
     const first = FIRST_BYTES + this.#stagingBytes
     this.#isWhole = options.memoryBytes < 4 * first
     const bytes = (this.#isWhole ? options.memoryBytes : first) & ~3
@@ -89,7 +87,7 @@ export class SortEngine {
 
   get largestBytes(): number { return Math.floor(this.#options.memoryBytes / 8) }
 
-  /** Grow the buffer, or write the arena as a run. */
+  /** Grow the buffer, or write a run. */
   *spill(): Generator<void> {
     if (this.#grow()) return
     const arena = this.#arena
@@ -102,7 +100,7 @@ export class SortEngine {
     arena.clear()
   }
 
-  /** End the input; afterwards `next` returns entries in order. */
+  /** End the input; then call `next`. */
   *finish(): Generator<void> {
     const arena = this.#arena
     if (this.#runs.length === 0) {
@@ -125,7 +123,7 @@ export class SortEngine {
     return this.#source!.next()
   }
 
-  /** Fill target[at, end) with keys and delimiters. Returns the end. The length of a key that does not fit is `waiting`. */
+  /** Fill target[at, end) with keys and delimiters. Returns the end. Sets `waiting`. */
   fillLines(target: Uint8Array, at: number, end: number, delimiter: number): number {
     const source = this.#source!
     const from = new DataView(source.bytes.buffer, source.bytes.byteOffset, source.bytes.length)
@@ -155,7 +153,6 @@ export class SortEngine {
   waiting = 0
   #hasEntry = false
 
-  /** Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -167,7 +164,7 @@ export class SortEngine {
     this.#lease.release()
   }
 
-  /** Take the whole buffer, or what a shared budget has left. False if nothing. */
+  /** Take the whole buffer, or what a shared budget has left. */
   #grow(): boolean {
     if (this.#isWhole) return false
     this.#isWhole = true
@@ -200,12 +197,11 @@ export class SortEngine {
       this.report.runs++
       return builder.finish()
     } finally {
-      // No effect after `finish`.
       builder.abort()
     }
   }
 
-  /** Merge neighbouring runs until the windows of the rest fit. */
+  /** Merge neighbouring runs until one merge can take the rest. */
   *#reduceRuns(): Generator<void> {
     const runs = this.#runs
     const { pageBytes } = this.#options
@@ -213,7 +209,7 @@ export class SortEngine {
     for (;;) {
       const room = this.#bytes.length - this.#stagingBytes
       if (PagedMerge.windowBytes(runs) <= this.#bytes.length) return
-      // Only as many as needed, and as fit.
+      // As few as possible.
       const excess = Math.ceil((PagedMerge.windowBytes(runs) - this.#bytes.length) / pageBytes)
       if (at + 1 >= runs.length) at = 0
       let count = 0

@@ -3,9 +3,9 @@
  *
  * Invariants
  * 1. Without `by` and `encoding` an item is its own key, stored once; so are text and bytes.
- * 2. Without `encoding`, items that can be keys keep their type. JSON would turn NaN into null and Dates into text, and fail on bigints.
+ * 2. Without `encoding`, items that can be keys keep their type: JSON would not.
  *
- * Account: `sort items`, scratch.
+ * Account: `sort items`.
  */
 import { types } from 'node:util'
 import { invalidArgument } from '../base/errors.ts'
@@ -31,7 +31,6 @@ const SCRATCH_BYTES = 16 * 1024
 
 const utf8 = transcoder('utf8', 'encoding')
 
-/** UTF-8, extended to lone surrogates. */
 const wideText: Transcoder = {
   name: 'utf8',
   encode(value, scratch) {

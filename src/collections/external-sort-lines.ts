@@ -87,10 +87,7 @@ export async function* sortLines(
   }
 }
 
-/**
- * The start of a line whose end is in a later chunk. Leased before it is allocated; it grows in place, so a long line needs no second
- * copy.
- */
+/** Start of a line that ends in a later chunk. It grows in place, so a long line needs no second copy. */
 class RestOfLine {
   /** Complete: call `add`. */
   ready = false
@@ -143,7 +140,6 @@ class RestOfLine {
     return true
   }
 
-  /** Release the memory before output begins. */
   close(): void {
     this.#shrink(0)
   }
@@ -153,7 +149,6 @@ class RestOfLine {
     if (bytes > largestBytes) throw this.#tooLong(bytes, largestBytes)
     const buffer = this.#buffer ??= new Uint8Array(new ArrayBuffer(0, { maxByteLength: largestBytes }))
     if (bytes <= buffer.byteLength) return buffer
-    // Double it, or the exact size.
     const doubled = Math.min(Math.max(bytes, 2 * buffer.byteLength, FIRST_REST_BYTES), largestBytes)
     const grown = this.#lease.resize(doubled) ? doubled : bytes
     if (grown !== doubled && !this.#lease.resize(bytes)) throw this.#tooLong(bytes, this.#lease.bytes + this.#lease.account.budget.freeBytes)
@@ -176,10 +171,10 @@ class RestOfLine {
   }
 }
 
-/** Minimum of a partial line, and maximum kept between long lines. */
+/** Minimum, and maximum kept between long lines. */
 const FIRST_REST_BYTES = 1024
 const MAX_KEPT_BYTES = 16 * 1024
-/** A line of a sixteenth of the budget always fits. */
+/** Always fits. */
 const BUDGET_PER_LINE = 16
 const NO_CHUNK = Buffer.alloc(0)
 const NOTHING = new Uint8Array(0)

@@ -1,13 +1,12 @@
 /**
  * Page store of a sort: compresses pages only while they shrink by a quarter.
  *
- * Compressing costs about a second a GiB and saves the I/O of the bytes it saves. Every 16th page is compressed to find out.
+ * Compressing costs about a second a GiB and saves the I/O of the bytes it saves. Every 16th page is a sample.
  */
 import type { PagePool } from '../pages/page-pool.ts'
 import type { PageStore, StoreOptions, StoredPage } from '../pages/paged-store.ts'
 
 const TRY_EVERY = 16
-/** Stored bytes per byte above which compression does not pay. */
 const MAX_STORED_SHARE = 0.75
 
 export class AdaptivePages implements PageStore {
@@ -24,7 +23,7 @@ export class AdaptivePages implements PageStore {
     const before = this.#pool.stats()
     const page = this.#pool.insert(source, start, end, options)
     const after = this.#pool.stats()
-    // A page that stayed in memory tells nothing.
+    // A page that stayed in memory is no sample.
     if (after.extentsWritten === before.extentsWritten + 1) {
       this.#compressionPays = after.extentBytesWritten - before.extentBytesWritten < MAX_STORED_SHARE * (end - start)
     }

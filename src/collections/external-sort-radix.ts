@@ -1,11 +1,8 @@
 /**
- * Sorts the index of an arena by key.
+ * Sorts the index of an arena by key, stably and without allocation per entry.
  *
- * Invariants
- * 1. Stable.
- * 2. No allocation per entry: it uses the six integers an entry it is given.
- *
- * LSD radix sort of eight key bytes after the common prefix, as two integers; bytes equal in all keys are skipped. Groups equal in all
+ * LSD radix sort of eight key bytes after the common prefix, as two integers; bytes equal in all keys are skipped. Groups equal in
+ * all
  * eight are sorted by the next eight, small groups by comparison. Cost: about 40 ns an entry, in any input order.
  */
 import { compareBytes } from '../base/bytes.ts'
@@ -41,7 +38,7 @@ export class RadixSorter {
     this.#flip = order.reverse === true ? -1 : 0
   }
 
-  /** `memory` has 6 x count integers; its last `count` are the positions, in reverse. Returns the sorted positions, a part of it. */
+  /** `memory` has 6 x count integers; its last `count` are the positions, in reverse. Returns the sorted part. */
   sort(memory: Uint32Array, count: number): Uint32Array {
     this.#high = memory.subarray(0, count)
     this.#low = memory.subarray(count, 2 * count)
@@ -77,7 +74,7 @@ export class RadixSorter {
 
   /** Keys share their first `depth` bytes. */
   #sortGroup(from: number, to: number, depth: number): void {
-    // No recursion while a group does not split: long equal keys.
+    // A loop, because long equal keys would recurse deeply.
     for (;;) {
       if (to - from <= MAX_COMPARED) {
         this.#mergeSort(from, to, depth)
@@ -145,7 +142,6 @@ export class RadixSorter {
     return longer
   }
 
-  /** Least significant byte first. */
   #radix(from: number, to: number): void {
     const counts = this.#counts
     this.#count(from, to)
@@ -167,7 +163,7 @@ export class RadixSorter {
       moved = !moved
     }
     if (moved) {
-      // Groups are sorted in place: the surrounding entries are in the other arrays.
+      // In place: the surrounding entries are in the other arrays.
       this.#swap()
       this.#high.set(this.#high2.subarray(from, to), from)
       this.#low.set(this.#low2.subarray(from, to), from)

@@ -4,7 +4,7 @@
  * Invariants
  * 1. The parts never exceed the space's bytes.
  * 2. The pool keeps no pages in memory: the buffer makes better use of it.
- * 3. Page size grows with the budget for fewer seeks, but some 200 runs fit one merge.
+ * 3. Page size grows with the budget, up to some 200 runs in one merge.
  */
 import type { SpillOptions } from './spill-space.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -24,7 +24,7 @@ export type SortSpaceOptions = SpillOptions
 
 const SORT_OPTIONS: readonly string[] = ['reverse', 'signal', ...SPACE_OPTIONS, 'monitor']
 
-/** `more` lists the options beyond those of all sorts. Throws INVALID_ARGUMENT. */
+/** `more`: options beyond those of all sorts. Throws INVALID_ARGUMENT. */
 export function checkSort(source: unknown, options: object, more: readonly string[], what: string): void {
   checkOptions(options, [...more, ...SORT_OPTIONS], what)
   const { reverse, signal } = options as { reverse?: unknown, signal?: unknown }
@@ -65,7 +65,7 @@ export class SortSpace extends SpillSpace {
 
   /** `reservedBytes`: for the caller. */
   engine(order: KeyOrder, reservedBytes = ITEM_BYTES): SortEngine {
-    // Page lists, fences and the scratch file's map grow with the input.
+    // Page lists, fences and the scratch file's map.
     const bookkeepingBytes = Math.floor(this.bytes / 12)
     this.#engine = new SortEngine({
       ...order,

@@ -1,10 +1,4 @@
-/**
- * External sort of items.
- *
- * Invariants
- * 1. Stable, also in reverse.
- * 2. An item is encoded once and decoded once.
- */
+/** External sort of items. Stable, also in reverse; an item is encoded once and decoded once. */
 import { invalidArgument } from '../base/errors.ts'
 import { SortSpace, checkSort } from './external-sort-space.ts'
 import type { SortMonitor, SortSpaceOptions } from './external-sort-space.ts'
@@ -32,7 +26,6 @@ export interface ExternalSortOptions<T, K extends SortKey = SortKey> extends Sor
   monitor?: SortMonitor | undefined
 }
 
-/** Items and approximate bytes. */
 const BATCH_ITEMS = 512
 const BATCH_BYTES = 64 * 1024
 
@@ -82,7 +75,7 @@ async function* sorted<T, K extends SortKey>(
     const codec = new ItemCodec<T>(options, space)
     const turns = space.turns('externalSort', options.signal)
     turns.check()
-    // The order of a comparison of items depends on the first item.
+    // The first item decides the order of a comparison.
     let engine: SortEngine | undefined
     const add = async (item: T): Promise<void> => {
       engine ??= space.engine(codec.order(item))

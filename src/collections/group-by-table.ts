@@ -4,7 +4,7 @@
  * Invariants
  * 1. Spilled parts of a key keep their order.
  * 2. Without `combine` a key has at most one spilled accumulator, before its items: after the first spill no keys are added.
- * 3. Spilled values keep their types. JSON would turn a Set into {} and Infinity into null.
+ * 3. Spilled values keep their types.
  *
  * Account: `groups`; see `group-by.ts`.
  */
@@ -55,7 +55,7 @@ export class GroupTable<T, K extends SortKey, A> {
   #entryValue: Buffer = NO_ENTRY
   #entryLength = 0
   readonly #entryLease: Lease
-  /** If nothing was spilled. */
+  /** Set if nothing was spilled. */
   #sorted: string[] | undefined
   #next = 0
   #isAtEntry = false
@@ -75,7 +75,6 @@ export class GroupTable<T, K extends SortKey, A> {
 
   /** False when memory is full: run `makeRoom` and retry. */
   add(item: T): boolean {
-    // Accumulators outgrew their share.
     if (this.#bytes > this.#limitBytes) return false
     const { by, init, reduce } = this.#options
     const keys = this.#keys
@@ -112,7 +111,7 @@ export class GroupTable<T, K extends SortKey, A> {
       return
     }
     if (this.#options.combine === undefined && this.#cells.size > 0 && this.#bytes <= this.#limitBytes) {
-      // Held keys stay; items of other keys are spilled.
+      // Items of other keys are spilled from now on.
       this.#isClosed = true
       return
     }
@@ -194,7 +193,7 @@ export class GroupTable<T, K extends SortKey, A> {
     this.#entryLength = length
   }
 
-  /** Contents are lost. */
+  /** Drops the contents. */
   #growEntry(length: number): void {
     const lease = this.#entryLease
     this.#entryValue = NO_ENTRY

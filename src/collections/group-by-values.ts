@@ -1,7 +1,8 @@
 /**
  * Encoding of spilled accumulators, and of items without `encoding`.
  *
- * JSON where it is lossless: a third of the time of a structured clone, and no memory outside the heap. Otherwise `spill-map-values.ts`,
+ * JSON where it is lossless: a third of the time of a structured clone, and no memory outside the heap. Otherwise
+ * `spill-map-values.ts`,
  * whose tags no JSON begins with.
  */
 import { isPlainObject } from '../base/realms.ts'
@@ -31,7 +32,6 @@ export const groupValue: Transcoder = {
   },
 }
 
-/** JSON keeps the value unchanged. */
 function isJson(value: unknown, depth: number): boolean {
   switch (typeof value) {
     case 'string': case 'boolean': return true

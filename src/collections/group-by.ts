@@ -3,8 +3,7 @@
  *
  * Invariants
  * 1. Groups come in key order, their items in input order.
- * 2. With `reduce` each accumulator folds the items of its key in order. Without memory, accumulators are spilled if there is a
- *    `combine`; otherwise items of further keys are.
+ * 2. With `reduce` each accumulator folds the items of its key in order.
  *
  * Accounts: those of a sort; `groups`, an estimate: 200 bytes a key, twice the key, four times the accumulator's encoded bytes,
  * measured again when its changes have doubled.
@@ -93,7 +92,7 @@ class Group<T> implements GroupValues<T> {
   readonly key: Uint8Array
   readonly #engine: SortEngine
   readonly #codec: ItemCodec<T>
-  /** 'here': the engine is at an entry of this group; 'beyond': of the next. */
+  /** 'here': at an entry of this group; 'beyond': of the next. */
   #place: 'here' | 'beyond' | 'end' = 'here'
   #isOver = false
 

@@ -1,4 +1,3 @@
-/** Collections beyond memory. */
 export { externalSort, externalSortBatches } from './external-sort.ts'
 export type { ExternalSortOptions } from './external-sort.ts'
 export { sortLines } from './external-sort-lines.ts'

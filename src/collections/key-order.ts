@@ -26,7 +26,7 @@ const PART_GOES_ON = 0xff
 const MAX_DEPTH = 64
 
 export class KeyEncoder {
-  /** The last key is bytes[0, length), until the next `encode`. */
+  /** The last key is bytes[0, length). */
   bytes: Buffer = Buffer.allocUnsafeSlow(256)
   length = 0
   #view = new DataView(this.bytes.buffer)
@@ -118,7 +118,6 @@ export class KeyEncoder {
     this.#byte(END)
   }
 
-  /** Escape zeros and end the part. */
   #terminate(start: number): void {
     let zeros = 0
     for (let i = start; i < this.length; i++) if (this.bytes[i] === 0) zeros++
@@ -145,7 +144,7 @@ export class KeyEncoder {
   }
 }
 
-/** Decode a key; -0 comes back as 0. */
+/** -0 comes back as 0. */
 export function decodeKey(bytes: Uint8Array, start: number, end: number): SortKey {
   return new KeyDecoder(bytes, start, end).read(false)
 }
@@ -206,7 +205,7 @@ class KeyDecoder {
     return negative ? -value : value
   }
 
-  /** Unescaped. */
+  /** Without escapes. */
   #part(inside: boolean): Buffer {
     const bytes = this.#bytes
     if (!inside) return bytes.subarray(this.#at, this.#end)

@@ -1,5 +1,6 @@
 /**
- * Contents of a SpillMap or SpillSet. A private field of each class, so methods of one class reject objects of the other, like those of
+ * Contents of a SpillMap or SpillSet. A private field of each class, so methods of one class reject objects of the other, like
+ * those of
  * Map and Set.
  */
 import { inspectEntries } from '../base/inspect.ts'
@@ -42,7 +43,6 @@ export class SpillContents {
     this.#entries.close()
   }
 
-  /** Closes if an item is refused. */
   fill<T>(source: Iterable<T> | undefined, take: (item: T) => void): void {
     if (source === undefined) return
     try {
@@ -64,12 +64,12 @@ export class SpillContents {
   }
 }
 
-/** As in Map, throws even without entries. */
+/** Throws even without entries, like Map. */
 export function checkCallback(callback: unknown): void {
   if (typeof callback !== 'function') throw new TypeError(`${String(callback)} is not a function`)
 }
 
-/** Aliases and tag as on Map and Set. */
+/** Aliases and tag, as on Map and Set. */
 export function finishPrototype(prototype: object, tag: string, aliases: readonly (readonly [PropertyKey, PropertyKey])[]): void {
   for (const [alias, name] of aliases) {
     Object.defineProperty(prototype, alias, { value: prototype[name as never], writable: true, enumerable: false, configurable: true })

@@ -1,5 +1,5 @@
 /**
- * Common part of entries in insertion and in key order, in scratch stores.
+ * Entries of a map in scratch stores: the part common to insertion and key order.
  *
  * Invariants
  * 1. A call that throws has changed nothing. If that cannot be ensured, all later calls throw the same error.
@@ -24,7 +24,6 @@ export type Want = 'key' | 'value' | 'entry'
 export interface EntriesOptions extends ScratchOptions {
   keys: Transcoder
   values: Transcoder
-  /** The key encoding is a user's codec. */
   hasForeignKeys: boolean
 }
 
@@ -65,11 +64,10 @@ export abstract class Entries {
   abstract close(): void
   protected abstract read(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown
   protected abstract keyAt(place: Uint8Array): unknown
-  /** True if a place of this length is an entry. */
   abstract isEntry(placeLength: number): boolean
-  /** Where iteration may begin. */
-  get low(): Uint8Array | undefined { return undefined }
   /** All places before this one are empty. */
+  get low(): Uint8Array | undefined { return undefined }
+  /** See the insertion order. */
   set low(_: Uint8Array | undefined) { /* see the insertion order */ }
 
   /** Undefined if the entry is gone. */
@@ -146,7 +144,6 @@ export abstract class Entries {
     checkLengths(this.key.end - this.key.start, this.value.end - this.value.start)
   }
 
-  /** Release the caller's buffers. */
   protected releaseForeign(): void {
     if (this.value.holdsForeign && !this.value.busy) this.value.release()
     if (this.key.holdsForeign && !this.key.busy) this.key.release()

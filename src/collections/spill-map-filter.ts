@@ -1,12 +1,10 @@
 /**
- * Filter of new keys: without it each set of a new key would look into every run.
+ * Filter of new keys: without it each set of a new key would look into every run. No false negatives.
  *
- * Invariants
- * 1. No false negatives.
- * 2. All layers stay below the limit. Beyond it the last layer is overfilled, and finally the filter is off: every key is looked up.
- *
- * A Bloom filter of 64-byte lines in layers that grow by four, so that growing needs no keys. Deleted keys stay in it.
- * Account: the one given. Cost: a cache line per layer, 6 bits a key set; 10 bits of memory a key, at most 5 layers.
+ * A Bloom filter of 64-byte lines in layers that grow by four, so that growing needs no keys. Deleted keys stay in it. At the limit
+ * the
+ * last layer is overfilled, and finally the filter is off: every key is looked up.
+ * Cost: a cache line per layer, 6 bits a key set; 10 bits of memory a key, at most 5 layers.
  */
 import type { Account, Lease } from '../memory/budget.ts'
 
@@ -89,7 +87,6 @@ export class KeyFilter {
     const current = this.#layers[0]
     const left = this.#limitBytes - this.bytes
     const wanted = current === undefined ? Math.min(FIRST_BYTES, left) : Math.min(current.words.byteLength * GROWTH, left)
-    // Too small to be a layer.
     const bytes = Math.floor(wanted / 64) * 64
     const lease = bytes < (current?.words.byteLength ?? 64) ? undefined : this.#account.tryLeaseLeaving(bytes, this.#leaveBytes)
     if (lease !== undefined) {
@@ -100,7 +97,7 @@ export class KeyFilter {
     }
     const maxKeys = current === undefined ? 0 : current.words.byteLength * 8 / BITS_PER_KEY * MAX_OVERFILL
     if (this.#capacity < maxKeys) {
-      // Try again for memory later.
+      // Try again later.
       this.#capacity = Math.min(maxKeys, this.#capacity + Math.max(1, Math.floor(maxKeys / MAX_OVERFILL / 4)))
       return true
     }

@@ -1,5 +1,6 @@
 /**
- * Entries in insertion order: two trees, key -> ordinal and ordinal -> key and value. Iteration reads one tree; a get is two look-ups.
+ * Entries in insertion order: two trees, key -> ordinal and ordinal -> key and value. Iteration reads one tree; a get is two
+ * look-ups.
  * With the value under its key, a get from disk takes two thirds of the time and iteration twenty times as long.
  *
  * Invariant: ordinals are never reused.
@@ -164,7 +165,6 @@ export class InsertionOrderEntries extends Entries {
     return want === 'value' ? decoded : [key, decoded]
   }
 
-  /** Find the ordinal of the loaded key. */
   #lookUp(): boolean {
     const { key: k } = this
     const hit = this.#index.find(k.bytes, k.start, k.end)

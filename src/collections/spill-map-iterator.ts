@@ -4,8 +4,7 @@
  * Invariants
  * 1. Between calls an iterator owns nothing but its place, so it need not be closed.
  * 2. After a change, read-ahead is looked up again; in key order it is read again once a key was added.
- * 3. `return` (a loop left early) releases the read-ahead; the iterator can be continued, as with a Map. Only its end and
- *    `[Symbol.dispose]` are final.
+ * 3. `return` releases the read-ahead; the iterator can be continued, as with a Map. Only its end and `[Symbol.dispose]` are final.
  */
 import { readError } from '../store/api/io-errors.ts'
 import type { Entries, Want } from './spill-map-entries.ts'
@@ -16,7 +15,6 @@ import type { Bounds, ReadAhead } from './spill-map-read-ahead.ts'
 const GROWTH = 8
 const NOTHING = Symbol('nothing')
 
-/** With `[Symbol.iterator]` and, in newer versions, helpers. */
 const IteratorPrototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object
 
 /** 'pair': each key twice. */
@@ -68,7 +66,6 @@ export class LiveIterator<T> implements IterableIterator<T, undefined>, Disposab
 
   [Symbol.dispose](): void { this.#finish() }
 
-  /** Inherited. */
   declare [Symbol.iterator]: () => this
 
   #finish(): void {

@@ -1,4 +1,4 @@
-/** Entries in key order: one tree, key -> value. Cost: a set of a new key is one write, no look-up. */
+/** Entries in key order: one tree, key -> value. A set of a new key is one write, no look-up. */
 import type { Hit } from '../base/cursor.ts'
 import { ofKey } from '../encoding/encoding-error.ts'
 import { ScratchStore } from '../store/scratch/scratch-store.ts'

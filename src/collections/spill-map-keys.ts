@@ -73,7 +73,7 @@ function writeText(text: string, scratch: Scratch, at: number, depth: number): n
   const { length } = text
   const start = ++at
   if (length <= 48 && at + 2 * length + 1 < bytes.length) {
-    // Cheaper than a call into native code.
+    // Cheaper than a native call.
     let i = 0
     for (; i < length; i++) {
       const code = text.charCodeAt(i)
@@ -108,7 +108,6 @@ function escape(bytes: Uint8Array, start: number, end: number): number {
 }
 
 function writeNumber(bytes: Uint8Array, at: number, tag: number, value: number): number {
-  // -0 becomes 0.
   float.setFloat64(0, Number.isNaN(value) ? NaN : value + 0)
   const flip = float.getUint8(0) >= 0x80 ? 0xff : 0
   bytes[at] = tag
@@ -262,7 +261,7 @@ class Decoder {
     while (this.#bytes[this.#at] !== 0) {
       const name = this.read(depth + 1) as string
       const value = this.read(depth + 1)
-      // defineProperty, because the name may be __proto__.
+      // The name may be __proto__.
       Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true })
     }
     this.#at++

@@ -1,4 +1,4 @@
-/** Checks the options of maps and sets and creates their entries. */
+/** Options of maps and sets. */
 import { invalidArgument } from '../base/errors.ts'
 import { checkOptions } from '../base/option-names.ts'
 import type { Host } from '../host/host.ts'
@@ -45,7 +45,7 @@ export interface SpillRangeOptions<K> extends RangeOptions<K> {
 const SET_OPTIONS = ['budget', 'directory', 'order', 'keyEncoding', 'host']
 const DEFAULT_BUDGET = '64 MiB'
 
-/** `values` replaces the option `valueEncoding`. */
+/** `values` replaces `valueEncoding`. */
 export function makeEntries(what: string, options: SpillMapOptions<any, any>, values: Transcoder | undefined): Entries {
   checkOptions(options, values === undefined ? [...SET_OPTIONS, 'valueEncoding'] : SET_OPTIONS, what)
   const { budget = DEFAULT_BUDGET, directory, order = 'insertion', keyEncoding = 'any', valueEncoding = 'any', host } = options
@@ -74,7 +74,6 @@ export function boundsOf(entries: Entries, options: SpillRangeOptions<any> | und
   return { ...entries.rangeOf(options), reverse }
 }
 
-/** Overloads (options) and (iterable, options). */
 export function splitArguments<T, O extends object>(first: Iterable<T> | O | null | undefined, second: O | undefined): { source: Iterable<T> | undefined, options: O } {
   if (first === null || first === undefined) return { source: undefined, options: second ?? {} as O }
   if (typeof (first as Iterable<T>)[Symbol.iterator] === 'function') return { source: first as Iterable<T>, options: second ?? {} as O }

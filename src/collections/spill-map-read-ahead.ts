@@ -1,5 +1,6 @@
 /**
- * Read-ahead of a collection's iterators: a few shared slots. Iterators are often dropped unclosed, so they own none; the least recently
+ * Read-ahead of a collection's iterators: a few shared slots. Iterators are often dropped unclosed, so they own none; the least
+ * recently
  * used slot is taken, and an iterator that lost its slot reads again from its place.
  *
  * Invariant: a slot's buffer is leased. Between calls the lease can be reclaimed, and so can its scan, which is reused only while
@@ -25,7 +26,7 @@ export const ELSEWHERE = -1
 export interface Bounds {
   /** First place; undefined = no bound. */
   start: Uint8Array | undefined
-  /** Place after the last; undefined = no bound. */
+  /** Exclusive; undefined = no bound. */
   end: Uint8Array | undefined
   reverse: boolean
 }
@@ -40,7 +41,7 @@ export class Slot {
   at = 0
   /** The range ends after this chunk. */
   isLast = false
-  /** When this was read. */
+  /** The map's counters at the read. */
   added = 0
   changed = 0
   usedAt = 0

@@ -53,7 +53,7 @@ export const anyValue: Transcoder = {
     } else {
       scratch.busy = true
       try {
-        // Begins with 0xff, its tag.
+        // Begins with 0xff.
         scratch.use(serialize(value))
       } catch (cause) {
         throw invalidArgument(`a value cannot be ${describeClone(value)}: ${(cause as Error).message} Values must be what structuredClone can copy. Pass a valueEncoding for others`)
@@ -76,7 +76,7 @@ export const anyValue: Transcoder = {
         return float[0]
       case STRING: return textOf(bytes, start + 1, end)
       case BUFFER: return Buffer.from(bytes.subarray(start + 1, end))
-      // The result may contain views of the copy.
+      // A copy, because the result may contain views of it.
       default: return deserialize(Buffer.from(bytes.subarray(start, end)))
     }
   },

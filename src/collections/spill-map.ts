@@ -1,9 +1,9 @@
 /**
- * Map that spills to disk. Nothing is written while the entries fit write memory. Files are removed by `dispose`, at process exit, or
- * after a crash by the next process that needs some.
+ * Map that spills to disk. Nothing is written while the entries fit write memory.
  *
  * Accounts: those of two stores in insertion order, of one in key order, and `collections`.
- * Cost in CPU time beyond memory: set of a new key 5 to 8 us with flushes and merges, get 15 to 25 us, iteration 1 to 2 us an entry,
+ * Cost in CPU time beyond memory: set of a new key 5 to 8 us with flushes and merges, get 15 to 25 us, iteration 1 to 2 us an
+ * entry,
  * get of a missing key below 1 us while the filter has memory for all keys.
  */
 import { Uncloneable } from '../base/identity.ts'
@@ -15,7 +15,6 @@ import { SpillContents, checkCallback, finishPrototype } from './spill-contents.
 import { splitArguments } from './spill-map-options.ts'
 import type { SpillMapOptions, SpillRangeOptions } from './spill-map-options.ts'
 
-/** As in the compiler's `lib`. */
 type Entries<K, V> = ReturnType<Map<K, V>['entries']>
 type Keys<K> = ReturnType<Map<K, unknown>['keys']>
 type Values<V> = ReturnType<Map<unknown, V>['values']>

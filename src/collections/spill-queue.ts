@@ -1,11 +1,11 @@
 /**
  * FIFO queue of any length within a budget.
  *
- * Both ends are in memory: a page being filled and a page being emptied. Pages between them are in the pool; the next one is admitted
+ * Both ends are in memory: a page being filled and a page being emptied. Pages between them are in the pool; the next one is
+ * admitted
  * ahead. A page is freed when it is taken, so one that never left memory is never written.
  *
  * Accounts: `queue ends` (two pages, larger for large items, and 8 bytes a page), `pages`, `spill kernels`.
- * Cost: encoding, decoding, and a copy into and out of a page.
  */
 import type { InspectOptions } from 'node:util'
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
@@ -175,7 +175,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     this.#check()
     const version = this.#version
     const entry = this.#entry
-    // The consumer may push: positions are read again after each item.
+    // The consumer may push.
     for (let at = this.#headAt; at < this.#headEnd;) {
       const item = this.#decodeAt(this.#head, at)
       at = entry.valueEnd
@@ -270,7 +270,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
       return true
     }
     if (this.#tailAt === 0) return false
-    // Swap the two pages. A head enlarged for an item does not become the tail.
+    // A head enlarged for an item does not become the tail.
     this.#fitHead(this.#pageBytes)
     const head = this.#head
     this.#head = this.#tail
@@ -281,7 +281,6 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     return true
   }
 
-  /** At least a page. */
   #fitHead(bytes: number): void {
     const wanted = Math.max(bytes, this.#pageBytes)
     if (wanted === this.#head.length) return
@@ -340,7 +339,7 @@ export class SpillQueue<T = unknown> extends Uncloneable implements Iterable<T>,
     this.#first = 0
   }
 
-  /** Lease a head and everything else. Returns `headBytes`. */
+  /** Lease both ends and the list of pages. Returns `headBytes`. */
   #leased(headBytes: number, places: number): number {
     const bytes = headBytes + this.#pageBytes + SCRATCH_BYTES + 8 * places
     if (!this.#lease.resize(bytes)) this.#lease.account.lease(bytes - this.#lease.bytes).release()

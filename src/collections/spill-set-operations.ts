@@ -1,6 +1,7 @@
 /**
- * Set operations as in Set: of the other set only `size`, `has` and `keys` are used, and the smaller set is walked. Results are Sets in
- * memory, of copies; objects are members by content. Cost: a look-up and a decoding a member.
+ * Set operations as in Set: of the other set only `size`, `has` and `keys` are used, and the smaller set is walked. Results are
+ * Sets in
+ * memory, of copies. Cost: a look-up and a decoding a member.
  */
 
 /** What a Set, a Map and a SpillSet are. */
@@ -13,7 +14,6 @@ export interface SetLike<T> {
 interface Own {
   readonly size: number
   has(member: unknown): boolean
-  /** Equal members have equal text. */
   textOf(member: unknown): string
 }
 

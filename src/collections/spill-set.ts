@@ -11,7 +11,6 @@ import { noValue } from './spill-map-values.ts'
 import * as operations from './spill-set-operations.ts'
 import type { SetLike } from './spill-set-operations.ts'
 
-/** As in the compiler's `lib`. */
 type Members<T> = ReturnType<Set<T>['values']>
 type Pairs<T> = ReturnType<Set<T>['entries']>
 

@@ -33,13 +33,12 @@ export const SPACE_OPTIONS: readonly string[] = ['budget', 'directory', 'host']
 export const DEFAULT_BUDGET = '64 MiB'
 /** The pool and a few windows. */
 export const MIN_BYTES: number = 2 * 1024 * 1024
-/** Caches are asked to free this share. */
+/** Share that caches are asked to free. */
 const SHARE_TO_FREE = 1 / 2
 
 export class SpillSpace {
   readonly host: Host
   readonly budget: Budget
-  /** Its part of the budget. */
   readonly bytes: number
   readonly #directory: string
   readonly #held: Lease[] = []
@@ -56,9 +55,8 @@ export class SpillSpace {
     this.#directory = directory ?? temporaryDirectory()
     const shared = budget instanceof Budget
     this.budget = shared ? budget : new Budget(budget)
-    // Caches return memory on request.
     if (shared) this.budget.makeRoom(Math.max(2 * MIN_BYTES, Math.floor(this.budget.totalBytes * SHARE_TO_FREE)))
-    // If too little, flush memtables.
+    // Not enough: flush memtables.
     while (shared && !this.budget.makeRoom(2 * MIN_BYTES) && BudgetEngine.of(this.budget)?.memory.flushInside() === true);
     this.bytes = shared ? Math.floor(this.budget.freeBytes / 2) : this.budget.totalBytes
     if (this.bytes < MIN_BYTES) {
@@ -80,7 +78,6 @@ export class SpillSpace {
     return this.#pages
   }
 
-  /** Released by `close`. */
   hold(name: AccountName, bytes: number): Lease {
     const lease = this.account(name).lease(bytes)
     this.#held.push(lease)
@@ -89,7 +86,6 @@ export class SpillSpace {
 
   stats(): SpillPagesStats | undefined { return this.#pages?.pool.stats() }
 
-  /** Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true

@@ -17,23 +17,20 @@ export class Turns {
     this.#sinceMs = host.clock.nowMs()
   }
 
-  /** Throws ABORTED if the signal fired. */
   check(): void {
     if (this.#signal?.aborted === true) {
       throw new SpillwayError('SPILLWAY_ABORTED', `${this.#what} was aborted by its signal`, { cause: this.#signal.reason })
     }
   }
 
-  /** True when `pause` is due. */
   get due(): boolean { return this.#host.clock.nowMs() - this.#sinceMs >= SLICE_MS }
 
-  /** Yield to the event loop. */
   async pause(): Promise<void> {
     await new Promise<void>(resolve => this.#host.scheduler.soon(resolve))
     this.startSlice()
   }
 
-  /** The caller awaited something: start a new slice. */
+  /** Call after an await. */
   startSlice(): void {
     this.check()
     this.#sinceMs = this.#host.clock.nowMs()

@@ -1,16 +1,14 @@
 /**
- * UTF-8 extended to text that is not well-formed: a lone surrogate takes three bytes (ed a0 80 to ed bf bf), which UTF-8 leaves unused.
- * Different texts have different bytes, in code point order.
- *
- * Cost: none for well-formed text but the check.
+ * UTF-8 extended to ill-formed text: a lone surrogate takes three bytes (ed a0 80 to ed bf bf), which UTF-8 leaves unused.
+ * Different
+ * texts have different bytes, in code point order.
  */
 
 const REPLACEMENT = '\ufffd'
 
-/** Upper bound of the bytes of a text. */
 export function maxTextBytes(text: string): number { return 3 * text.length }
 
-/** Write a text at `at`, where `maxTextBytes` must be free. Returns the end. */
+/** Write at `at`, where `maxTextBytes` must be free. Returns the end. */
 export function writeText(text: string, bytes: Buffer, at: number): number {
   const end = at + bytes.write(text, at, 'utf8')
   if (end - at === text.length || text.isWellFormed()) return end
@@ -35,7 +33,7 @@ export function writeText(text: string, bytes: Buffer, at: number): number {
   return at
 }
 
-/** Decode bytes[start, end). `decoded`: the same bytes decoded as UTF-8. */
+/** `decoded`: the same bytes decoded as UTF-8. */
 export function readText(bytes: Uint8Array, start: number, end: number, decoded: string): string {
   if (!decoded.includes(REPLACEMENT)) return decoded
   let text = ''
