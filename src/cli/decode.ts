@@ -1,8 +1,7 @@
 /**
- * What a file holds, as UTF-8: gzip and zstd are unpacked, UTF-16 with a byte order mark is converted, and what cannot be read is
- * refused by its name. Nothing of this is done by a file's name: only its first bytes say what it is.
- *
- * Invariant: holds a chunk or two, whatever the size of the input, packed or not.
+ * Decodes an input to UTF-8: unpacks gzip and zstd, converts UTF-16 with a byte order mark, refuses other known formats. Only the
+ * first
+ * bytes decide, never the file name. Memory: one or two chunks.
  */
 import { pipeline } from 'node:stream'
 import type { Transform } from 'node:stream'
@@ -12,7 +11,7 @@ import { mayBecomeSignature, signatureOf } from './formats/signature.ts'
 
 type Chunks = AsyncIterable<Uint8Array>
 
-/** `name`: of the file, for errors. Throws CommandError UNREADABLE_INPUT. Ends quietly once the signal is aborted. */
+/** `name`: for errors. Throws CommandError UNREADABLE_INPUT. */
 export async function *decoded(input: Chunks, name: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const { first, rest } = await peek(input)
   const kind = signatureOf(first)?.kind
@@ -31,7 +30,7 @@ async function *asText(first: Uint8Array, chunks: Chunks, name: string): AsyncGe
   else throw unreadable(name, `this is ${found.name}, which is not read. Convert or unpack it first, e.g. into a pipe: spillway import reads stdin`)
 }
 
-/** The first bytes, as many as tell, and all chunks with them. */
+/** Returns the first bytes, enough for a signature, and all chunks. */
 async function peek(chunks: Chunks): Promise<{ first: Uint8Array, rest: Chunks }> {
   const iterator = chunks[Symbol.asyncIterator]()
   let first: Uint8Array = new Uint8Array(0)
@@ -58,7 +57,7 @@ async function *unpacked(chunks: Chunks, kind: 'gzip' | 'zstd', name: string, si
       yield chunk
     }
   }
-  // What goes wrong comes out of the engine, too.
+  // Reading the engine reports its errors.
   pipeline(feed, engine, () => {})
   try {
     for await (const chunk of engine) yield chunk as Uint8Array
@@ -77,15 +76,15 @@ async function *unpacked(chunks: Chunks, kind: 'gzip' | 'zstd', name: string, si
 }
 
 function zstdEngine(name: string): Transform {
-  // Newer than the oldest Node.js that is supported.
+  // Missing in the oldest supported Node.js.
   const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform }
   if (createZstdDecompress !== undefined) return createZstdDecompress()
   throw unreadable(name, `this is a zstd file, which Node.js ${process.version} does not unpack. Unpack it first: zstd -dc FILE | spillway import DIR`)
 }
 
-/** Not by TextDecoder: a Node.js without ICU has none that is strict. */
+/** TextDecoder is not strict in a Node.js without ICU. */
 async function *fromUtf16(chunks: Chunks, isBigEndian: boolean, name: string): AsyncGenerator<Uint8Array> {
-  /** Of a character that goes on in the next chunk: up to three bytes. */
+  /** Up to three bytes of an incomplete character. */
   let held: Uint8Array = new Uint8Array(0)
   let isStart = true
   const convert = (bytes: Buffer): Buffer => {

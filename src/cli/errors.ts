@@ -1,6 +1,4 @@
-/** Errors that commands raise themselves, beside those of the store. */
-
-/** The command line itself is wrong: exit code 2. */
+/** Exit code 2. */
 export class UsageError extends Error {
   readonly code = 'USAGE'
 
@@ -10,7 +8,7 @@ export class UsageError extends Error {
   }
 }
 
-/** The work could not be done: exit code 1. */
+/** Exit code 1. */
 export class CommandError extends Error {
   readonly code: string
   readonly details: Record<string, unknown>

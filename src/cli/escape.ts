@@ -1,21 +1,21 @@
 /**
- * Bytes for a terminal and back: printable text as it is, a backslash doubled, every other byte as \xNN.
+ * Bytes as terminal text and back: printable text unchanged, a backslash doubled, every other byte as \xNN.
  *
  * Invariants
  * 1. unescapeBytes(escapeBytes(b)) equals b, for any bytes.
- * 2. What is escaped holds no control, format or unassigned character, so stored data cannot steer a terminal; and no U+FFFD, which an
- *    argument has wherever its bytes are no UTF-8.
+ * 2. Escaped text has no control, format or unassigned character: stored data cannot steer a terminal. It has no U+FFFD either,
+ *    which
+ *    marks bytes of an argument that are not UTF-8.
  */
 import { isUtf8 } from 'node:buffer'
 import { UsageError } from './errors.ts'
 
-/** Control and format characters, private and unassigned ones, line and paragraph separators, U+FFFD, the escape character itself. */
 const UNSAFE = /[\p{C}\p{Zl}\p{Zp}\ufffd\\]/gu
 const UNSAFE_BUT_LINES = /(?![\n\t])[\p{C}\p{Zl}\p{Zp}\ufffd\\]/gu
 const SAFE_ASCII = /^[\x20-\x5b\x5d-\x7e]*$/
 
 export interface EscapeOptions {
-  /** Leave newlines and tabs as they are. Default false. */
+  /** Leave newlines and tabs unescaped. Default false. */
   keepLines?: boolean
 }
 
@@ -26,7 +26,7 @@ export function escapeBytes(bytes: Uint8Array, options: EscapeOptions = {}): str
     const text = buffer.toString('utf8')
     return SAFE_ASCII.test(text) ? text : text.replace(unsafe, escapeCharacter)
   }
-  // Some bytes are not UTF-8: keep the stretches that are.
+  // Keep the sequences that are UTF-8.
   let escaped = ''
   for (let at = 0; at < buffer.length;) {
     const length = sequenceLength(buffer, at)
@@ -39,17 +39,17 @@ export function escapeBytes(bytes: Uint8Array, options: EscapeOptions = {}): str
   return escaped
 }
 
-/** A message that may quote stored data, made safe to print. A backslash stays as it is. */
+/** For messages that may quote stored data. Keeps backslashes. */
 export function escapeText(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escapeCharacter)
 }
 
-/** Whether an argument may stand for other bytes than it shows: the system decodes what is no UTF-8 as U+FFFD, whatever it was. */
+/** The system decodes argument bytes that are not UTF-8 as U+FFFD. */
 export function isDamaged(text: string): boolean {
   return text.includes('\ufffd') || !text.isWellFormed()
 }
 
-/** The bytes that `escapeBytes` was given. Throws UsageError for a backslash that is neither \\ nor \xNN, and for bytes that are no UTF-8. */
+/** Inverse of `escapeBytes`. Throws UsageError for a wrong escape, and for text that is not UTF-8. */
 export function unescapeBytes(text: string): Buffer {
   if (isDamaged(text)) throw new UsageError(`${JSON.stringify(text)} has bytes that are no UTF-8: write them as \\xNN, U+FFFD itself as \\xef\\xbf\\xbd`)
   const parts: Buffer[] = []
@@ -71,21 +71,21 @@ export function unescapeBytes(text: string): Buffer {
   return Buffer.concat(parts)
 }
 
-/** Bytes of base64 or base64url, with or without padding; undefined for anything else. */
+/** Also base64url, with or without padding; undefined if invalid. */
 export function decodeBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64')
   const digits = withoutPadding(text).replaceAll('-', '+').replaceAll('_', '/')
   return withoutPadding(bytes.toString('base64')) === digits ? bytes : undefined
 }
 
-/** Not by a pattern: it would look at each run of "=" again from every place in it. */
+/** A pattern would take quadratic time on runs of "=". */
 function withoutPadding(text: string): string {
   let end = text.length
   while (end > 0 && text[end - 1] === '=') end--
   return text.slice(0, end)
 }
 
-/** At most `width` columns of an escaped text; never cuts inside an escape. A cut text ends in "...". */
+/** Never cuts inside an escape. A cut text ends in "...". */
 export function shorten(escaped: string, width: number): string {
   if (escaped.length * 2 <= width) return escaped
   let columns = 0
@@ -100,7 +100,7 @@ export function shorten(escaped: string, width: number): string {
   return escaped
 }
 
-/** Columns a terminal uses for a text without control characters. */
+/** For text without control characters. */
 export function textWidth(text: string): number {
   if (SAFE_ASCII.test(text)) return text.length
   let columns = 0
@@ -127,7 +127,7 @@ function hex(byte: number): string {
   return `\\x${byte.toString(16).padStart(2, '0')}`
 }
 
-/** Bytes of the valid UTF-8 sequence at `at`; 0 if there is none. */
+/** Bytes of the valid UTF-8 sequence at `at`, or 0. */
 function sequenceLength(bytes: Buffer, at: number): number {
   const first = bytes[at]!
   const length = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 0

@@ -1,15 +1,12 @@
-/** How the command line ends: exit codes, and errors as people and programs read them. */
 import { SpillwayError } from '../base/errors.ts'
 import { UsageError } from './errors.ts'
 import { escapeText } from './escape.ts'
 
 export const EXIT = {
   ok: 0,
-  /** Damage found, key not found, or the work could not be done. */
+  /** Also: damage or key not found. */
   failed: 1,
-  /** The command line itself is wrong. */
   usage: 2,
-  /** Another process has the store open. */
   locked: 3,
   interrupted: 130,
   terminated: 143,
@@ -24,14 +21,14 @@ export function exitCodeOf(error: unknown): number {
   return EXIT.failed
 }
 
-/** One line for people, without the stack: "message (CODE)". */
+/** "message (CODE)". */
 export function errorLine(error: unknown): string {
   const { code, message } = errorParts(error)
   const line = escapeText(message.replace(/\s+/g, blanks => blanks.includes('\n') ? ' ' : blanks))
   return code === 'USAGE' ? line : `${line} (${code})`
 }
 
-/** What `--json` prints for an error. */
+/** For `--json`. */
 export function errorObject(error: unknown): { error: { code: string, message: string, details: unknown } } {
   const { code, message, details } = errorParts(error)
   return { error: { code, message, details } }
@@ -41,7 +38,7 @@ function errorParts(error: unknown): { code: string, message: string, details: u
   if (!(error instanceof Error)) return { code: 'ERROR', message: String(error), details: {} }
   const { code, details } = error as { code?: unknown, details?: unknown }
   const name = typeof code === 'string' ? code : error.name
-  // Node's own messages begin with their code, which is shown at the end already.
+  // Node's messages begin with their code.
   const message = error.message.startsWith(`${name}: `) ? error.message.slice(name.length + 2) : error.message
   return { code: name, message, details: details ?? {} }
 }

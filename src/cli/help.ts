@@ -1,4 +1,3 @@
-/** The texts of help, made from what the commands declare. */
 import { BYTES_OPTIONS, COMMON_OPTIONS } from './command.ts'
 import type { Command, OptionSpecs } from './command.ts'
 import { textPairs } from './table.ts'

@@ -1,4 +1,3 @@
-/** What import reads: files or stdin, in chunks. */
 import { constants, createReadStream, openSync, statSync } from 'node:fs'
 import type { Stats } from 'node:fs'
 import { Socket } from 'node:net'
@@ -16,7 +15,7 @@ export interface Input {
   open(): InputStream
 }
 
-/** Inputs in order; '-' or none at all = stdin. Throws at once for a file that is not there, or is a directory. */
+/** '-' or no name = stdin. Throws for a missing file or a directory. */
 export function inputsOf(names: readonly string[], io: Io): Input[] {
   return (names.length === 0 ? ['-'] : names).map(name => {
     if (name === '-') return { name: 'stdin', bytes: io.stdinBytes(), open: () => io.stdin }
@@ -27,8 +26,9 @@ export function inputsOf(names: readonly string[], io: Io): Input[] {
 }
 
 /**
- * Pipes and terminals may keep a reader waiting for ever. A file stream would wait in a thread, which nothing can end, not even
- * the end of the process; these wait beside the event loop.
+ * A pipe or terminal may never deliver data. A file stream would wait in a thread, which keeps even an ending process; these wait
+ * in
+ * the event loop.
  */
 function openFile(name: string, stat: Stats): InputStream {
   if (stat.isFIFO()) {
@@ -42,7 +42,7 @@ function openFile(name: string, stat: Stats): InputStream {
   return createReadStream(name, { highWaterMark: CHUNK_BYTES })
 }
 
-/** Chunks of an input until its end, or until the signal. `read` is told of each. */
+/** `read` is called with each size. */
 export async function *chunksOf(input: Input, signal: AbortSignal, read?: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   if (signal.aborted) return
   const stream = input.open()
@@ -63,7 +63,7 @@ export async function *chunksOf(input: Input, signal: AbortSignal, read?: (bytes
   }
 }
 
-/** All of stdin, at most `maxBytes`; undefined if there is more. */
+/** Undefined above `maxBytes`. */
 export async function readAll(stream: InputStream, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = []
   let bytes = 0

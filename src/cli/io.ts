@@ -1,9 +1,9 @@
-/** What a command touches: streams, the store, the signal that says stop. Tests give fakes. */
+/** Everything a command touches. Tests pass fakes. */
 import type { BatchOperation, IteratorOptions, OpenOptions, RangeOptions, WriteOptions } from '../store/api/options.ts'
 import type { MemoryReport } from '../memory/budget.ts'
 import type { StoreStats, VerifyReport } from '../store/api/reports.ts'
 
-/** The part of the store that commands use, with bytes as keys and values. */
+/** The store, with bytes as keys and values. */
 export interface Store {
   get(key: Uint8Array): Promise<Uint8Array | undefined>
   put(key: Uint8Array, value: Uint8Array, options?: WriteOptions): Promise<void>
@@ -28,7 +28,6 @@ export interface StoreIterator {
 export type StoreOptions = Pick<OpenOptions, 'budget' | 'durability' | 'compaction' | 'createIfMissing' | 'readOnly'>
 
 export interface InputStream extends AsyncIterable<Uint8Array> {
-  /** Stop reading; the iteration ends or throws. */
   destroy(): void
 }
 
@@ -43,17 +42,16 @@ export interface OutputStream {
 
 export interface Io {
   stdin: InputStream
-  /** Bytes waiting on stdin if it is a regular file. */
+  /** Bytes left on stdin if it is a regular file. */
   stdinBytes(): number | undefined
   stdout: OutputStream
   stderr: OutputStream
   env: Record<string, string | undefined>
-  /** Open the store in a directory; keys and values as bytes. */
   open(directory: string, options: StoreOptions): Promise<Store>
-  /** Check every file of the store in a directory, which need not be fit to be opened. */
+  /** The store may be too damaged to open. */
   verify(directory: string, budgetBytes: number): Promise<VerifyReport>
-  /** Aborted by Ctrl-C or a request to terminate; the reason is the exit code. */
+  /** Ctrl-C or a termination request; the reason is the exit code. */
   signal: AbortSignal
-  /** End the process at once, for a command that cannot stop by itself. The store recovers from that as from any crash. */
+  /** For a command that cannot stop. The store recovers as from a crash. */
   exit(code: number): void
 }

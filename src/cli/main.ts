@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-/** The program `spillway`: connects one run to this process. */
 import { fstatSync } from 'node:fs'
 import { EXIT } from './exit.ts'
 import type { Io } from './io.ts'
@@ -8,7 +7,7 @@ import { run } from './run.ts'
 
 const stop = new AbortController()
 
-/** The first signal asks to finish what is under way; the second ends the process. */
+/** The first signal asks to stop; the second ends the process. */
 function stopOn(signal: NodeJS.Signals, exitCode: number): void {
   process.on(signal, () => {
     if (stop.signal.aborted) process.exit(exitCode)
@@ -18,7 +17,7 @@ function stopOn(signal: NodeJS.Signals, exitCode: number): void {
 stopOn('SIGINT', EXIT.interrupted)
 stopOn('SIGTERM', EXIT.terminated)
 
-// Without a listener, writing to a reader that is gone would end the process with a stack trace.
+// Without a listener, writing to a closed pipe would end the process with a stack trace.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: Error) => {
     if (!isBrokenPipe(error)) process.exitCode = EXIT.failed
@@ -44,7 +43,7 @@ const io: Io = {
   stderr: process.stderr,
   env: process.env,
   async open(directory, options) {
-    // Loaded when needed, so that help is immediate.
+    // Loaded on demand, so that help is immediate.
     const { Spillway } = await import('../store/spillway.ts')
     return Spillway.open<Uint8Array, Uint8Array>(directory, { ...options, keyEncoding: 'buffer', valueEncoding: 'buffer' })
   },
@@ -57,7 +56,7 @@ const io: Io = {
 }
 
 process.exitCode = await run(process.argv.slice(2), io)
-// Told to end: whatever may still be open must not keep the process. What was printed is out.
+// Open handles must not keep the process after a signal.
 if (stop.signal.aborted) process.exit()
-// A stdin that was not read to its end would hold the process.
+// An unread stdin would keep the process.
 if (usesStdin) process.stdin.destroy()

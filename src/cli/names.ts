@@ -1,4 +1,3 @@
-/** The choices that several options share. */
 export const compactionNames = ['tiered', 'leveled'] as const
 export const durabilityNames = ['none', 'os', 'disk'] as const
 export const formatNames = ['jsonl', 'csv', 'tsv', 'lines', 'nul'] as const

@@ -1,18 +1,15 @@
 /**
- * A stream of output in large pieces, with backpressure and without a promise per entry: `add` until `full`, then `await drain()`.
+ * Buffered output with backpressure, without a promise per entry: `add` until `full`, then `await drain()`.
  *
- * Invariants
- * 1. Holds at most one piece of PIECE_BYTES, plus what the stream below has not taken yet, plus one entry.
- * 2. A reader that went away (EPIPE) is no error: `closed` turns true and everything added later is dropped.
+ * Invariant: memory holds at most one piece of PIECE_BYTES, unwritten bytes of the stream below, and one entry.
  */
 import type { OutputStream } from './io.ts'
 
 const PIECE_BYTES = 64 * 1024
 
 export class Output {
-  /** The reader is gone: stop. */
+  /** The reader went away (EPIPE), which is no error: later data is dropped. */
   closed = false
-  /** Bytes added. */
   bytes = 0
   readonly #stream: OutputStream
   readonly #onError: (error: Error) => void
@@ -32,10 +29,9 @@ export class Output {
     stream.on('error', this.#onError)
   }
 
-  /** The stream below has enough: `await drain()` before adding more. */
   get full(): boolean { return this.#full }
 
-  /** Takes over `data`: a large one is passed on without a copy. */
+  /** Takes ownership of `data`: large data is passed on without a copy. */
   add(data: Uint8Array | string): void {
     const length = typeof data === 'string' ? Buffer.byteLength(data) : data.length
     this.bytes += length
@@ -49,7 +45,7 @@ export class Output {
     this.#used += length
   }
 
-  /** Resolves when the stream takes more, or is closed. Throws what writing threw. */
+  /** Resolves when the stream takes more, or is closed. Throws write errors. */
   async drain(): Promise<void> {
     if (this.#full && !this.closed) {
       const { promise, resolve } = deferred()
@@ -65,13 +61,13 @@ export class Output {
     if (this.#error !== undefined) throw this.#error
   }
 
-  /** Resolves when everything added has been written. Throws what writing threw. */
+  /** Throws write errors. */
   async finish(): Promise<void> {
     if (!this.closed) {
       const { promise, resolve } = deferred()
       this.#waiting = resolve
       this.#stream.write(this.#piece.subarray(0, this.#used), error => {
-        // Comes before the stream's error event.
+        // Called before the stream's error event.
         if (error) this.#onError(error)
         resolve()
       })
@@ -96,14 +92,12 @@ export class Output {
   }
 }
 
-/** Write a whole text and wait until it is out. */
 export async function print(stream: OutputStream, text: string): Promise<void> {
   const output = new Output(stream)
   output.add(text)
   await output.finish()
 }
 
-/** A JSON value on lines of its own. */
 export function printJson(stream: OutputStream, value: unknown): Promise<void> {
   return print(stream, `${JSON.stringify(value, undefined, 2)}\n`)
 }

@@ -1,4 +1,4 @@
-/** --progress and --no-progress: a line in place on a terminal, plain lines elsewhere, none beside JSON unless asked for. */
+/** Redrawn on a terminal, plain lines elsewhere, none with --json unless requested. */
 import type { Args } from './command.ts'
 import { UsageError } from './errors.ts'
 import type { Io } from './io.ts'

@@ -1,12 +1,12 @@
 /**
- * One line that says how far a long job is: redrawn in place on a terminal, else a plain line every few seconds.
+ * Progress line of a long job: redrawn in place on a terminal, else a plain line every few seconds.
  *
- * Cost: `update` reads the clock and returns unless a line is due; ask `due` first if the figures are costly to get.
+ * Cost: `update` reads the clock and returns unless a line is due; check `due` first if the figures are costly.
  */
 import { formatSize } from '../base/sizes.ts'
 import { formatCount, formatDecimalSize, formatDuration, textBar } from './table.ts'
 
-/** What a line is written to; process.stderr is one. */
+/** For example process.stderr. */
 export interface ProgressStream {
   write(text: string): unknown
   isTTY?: boolean
@@ -18,13 +18,13 @@ export interface ProgressOptions {
   stream?: ProgressStream
   /** Printed first, e.g. "Importing". Default none. */
   label?: string
-  /** What is counted. Default "rows". */
+  /** Noun of the count. Default "rows". */
   unit?: string
   /** Redraw in place. Default: whether the stream is a terminal. */
   inPlace?: boolean
-  /** Milliseconds between lines. Default 100 in place, else 5000. */
+  /** Default 100 in place, else 5000. */
   intervalMs?: number
-  /** Monotonic milliseconds; for tests. */
+  /** Monotonic clock; for tests. */
   nowMs?: () => number
 }
 
@@ -33,12 +33,12 @@ export interface ProgressUpdate {
   count: number
   /** Bytes so far; gives MB/s. */
   bytes?: number
-  /** Done and total in the same measure, whichever it is: give percent and the time left. */
+  /** Progress and total in one measure; gives percent and remaining time. */
   done?: number
   total?: number | undefined
-  /** The store's ledger: `db.memory()` fits. */
+  /** For example `db.memory()`. */
   memory?: { usedBytes: number, budgetBytes: number }
-  /** Anything else to show, at the end. */
+  /** Printed last. */
   note?: string
 }
 
@@ -57,7 +57,7 @@ export class ProgressLine {
   #nextMs: number
   #last: ProgressUpdate | undefined
   #drawn = false
-  /** Recent samples, oldest first. */
+  /** Oldest first. */
   readonly #samples: { ms: number, count: number, bytes: number, done: number }[] = []
 
   constructor(options: ProgressOptions = {}) {
@@ -72,10 +72,10 @@ export class ProgressLine {
     this.#samples.push({ ms: this.#startMs, count: 0, bytes: 0, done: 0 })
   }
 
-  /** Whether the next `update` would draw. */
+  /** The next `update` would draw. */
   get due(): boolean { return this.#nowMs() >= this.#nextMs }
 
-  /** Seconds since the start. */
+  /** Since the start. */
   get seconds(): number { return (this.#nowMs() - this.#startMs) / 1000 }
 
   update(update: ProgressUpdate): void {
@@ -86,7 +86,7 @@ export class ProgressLine {
     this.#draw(update, now)
   }
 
-  /** Draw the last figures once more and end the line; with `clear` leave nothing behind on a terminal. */
+  /** Draw the last figures again and end the line; `clear` removes it on a terminal. */
   finish(clear = false): void {
     if (this.#inPlace) {
       if (clear) {
@@ -112,7 +112,7 @@ export class ProgressLine {
     this.#stream.write(this.#inPlace ? `\r${line}\x1b[K` : `${line}\n`)
   }
 
-  /** Parts in order of importance; those that do not fit are left out. */
+  /** Parts in order of importance; the last ones are left out if they do not fit. */
   #line(update: ProgressUpdate, now: number, from: { ms: number, count: number, bytes: number, done: number }): string {
     const { count, bytes, done, total, memory, note } = update
     const seconds = Math.max(0.001, (now - from.ms) / 1000)

@@ -1,4 +1,3 @@
-/** Range options of the command line as half-open bounds in bytes: { gte, lt }. */
 import { compareKeys } from '../base/bytes.ts'
 import type { Args } from './command.ts'
 import { UsageError } from './errors.ts'
@@ -8,14 +7,14 @@ export interface ByteRange {
   lt?: Uint8Array
 }
 
-/** The keys that satisfy all given bounds. No bound at all: every key. Throws UsageError for a bound that is empty. */
+/** Intersection of all given bounds. Throws UsageError for an empty one. */
 export function rangeOf(args: Args): ByteRange {
   const lower: Uint8Array[] = []
   const upper: Uint8Array[] = []
   const bound = (name: string): Buffer | undefined => {
     const text = args.text(name)
     if (text === undefined) return undefined
-    // A variable of the shell that is not set: it would make everything of what was meant as a part.
+    // An unset shell variable would turn a part into everything.
     if (text === '') throw new UsageError(`--${name} is empty. Leave it out for a range without this bound`)
     return args.bytes(text)
   }
@@ -39,14 +38,14 @@ export function rangeOf(args: Args): ByteRange {
   return range
 }
 
-/** The smallest key above `key`. */
+/** The smallest larger key. */
 export function justAfter(key: Uint8Array): Uint8Array {
   const next = new Uint8Array(key.length + 1)
   next.set(key)
   return next
 }
 
-/** The smallest key above every key with this prefix; undefined if there is none. */
+/** The smallest key above all with this prefix; undefined if there is none. */
 export function afterPrefix(prefix: Uint8Array): Uint8Array | undefined {
   let length = prefix.length
   while (length > 0 && prefix[length - 1] === 0xff) length--

@@ -1,4 +1,3 @@
-/** Tables, bars and numbers as plain text. */
 import { textWidth } from './escape.ts'
 
 export interface TableColumn {
@@ -7,7 +6,7 @@ export interface TableColumn {
   align?: 'left' | 'right'
 }
 
-/** Lines of a table: titles, then rows, columns two spaces apart. */
+/** Columns are two spaces apart. */
 export function textTable(columns: readonly TableColumn[], rows: readonly (readonly string[])[]): string[] {
   const widths = columns.map((column, i) => {
     let width = textWidth(column.title)
@@ -22,17 +21,14 @@ export function textTable(columns: readonly TableColumn[], rows: readonly (reado
   return [line(columns.map(column => column.title)), ...rows.map(line)]
 }
 
-/** "Name:   value" lines, values aligned. */
+/** "Name:   value", values aligned. */
 export function textPairs(pairs: readonly (readonly [string, string])[]): string[] {
   let width = 0
   for (const [name] of pairs) width = Math.max(width, name.length)
   return pairs.map(([name, value]) => `${name.padEnd(width)}  ${value}`.trimEnd())
 }
 
-/**
- * A bar of `width` characters, `fraction` (0 to 1) of them filled, and marked with a dash up to `peak`. Anything above zero shows at
- * least one.
- */
+/** `fraction` (0 to 1) of `width` characters, dashes up to `peak`. Above zero at least one. */
 export function textBar(fraction: number, width: number, peak = 0): string {
   const filled = columnsOf(fraction, width)
   const marked = Math.max(0, columnsOf(peak, width) - filled)
@@ -49,12 +45,12 @@ export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US')
 }
 
-/** "1 row", "2,000 rows". `plural` where an s does not make it. */
+/** "1 row", "2,000 rows". */
 export function countOf(count: number, noun: string, plural = `${noun}s`): string {
   return `${formatCount(count)} ${Math.round(count) === 1 ? noun : plural}`
 }
 
-/** Decimal bytes, as disks and networks are measured: "12.3 MB". */
+/** Decimal units, as of disks: "12.3 MB". */
 export function formatDecimalSize(bytes: number): string {
   if (bytes < 1000) return `${Math.round(bytes)} B`
   const names = ['kB', 'MB', 'GB', 'TB']
@@ -67,7 +63,7 @@ export function formatDecimalSize(bytes: number): string {
   return `${value.toFixed(1)} ${names[unit]}`
 }
 
-/** Seconds as "0.4 s", "1:05" or "2:03:04". */
+/** "0.4 s", "1:05" or "2:03:04". */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '-'
   if (seconds < 60) return `${seconds.toFixed(1)} s`

@@ -1,17 +1,11 @@
-/**
- * Walk through entries in chunks. A chunk is sized by the entries seen so far, so that memory stays bounded whatever their size
- * and small ones do not cost a promise each.
- */
+/** Walks entries in chunks, sized by past entries: bounded memory for large ones, no promise each for small ones. */
 import type { IteratorOptions } from '../store/api/options.ts'
 import type { Store } from './io.ts'
 
 const CHUNK_BYTES = 256 * 1024
 const MAX_ENTRIES = 1000
 
-/**
- * Calls `entry` for each in order; where it returns false the walk ends. Between chunks `pause` is awaited if given;
- * where it resolves to false the walk ends. Returns whether the walk came to the end of the range or limit.
- */
+/** Awaits `pause` between chunks; ends if either callback returns false. Returns true at the end of the range or limit. */
 export async function walk(
   store: Store,
   options: IteratorOptions<Uint8Array>,

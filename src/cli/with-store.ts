@@ -1,4 +1,3 @@
-/** Open the store of a command, run, close: also when the run fails. */
 import { readdirSync } from 'node:fs'
 import { newestManifest, parseName } from '../base/file-names.ts'
 import type { FileKind } from '../base/file-names.ts'
@@ -8,10 +7,10 @@ import type { Args } from './command.ts'
 import { CommandError } from './errors.ts'
 import type { Io, Store, StoreOptions } from './io.ts'
 
-/** Enough to read any store well; a quarter of the machine would only be a larger cache for one pass. */
+/** A larger cache would not help one pass. */
 const READING_BUDGET_BYTES = 64 * 1024 * 1024
 
-/** For commands that only read: the default budget is modest, and nothing in the directory is changed, so that it need not be writable. */
+/** The directory need not be writable. */
 export async function readStore<T>(args: Args, io: Io, use: (store: Store) => Promise<T>): Promise<T> {
   let before = 0
   const noted = (store: Store): Promise<T> => {
@@ -21,7 +20,7 @@ export async function readStore<T>(args: Args, io: Io, use: (store: Store) => Pr
   try {
     return await withStore(args, io, false, noted, { budget: readingBudgetBytes(), readOnly: true })
   } catch (error) {
-    // Reading keeps no writer out, and who writes removes files that were to be read.
+    // Writers are not locked out and may remove files.
     if (before > 0 && newestIn(args.directory) > before) throw changedError(args.directory, error)
     throw error
   }
@@ -31,7 +30,7 @@ function newestIn(directory: string): number {
   try {
     return newestManifest(readdirSync(directory))
   } catch {
-    // Why it cannot be read any more is what the command has met itself.
+    // The command has reported the error.
     return 0
   }
 }
@@ -40,7 +39,7 @@ export function readingBudgetBytes(): number {
   return Math.min(READING_BUDGET_BYTES, Math.floor(memoryLimitBytes() / 4))
 }
 
-/** `create`: make the store if the directory has none. Otherwise a directory without a store is an error and left as it is. */
+/** `create`: create a missing store. */
 export async function withStore<T>(
   args: Args, io: Io, create: boolean, use: (store: Store) => Promise<T>, options: StoreOptions = {},
 ): Promise<T> {
@@ -53,7 +52,7 @@ export async function withStore<T>(
   try {
     result = await use(store)
   } catch (error) {
-    // What went wrong first is what matters; closing may only fail for the same reason.
+    // The first error counts.
     await store.close().catch(() => {})
     throw error
   }
@@ -61,7 +60,7 @@ export async function withStore<T>(
   return result
 }
 
-/** Opening would take a lock and leave a file behind, so look first. `kinds`: files that make a directory that of a store. */
+/** Opening would take a lock and leave a file behind. `kinds`: files that prove a store. */
 export function requireStore(directory: string, kinds: readonly FileKind[]): void {
   let names: string[]
   try {

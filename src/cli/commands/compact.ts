@@ -1,4 +1,3 @@
-/** spillway compact: merge tables now. */
 import { formatSize } from '../../base/sizes.ts'
 import { RANGE_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'

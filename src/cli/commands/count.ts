@@ -1,4 +1,3 @@
-/** spillway count: how many keys. */
 import { RANGE_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit.ts'

@@ -1,4 +1,3 @@
-/** spillway del: keys, or a range of them. */
 import type { BatchOperation } from '../../store/api/options.ts'
 import { RANGE_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'

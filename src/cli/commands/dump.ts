@@ -1,4 +1,3 @@
-/** spillway dump: show what one file of a store holds. */
 import { statSync } from 'node:fs'
 import type { Command } from '../command.ts'
 import { CommandError } from '../errors.ts'
@@ -6,7 +5,7 @@ import { EXIT } from '../exit.ts'
 import { Output } from '../output.ts'
 import { readingBudgetBytes } from '../with-store.ts'
 
-/** After this many lines the event loop gets a turn, for signals. */
+/** Lines between yields to the event loop, so that signals are handled. */
 const LINES_A_TURN = 1000
 
 export const dumpCommand: Command = {

@@ -1,4 +1,3 @@
-/** spillway export: entries as records, to stdout or a file. Whatever it writes, import reads back as it was. */
 import { createWriteStream } from 'node:fs'
 import { PROGRESS_OPTIONS, RANGE_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'
@@ -50,11 +49,11 @@ export const exportCommand: Command = {
 
     return readStore(args, io, async store => {
       const stream = file === undefined || file === '-' ? undefined : createWriteStream(file)
-      // What goes wrong is the output's to report; the event may come when it has finished.
+      // The output reports errors; this event may come after it has finished.
       stream?.on('error', () => {})
       const output = new Output(stream ?? io.stdout)
       const writer = makeWriter(format, options)
-      // On a terminal the entries themselves show how far it is.
+      // On a terminal the entries themselves show the progress.
       const showsProgress = args.flag('progress') || stream !== undefined || io.stdout.isTTY !== true
       const progress = showsProgress ? progressOf(args, io, 'Exporting') : undefined
       let rows = 0

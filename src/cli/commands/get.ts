@@ -1,4 +1,3 @@
-/** spillway get: one value. */
 import { BYTES_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'
 import { CommandError } from '../errors.ts'

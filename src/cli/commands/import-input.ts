@@ -1,9 +1,9 @@
 /**
- * The records of one input into the store, in batches.
+ * Imports the records of one input in batches.
  *
  * Invariants
- * 1. Holds one chunk of input, its records, and one record that is not complete, whatever the size of the input.
- * 2. When it stops early, every record before the one it stopped at is in the store.
+ * 1. Memory holds one chunk of input, its records, and one incomplete record.
+ * 2. When the import stops early, every record before the last one read is in the store.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../store/api/operations.ts'
@@ -22,20 +22,20 @@ import { formatCount } from '../table.ts'
 
 const BATCH_OPERATIONS = 1000
 const BATCH_BYTES = 256 * 1024
-/** Bad records described in the summary. */
+/** Listed in the summary. */
 const BAD_SHOWN = 10
 
 export interface BadRecord {
   file: string
   line: number
-  /** Where it ends in a later one. */
+  /** Set if the record ends in a later line. */
   lastLine?: number
   message: string
 }
 
 export class Tally {
   rows = 0
-  /** Of input read. */
+  /** Input bytes read. */
   bytes = 0
   bad = 0
   readonly badRecords: BadRecord[] = []
@@ -48,25 +48,24 @@ export class Tally {
 
 export interface ImportContext {
   store: Store
-  /** As given on the command line; undefined: by the name of the file. */
+  /** Undefined: from the file name. */
   format: FormatName | undefined
   options: FormatOptions
-  /** Go on after a bad record. */
+  /** Continue after a bad record. */
   skips: boolean
   tally: Tally
   signal: AbortSignal
-  /** After each step. */
   update(): void
 }
 
-/** Throws what ends the import. Once the signal is aborted it ends soon, without an error. */
+/** Throws errors that end the import. Returns early once the signal is aborted. */
 export async function importInput(context: ImportContext, input: Input): Promise<void> {
   const { store, tally, signal } = context
-  // Ends the input whatever it is waiting for, also when the import fails.
+  // Stops a waiting input when the import fails.
   const over = new AbortController()
   const stop = AbortSignal.any([signal, over.signal])
   const records: BatchOperation<Uint8Array, Uint8Array>[] = []
-  /** The records of a chunk share its memory, so all are written before the next one is read. */
+  /** Records share the chunk's memory, so all are written before the next chunk is read. */
   const write = async (): Promise<void> => {
     for (let from = 0; from < records.length && !signal.aborted;) {
       let bytes = 0
@@ -75,7 +74,7 @@ export async function importInput(context: ImportContext, input: Input): Promise
         const record = records[to++]!
         bytes += record.key.length + (record.type === 'put' ? record.value.length : 0)
       }
-      // With the signal, so that a batch which waits for room, perhaps on a full disk, ends with the import.
+      // The signal ends a batch that waits for memory or disk space.
       await store.batch(records.slice(from, to), { signal })
       tally.rows += to - from
       from = to
@@ -93,7 +92,7 @@ export async function importInput(context: ImportContext, input: Input): Promise
       context.update()
       if (signal.aborted) return
     }
-    // A record cut off by Ctrl-C is not a record.
+    // Drop a record cut off by Ctrl-C.
     if (!signal.aborted) reader?.end()
     await write()
   } catch (error) {
@@ -120,7 +119,7 @@ function readerOf(context: ImportContext, input: Input, records: BatchOperation<
   }
   return makeReader(context.format ?? formatOfName(file) ?? 'lines', context.options, {
     put(key, value, line) {
-      // The store would refuse the whole batch and could not say where it came from.
+      // The store would refuse the whole batch, without the line.
       if (key.length > MAX_KEY_BYTES) bad(line, `the key has ${formatCount(key.length)} bytes, keys have at most ${formatCount(MAX_KEY_BYTES)}`)
       else if (value.length > MAX_VALUE_BYTES) bad(line, `the value has ${formatCount(value.length)} bytes, values have at most ${formatCount(MAX_VALUE_BYTES)}`)
       else records.push({ type: 'put', key, value })
@@ -133,7 +132,7 @@ function readerOf(context: ImportContext, input: Input, records: BatchOperation<
   })
 }
 
-/** The chunks again. Where nothing says that the file is lines, its first one must not look like another format. */
+/** Without an option or a file name that gives the format, the first chunk must not look like another format. */
 async function startOf(context: ImportContext, input: Input, chunks: AsyncGenerator<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
   if (context.format !== undefined || formatOfName(input.name) !== undefined) return chunks
   const { start, rest } = await formatLookedLike(chunks)

@@ -1,4 +1,3 @@
-/** spillway import: records from files or stdin into a store. */
 import { PROGRESS_OPTIONS } from '../command.ts'
 import type { Args, Command } from '../command.ts'
 import { CommandError, UsageError } from '../errors.ts'
@@ -87,7 +86,7 @@ export const importCommand: Command = {
       if (failure === undefined && tally.rows === 0 && tally.bad > 0 && !io.signal.aborted) {
         failure = new CommandError('NOTHING_READ', `nothing could be read: ${tally.bad === 1 ? 'the one record is' : `all ${countOf(tally.bad, 'record')} are`} bad. Is the format right?`)
       }
-      // The log has what was written; that is enough for a process that must end now.
+      // After an interruption the log is enough.
       if (failure === undefined && !io.signal.aborted) await store.flush()
       await report(args, io, store, tally, (performance.now() - startMs) / 1000, failure)
       if (failure !== undefined) throw failure

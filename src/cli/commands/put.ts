@@ -1,4 +1,3 @@
-/** spillway put: one entry. */
 import { formatSize } from '../../base/sizes.ts'
 import { BYTES_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'

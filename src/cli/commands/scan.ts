@@ -1,4 +1,3 @@
-/** spillway scan: entries for people, one a line, cut to the terminal's width. */
 import { RANGE_OPTIONS } from '../command.ts'
 import type { Command } from '../command.ts'
 import { escapeBytes, shorten, textWidth } from '../escape.ts'
@@ -13,7 +12,7 @@ import { readStore } from '../with-store.ts'
 
 const DEFAULT_LIMIT = 50
 const MAX_KEY_COLUMNS = 60
-/** More of an entry is not escaped: it would not be shown. */
+/** Bytes of an entry that are escaped: more would not be shown. */
 const SHOWN_BYTES = 4096
 
 type ScanRange = ByteRange & { reverse: boolean }
@@ -50,7 +49,7 @@ export const scanCommand: Command = {
   },
 }
 
-/** One entry more than the limit is read, to know whether there are more. */
+/** Reads one entry more, to know whether more follow. */
 async function scanText(store: Store, io: Io, range: ScanRange, limit: number, keysOnly: boolean, output: Output): Promise<void> {
   const columns = widthOf(io)
   const cut = (text: string, width: number): string => columns === undefined ? text : shorten(text, width)
@@ -92,7 +91,7 @@ function pauseOf(io: Io, output: Output): () => Promise<boolean> {
   }
 }
 
-/** Columns to fit into; undefined = do not cut. */
+/** Columns of the terminal; undefined = do not cut. */
 function widthOf(io: Io): number | undefined {
   if (io.stdout.isTTY !== true) return undefined
   return Math.max(20, io.stdout.columns ?? 80)

@@ -1,4 +1,3 @@
-/** spillway stats: what the store holds, wrote and keeps in memory. */
 import { formatSize } from '../../base/sizes.ts'
 import type { MemoryReport } from '../../memory/budget.ts'
 import type { StoreStats } from '../../store/api/reports.ts'
@@ -71,7 +70,7 @@ function runLines(stats: StoreStats): string[] {
   )
 }
 
-/** One line an account, the largest first: `#` is what it holds, `-` what it held at most. */
+/** `#`: current use; `-`: peak. */
 function memoryLines(memory: MemoryReport): string[] {
   const { budgetBytes, usedBytes, highWaterBytes, denied, accounts } = memory
   const right = 'right' as const
@@ -99,7 +98,6 @@ function formatShare(share: number): string {
   return `${(100 * share).toFixed(1)}%`
 }
 
-/** Count, time and causes of waits and delays, and what is going on now. */
 function stallText({ count, totalMs, longestMs, byCause, current, verdict }: StoreStats['stalls']): string {
   if (count === 0 && current === undefined && verdict.delayMs === 0) return 'none'
   const causes = Object.entries(byCause).filter(([, tally]) => tally.count > 0).map(([cause, tally]) => `${cause} ${formatDuration(tally.totalMs / 1000)}`)

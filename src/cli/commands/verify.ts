@@ -1,4 +1,3 @@
-/** spillway verify: read every file of the store and check it. */
 import { formatSize } from '../../base/sizes.ts'
 import type { VerifyReport } from '../../store/api/reports.ts'
 import type { Command } from '../command.ts'
@@ -8,7 +7,7 @@ import { print, printJson } from '../output.ts'
 import { countOf } from '../table.ts'
 import { readingBudgetBytes, requireStore } from '../with-store.ts'
 
-/** More notes are counted, not shown; --json has them. */
+/** --json has all. */
 const MAX_NOTES = 20
 
 export const verifyCommand: Command = {
@@ -36,7 +35,6 @@ function linesOf(report: VerifyReport): string[] {
   const { errors, notes } = report
   const lines = errors.map(({ file, offset, message }) => {
     const where = offset === undefined ? file : `${file} at offset ${offset}`
-    // The store's own messages begin with the place already.
     return escapeText(message.startsWith(file) ? message : `${where}: ${message}`)
   })
   for (const { file, message } of notes.slice(0, MAX_NOTES)) lines.push(escapeText(`Note: ${file}: ${message}`))

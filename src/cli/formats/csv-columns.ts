@@ -1,4 +1,4 @@
-/** Which columns of a CSV file hold key and value, from its header and what was asked for. */
+/** Chooses the key and value columns of a CSV file. */
 import { isUtf8 } from 'node:buffer'
 import { CommandError, UsageError } from '../errors.ts'
 import { asBuffer } from '../escape.ts'
@@ -6,7 +6,6 @@ import { MAX_COLUMNS } from './csv-parser.ts'
 import type { CsvRow } from './csv-parser.ts'
 
 export interface ColumnsWanted {
-  /** Name or number (from 1). */
   key?: string
   value?: string
   keysOnly?: boolean
@@ -15,9 +14,8 @@ export interface ColumnsWanted {
 export interface Columns {
   count: number
   key: number
-  /** A column's index, the whole row, or nothing. */
   value: number | 'row' | 'none'
-  /** For the whole row: `"name":` of each column; empty without a header. */
+  /** For rows: `"name":` of each column; empty without a header. */
   names: string[]
 }
 
@@ -25,7 +23,7 @@ const NUMBER = /^\d{1,7}$/
 const SHOWN_NAMES = 20
 const SHOWN_CHARACTERS = 60
 
-/** From the first row. Throws CommandError BAD_HEADER, and UsageError for a column that is not there. */
+/** Throws CommandError BAD_HEADER, and UsageError for a missing column. */
 export function chooseColumns(row: CsvRow, hasHeader: boolean, wanted: ColumnsWanted): Columns {
   const { key, value, keysOnly = false } = wanted
   const { count } = row
@@ -33,7 +31,7 @@ export function chooseColumns(row: CsvRow, hasHeader: boolean, wanted: ColumnsWa
   const names = hasHeader ? namesOf(row, wanted) : undefined
   const column = (of: string, option: string): number => columnOf(of, names, count, option)
   if (key === undefined && value === undefined && names !== undefined) {
-    // As export writes it, --keys-only included.
+    // The header of an export, --keys-only included.
     if (count === 1 && names[0] === 'key') return { count, key: 0, value: 'none', names: [] }
     if (count === 2 && names.includes('key') && names.includes('value')) {
       return { count, key: names.indexOf('key'), value: keysOnly ? 'none' : names.indexOf('value'), names: [] }
@@ -45,7 +43,7 @@ export function chooseColumns(row: CsvRow, hasHeader: boolean, wanted: ColumnsWa
   return { count, key: keyAt, value: 'row', names: names === undefined ? [] : fieldNames(names) }
 }
 
-/** Undefined: not text, and no name is needed. */
+/** Undefined: not UTF-8, and names are not needed. */
 function namesOf(row: CsvRow, { key, value, keysOnly }: ColumnsWanted): string[] | undefined {
   const names: string[] = []
   for (let i = 0; i < row.count; i++) {

@@ -1,30 +1,27 @@
 /**
  * RFC 4180 as bytes: fields separated by one byte, in double quotes where they hold separators, quotes (doubled) or newlines.
- * Rows end in LF, CRLF or CR. Lenient in one point: a quote inside an unquoted field is an ordinary byte. Empty lines are skipped.
+ * Rows end in LF, CRLF or CR. A quote inside an unquoted field is an ordinary byte. Empty lines are skipped.
  *
  * Invariants
- * 1. The rows do not depend on where the chunks were cut.
- * 2. Holds at most one row of `maxBytes`; a longer or broken one is reported and skipped up to its end.
- * 3. In quotes any byte passes through unchanged. Outside them a zero byte is refused: it stands in no text, but in every other file.
- * 4. Time grows with the bytes, memory with the columns that are asked for: further fields of a row are only counted.
+ * 1. The rows do not depend on where the chunks are cut.
+ * 2. Memory: one row of `maxBytes`, of which `keptFields` are kept. A longer or broken row is reported and skipped.
+ * 3. Outside quotes a zero byte is refused: text has none, other files do.
  */
 import { asBuffer } from '../escape.ts'
 import { CR, LF, NO_BYTES, tooLong } from './record.ts'
 
 export interface CsvSink {
-  /** The row's fields stay as they are until the next chunk, the row itself until this returns. `line` is where it began, from 1. */
+  /** Fields stay valid until the next chunk, the row until this returns. */
   row(row: CsvRow, line: number): void
-  /** `isLast`: what follows cannot be told apart into rows. */
+  /** `isLast`: the rest cannot be split into rows. */
   bad(line: number, message: string, isLast?: boolean): void
-  /** A bad row that began in `line` ended in a later one. */
+  /** A bad row that began in `line` ended in `lastLine`. */
   skipped?(line: number, lastLine: number): void
 }
 
-/** One row, its fields side by side. */
 export class CsvRow {
-  /** Fields that were written. */
   count = 0
-  /** Of the first fields, where they end in `bytes`; the first begins at `start`. */
+  /** Ends of the first fields; the first begins at `start`. */
   ends: Float64Array = new Float64Array(16)
   bytes: Uint8Array = NO_BYTES
   start = 0
@@ -34,15 +31,15 @@ export class CsvRow {
   }
 }
 
-/** Columns that a header may have. */
+/** In a header. */
 export const MAX_COLUMNS = 1_000_000
 
 const QUOTE = 0x22
 const SLAB_BYTES = 64 * 1024
-/** Up to this many bytes, copying is faster than making a view. */
+/** Copies of this size are faster than views. */
 const SHORT_BYTES = 32
 
-/** Field begins; row begins behind a CR; inside a plain field; inside quotes; after a quote in quotes. */
+/** Field begins; row begins after a CR; in a plain field; in quotes; after a quote in quotes. */
 const BEGIN = 0
 const AFTER_CR = 1
 const PLAIN = 2
@@ -50,7 +47,6 @@ const QUOTED = 3
 const QUOTE_SEEN = 4
 
 export class CsvParser {
-  /** Maximum fields kept of a row. */
   keptFields: number = MAX_COLUMNS
   readonly #separator: number
   readonly #maxBytes: number
@@ -58,15 +54,14 @@ export class CsvParser {
   #state = BEGIN
   #line = 1
   #rowLine = 1
-  /** Where the last quoted field began. */
+  /** First line of the last quoted field. */
   #quoteLine = 1
-  /** The row being read is bad or too long: nothing of it is kept. */
   #skipping = false
-  /** A field of this row was quoted, so that it is not an empty line. */
+  /** The row is not an empty line. */
   #sawQuotes = false
-  /** The last byte in quotes was a CR, which a LF would belong to. */
+  /** The last byte in quotes was a CR: a LF belongs to it. */
   #quotedCr = false
-  /** The row so far: bytes [row.start, used) of the slab, which is row.bytes. */
+  /** bytes [row.start, used) of the slab, which is row.bytes. */
   readonly #row = new CsvRow()
   #used = 0
 
@@ -163,7 +158,7 @@ export class CsvParser {
       return
     }
     if (this.#used + end - start > row.bytes.length) {
-      // Rows already handed out keep the old slab; this one moves.
+      // Emitted rows keep the old slab.
       const larger = new Uint8Array(Math.max(SLAB_BYTES, bytes > SLAB_BYTES / 2 ? Math.min(bytes * 2, this.#maxBytes) : 0))
       larger.set(row.bytes.subarray(row.start, this.#used))
       const kept = Math.min(row.count, this.keptFields)
@@ -183,7 +178,6 @@ export class CsvParser {
     this.#used = used
   }
 
-  /** The newlines of bytes in quotes. */
   #countLines(chunk: Uint8Array, from: number, to: number): void {
     if (from === to) return
     for (let at = from; at < to; at++) {
@@ -194,7 +188,6 @@ export class CsvParser {
     this.#quotedCr = chunk[to - 1] === CR
   }
 
-  /** At what ends a field. */
   #endPlain(stop: number): void {
     if (stop === this.#separator) {
       if (!this.#skipping) this.#endField()

@@ -1,6 +1,6 @@
 /**
- * Rows of a CSV or TSV file as records: the key from one column, the value from another, or the whole row as JSON: an object
- * by the header's names, an array where there is no header. Every row must have as many fields as the header or the first row.
+ * CSV or TSV rows as records: the key from one column, the value from another, or the whole row as JSON: an object by the header's
+ * names, an array without a header. All rows have equally many fields.
  */
 import { isUtf8 } from 'node:buffer'
 import { asBuffer } from '../escape.ts'
@@ -16,20 +16,17 @@ export interface CsvOptions {
   separator?: number
   /** The first row holds names. Default true. */
   header?: boolean
-  /** Name or number (from 1) of the key's column; a name comes first. Default: the column "key", or the first. */
+  /** Column name, else number (from 1). Default: "key", or the first. */
   key?: string
-  /**
-   * Of the value's. Default: the column "value" beside a column "key" if there are just these two; nothing if there is just a
-   * column "key"; else the whole row.
-   */
+  /** Column. Default: "value" beside just "key"; nothing if there is only "key"; else the whole row. */
   value?: string
-  /** Values are stored empty. Default false. */
+  /** Store empty values. Default false. */
   keysOnly?: boolean
   /** Default 16 MiB. */
   maxRecordBytes?: number
 }
 
-/** Characters of a row as JSON. One more would be too long for any value of a store. */
+/** One more would exceed any value of a store. */
 const MAX_JSON_LENGTH = 256 * 1024 * 1024
 
 export class CsvReader implements RecordReader {
@@ -37,7 +34,6 @@ export class CsvReader implements RecordReader {
   readonly #options: CsvOptions
   readonly #hasHeader: boolean
   readonly #parser: CsvParser
-  /** Undefined until the first row. */
   #columns: Columns | undefined
   #start: Uint8Array | undefined = new Uint8Array(0)
 
@@ -47,7 +43,7 @@ export class CsvReader implements RecordReader {
     this.#hasHeader = options.header !== false
     this.#parser = new CsvParser(options.separator ?? 0x2c, options.maxRecordBytes ?? MAX_RECORD_BYTES, {
       row: (row, line) => this.#row(row, line),
-      // Without its header the rest is not to be understood; the next row is none.
+      // Without its header the file cannot be read.
       bad: (line, message, isLast = false) => sink.bad(line, message, isLast || (this.#hasHeader && this.#columns === undefined)),
       skipped: (line, lastLine) => sink.skipped?.(line, lastLine),
     })
@@ -89,7 +85,6 @@ export class CsvReader implements RecordReader {
     if (value !== undefined) this.#sink.put(row.field(columns.key), value, line)
   }
 
-  /** Undefined if it was reported as bad. */
   #rowAsJson(row: CsvRow, line: number, names: readonly string[]): Uint8Array | undefined {
     const isObject = names.length > 0
     let json = isObject ? '{' : '['

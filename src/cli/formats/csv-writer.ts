@@ -1,13 +1,13 @@
-/** The twin of the CSV reader: columns key and value. Any bytes fit: fields with special ones are quoted. */
+/** Writes columns key and value for the CSV reader. */
 import { SIGNATURE_BYTES, signatureOf } from './signature.ts'
 import type { ByteOutput, RecordWriter } from './record.ts'
 
 export interface CsvWriterOptions {
-  /** One byte. Default a comma. */
+  /** Default a comma. */
   separator?: number
-  /** A first row of names. Default true. */
+  /** Default true. */
   header?: boolean
-  /** Only the key's column. Default false. */
+  /** Only the key column. Default false. */
   keysOnly?: boolean
 }
 
@@ -21,7 +21,7 @@ export class CsvWriter implements RecordWriter {
   readonly #separatorBytes: Uint8Array
   readonly #header: boolean
   readonly #keysOnly: boolean
-  /** Nothing is written yet: the first bytes of a file say what it is. */
+  /** The first bytes must not form a signature. */
   #first = true
 
   constructor(options: CsvWriterOptions = {}) {
@@ -45,7 +45,7 @@ export class CsvWriter implements RecordWriter {
     output.add(NEWLINE)
   }
 
-  /** Also where the value's first bytes are a part of it. */
+  /** Also if the signature extends into the value. */
   #looksLikeAnother(key: Uint8Array, value: Uint8Array): boolean {
     return signatureOf(Buffer.concat([key.subarray(0, SIGNATURE_BYTES), this.#separatorBytes, value.subarray(0, SIGNATURE_BYTES)])) !== undefined
   }
@@ -67,7 +67,7 @@ export class CsvWriter implements RecordWriter {
   }
 
   #needsQuotes(bytes: Uint8Array): boolean {
-    // An empty field alone in its row would be an empty line.
+    // A row of one empty field would be an empty line.
     if (bytes.length === 0) return this.#keysOnly
     const first = bytes[0]!
     if (first === 0x20 || bytes[bytes.length - 1] === 0x20) return true

@@ -1,17 +1,16 @@
-/** What a first line looks like, where nothing said what format a file has. */
+/** Guesses a format from the first line. */
 import { isUtf8 } from 'node:buffer'
 import { asBuffer } from '../escape.ts'
 import type { FormatName } from '../names.ts'
 import { endOfValue, isContainer, skipBlanks } from './json-scan.ts'
 import { CR, hasByteOrderMark, LF } from './record.ts'
 
-/** A longer line is looked at so far. */
 const MAX_BYTES = 64 * 1024
 const HEADERS: readonly (readonly [string, FormatName])[] = [
   ['key,value', 'csv'], ['"key","value"', 'csv'], ['key\tvalue', 'tsv'],
 ]
 
-/** A line that is JSON, or the header of an exported table: hardly a list of keys. */
+/** JSON, or the header of an exported table: unlikely in a list of keys. */
 export function formatOfLine(line: Uint8Array): FormatName | undefined {
   const from = skipBlanks(line, hasByteOrderMark(line) ? 3 : 0, line.length)
   const text = asBuffer(line)
@@ -22,7 +21,7 @@ export function formatOfLine(line: Uint8Array): FormatName | undefined {
   return HEADERS.find(([header]) => text.subarray(from).equals(Buffer.from(header)))?.[1]
 }
 
-/** `start`: the format of the first line, if it looks like one; `rest`: all chunks, the first line in one of them. */
+/** `start`: the format, if recognized; `rest`: all chunks. */
 export async function formatLookedLike(chunks: AsyncGenerator<Uint8Array>): Promise<{ start: FormatName | undefined, rest: AsyncGenerator<Uint8Array> }> {
   let first: Uint8Array = new Uint8Array(0)
   let end = -1

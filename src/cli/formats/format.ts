@@ -1,4 +1,3 @@
-/** A format's reader and writer by its name. */
 import { UsageError } from '../errors.ts'
 import type { FormatName } from '../names.ts'
 import { CsvReader } from './csv-reader.ts'
@@ -12,14 +11,14 @@ import type { RecordReader, RecordSink, RecordWriter } from './record.ts'
 export interface FormatOptions {
   key?: string | undefined
   value?: string | undefined
-  /** As given on the command line: "\t" may be written with a backslash. */
+  /** May have escapes such as "\t". */
   separator?: string | undefined
   header: boolean
   keysOnly: boolean
   maxRecordBytes?: number | undefined
 }
 
-/** The format of a file by its name's ending, before .gz or .zst; undefined if that says nothing. */
+/** Before .gz or .zst; undefined if unknown. */
 export function formatOfName(fileName: string): FormatName | undefined {
   const ending = /\.([a-z]+)(?:\.(?:gz|zst))?$/i.exec(fileName)?.[1]?.toLowerCase()
   if (ending === 'jsonl' || ending === 'ndjson') return 'jsonl'
@@ -50,7 +49,7 @@ export function makeWriter(format: FormatName, options: FormatOptions): RecordWr
   return new LinesWriter({ format, keysOnly, ...lineSeparator(format, options.separator) })
 }
 
-/** Throws UsageError for options that this format does not have, or cannot take. */
+/** Throws UsageError. */
 export function checkFormat(format: FormatName, options: FormatOptions): void {
   const hasFields = format === 'csv' || format === 'tsv'
   if (hasFields) fieldSeparator(format, options.separator)
@@ -79,7 +78,7 @@ function lineSeparator(format: 'lines' | 'nul', given: string | undefined): { se
   return { separator }
 }
 
-/** "\t", "\n", "\0", "\xNN" and "\\" as in most languages. */
+/** Decodes "\t", "\n", "\r", "\0", "\xNN" and "\\". */
 function separatorBytes(given: string): Buffer {
   const named: Record<string, string> = { t: '\t', n: '\n', r: '\r', 0: '\0', '\\': '\\' }
   const parts: Buffer[] = []

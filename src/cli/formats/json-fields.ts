@@ -1,14 +1,14 @@
-/** Members of a JSON object by name or by path, as places in its bytes. A name that is asked for must stand once. */
+/** Finds members of a JSON object by name or path, as byte ranges. A requested name must occur once. */
 import { asBuffer } from '../escape.ts'
 import { isContainer, NOT_JSON, walkArray, walkObject } from './json-scan.ts'
 
-/** Where a value stands: bytes [from, to). */
+/** Bytes [from, to). */
 export interface Place {
   from: number
   to: number
 }
 
-/** A member that is looked for. `count` is how often its name stood; the place is that of the last. */
+/** The place of the last of `count`. */
 export interface WantedMember extends Place {
   readonly name: string
   readonly nameBytes: Uint8Array
@@ -19,9 +19,7 @@ export function wantedMember(name: string): WantedMember {
   return { name, nameBytes: Buffer.from(name), count: 0, from: 0, to: 0 }
 }
 
-/** Several members of one object, found in one pass. */
 export class MemberSearch {
-  /** Members of the object, wanted or not. */
   members = 0
   readonly #wanted: readonly WantedMember[]
   #bytes: Uint8Array = new Uint8Array(0)
@@ -39,7 +37,7 @@ export class MemberSearch {
     this.#wanted = wanted
   }
 
-  /** Returns the end of the object that begins at `at`, or what `walkObject` returns for one that is none. */
+  /** Returns the end of the object, or an error of `walkObject`. */
   search(bytes: Uint8Array, at: number, end: number): number {
     this.#bytes = bytes
     this.members = 0
@@ -50,7 +48,7 @@ export class MemberSearch {
   }
 }
 
-/** The value at a path below a valid value: undefined if there is none, a text that says what is wrong if a name stands twice. */
+/** Undefined if there is none; an error text if a name occurs twice. */
 export function placeBelow(bytes: Uint8Array, place: Place, path: readonly string[]): Place | string | undefined {
   let { from, to } = place
   for (const name of path) {
@@ -77,13 +75,13 @@ export function twice(name: string): string {
   return `the field ${JSON.stringify(name)} stands twice, and only one can be meant`
 }
 
-/** Whether a name as it is written, perhaps with escapes, is this one. */
+/** The written name may have escapes. */
 function isName(bytes: Uint8Array, from: number, to: number, wanted: WantedMember): boolean {
   const name = wanted.nameBytes
   let same = 0
   while (same < name.length && from + same < to && bytes[from + same] === name[same]) same++
   if (from + same === to) return same === name.length
-  // They differ here, or the written one goes on: only an escape can still make them the same.
+  // Only an escape can still make them equal.
   for (let at = from + same; at < to; at++) {
     if (bytes[at] === 0x5c) return JSON.parse(asBuffer(bytes).toString('utf8', from - 1, to + 1)) === wanted.name
   }

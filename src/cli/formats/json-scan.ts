@@ -1,18 +1,18 @@
 /**
- * Byte positions of the parts of a JSON text. Values of `JSON.parse` may differ from the text: numbers lose digits or become
- * infinite, members change their order, the first of two equal names is lost. So parts are stored as their bytes.
+ * Byte ranges of the parts of a JSON text. Parts are stored as their bytes, because `JSON.parse` loses digits of numbers, the order
+ * of
+ * members and the first of two equal names.
  *
  * Invariants
- * 1. Accepts what RFC 8259 and `JSON.parse` accept, and nothing else, up to MAX_JSON_DEPTH. Bytes are UTF-8, which the caller checks.
- * 2. Needs no call stack for depth, and no memory for width. Time grows with the bytes.
+ * 1. Accepts what `JSON.parse` accepts, up to MAX_JSON_DEPTH. The caller checks UTF-8.
+ * 2. No recursion, and no memory per member. Linear time.
  */
 
 import { asBuffer } from '../escape.ts'
 
-/** Levels of arrays and objects within one another. What is deeper is refused: most programs could not read it. */
+/** Most programs could not read deeper JSON. */
 export const MAX_JSON_DEPTH = 10_000
 
-/** What is returned instead of an end. */
 export const NOT_JSON = -1
 export const TOO_DEEP = -2
 
@@ -30,27 +30,26 @@ const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 const LITERALS: readonly (readonly number[])[] = ['true', 'false', 'null'].map(text => [...text].map(character => character.charCodeAt(0)))
 
-/** 1: what may follow a backslash, beside u and four digits. */
+/** Allowed after a backslash, except u. */
 const IS_ESCAPE = new Uint8Array(256)
 for (const letter of Buffer.from('"\\/bfnrt')) IS_ESCAPE[letter] = 1
 
-/** 1: what ends a stretch of plain bytes in a string. */
+/** Ends a run of plain bytes in a string. */
 const SPECIAL = new Uint8Array(256).fill(1, 0, 0x20)
 SPECIAL[QUOTE] = 1
 SPECIAL[BACKSLASH] = 1
 
-/** Longer strings are left to native code. */
+/** Longer strings use native code. */
 const LONG_BYTES = 256
 const NEAR_BYTES = 512
 
-/** What closes each level that is open. Shared: nothing here is called again before it returns. */
+/** Closing byte of each open level. Shared: calls do not nest. */
 const open = new Uint8Array(MAX_JSON_DEPTH)
 
 export function isContainer(byte: number | undefined): boolean {
   return byte === OPEN_OBJECT || byte === OPEN_ARRAY
 }
 
-/** The first place from `at` on that is no space, tab or newline. */
 export function skipBlanks(bytes: Uint8Array, at: number, end: number): number {
   while (at < end) {
     const byte = bytes[at]!
@@ -60,7 +59,7 @@ export function skipBlanks(bytes: Uint8Array, at: number, end: number): number {
   return at
 }
 
-/** Where the value that begins at `at` ends, or NOT_JSON or TOO_DEEP. `depth`: levels around it that count. */
+/** Or NOT_JSON or TOO_DEEP. `depth`: levels around it. */
 export function endOfValue(bytes: Uint8Array, at: number, end: number, depth = 0): number {
   const floor = depth
   for (;;) {
@@ -78,7 +77,7 @@ export function endOfValue(bytes: Uint8Array, at: number, end: number, depth = 0
       }
     } else at = first === QUOTE ? endOfString(bytes, at, end) : endOfWord(bytes, at, end)
     if (at < 0) return NOT_JSON
-    // Behind a value: what closes, or a comma and the next one.
+    // After a value: closing bytes, or a comma and the next value.
     for (;;) {
       if (depth === floor) return at
       at = skipBlanks(bytes, at, end)
@@ -99,8 +98,8 @@ export function endOfValue(bytes: Uint8Array, at: number, end: number, depth = 0
 }
 
 /**
- * Calls `member` for each member of the object that begins at `at`, in order, with where its name (without quotes) and its value
- * stand. Returns where the object ends, or NOT_JSON or TOO_DEEP; then some members were told already.
+ * Calls `member` for each member, with the places of its name (without quotes) and its value. Returns the end of the object, or
+ * NOT_JSON or TOO_DEEP, possibly after some calls.
  */
 export function walkObject(
   bytes: Uint8Array, at: number, end: number, member: (nameFrom: number, nameTo: number, from: number, to: number) => void,
@@ -126,7 +125,6 @@ export function walkObject(
   }
 }
 
-/** `walkObject` for the elements of the array that begins at `at`. */
 export function walkArray(bytes: Uint8Array, at: number, end: number, element: (index: number, from: number, to: number) => void): number {
   at = skipBlanks(bytes, at + 1, end)
   if (at < end && bytes[at] === CLOSE_ARRAY) return at + 1
@@ -143,7 +141,7 @@ export function walkArray(bytes: Uint8Array, at: number, end: number, element: (
   }
 }
 
-/** A valid value without the blanks between its parts; every part stays as it was written. */
+/** Keeps every part as it is written. */
 export function withoutBlanks(bytes: Uint8Array, from: number, to: number): Uint8Array {
   let at = from
   for (;;) {
@@ -164,7 +162,7 @@ export function withoutBlanks(bytes: Uint8Array, from: number, to: number): Uint
   return kept.subarray(0, used)
 }
 
-/** Where the string that begins with the quote at `at` ends, its closing quote included. */
+/** Quotes included. */
 export function endOfString(bytes: Uint8Array, at: number, end: number): number {
   const start = at++
   for (const long = Math.min(end, start + LONG_BYTES); ;) {
@@ -181,7 +179,6 @@ export function endOfString(bytes: Uint8Array, at: number, end: number): number 
   }
 }
 
-/** What a valid string with its quotes says. */
 export function textOf(bytes: Uint8Array, from: number, to: number): string {
   const known = lastLong
   lastLong = undefined
@@ -189,10 +186,9 @@ export function textOf(bytes: Uint8Array, from: number, to: number): string {
   return JSON.parse(asBuffer(bytes).toString('utf8', from, to)) as string
 }
 
-/** The last long string that was parsed for a check, so that it is not parsed again. */
+/** Avoids a second parse. */
 let lastLong: { bytes: Uint8Array, from: number, to: number, text: string } | undefined
 
-/** All up to `at` is valid. Native code is the faster the longer a string is. */
 function endOfLongString(bytes: Uint8Array, start: number, at: number, end: number): number {
   const quote = closingQuote(bytes, at, end)
   if (quote < 0) return NOT_JSON
@@ -206,10 +202,10 @@ function endOfLongString(bytes: Uint8Array, start: number, at: number, end: numb
   }
 }
 
-/** The first quote from `at` on that is not escaped; `at` is not in an escape. */
+/** `at` is not in an escape. */
 function closingQuote(bytes: Uint8Array, at: number, end: number): number {
   for (;;) {
-    // Byte by byte first: where quotes are many, a call for each costs more.
+    // Byte by byte first: native calls cost more where quotes are frequent.
     const near = Math.min(end, at + NEAR_BYTES)
     while (at < near) {
       const byte = bytes[at]!
@@ -226,14 +222,14 @@ function closingQuote(bytes: Uint8Array, at: number, end: number): number {
   }
 }
 
-/** Where bytes end that are neither quotes, backslashes nor below a space. Four at a time. */
+/** Ends at a quote, a backslash or a control character. Four bytes at a time. */
 function endOfPlain(bytes: Uint8Array, at: number, end: number): number {
   for (; ((bytes.byteOffset + at) & 3) !== 0; at++) if (at === end || SPECIAL[bytes[at]!] === 1) return at
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + at, (end - at) >> 2)
   let i = 0
   for (; i < words.length; i++) {
     const word = words[i]!
-    // A byte below n has its highest bit set once n is taken from it, and not before; equal bytes are zero once combined by xor.
+    // Subtracting n sets the high bit of a byte below n; xor makes equal bytes zero.
     const below = (word - 0x20202020) | ((word ^ 0x22222222) - 0x01010101) | ((word ^ 0x5c5c5c5c) - 0x01010101)
     if ((below & ~word & 0x80808080) !== 0) break
   }
@@ -242,7 +238,7 @@ function endOfPlain(bytes: Uint8Array, at: number, end: number): number {
   return at
 }
 
-/** A member's name, the colon, and the blanks behind it: where its value begins. */
+/** Returns the start of the value. */
 function endOfName(bytes: Uint8Array, at: number, end: number): number {
   const to = at < end && bytes[at] === QUOTE ? endOfString(bytes, at, end) : NOT_JSON
   if (to < 0) return NOT_JSON
@@ -275,7 +271,6 @@ function endOfNumber(bytes: Uint8Array, at: number, end: number): number {
   return at
 }
 
-/** One digit at least. */
 function endOfDigits(bytes: Uint8Array, at: number, end: number): number {
   if (at >= end || !isDigit(bytes[at]!)) return NOT_JSON
   while (at < end && isDigit(bytes[at]!)) at++

@@ -1,11 +1,8 @@
 /**
- * One JSON value a line: an object with a field for the key and one for the value, or an array [key, value]. Lines end in LF,
- * CRLF or CR.
+ * One JSON value per line: an object with key and value fields, or an array [key, value]. Lines end in LF, CRLF or CR.
  *
- * A text is stored as its UTF-8 bytes, anything else as its JSON text: as it was written, without the blanks between its parts,
- * so that a number keeps its digits and an object its members. Without a value field the line itself is the value, byte for
- * byte. Without a key field and a value field, lines as the writer makes them (exactly a key and a value, or their Base64
- * forms) are taken as such, and the key is in `key`.
+ * Text is stored as UTF-8, anything else as its JSON text without blanks. Without key and value fields, lines in the writer's form
+ * (exactly a key and a value, or their Base64 forms) are taken apart.
  */
 import { isUtf8 } from 'node:buffer'
 import { asBuffer, decodeBase64 } from '../escape.ts'
@@ -17,17 +14,16 @@ import { CR, hasByteOrderMark, MAX_RECORD_BYTES, NO_BYTES, tooLong } from './rec
 import type { RecordReader, RecordSink } from './record.ts'
 
 export interface JsonlOptions {
-  /** Path of the key's field, e.g. "user.id". Default "key". */
+  /** Path, e.g. "user.id". Default "key". */
   key?: string
-  /** Path of the value's field. Default: the whole line. */
+  /** Path. Default: the whole line. */
   value?: string
-  /** Values are stored empty. Default false. */
+  /** Store empty values. Default false. */
   keysOnly?: boolean
   /** Default 16 MiB. */
   maxRecordBytes?: number
 }
 
-/** Bytes, or what is wrong. */
 type Found = Uint8Array | string
 
 const OBJECT = 0x7b
@@ -88,7 +84,7 @@ export class JsonlReader implements RecordReader {
   }
 }
 
-/** A field whose name is the whole path comes first, then one object within the other. */
+/** A name equal to the whole path has precedence over nested objects. */
 class FieldPath {
   readonly #path: readonly string[]
   readonly #whole: WantedMember
@@ -100,7 +96,6 @@ class FieldPath {
     this.#first = wantedOnce(this.#path[0]!, wanted)
   }
 
-  /** After the search. */
   take(record: Uint8Array, role: 'key' | 'value', toBytes: (record: Uint8Array, place: Place) => Found): Found {
     const member = this.#whole.count > 0 ? this.#whole : this.#first
     if (member.count > 1) return twice(member.name)
@@ -111,7 +106,6 @@ class FieldPath {
   }
 }
 
-/** The members of a line as the writer makes it. */
 class ExportedFields {
   readonly #key: WantedMember
   readonly #keyBase64: WantedMember
@@ -125,7 +119,7 @@ class ExportedFields {
     this.#valueBase64 = wantedOnce('valueBase64', wanted)
   }
 
-  /** Undefined for an object that has other members. */
+  /** Undefined if the object has other members. */
   take(record: Uint8Array, members: number): [Found, Found] | undefined {
     const fields = [this.#key, this.#keyBase64, this.#value, this.#valueBase64]
     const hasOthers = fields.reduce((left, { count }) => left - count, members) > 0
@@ -171,7 +165,7 @@ function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === 0x09 || byte === CR
 }
 
-/** In the words of `JSON.parse`. */
+/** Uses the message of `JSON.parse`. */
 function notJson(record: Uint8Array, end: number): string {
   if (end === TOO_DEEP) return `more than ${MAX_JSON_DEPTH} arrays and objects within one another`
   try {
@@ -197,12 +191,11 @@ function valueBytes(record: Uint8Array, { from, to }: Place): Found {
   return isContainer(first) ? withoutBlanks(record, from, to) : record.subarray(from, to)
 }
 
-/** Of a string with its quotes. */
 function textBytes(record: Uint8Array, from: number, to: number): Found {
   const written = record.subarray(from + 1, to - 1)
   if (!asBuffer(written).includes(BACKSLASH)) return written
   const text = textOf(record, from, to)
-  // UTF-8 has no form for these: the bytes would not be what was written.
+  // UTF-8 cannot encode lone surrogates.
   return text.isWellFormed() ? Buffer.from(text, 'utf8') : 'a text holds half of a surrogate pair, which UTF-8 cannot hold'
 }
 

@@ -1,4 +1,4 @@
-/** The twin of the JSON lines reader: {"key": ..., "value": ...}, with keyBase64 or valueBase64 where bytes are not UTF-8. */
+/** Writes {"key": ..., "value": ...}, with keyBase64 or valueBase64 for bytes that are not UTF-8. */
 import { isUtf8 } from 'node:buffer'
 import { asBuffer } from '../escape.ts'
 import type { ByteOutput, RecordWriter } from './record.ts'
@@ -6,7 +6,6 @@ import type { ByteOutput, RecordWriter } from './record.ts'
 export class JsonlWriter implements RecordWriter {
   readonly #keysOnly: boolean
 
-  /** `keysOnly`: values are written as empty. */
   constructor(options: { keysOnly?: boolean } = {}) {
     this.#keysOnly = options.keysOnly === true
   }
@@ -19,7 +18,7 @@ export class JsonlWriter implements RecordWriter {
   }
 }
 
-/** "key":"text" or "keyBase64":"...", as JSON. */
+/** "key":"text" or "keyBase64":"...". */
 export function jsonField(name: string, bytes: Uint8Array): string {
   const buffer = asBuffer(bytes)
   return isUtf8(buffer)
@@ -27,7 +26,6 @@ export function jsonField(name: string, bytes: Uint8Array): string {
     : `"${name}Base64":"${buffer.toString('base64')}"`
 }
 
-/** Key and value as an object, to go into a larger one. */
 export function jsonObject(key: Uint8Array, value?: Uint8Array): Record<string, string> {
   const fields = value === undefined ? jsonField('key', key) : `${jsonField('key', key)},${jsonField('value', value)}`
   return JSON.parse(`{${fields}}`) as Record<string, string>

@@ -1,13 +1,9 @@
-/**
- * Cuts chunks into lines. Holds at most one line of `maxBytes`; a longer one is reported and skipped.
- *
- * Invariant: the lines do not depend on where the chunks were cut.
- */
+/** Splits chunks into lines, wherever the chunks are cut. Memory: one line of `maxBytes`; a longer one is reported and skipped. */
 import { asBuffer } from '../escape.ts'
 import { CR, LF } from './record.ts'
 
 export interface LineSink {
-  /** `line` is counted from 1. The bytes stay as they are until the next chunk. */
+  /** `line` counts from 1. The bytes stay valid until the next chunk. */
   line(bytes: Uint8Array, line: number): void
   tooLong(line: number): void
 }
@@ -18,14 +14,13 @@ export class LineSplitter {
   readonly #maxBytes: number
   readonly #sink: LineSink
   #line = 1
-  /** The beginning of a line whose end has not come yet. */
   #held: Uint8Array = new Uint8Array(0)
   #heldBytes = 0
   #skipping = false
-  /** The last byte was a CR that ended a line: a LF that follows belongs to it. */
+  /** The last byte was a CR: a LF belongs to it. */
   #afterCr = false
 
-  /** `delimiter`: one byte, or 'newline' for LF, CRLF and CR. */
+  /** A byte, or 'newline' for LF, CRLF and CR. */
   constructor(delimiter: number | 'newline', maxBytes: number, sink: LineSink) {
     this.#crEnds = delimiter === 'newline'
     this.#delimiter = delimiter === 'newline' ? LF : delimiter
@@ -33,7 +28,6 @@ export class LineSplitter {
     this.#sink = sink
   }
 
-  /** Lines that have ended. */
   get ended(): number { return this.#line - 1 }
 
   push(input: Uint8Array): void {
@@ -84,7 +78,7 @@ export class LineSplitter {
     }
     if (to > from) this.#append(chunk, from, to)
     const bytes = this.#held.subarray(0, this.#heldBytes)
-    // The line belongs to the sink now, so the next one gets memory of its own.
+    // The sink owns the line's memory now.
     this.#held = new Uint8Array(0)
     this.#heldBytes = 0
     this.#sink.line(bytes, line)

@@ -1,10 +1,9 @@
 /**
- * One record a line ('lines', ended by a newline) or one ended by a zero byte ('nul'). Without a separator the record is a key
- * with an empty value; with one, the first separator ends the key.
+ * One record per line ('lines') or per zero byte ('nul'); the first separator ends the key.
  *
- * 'lines' is for text files: a carriage return before the newline and a byte order mark are dropped, empty lines skipped, a zero
- * byte is refused, and so are lines that all end in a carriage return alone, because others hold one as it is.
- * 'nul' takes every record as it is.
+ * 'lines' is for text: it drops a carriage return before the newline and a byte order mark, skips empty lines, and refuses zero
+ * bytes
+ * and files whose lines all end in CR alone. 'nul' takes every record unchanged.
  */
 import { asBuffer } from '../escape.ts'
 import { LineSplitter } from './line-splitter.ts'
@@ -13,7 +12,7 @@ import type { RecordReader, RecordSink } from './record.ts'
 
 export interface LinesOptions {
   format: 'lines' | 'nul'
-  /** Default none: keys alone. */
+  /** Default none: keys only. */
   separator?: Uint8Array
   /** Default 16 MiB. */
   maxRecordBytes?: number
@@ -55,7 +54,7 @@ export class LinesReader implements RecordReader {
       if (to > 0 && bytes[to - 1] === CR) to--
       if (line === 1 && hasByteOrderMark(bytes)) from = 3
       if (from === to) return
-      // The whole input is one line, but it was written as several.
+      // CR as line ends.
       if (this.#atEnd && line === 1 && bytes.subarray(from, to).includes(CR)) {
         this.#sink.bad(line, 'carriage returns, but no newline: lines must end in a newline. Convert them, e.g. tr "\\r" "\\n"')
         return

@@ -1,4 +1,4 @@
-/** The twin of the lines reader. Refuses what the reader would not read back as it was. */
+/** Refuses entries that the lines reader would not read back unchanged. */
 import { describeBytes } from '../../base/bytes.ts'
 import { CommandError } from '../errors.ts'
 import { CR, LF, NO_BYTES } from './record.ts'
@@ -8,7 +8,7 @@ import { SIGNATURE_BYTES, signatureOf } from './signature.ts'
 export interface LinesWriterOptions {
   format: 'lines' | 'nul'
   separator?: Uint8Array
-  /** Leave values out, on purpose. Default false: a value needs a separator. */
+  /** Default false: a value needs a separator. */
   keysOnly?: boolean
 }
 
@@ -19,7 +19,7 @@ export class LinesWriter implements RecordWriter {
   readonly #isText: boolean
   readonly #separator: Uint8Array | undefined
   readonly #keysOnly: boolean
-  /** The first bytes written, as many as say what a file is. */
+  /** As many bytes as a signature needs. */
   #start: Uint8Array = NO_BYTES
 
   constructor(options: LinesWriterOptions) {
@@ -37,7 +37,7 @@ export class LinesWriter implements RecordWriter {
       if (value.length > 0 && !this.#keysOnly) refuse(key, "it has a value. Give --separator '\\t', or --keys-only to leave values out")
       if (this.#isText && key.length === 0) refuse(key, 'an empty line would be skipped')
     } else {
-      // Searched in key and separator together: the two may form an earlier separator where they meet.
+      // An earlier separator may form where key and separator meet.
       const joined = Buffer.concat([key, separator])
       if (joined.indexOf(separator) < key.length) refuse(key, 'the key holds the separator')
       if (value.includes(terminator)) refuse(key, `the value holds ${this.#isText ? 'a newline' : 'a zero byte'}`)

@@ -1,37 +1,30 @@
 /**
- * What all record formats share. A reader is given chunks of any size and hands records to its sink; a writer appends one entry
- * to an output. Both hold one record at most.
- *
- * Bytes given to the sink are not changed afterwards, but may share memory with the chunk: use them before the next one comes.
+ * Interfaces of record formats. A reader takes chunks of any size and passes records to its sink; a writer appends one entry to an
+ * output. Both hold one record at most.
  */
 
 export interface RecordSink {
-  /** `line` is where the record begins, counted from 1. */
+  /** `line`: its first, from 1. The bytes may share memory with the chunk: use them before the next one. */
   put(key: Uint8Array, value: Uint8Array, line: number): void
-  /**
-   * The record that begins in this line cannot be read. May throw, which ends the reading. `isLast`: what follows cannot be told
-   * apart into records, so reading cannot continue behind it.
-   */
+  /** May throw, which ends the reading. `isLast`: the rest cannot be split into records. */
   bad(line: number, message: string, isLast?: boolean): void
-  /** A bad record that began in `line` ended in a later one: what stands between them was not read. */
+  /** A bad record that began in `line` ended in `lastLine`. */
   skipped?(line: number, lastLine: number): void
 }
 
 export interface RecordReader {
   push(chunk: Uint8Array): void
-  /** The input is over: deal with what is left. */
   end(): void
 }
 
-/** Where writers put their bytes. */
 export interface ByteOutput {
   add(data: Uint8Array | string): void
 }
 
 export interface RecordWriter {
-  /** Once, before the first entry. */
+  /** Before the first entry. */
   begin(output: ByteOutput): void
-  /** Throws CommandError where the format cannot hold this entry so that it can be read back. */
+  /** Throws CommandError if the entry could not be read back. */
   write(key: Uint8Array, value: Uint8Array, output: ByteOutput): void
 }
 
@@ -39,10 +32,9 @@ export const NO_BYTES: Uint8Array = new Uint8Array(0)
 export const LF = 0x0a
 export const CR = 0x0d
 
-/** Most bytes of one record, unless told otherwise. */
+/** Default. */
 export const MAX_RECORD_BYTES: number = 16 * 1024 * 1024
 
-/** The mark some programs put before UTF-8 text. */
 export function hasByteOrderMark(bytes: Uint8Array): boolean {
   return bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf
 }

@@ -1,10 +1,11 @@
 /**
- * What the first bytes of a file say about it. Compressed files and UTF-16 look like rows of junk to every reader, so the import
- * looks here first; and writers of formats that hold any bytes look here so that they begin no file with such bytes.
+ * File signatures. Import checks them, because compressed files and UTF-16 look like rows to every reader; writers of arbitrary
+ * bytes
+ * refuse to begin a file with one.
  */
 
 export interface Signature {
-  /** In words: "a gzip file". */
+  /** For messages: "a gzip file". */
   name: string
   kind: 'gzip' | 'zstd' | 'utf-16le' | 'utf-16be' | 'utf-8' | 'other'
   bytes: Uint8Array
@@ -14,7 +15,7 @@ function signature(kind: Signature['kind'], name: string, ...bytes: (number | st
   return { kind, name, bytes: Buffer.concat(bytes.map(part => typeof part === 'number' ? Buffer.of(part) : Buffer.from(part, 'latin1'))) }
 }
 
-/** The longer of two that begin alike comes first. */
+/** A longer one precedes its prefix. */
 const SIGNATURES: readonly Signature[] = [
   signature('utf-8', 'text with a byte order mark, which is dropped', 0xef, 0xbb, 0xbf),
   signature('other', 'UTF-32', 0xff, 0xfe, 0, 0),
@@ -34,15 +35,14 @@ const SIGNATURES: readonly Signature[] = [
   ...[...'123456789'].map(level => signature('other', 'a bzip2 file', `BZh${level}1AY&SY`)),
 ]
 
-/** Bytes that tell. */
 export const SIGNATURE_BYTES: number = Math.max(...SIGNATURES.map(({ bytes }) => bytes.length))
 
-/** `byteOrderMark`: also that of UTF-8, which is no reason to read a file in another way. */
+/** `byteOrderMark`: include that of UTF-8. */
 export function signatureOf(first: Uint8Array, byteOrderMark = true): Signature | undefined {
   return SIGNATURES.find(({ bytes, kind }) => (byteOrderMark || kind !== 'utf-8') && startsWith(first, bytes, bytes.length))
 }
 
-/** Whether further bytes may still make, or change, a signature. */
+/** Further bytes may complete or change a signature. */
 export function mayBecomeSignature(first: Uint8Array): boolean {
   return SIGNATURES.some(({ bytes }) => first.length < bytes.length && startsWith(bytes, first, first.length))
 }

@@ -1,4 +1,4 @@
-/** A store in a sorted array, and streams that keep what they are given: to test commands without files. */
+/** An in-memory store and recording streams, to test commands without files. */
 import { compareKeys } from '../../base/bytes.ts'
 import type { BatchOperation } from '../../store/api/options.ts'
 import type { MemoryReport } from '../../memory/budget.ts'
@@ -11,7 +11,7 @@ type Range = { gte?: Uint8Array, lt?: Uint8Array, reverse?: boolean, limit?: num
 export class FakeStore implements Store {
   entries: Entry[] = []
   options: StoreOptions = {}
-  /** Sizes of the batches, in operations. */
+  /** Operations per batch. */
   batches: number[] = []
   closed = 0
   flushed = 0
@@ -20,12 +20,12 @@ export class FakeStore implements Store {
   /** Called in each batch; may throw. */
   onBatch: () => void = () => {}
 
-  /** Text entries, in order. */
+  /** In order. */
   get texts(): [string, string][] {
     return this.entries.map(([key, value]) => [Buffer.from(key).toString(), Buffer.from(value).toString()])
   }
 
-  /** Entries whose characters are their bytes. */
+  /** Entries as latin1 strings. */
   get latin1(): [string, string][] {
     return this.entries.map(([key, value]) => [Buffer.from(key).toString('latin1'), Buffer.from(value).toString('latin1')])
   }
