@@ -14,7 +14,7 @@ import type { SlabBytes } from '../memory/pools/slabs.ts'
 export const BLOCK_BYTES = 4096
 export const SLAB_BYTES = 256 * 1024
 const SLAB_BLOCKS = SLAB_BYTES / BLOCK_BYTES
-/** A slab and, for each block, the number of the next. */
+/** With the number of each block's successor. */
 export const SLAB_LEASE_BYTES = SLAB_BYTES + SLAB_BLOCKS * 4
 export const NO_BLOCK = -1
 const MAX_SPARE = 8
@@ -32,7 +32,7 @@ export class CompressedTier {
   readonly #slabs: (Slab | undefined)[] = []
   #freeBlocks = 0
   #spares = 0
-  /** Slabs below this one have no free block. */
+  /** Slabs below have no free block. */
   #lowest = 0
 
   constructor(account: Account, poison: boolean) {
@@ -53,7 +53,7 @@ export class CompressedTier {
     return missing <= 0 ? 0 : Math.ceil(missing / SLAB_BLOCKS) * SLAB_LEASE_BYTES
   }
 
-  /** The first block of a chain, or NO_BLOCK if the lease was denied. */
+  /** Returns the first block of a chain, or NO_BLOCK if the lease was denied. */
   alloc(bytes: number): number {
     let slabs = this.growthFor(bytes) / SLAB_LEASE_BYTES
     while (slabs-- > 0) {
@@ -80,7 +80,7 @@ export class CompressedTier {
     }
   }
 
-  /** Free the blocks after the first `keepBytes` (at least 1). */
+  /** Keep the blocks of the first `keepBytes` (at least 1). */
   trim(first: number, keepBytes: number): void {
     const last = this.#blockAt(first, keepBytes - 1)
     const rest = this.#nextOf(last)
@@ -147,7 +147,6 @@ export class CompressedTier {
     }
   }
 
-  /** The block that holds byte `offset` from `block` on. */
   #after(block: number, offset: number): number {
     for (; offset >= BLOCK_BYTES && block !== NO_BLOCK; offset -= BLOCK_BYTES) block = this.#nextOf(block)
     return block

@@ -4,10 +4,9 @@
  *   checksum u64 | page length u32 | pieces u32 | per piece: stored length u32, high bit = not compressed
  *   per piece: checksum u64 | stored bytes
  *
- * Invariants
- * 1. A checksum is XXH64 seeded with a serial used once: `serial` for the header, `serial + 1 + i` for piece i. Bytes of another
- *    extent, or of an earlier one here, do not pass.
- * 2. A piece that LZ4 does not shrink is stored uncompressed.
+ * A checksum is XXH64 seeded with a serial used once: `serial` for the header, `serial + 1 + i` for piece i. Bytes of another
+ * extent, or
+ * of an earlier one here, do not pass. A piece that LZ4 does not shrink is stored uncompressed.
  *
  * Uses the kernels' regions a and b. A page of several pieces allocates 4 bytes a piece during the call.
  */
@@ -21,7 +20,7 @@ const RAW = 2 ** 31
 const MIN_COMPRESSED_BYTES = 64
 
 export interface ExtentSink {
-  /** Allocate up to `bytes`; false without space. Called once, first. Must not use region b. */
+  /** Called once, first. False without space. Must not use region b. */
   reserve(bytes: number): boolean
   put(bytes: Uint8Array, start: number, end: number, at: number): void
 }
@@ -46,7 +45,7 @@ export function maxPageBytes(kernels: Kernels): number {
   return Math.floor((kernels.regionBytes - HEADER_BYTES) / 4) * pieceBytesOf(kernels)
 }
 
-/** Returns the bytes of the extent, 0 without space. `asIs`: uncompressed. Throws what `sink` throws. */
+/** Returns the bytes of the extent, 0 without space. Throws errors of `sink`. */
 export function encodeExtent(
   kernels: Kernels, pieceBytes: number, source: Uint8Array, start: number, length: number, serial: number, sink: ExtentSink,
   asIs = false,
@@ -85,7 +84,7 @@ export function encodeExtent(
   return at
 }
 
-/** Read page bytes [from, to). False if a checksum or length is wrong. Throws what `source` throws. */
+/** Read page bytes [from, to). False if a checksum or length is wrong. Throws errors of `source`. */
 export function decodeExtent(
   kernels: Kernels, pieceBytes: number, source: ExtentSource, extentBytes: number, length: number, serial: number,
   target: Uint8Array, at: number, from: number, to: number,
@@ -141,7 +140,7 @@ function encodePiece(
   return isRaw ? stored + RAW : stored
 }
 
-/** Decode the piece at `at` in kernel memory, outside region b. */
+/** The piece is outside region b. */
 function decodePiece(
   kernels: Kernels, at: number, stored: number, length: number, serial: number, target: Uint8Array, to: number, from: number, end: number,
 ): boolean {

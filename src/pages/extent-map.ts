@@ -3,7 +3,7 @@
  *
  * Invariants
  * 1. A range of up to one chunk lies within a chunk; a longer one begins at a chunk boundary.
- * 2. Bookkeeping (132 bytes a chunk, 0.003 % of the file) is leased before it grows.
+ * 2. Bookkeeping (132 bytes a chunk) is leased before it grows.
  *
  * Cost: first fit, so that the file's end becomes free: 2 bytes a chunk and up to 128 in one.
  */
@@ -14,7 +14,6 @@ export const UNIT_BYTES = 4096
 const CHUNK_UNITS = 1024
 const CHUNK_WORDS = CHUNK_UNITS / 32
 const BYTES_PER_CHUNK = CHUNK_UNITS / 8 + 4
-/** Minimum growth: 64 MiB of file. */
 const STEP_CHUNKS = 16
 
 export class ExtentMap {
@@ -41,7 +40,7 @@ export class ExtentMap {
   get endUnits(): number { return this.#chunks * CHUNK_UNITS }
   get bytes(): number { return this.#lease.bytes }
 
-  /** The first of `units` in a row, or -1 without memory. */
+  /** First of `units` in a row, or -1 without memory. */
   alloc(units: number): number {
     const first = units > CHUNK_UNITS ? this.#allocChunks(Math.ceil(units / CHUNK_UNITS)) : this.#allocWithin(units)
     if (first < 0) return -1
@@ -81,7 +80,7 @@ export class ExtentMap {
       run = this.#free[chunk] === CHUNK_UNITS ? run + 1 : 0
       if (run === count) return (chunk - count + 1) * CHUNK_UNITS
     }
-    // No free run reaches the end: the last chunk is in use.
+    // The last chunk is in use.
     return this.#append(count) ? (this.#chunks - count) * CHUNK_UNITS : -1
   }
 
@@ -112,7 +111,7 @@ export class ExtentMap {
     return true
   }
 
-  /** The first free range in the chunk, or -1, which makes `#longest` exact. */
+  /** First free range in the chunk, or -1, which makes `#longest` exact. */
   #findRun(chunk: number, units: number): number {
     const words = this.#words
     const base = chunk * CHUNK_WORDS

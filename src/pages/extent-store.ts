@@ -3,11 +3,12 @@
  *
  * Invariants
  * 1. The tier grows only while `rss() + tier bytes <= target`; older extents are paged out.
- * 2. A full disk blocks writing until an extent is freed or `allowProbe` is called; each permits one try. Any other file
- *    system error stops writing for good (`error`). Reads continue.
+ * 2. A full disk blocks writing until an extent is freed or `allowProbe` is called; each permits one try. Any other file system
+ *    error
+ *    stops writing for good (`error`). Reads continue.
  * 3. Bytes that fail their checksums throw CorruptionError.
  *
- * Account: the tier's. Cost: `extent-codec.ts`, and a copy or a system call.
+ * Account: the tier's.
  */
 import { CorruptionError, SpillwayError } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -26,7 +27,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   readonly #scratch: ScratchFile | undefined
   readonly #tier: CompressedTier
   readonly #targetRssBytes: number
-  /** The pool's bytes outside the tier. */
+  /** Bytes of the pool outside the tier. */
   readonly #rss: () => number
   #oldest: Page | undefined
   #youngest: Page | undefined
@@ -39,7 +40,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   #in = NOWHERE
   #at = 0
   #reserved = 0
-  /** The extent bypasses the tier. */
   #skipsTier = false
 
   constructor(kernels: Kernels, scratch: ScratchFile | undefined, account: Account, targetRssBytes: number, rss: () => number, poison: boolean) {
@@ -95,7 +95,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
       encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this, page.isAsIs))
   }
 
-  /** Store an extent that a job made with this serial. */
+  /** Store an extent made by a job with this serial. */
   store(page: Page, serial: number, bytes: Uint8Array, start: number, end: number): boolean {
     this.#skipsTier = false
     return this.#storeExtent(page, serial, () => {
@@ -247,7 +247,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#counts.writtenBytes += bytes
   }
 
-  /** A full disk blocks; other file system errors stop writing; the rest is rethrown. */
+  /** Rethrows errors that are not of the file system. */
   #failed(error: unknown): void {
     if (!hasCode(error)) throw error
     if (['ENOSPC', 'EDQUOT'].includes(errorCode(error))) this.#isBlocked = true
@@ -255,7 +255,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
     this.#mayProbe = false
   }
 
-  /** Uses region a. */
   #pageOutOldest(): boolean {
     const page = this.#oldest
     if (page === undefined) return false
@@ -308,7 +307,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   }
 }
 
-/** A file system error: neither a SpillwayError nor Node's ERR_*. */
+/** File system errors are neither SpillwayErrors nor ERR_*. */
 function hasCode(error: unknown): error is Error & { code: string } {
   if (error instanceof SpillwayError || !(error instanceof Error)) return false
   const { code } = error as { code?: unknown }

@@ -5,8 +5,6 @@
  * 1. A page with a job is IN_FLIGHT: in memory, in no queue. Cancelling returns it to UNBACKED.
  * 2. When its job ends the page is evicted, or BACKED if it was read meanwhile or the job was eager.
  * 3. On a full disk, failed inserts probe at growing intervals, and every `maintain` probes.
- *
- * Account: staging (`spill-jobs.ts`).
  */
 import type { Account } from '../memory/budget.ts'
 import type { ExtentStore } from './extent-store.ts'
@@ -84,7 +82,6 @@ export class PageBacking {
     }
   }
 
-  /** A reader wants the page. */
   cancelUnlessEager(page: Page): void {
     if (!(page.job as SpillJob).isEager) this.cancel(page)
   }
@@ -131,7 +128,7 @@ export class PageBacking {
     if (this.#back(page)) this.#counters.eagerBacks++
   }
 
-  /** `asIs` pages are skipped: writing one is faster than handing it over. */
+  /** Skips `asIs` pages: writing is faster than a job. */
   #schedule(page: Page, isEager: boolean): boolean {
     const jobs = this.#jobs!
     if (page.isAsIs || !jobs.canSchedule(page)) return false

@@ -15,9 +15,9 @@ export interface PageOptions {
 export interface PagePoolOptions {
   /** Regions of at least 4 KiB; 64 KiB compress best. */
   kernels: Kernels
-  /** File for evicted pages; without it only the tier takes them. */
+  /** Undefined: only the tier takes evicted pages. */
   scratch: ScratchFile | undefined
-  /** Bytes of pages in memory. Default: the budget. */
+  /** For pages in memory. Default: the budget. */
   limitBytes?: number
   /** Evicted pages stay in memory, compressed, while the pool takes fewer bytes. Default 0. */
   targetRssBytes?: number
@@ -27,7 +27,7 @@ export interface PagePoolOptions {
   runner?: JobRunner
   /** Default 3. */
   jobPriority?: number
-  /** Bytes shared with the jobs. Default 1 MiB, at most an eighth of the limit. */
+  /** Shared with the jobs. Default 1 MiB, at most an eighth of the limit. */
   stagingBytes?: number
   /** `maintain` stores pages ahead of eviction. Default false. */
   eagerBacking?: boolean

@@ -1,5 +1,6 @@
 /**
- * Page pool: immutable pages that may exceed memory. A page is in memory, or evicted: compressed in the tier or the scratch file, or
+ * Page pool: immutable pages that may exceed memory. A page is in memory, or evicted: compressed in the tier or the scratch file,
+ * or
  * reloadable by its owner.
  *
  *   unbacked -> in flight -> backed -> evicted -> freed
@@ -12,8 +13,7 @@
  * 5. A read needs no memory.
  * 6. Any call may overwrite the kernels' regions.
  *
- * Account: slots, 256 bytes a page, job staging; the tier has its own. Cost: insert a copy; evict LZ4 and a copy or write; read evicted
- * the reverse.
+ * Account: slots, 256 bytes a page, job staging; the tier has its own. Cost: an insert copies; an eviction compresses and writes.
  */
 import { SpillwayError, invalidArgument } from '../base/errors.ts'
 import type { Kernels } from '../kernels/kernels.ts'
@@ -81,8 +81,9 @@ export class PagePool {
   get limitBytes(): number { return this.#residency.limitBytes }
 
   /**
-   * Copy source[start, end) into a new page, evicting others. Without memory it is stored at once. Throws NO_SPACE without memory and
-   * disk, UNAVAILABLE if writing has stopped; nothing changed then.
+   * Copy source[start, end) into a new page. Without memory it is stored at once. Throws NO_SPACE without memory and disk,
+   * UNAVAILABLE if
+   * writing has stopped; nothing changed then.
    */
   insert(source: Uint8Array, start: number, end: number, options: PageOptions = {}): Page {
     this.#checkRange(source, start, end)
@@ -101,7 +102,8 @@ export class PagePool {
   }
 
   /**
-   * Insert a page that is free to evict: reading it then calls `reload(target, at)`, which writes it whole. Without memory it starts
+   * Insert a page that is free to evict: reading it then calls `reload(target, at)`, which writes it whole. Without memory it
+   * starts
    * evicted. If `source` is kernel memory, only backed pages are evicted.
    */
   insertBacked(source: Uint8Array, start: number, end: number, reload: Reload, options: PageOptions = {}): Page {
@@ -197,13 +199,13 @@ export class PagePool {
     if (this.#bookkeeping.bytes >= bookkeepingBytes * 2) this.#bookkeeping.resize(bookkeepingBytes)
   }
 
-  /** The excess is evicted at once, unless the disk is full. */
+  /** Evicts the excess at once, unless the disk is full. */
   setLimit(bytes: number): void {
     checkBytes(bytes, 'limitBytes')
     this.#residency.setLimit(bytes)
   }
 
-  /** Release `bytes` if possible: warm slots, backed pages, the tier, then unbacked pages. Returns the bytes released. */
+  /** Release warm slots, backed pages, the tier, then unbacked pages. Returns the bytes released. */
   shrink(bytes: number): number { return this.#residency.shrink(bytes) }
 
   stats(): PagePoolStats {
@@ -220,7 +222,7 @@ export class PagePool {
     }
   }
 
-  /** A bounded step of background work, to be called regularly. */
+  /** A bounded step of background work. Call it regularly. */
   maintain(): void {
     if (this.#closed) return
     this.#backing.collect()

@@ -4,8 +4,6 @@
  * Invariants
  * 1. A page is in one queue, or in none while it is pinned, has a job or is evicted.
  * 2. A page read since the last sweep survives one sweep and moves to the end of its queue.
- *
- * Cost: no allocation. A sweep looks at the heads and at the pages it spares.
  */
 import { BACKED, MAX_DEPTH, PageList } from './page.ts'
 import type { Page } from './page.ts'

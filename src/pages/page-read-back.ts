@@ -1,9 +1,7 @@
 /**
  * Reads evicted pages: in place, into a slot for admission, or as a copy for a pin.
  *
- * Invariants
- * 1. A read needs no memory, except for part of a page with `reload`; a reserve of the longest such page covers that.
- * 2. A slot is released when reading into it fails.
+ * Invariant: a read needs no memory, except for part of a page with `reload`; a reserve of the longest such page covers that.
  *
  * Account: the reserve; copies count as `bounceBytes`.
  */
@@ -45,7 +43,7 @@ export class PageReadBack {
     else this.#reloadPart(page, page.reload, target, at, from, to)
   }
 
-  /** Read the whole page; releases the slot on failure. */
+  /** Releases the slot on failure. */
   fill(page: Page, slot: Slot): void {
     try {
       this.#counters.readFaults++
@@ -57,7 +55,7 @@ export class PageReadBack {
     }
   }
 
-  /** A copy for pins. Throws BUDGET_TOO_SMALL. */
+  /** Throws BUDGET_TOO_SMALL. */
   bounce(page: Page, pinnedPages: number): void {
     const slot = this.#slots.take(page.length, true)
     if (slot === undefined) {

@@ -2,11 +2,10 @@
  * Pages in memory: assigns slots and chooses the pages to evict.
  *
  * Invariants
- * 1. Pages take at most the limit, copies for pins excluded; warm slots at most an eighth of it. With the compressed tier they take at
+ * 1. Pages take at most the limit, copies for pins excluded; warm slots at most an eighth of it. With the compressed tier they take
+ *    at
  *    most the RSS target; the tier is empty if they exceed it alone.
  * 2. An unbacked page is stored before eviction, and stays if that fails.
- *
- * Account: slots. Cost: one queue step; evicting an unbacked page adds LZ4 and a copy or write.
  */
 import type { Account } from '../memory/budget.ts'
 import type { ExtentStore } from './extent-store.ts'
@@ -22,10 +21,10 @@ const MAX_WARM_BYTES = 2 ** 30
 export class PageResidency {
   readonly queues = new PageQueues()
   pages = 0
-  /** Slots of no page: copies for pins, partial reloads. */
+  /** Slots without a page: copies for pins, partial reloads. */
   bounceBytes = 0
   didSteal = false
-  /** A page whose job has not stored it yet. */
+  /** Cancels the job of a page not stored yet. */
   takeFromJobs: () => Page | undefined = () => undefined
   readonly #account: Account
   readonly #slots: SlotPool
@@ -54,7 +53,7 @@ export class PageResidency {
     this.enforceLimit()
   }
 
-  /** A slot within the limit, evicting others. `onlyCheap`: backed pages only. */
+  /** Evicts other pages. `onlyCheap`: only backed ones. */
   takeSlot(length: number, onlyCheap: boolean): Slot | undefined {
     const bytes = slotBytes(length)
     if (bytes > this.#limitBytes) return undefined

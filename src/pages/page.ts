@@ -1,11 +1,10 @@
 /** A page. Only `length` is of use outside the pool. */
 import type { Slot } from './slot-pool.ts'
 
-/** Deeper counts as this. */
 export const MAX_DEPTH = 31
 
 export const UNBACKED = 0
-/** With a compression job queued or running. */
+/** A compression job is queued or running. */
 export const IN_FLIGHT = 1
 /** In memory and stored or reloadable: free to evict. */
 export const BACKED = 2
@@ -26,13 +25,12 @@ export class Page {
   readonly length: number
   readonly owner: object
   readonly depth: number
-  /** SHORT_LIVED, AS_IS. */
   readonly #traits: number
   readonly reload: Reload | undefined
   state = UNBACKED
   /** Undefined when evicted. */
   slot: Slot | undefined = undefined
-  /** A copy for pins. */
+  /** For pins. */
   bounce: Slot | undefined = undefined
   pins = 0
   isTouched = false
@@ -43,9 +41,9 @@ export class Page {
   /** First block in the tier, or position in the file. */
   extentAt = 0
   extentBytes = 0
-  /** Seeds the extent's checksums. */
+  /** Seed of the extent's checksums. */
   serial = 0
-  /** Neighbours in the tier's list. */
+  /** In the tier's list. */
   older: Page | undefined = undefined
   younger: Page | undefined = undefined
   job: object | undefined = undefined
@@ -58,9 +56,7 @@ export class Page {
     this.reload = reload
   }
 
-  /** Evicted last. */
   get isShortLived(): boolean { return (this.#traits & SHORT_LIVED) !== 0 }
-  /** Stored uncompressed. */
   get isAsIs(): boolean { return (this.#traits & AS_IS) !== 0 }
 }
 
@@ -89,7 +85,7 @@ export class PageList {
     this.size--
   }
 
-  /** The first of `max` pages not read since the last sweep. Others are unmarked and go to the end. */
+  /** The first of `max` pages not read since the last sweep. The others are unmarked and go to the end. */
   sweep(max = this.size): Page | undefined {
     for (let left = Math.min(max, this.size); left > 0; left--) {
       const page = this.head!

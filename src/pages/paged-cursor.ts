@@ -6,7 +6,7 @@
  * 2. A seek reads only pages that hold the key: none in a gap between pages or past the end.
  * 3. `next` admits the page after the one it enters.
  *
- * Account: the one given, for a window of the largest page. Cost: one copy a page; no allocation per entry.
+ * Account: the one given, for a window of the largest page.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -44,7 +44,7 @@ export class PagedCursor implements Disposable {
     this.#at = 0
   }
 
-  /** Before the first entry with a key >= the given one. True if they are equal. */
+  /** Move before the first entry with a key >= the given one. True if they are equal. */
   seek(key: Uint8Array, start = 0, end: number = key.length): boolean {
     const run = this.#run
     if (!run.seekable) throw invalidArgument('this run has no fences: it can be merged, but not sought in')

@@ -4,13 +4,12 @@
  *   entry = varint(2 x key length + has value) [varint(value length)] key [value]
  *   page  = entries, padding, restarts (u32 offset of every 16th entry), u32 bytes of entries, u32 restarts, u32 entries; little-endian
  *
- * Lengths come first, so walking entries touches no key or value. An empty value is stored as no value. The page store checksums the
- * bytes.
+ * Lengths come first, so walking entries touches no key or value. An empty value is stored as no value.
  */
 
 export const MAX_HEADER_BYTES = 10
 export const RESTART_INTERVAL = 16
-/** Tail of a page without restarts. */
+/** Without restarts. */
 export const TAIL_BYTES = 12
 /** Lengths have 29 bits. */
 export const MAX_PART_BYTES: number = 2 ** 29 - 1
@@ -67,7 +66,7 @@ export function writeUint32(bytes: Uint8Array, at: number, value: number): void 
   bytes[at + 3] = value >>> 24
 }
 
-/** End of the entries of the page at `start`. */
+/** Of the page at `start`. */
 export function entriesEnd(bytes: Uint8Array, start: number, length: number): number {
   return start + readUint32(bytes, start + length - TAIL_BYTES)
 }

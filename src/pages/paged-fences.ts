@@ -1,8 +1,7 @@
 /**
  * Fences of a paged run: the first (index 2 x page) and last (2 x page + 1) key of every page.
  *
- * Bytes are leased before they are copied; while arrays grow, old and new are both leased.
- * Account: the one given. Cost: the keys and 32 bytes a page.
+ * Bytes are leased before they are copied; while arrays grow, old and new are both leased. Cost: the keys and 32 bytes a page.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { EMPTY } from '../base/cursor.ts'
@@ -56,7 +55,7 @@ export class PagedFences {
     return this.#bytes.subarray(this.#offsets[index]!, this.#offsets[index + 1]!)
   }
 
-  /** The first page whose last key is >= the given one: the only one that can hold it. `length` if none. */
+  /** The only page that can hold the key: the first whose last key is >= it. `length` if none. */
   pageFor(key: Uint8Array, start: number, end: number): number {
     let low = 0
     let high = this.length

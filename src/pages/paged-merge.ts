@@ -4,12 +4,13 @@
  * Invariants
  * 1. Equal keys keep the order of their runs, and within a run its order.
  * 2. A page is freed once it is in its window, so a short-lived page that never left memory is never written.
- * 3. The current entry is `bytes[entryStart, entryEnd)`, its key `bytes[keyStart, keyEnd)`, its value `bytes[valueStart, entryEnd)`,
+ * 3. The current entry is `bytes[entryStart, entryEnd)`, its key `bytes[keyStart, keyEnd)`, its value `bytes[valueStart,
+ *    entryEnd)`,
  *    until the next call.
  *
  * A loser tree over eight key bytes after the common prefix: most comparisons are of integers.
  *
- * Account: the one given, for windows that are not lent. Cost: log2(runs) comparisons an entry, one copy a page; no allocation per entry.
+ * Account: the one given, for windows that are not lent. Cost: log2(runs) comparisons an entry, one copy a page.
  */
 import { compareBytes } from '../base/bytes.ts'
 import type { Account, Lease } from '../memory/budget.ts'
@@ -23,12 +24,12 @@ export type CompareRanges = (
 export interface KeyOrder {
   /** Descending; equal keys keep their order. */
   reverse?: boolean
-  /** Replaces the order by bytes. */
+  /** Default: byte order. */
   compare?: CompareRanges
 }
 
 export interface PagedMergeOptions extends KeyOrder {
-  /** `PagedMerge.windowBytes(runs)` bytes from `start` on, lent by the caller. */
+  /** `PagedMerge.windowBytes(runs)` bytes from `start`, lent by the caller. */
   memory?: { bytes: Uint8Array; start: number }
   /** Default false. */
   keepPages?: boolean
@@ -65,7 +66,7 @@ export class PagedMerge implements Disposable {
   readonly #compare: CompareRanges
   /** -1: descending. */
   readonly #sign: number
-  /** Length of the common prefix of all keys; -1: another order than by bytes. */
+  /** Common prefix of all keys; -1: not in byte order. */
   readonly #shared: number
   readonly #high: Uint32Array
   readonly #low: Uint32Array
@@ -208,7 +209,7 @@ export class PagedMerge implements Disposable {
       at = fields[f + ENTRY_END]!
     }
     fields[f + ENTRY_START] = at
-    // As `EntryReader.read`, into `#fields`: an object would cost a store and a load more per field in the hottest loop.
+    // `EntryReader.read` inline: an object would cost a store and a load more per field in the hottest loop.
     let head = bytes[at++]!
     if (head > 127) {
       head &= 127

@@ -1,12 +1,9 @@
 /**
- * Builds a paged run from entries, which must be sorted.
+ * Builds a paged run from sorted entries. An entry larger than a page gets its own. Pages can be stored as groups: fewer objects,
+ * larger
+ * writes, still read one by one.
  *
- * Invariants
- * 1. An entry larger than a page gets a page of its own.
- * 2. Pages can be stored as groups: fewer objects, larger writes, still read one by one.
- * 3. Fences are leased before they are copied.
- *
- * Account: the one given, for fences and staging (one group, unless lent). Cost: one copy of each entry.
+ * Account: the one given, for fences and staging (one group, unless lent).
  */
 import { SpillwayError } from '../base/errors.ts'
 import { copyBytes } from '../base/bytes.ts'
@@ -26,7 +23,7 @@ export interface PagedRunOptions {
   shortLived?: boolean
   /** False: only prefixes of first and last key are kept, for merges. Default true. */
   seekable?: boolean
-  /** Pages stored as one, each of `pageBytes`. Default 1. */
+  /** Pages stored as one. Default 1. */
   groupPages?: number
   /** Memory for a group, lent. Entries of the same array are copied without a view. */
   staging?: { bytes: Uint8Array; start: number }
@@ -46,7 +43,6 @@ export class PagedRunBuilder {
   readonly #ownLease: Lease | undefined
   readonly #bytes: Uint8Array
   readonly #start: number
-  /** The page being filled. */
   readonly #page = { start: 0, at: 0, entries: 0, firstStart: 0, firstEnd: 0, lastStart: 0, lastEnd: 0 }
   readonly #groupPages: number
   readonly #restarts: number[] = []

@@ -38,7 +38,7 @@ export class PagedRun implements Disposable {
   /** Freed ones included. */
   get pages(): number { return this.#stored.length }
 
-  /** A view; empty if the run has no entries. */
+  /** A view; empty without entries. */
   get firstKey(): Uint8Array { return this.fences.key(0) }
   get lastKey(): Uint8Array { return this.fences.key(2 * this.fences.length - 1) }
 
@@ -69,7 +69,7 @@ export class PagedRun implements Disposable {
     this.store.free(stored)
   }
 
-  /** Free the remaining pages. Idempotent. */
+  /** Idempotent. */
   free(): void {
     if (this.#freed) return
     this.#freed = true

@@ -6,7 +6,7 @@
  * 1. An extent's reader verifies its bytes (`extent-codec.ts`).
  * 2. Freed units are reused, lowest first. A file without extents is empty on disk.
  *
- * Account: the unit map, 132 bytes for 4 MiB of file. Cost: one system call a write or read.
+ * Account: the unit map, 132 bytes for 4 MiB of file.
  */
 import type { HostFile, HostFiles } from '../host/host.ts'
 import type { Account } from '../memory/budget.ts'
@@ -43,7 +43,7 @@ export class ScratchFile {
   get fileBytes(): number { return this.#fileBytes }
   get mapBytes(): number { return this.#map.bytes }
 
-  /** The position of an extent of up to `bytes`, or -1 without memory for the map. */
+  /** Position of an extent, or -1 without memory for the map. */
   alloc(bytes: number): number {
     const unit = this.#map.alloc(Math.ceil(bytes / UNIT_BYTES))
     return unit < 0 ? -1 : unit * UNIT_BYTES
@@ -76,11 +76,11 @@ export class ScratchFile {
       this.#file.truncate(endBytes)
       this.#fileBytes = endBytes
     } catch {
-      // Costs disk space until the next truncation; units are rewritten before they are read.
+      // Costs only disk space: units are rewritten before they are read.
     }
   }
 
-  /** Remove the file. Idempotent. Throws file system errors, with the descriptor closed. */
+  /** Idempotent. Throws file system errors, with the descriptor closed. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
@@ -97,7 +97,7 @@ export class ScratchFile {
     try {
       for (let unit = 0; unit < units; unit++) this.#file!.writeSync(POISON, 0, UNIT_BYTES, position + unit * UNIT_BYTES)
     } catch {
-      // Full or failing disk: the next extent's serial tells the old bytes apart.
+      // The next extent's serial tells the old bytes apart.
     }
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Slots: memory of resident pages, one resizable buffer each, in size classes from 64 KiB doubling to 2 MiB; longer pages are oversize.
+ * Slots: memory of resident pages, one resizable buffer each, in size classes from 64 KiB doubling to 2 MiB; longer pages are
+ * oversize.
  *
  * Invariants
  * 1. A slot takes its payload rounded up to 4 KiB, not its class size.
  * 2. Memory is leased before it is allocated, and released at once (`resize(0)`) unless it is kept warm.
  * 3. Warm slots are leased, up to `warmLimitBytes`.
  *
- * Cost: a warm slot nothing, a cold one 15 us for 64 KiB to 250 us for 2 MiB. Each slot is a mapping; Linux allows a process 65530, so
+ * Cost: a warm slot nothing, a cold one 15 us for 64 KiB to 250 us for 2 MiB. Each slot is a mapping; Linux allows a process 65530,
+ * so
  * large pools need large pages.
  */
 import type { Account } from '../memory/budget.ts'
@@ -26,7 +28,7 @@ export function slotBytes(length: number): number {
 export class SlotPool {
   readonly #account: Account
   readonly #poison: boolean
-  /** Last used at the end. */
+  /** Per class, last used at the end. */
   readonly #warm: Slot[][] = Array.from({ length: CLASSES }, () => [])
   readonly #empty: Slot[][] = Array.from({ length: CLASSES }, () => [])
   readonly #inUse = new Set<Slot>()
@@ -102,7 +104,7 @@ export class SlotPool {
     if (this.#warmBytes > bytes) this.releaseWarm(this.#warmBytes - bytes)
   }
 
-  /** Release `bytes` of warm slots, largest class first. Returns the bytes released. */
+  /** Largest class first. Returns the bytes released. */
   releaseWarm(bytes: number): number {
     let released = 0
     for (let i = CLASSES - 1; i >= 0; i--) {

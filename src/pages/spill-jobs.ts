@@ -154,7 +154,7 @@ export class SpillJobs {
     }
   }
 
-  /** The first gap between jobs in flight. */
+  /** Use the first gap between jobs in flight. */
   #place(job: SpillJob): boolean {
     const inFlight = this.#inFlight
     let at = 0
