@@ -1,9 +1,8 @@
 /**
  * The two jobs that write tables, in a worker or in slices on the main thread: `flush` turns a sealed memtable into a run, `merge`
- * several runs into one. Both stream and only create files; the caller commits or removes them.
+ * several runs into one. They only create files; the caller commits or removes them.
  *
- * Memory: `flushWorkingBytes` and `mergeWorkingBytes`, leased by the caller before it submits the job; inside, a budget of that
- * size bounds the windows.
+ * Memory: `flushWorkingBytes` and `mergeWorkingBytes`, leased by the caller; a budget of that size bounds the windows.
  */
 import type { RangeTombstone } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
@@ -39,9 +38,8 @@ import { Retention } from './retention.ts'
 export type Compression = 'none' | 'lz4'
 
 export interface OutputOptions {
-  /** Prefix of a file's path. */
   directoryPrefix: string
-  /** The directory itself. Undefined: by its path. */
+  /** Default: by its path. */
   place?: DirectoryReference | undefined
   compression: Compression
   blockBytes: number
@@ -49,7 +47,7 @@ export interface OutputOptions {
   targetTableBytes: number
   /** The store's next file number, shared with the main thread. */
   nextFile: Int32Array<SharedArrayBuffer>
-  /** Not 0: the store is closing, its jobs end with ABORTED. Shared. */
+  /** Shared. Not 0: the store is closing; jobs end with ABORTED. */
   stop: Int32Array<SharedArrayBuffer>
   /** False: entry by entry in JavaScript, with the same result. Default true. */
   usesKernel?: boolean
@@ -66,7 +64,7 @@ export interface FlushArgs extends OutputOptions {
 export interface MergeArgs extends OutputOptions {
   /** Table numbers, run by run, each run in key order. */
   runs: number[][]
-  /** Offsets of sequence numbers, by table number. */
+  /** By table number. */
   seqOffsets?: SeqOffsets
   snapshots: number[]
   /** Undefined: older entries may be anywhere, all tombstones stay. */
@@ -84,9 +82,9 @@ export interface JobOutput {
 }
 
 export { KERNEL_REGION_BYTES }
-/** Wasm memory per thread for flushes and merges: enough for 40 runs with blocks of 4 KiB, or several smaller merges. */
+/** Per thread: enough for 40 runs with blocks of 4 KiB, or several smaller merges. */
 export const MERGE_ARENA_BYTES: number = 288 * 1024
-/** Minimum that a flush lays out for the kernel at a time. */
+/** Minimum of a flush's slot. */
 const FLUSH_SLOT_BYTES = 16 * 1024
 /** Bytes of keys and values per step, and the cost of an entry. */
 export const STEP_BYTES: number = 16 * 1024
@@ -100,7 +98,7 @@ export function threadKernels(): Kernels {
   return shared ??= new Kernels(KERNEL_REGION_BYTES, MERGE_ARENA_BYTES)
 }
 
-/** Free writer buffers, one set per reserved job: what the thread keeps stays within its lease. */
+/** One set per reserved job, within the thread's lease. */
 const freeBuffers: WriterBuffers[] = []
 const MAX_FREE_BUFFERS = 2
 
@@ -173,7 +171,7 @@ class Output implements KernelOutput {
     if (this.#writer !== undefined) this.#finishTable()
   }
 
-  /** Finish; the last table is not durable yet: returns its file, to be synced and closed. */
+  /** Returns the file of the last table, to be synced and closed. */
   finishUnsynced(): HostFile | undefined {
     if (this.#writer === undefined) return undefined
     this.tables.push(this.#writer.finish(false))
@@ -200,7 +198,7 @@ class Output implements KernelOutput {
     file.close()
   }
 
-  /** Close and remove the output. Errors are not thrown: they would hide the first one, and recovery removes leftovers. */
+  /** Remove the output. Its errors would hide the first one, and recovery removes leftovers. */
   abandon(): void {
     if (this.#file !== undefined) quietly(() => this.#file!.close())
     for (const path of this.#created) quietly(() => this.#files.remove(path))
@@ -225,14 +223,10 @@ function quietly(act: () => void): void {
   try {
     act()
   } catch {
-    // See the caller.
   }
 }
 
-/**
- * `slotBytes`: the kernel's view of an input at a time. `isPlain`: no input has shifted sequence numbers, which the kernel does not
- * know.
- */
+/** `slotBytes`: per input. `isPlain`: no input has shifted sequence numbers, which the kernel does not support. */
 function* writeTables(
   context: JobContext, args: FlushArgs | MergeArgs, inputs: readonly KernelInput[], ranges: readonly FragmentSource[], slotBytes: number,
   syncsValueFiles: boolean, isPlain = true,
@@ -310,7 +304,7 @@ function checkStop({ stop }: OutputOptions): void {
   if (Atomics.load(stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
 }
 
-/** Once the table is durable and the log gone, a large value must be as durable as its reference. */
+/** After the flush the log is gone, so a large value must be as durable as its reference. */
 function syncValueFiles(files: HostFiles, prefix: string, numbers: ReadonlySet<number>): void {
   for (const fileNumber of numbers) {
     const path = prefix + valueName(fileNumber)
@@ -338,10 +332,7 @@ function flushSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.max(FLUSH_SLOT_BYTES, 2 * blockBytes)
 }
 
-/**
- * Slot size for one input block: 1.5 x the target block size. Blocks with one oversized entry, or very many tiny ones, do not fit
- * and take the JavaScript path.
- */
+/** 1.5 x the target block size. Blocks with one oversized entry, or very many tiny ones, do not fit and take the JavaScript path. */
 function mergeSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.ceil((blockBytes + (blockBytes >>> 1) + 128) / 16) * 16
 }

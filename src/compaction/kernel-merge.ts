@@ -16,26 +16,25 @@ import { KernelBlockWriter } from '../table/block/kernel-block-writer.ts'
 import type { MergeCursor } from './merge-cursor.ts'
 import type { Retention } from './retention.ts'
 
-/** A cursor whose entries can be laid into a slot of the kernel. */
+/** A cursor that can fill a slot of the kernel. */
 export interface KernelInput extends Cursor {
   useSlot(slot: Uint8Array<ArrayBuffer>): void
   /** Fill the slot with the current entry and some that follow. False: it does not fit. */
   fillSlot(): boolean
-  /** After `fillSlot`: open the slot as input `i`, at the current entry. */
+  /** Open the filled slot as input `i`, at the current entry. */
   enter(kernel: MergeKernel, i: number): void
-  /** Move to the kernel's current entry in the slot. */
+  /** Move to the kernel's current entry. */
   leave(position: number): void
   /** Move behind the slot. */
   emptySlot(): void
 }
 
-/** Receives kept entries. */
 export interface KernelOutput {
   /** `startsKey`: no version of its key was added. */
   add(entry: KernelEntry, startsKey: boolean): void
   /** Account for entries the kernel added. */
   absorb(): void
-  /** Bytes until its table is cut at the next key. */
+  /** Until the table is cut at the next key. */
   readonly roomBytes: number
   /** Bytes a key adds to a table beside its block. */
   readonly keyBytes: number
@@ -82,7 +81,7 @@ export class KernelMerge {
     this.#kernel.close()
   }
 
-  /** Whether the kernel continues at the next entry. */
+  /** True: the kernel continues at the next entry. */
   enter(next: Cursor, retention: Retention, output: KernelOutput): boolean {
     if (this.#wait > 0) {
       this.#wait--

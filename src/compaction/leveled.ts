@@ -63,7 +63,7 @@ class Leveled implements Strategy {
     return this.#fromLevel0(tree, levels) ?? this.#fromFullest(tree, levels)
   }
 
-  /** Bytes that must go down, counted once for every level they have to leave. */
+  /** Bytes that must go down, counted once per level they leave. */
   debtBytes(tree: TreeView): number {
     const bytes: bigint[] = new Array(LAST_LEVEL + 1).fill(0n)
     for (const run of tree.runs) bytes[Math.min(run.level, LAST_LEVEL)]! += BigInt(run.bytes)
@@ -123,7 +123,7 @@ class Leveled implements Strategy {
   }
 }
 
-/** Level 0: runs newest first. Deeper: by key. A level beyond the last counts as the last. */
+/** Level 0: runs newest first. Deeper: by key. */
 function tablesByLevel(tree: TreeView): TableView[][] {
   const levels: TableView[][] = Array.from({ length: LAST_LEVEL + 1 }, () => [])
   for (const run of tree.runs) {
@@ -137,7 +137,7 @@ function anyHidden(tables: readonly TableView[], tree: TreeView): boolean {
   return tree.hidden.size > 0 && tables.some(table => tree.hidden.has(table.id))
 }
 
-/** The visible table `upper[at]` whose overlap, `lower[from, to)`, is visible and the smallest per byte. One walk over both. */
+/** The visible table `upper[at]` whose overlap, `lower[from, to)`, is visible and the smallest per byte. */
 function cheapestMove(
   upper: readonly TableView[], lower: readonly TableView[], tree: TreeView,
 ): { at: number; from: number; to: number } | undefined {

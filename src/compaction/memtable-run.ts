@@ -1,10 +1,8 @@
 /**
  * A sealed memtable as the input of a flush: all versions in order, and for the kernel records of the following entries in a slot.
  *
- * Invariants
- * 1. The slot holds records (layout: kernels/assembly/input.ts) of entries behind the walk; while some are left, the current entry
- *    is the first of them.
- * 2. The memtable is sealed.
+ * Invariant: the slot holds records (layout: kernels/assembly/input.ts) of entries behind the walk; the current entry is the first
+ * record left.
  *
  * Cost: one copy of each entry, by words; leaves and versions of some keys are touched in advance, all at once.
  */
@@ -158,7 +156,6 @@ export class MemtableRun implements KernelInput {
     this.valueEnd = this.valueStart + versionLength(info)
   }
 
-  /** To the next version, or key. */
   #step(): void {
     this.#version = olderVersion(this.#source, this.#version)
     if (this.#version === 0) this.#nextLeaf()

@@ -46,7 +46,7 @@ export class MergeCursor {
     this.#build(-1)
   }
 
-  /** To the next entry in the direction of the last seek. */
+  /** In the direction of the last seek. */
   advance(): void {
     const top = this.#heap[0]!
     if (this.#direction > 0) top.next()
@@ -60,7 +60,7 @@ export class MergeCursor {
     this.#siftDown(0)
   }
 
-  /** Rebuild the heap after the cursors were moved, forward. */
+  /** Rebuild the heap after the cursors were moved forward. */
   rebuild(): void {
     this.#build(1)
   }

@@ -3,8 +3,7 @@
  *
  * Invariants
  * 1. At most one table is open for entries and one for range tombstones.
- * 2. Range tombstones come no later than the entries of their table; later tables are not needed yet, because the hulls of a run's
- *    tables touch at most.
+ * 2. Range tombstones come no later than the entries of their table.
  * 3. In a kernel merge, a block that fits the run's slot is there (`KernelInput`).
  *
  * Account: windows of the merge's own pool, one for entries and one for range tombstones.
@@ -25,10 +24,10 @@ import type { KernelInput } from './kernel-merge.ts'
 import { ListedFragments } from './range-sweep.ts'
 import type { Fragment, FragmentSource } from './range-sweep.ts'
 
-/** Of tables with shifted sequence numbers, by file number. */
+/** Shifted tables, by file number. */
 export type SeqOffsets = ReadonlyMap<number, number>
 
-/** What the runs of a merge share. */
+/** Shared by the runs of a merge. */
 export interface RunParts {
   openFile(fileNumber: number): HostFile
   kernels: Kernels
@@ -50,7 +49,6 @@ export class MergeRun implements KernelInput {
   valueEnd = 0
   /** Of all tables opened so far. */
   bytesRead = 0
-  /** Its range tombstones. */
   readonly ranges: RunFragments
   readonly #tables: readonly number[]
   readonly #parts: RunParts
@@ -160,12 +158,12 @@ export class MergeRun implements KernelInput {
 class RunFragments implements FragmentSource {
   readonly #parts: RunParts
   hasMore = false
-  /** Tables to read, ascending. */
+  /** To read, ascending. */
   readonly #tables: number[] = []
   #file: HostFile | undefined
   #records: RangeRecords | undefined
   #hasRecord = false
-  /** Of a table whose tombstones are no fragments. */
+  /** Set if the table's tombstones are no fragments. */
   #listed: ListedFragments | undefined
   #lastEnd: Uint8Array = EMPTY
 

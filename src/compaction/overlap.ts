@@ -11,7 +11,7 @@ export function overlaps(a: Hull, b: Hull): boolean {
   return compareKeys(a.firstKey, b.lastKey) <= 0 && compareKeys(b.firstKey, a.lastKey) <= 0
 }
 
-/** The smallest hull around all of them; undefined for none. */
+/** Undefined without tables. */
 export function hullOf(tables: Iterable<TableView>): Hull | undefined {
   let firstKey: Uint8Array | undefined
   let lastKey: Uint8Array | undefined

@@ -1,18 +1,17 @@
-/** Checks of strategy parameters, shared by all strategies. */
 import { invalidArgument } from '../base/errors.ts'
 import { unknownOption } from '../base/option-names.ts'
 
-/** "No limit" and "off": finite, so that it survives JSON. Stands for Infinity. */
+/** "No limit" and "off": finite, so that it survives JSON. */
 export const UNLIMITED: number = Number.MAX_SAFE_INTEGER
 
-/** Throws INVALID_ARGUMENT when `options` holds a name that `defaults` does not. */
+/** Throws INVALID_ARGUMENT for unknown names. */
 export function checkNames(strategy: string, options: object, defaults: object): void {
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(defaults, name)) throw unknownOption(name, Object.keys(defaults), `${strategy} compaction has no parameter`, options)
   }
 }
 
-/** A whole number from `least` to `most`, or `fallback` when left out. Throws INVALID_ARGUMENT. */
+/** Throws INVALID_ARGUMENT outside `least` to `most`. */
 export function wholeNumber(name: string, value: number | undefined, fallback: number, least: number, most = UNLIMITED): number {
   if (value === undefined) return fallback
   if (value === Infinity && most === UNLIMITED) return UNLIMITED

@@ -1,9 +1,8 @@
 /**
- * The job that publishes a new manifest, so that the caller's thread does not wait for the disk.
+ * The job that publishes a new manifest off the caller's thread.
  *
  * Invariants
- * 1. It only adds: superseded manifests are removed by the caller once it knows the outcome. So a job that outlives its caller does
- *    no harm.
+ * 1. It only adds: the caller removes superseded manifests once it knows the outcome. A job that outlives its caller does no harm.
  * 2. Nothing is published that names tables of which the system has reported a late sync error.
  *
  * Cost: two device writes and a directory listing.
@@ -21,7 +20,7 @@ export interface PublishArgs {
 
 /**
  * Returns the largest manifest number in the directory afterwards; undefined: published, but the directory could not be listed.
- * EEXIST: another writer's is there.
+ * EEXIST: another writer has published.
  */
 export function* publish({ files: all, beginSync, lateSyncError }: JobContext, { place, directory, path, bytes }: PublishArgs): Generator<JobWait | void, number | undefined, void> {
   const check = (): void => {
@@ -31,12 +30,12 @@ export function* publish({ files: all, beginSync, lateSyncError }: JobContext, {
   check()
   const files = all.within(place)
   yield* files.publishInSteps(path, bytes, beginSync)
-  // Of its own syncs: the manifest exists then, perhaps not for long.
+  // Checks this job's own syncs: the manifest may not last.
   check()
   try {
     return newestManifest(files.list(directory))
   } catch {
-    // An error would count as a failure to publish. The caller lists again.
+    // Published: an error would say the opposite. The caller lists again.
     return undefined
   }
 }

@@ -17,7 +17,7 @@ import { countUpTo, neededSeqs, sameNumbers } from '../base/ranges.ts'
 export interface FragmentSource {
   /** False: `next` would return none now. */
   readonly hasMore: boolean
-  /** The next fragment that may begin at or before the keys reached so far; undefined: none yet, or no more. */
+  /** A fragment that may begin at or before the keys reached so far; undefined: none yet, or no more. */
   next(): Fragment | undefined
 }
 
@@ -28,7 +28,7 @@ export interface Fragment {
   seqs: number[]
 }
 
-/** Fragments in memory: sorted by start, equal or disjoint. */
+/** In memory, sorted by start, equal or disjoint. */
 export class ListedFragments implements FragmentSource {
   readonly #tombstones: readonly RangeTombstone[]
   #at = 0
@@ -61,10 +61,10 @@ interface Input {
 
 export class RangeSweep {
   readonly #inputs: Input[]
-  /** Sequence numbers of readers, descending. */
+  /** Descending. */
   readonly #readers: readonly number[]
   readonly #sink: (tombstone: RangeTombstone) => void
-  /** Of the fragments over the current key, ascending, with repetitions. */
+  /** Numbers over the current key, ascending, with repetitions. */
   readonly #open: number[] = []
   /** The next start or end. */
   #next: Uint8Array | undefined
@@ -78,7 +78,7 @@ export class RangeSweep {
     this.#sink = sink
   }
 
-  /** No tombstone covers the current key, and `next` is the next start or end, undefined: none. */
+  /** No tombstone covers the current key, and `next` is known. */
   get isQuiet(): boolean {
     if (this.#open.length > 0 || this.#kept.length > 0) return false
     return this.#inputs.every(({ source, fragment }) => fragment !== undefined || !source.hasMore)
@@ -95,7 +95,7 @@ export class RangeSweep {
     return true
   }
 
-  /** Largest seq <= `ceiling` of a tombstone over the current key; 0 if none. */
+  /** Largest seq <= `ceiling` over the current key; 0 if none. */
   newestUpTo(ceiling: number): number {
     const open = this.#open
     if (open.length === 0) return 0
@@ -103,14 +103,14 @@ export class RangeSweep {
     return count === 0 ? 0 : open[count - 1]!
   }
 
-  /** Emit fragments up to the current key: a new table begins here. */
+  /** A new table begins here: emit fragments up to the current key. */
   cut(key: Uint8Array): void {
     if (this.#kept.length === 0) return
     this.#emit(key)
     this.#keptStart = key
   }
 
-  /** After the last key: emit the rest, at most `steps` starts and ends. True: done. */
+  /** Emit the rest, at most `steps` starts and ends. True: done. */
   finish(steps = Infinity): boolean {
     for (; ; steps--) {
       if (this.#refill()) this.#findNext()

@@ -1,10 +1,10 @@
 /**
- * Any number of runs as one cursor in constant memory: nothing is kept between steps; every step seeks in each run again. For a
- * scan without memory for a window per run. Slow.
+ * Any number of runs as one cursor in constant memory, for scans without memory for a window per run: every step seeks in each run
+ * again. Slow.
  *
  * Invariants
  * 1. For each key it shows the newest version visible at `snapshotSeq`, deletions included.
- * 2. It holds two windows for the longest key met, at most 64 KiB each, and no value: `loadValue` fetches that as a view.
+ * 2. It holds two windows for the longest key met, at most 64 KiB each, and no value.
  * 3. A key to seek must not be a view into its own windows.
  *
  * Cost of a step: for each run an index descent and a data block, mostly from the file, and one more lookup in runs that hold the
@@ -28,21 +28,21 @@ export class SeekPerStepCursor implements Cursor {
   keyEnd = 0
   seq = 0
   kind = 0
-  /** Valid only after `loadValue`, until the next load. */
+  /** Valid from `loadValue` to the next load. */
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
-  /** For each run the tables with point entries, in key order. */
+  /** Tables with point entries per run, in key order. */
   readonly #runs: readonly (readonly TableReader[])[]
   readonly #source: BlockSource
   readonly #windows: WindowPool
   readonly #snapshotSeq: number
   readonly #probe: KeyProbe
   readonly #hit = new Hit()
-  /** The nearest key of this step. */
+  /** Nearest key of this step. */
   #near: Uint8Array<ArrayBuffer> = NOTHING
   #nearLength = -1
-  /** The tables that hold it. */
+  /** Tables that hold it. */
   readonly #holders: TableReader[] = []
   /** Location of the shown version. */
   #table: TableReader | undefined
@@ -80,7 +80,6 @@ export class SeekPerStepCursor implements Cursor {
     if (this.valid) this.#backward(this.key, 0, this.keyEnd)
   }
 
-  /** Fetch the value of the current entry. */
   loadValue(): void {
     const hit = this.#hit
     this.#table!.get(this.#source, this.key, 0, this.keyEnd, hashKey(this.key, 0, this.keyEnd), this.#snapshotSeq, hit)
@@ -137,7 +136,7 @@ export class SeekPerStepCursor implements Cursor {
     }
   }
 
-  /** The successor is the key with a zero byte; its window has space for that. */
+  /** Append a zero byte to the key; its window has space. */
   #successorEnd(): number {
     this.key[this.keyEnd] = 0
     return this.keyEnd + 1

@@ -1,13 +1,13 @@
 /**
- * What a flush or merge may drop. Fed the entries of its inputs in order, it decides for each whether to keep it.
+ * Decides for each entry of a flush or merge, in order, whether to keep it.
  *
  * Rules (a *snapshot stripe* is the set of sequence numbers between two neighbouring snapshots; readers see only the newest version
  * of a key in each stripe)
  * 1. A version is dropped when a newer version of its key, or a range tombstone over it, is in the same stripe.
  * 2. A remaining tombstone is dropped when it is in the oldest stripe and no older table outside the merge can hold its key.
- * 3. The same for range tombstones, fragment by fragment: those that stay are emitted as later keys come.
+ * 3. Range tombstones follow the same rules by fragment and are emitted as later keys come.
  *
- * Memory: one fragment an input, and the index of the tables outside, whatever the number of range tombstones.
+ * Memory: one fragment an input, and the index of the tables outside.
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, MAX_SEQ } from '../base/cursor.ts'
@@ -20,18 +20,19 @@ import type { FragmentSource } from './range-sweep.ts'
 
 export class Retention {
   readonly #snapshots: readonly number[]
-  /** Undefined: unknown, all tombstones stay. */
+  /** Undefined: all tombstones stay. */
   readonly #outside: OutsideIndex | undefined
   readonly #ranges: RangeSweep
   #key = new Uint8Array(256)
   #keyLength = -1
   #stripe = -1
-  /** Set with every new key; the caller clears it when a version has been kept: outputs are cut only between keys. */
+  /** Set with every new key, cleared by the caller when a version is kept: outputs are cut only between keys. */
   startsKey = true
 
   /**
-   * `snapshots`: sequence numbers of open snapshots, ascending. `outside`: every table that is no input and may hold older entries;
-   * undefined: unknown, keep all tombstones. `ranges`: range tombstones of the inputs. `keepRange` gets those that stay, sorted.
+   * `snapshots`: ascending. `outside`: all tables that are no inputs and may hold older entries; undefined: unknown. `ranges`:
+   * range
+   * tombstones of the inputs. `keepRange` gets those that stay, sorted.
    */
   constructor(
     snapshots: readonly number[], outside: OutsideTables | undefined, ranges: readonly FragmentSource[], keepRange: (tombstone: RangeTombstone) => void,
@@ -48,7 +49,7 @@ export class Retention {
     return this.#ranges.advance(key, keyStart, keyEnd, steps)
   }
 
-  /** Whether the entry stays. Entries come in cursor order. */
+  /** Entries come in cursor order. */
   keep(entry: Cursor): boolean {
     const { key, keyStart, keyEnd, seq } = entry
     const stripe = this.#stripeOf(seq)
@@ -72,7 +73,7 @@ export class Retention {
 
   /**
    * Hand over to a kernel merge, with `entry` next: it stops at keys that range tombstones touch, or where tables outside change.
-   * False: not possible, the last key is too long. Only while quiet.
+   * False: the last key is too long. Only while quiet.
    */
   handOver(merge: MergeKernel, { key, keyStart, keyEnd }: Cursor): boolean {
     if (this.#keyLength > merge.slotBytes) return false
@@ -91,7 +92,7 @@ export class Retention {
     return true
   }
 
-  /** The kernel merge has stopped: continue there. */
+  /** Continue where the kernel merge has stopped. */
   takeBack(merge: MergeKernel): void {
     const { seenAt, seenLength } = merge
     this.startsKey = merge.startsKey
@@ -106,7 +107,7 @@ export class Retention {
     this.#ranges.cut(key)
   }
 
-  /** After the last entry: emit the remaining range tombstones, at most `steps` starts and ends. True: done. */
+  /** Emit the remaining range tombstones, at most `steps` starts and ends. True: done. */
   finish(steps = Infinity): boolean {
     return this.#ranges.finish(steps)
   }
@@ -115,7 +116,7 @@ export class Retention {
     return this.#outside === undefined || this.#stripeOf(seq) > 0 || this.#outside.minSeqOver(start, end) < seq
   }
 
-  /** Index of the first snapshot at or after `seq`: how many snapshots are too old to see it. */
+  /** The number of snapshots too old to see `seq`. */
   #stripeOf(seq: number): number {
     const snapshots = this.#snapshots
     let low = 0

@@ -1,7 +1,4 @@
-/**
- * The tables of one run, one after the other, as one cursor. Only the table it stands in has a cursor open,
- * so a run costs one window however many tables it has.
- */
+/** The tables of one run as one cursor. Only the current table has a cursor open, so a run costs one window. */
 import { EMPTY } from '../base/cursor.ts'
 import type { Cursor } from '../base/cursor.ts'
 import type { WindowPool } from '../memory/windows.ts'
@@ -19,7 +16,7 @@ export class RunCursor implements Cursor {
   value: Uint8Array = EMPTY
   valueStart = 0
   valueEnd = 0
-  /** Tables that hold point entries, in key order. */
+  /** With point entries, in key order. */
   readonly #tables: readonly TableReader[]
   readonly #source: BlockSource
   readonly #windows: WindowPool
@@ -51,7 +48,7 @@ export class RunCursor implements Cursor {
   }
 
   seekBefore(key: Uint8Array, start: number, end: number): void {
-    // The table that may hold the key also holds what comes right before it, unless it begins there.
+    // The table that may hold the key also holds its predecessor, unless it begins there.
     const at = lowerTable(this.#tables, key, start, end)
     this.#open(Math.min(at, this.#tables.length - 1))
     this.#inner?.seekBefore(key, start, end)
@@ -116,7 +113,7 @@ export class RunCursor implements Cursor {
   }
 }
 
-/** Index of the first table whose last key is >= the given one; tables.length if there is none. All have point entries. */
+/** Index of the first table whose last key is >= the given one, or tables.length. All have point entries. */
 export function lowerTable(tables: readonly TableReader[], key: Uint8Array, start: number, end: number): number {
   let low = 0
   let high = tables.length

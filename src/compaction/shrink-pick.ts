@@ -1,11 +1,11 @@
 /**
- * Shrinks a pick when memory cannot serve all of its runs: merging some of them is a step towards it.
- *
- * Invariant: the run the output joins stays in, so that the output overlaps nothing there.
+ * Shrinks a pick when memory cannot serve all of its runs: merging some is a step towards it. The run the output joins stays in, so
+ * that
+ * the output overlaps nothing there.
  */
 import type { Pick, RunView, TreeView } from './strategy.ts'
 
-/** The pick with the tables of its `mostRuns` (at least 2) smallest runs, or the pick itself if it has no more. */
+/** Keeps the `mostRuns` (at least 2) smallest runs. */
 export function narrowPick(pick: Pick, tree: TreeView, mostRuns: number): Pick {
   const wanted = new Set(pick.tables)
   const parts: { run: RunView, tables: number[], bytes: number }[] = []

@@ -6,8 +6,6 @@
  * 2. The delay is 0 at slowdown and grows linearly to the cap at stop; the larger axis counts; stop dominates. Without a stop
  *    (Infinity) it reaches the cap at twice the slowdown.
  * 3. A verdict is for writers only. It never holds back the merge that would clear it.
- *
- * Cost: a few comparisons.
  */
 import { invalidArgument } from '../base/errors.ts'
 
@@ -29,11 +27,11 @@ export interface StallLimits {
 }
 
 export interface StallVerdict {
-  /** Wait before the write; fractions count. The cap when stopped. */
+  /** Fractions count. The cap when stopped. */
   readonly delayMs: number
-  /** Wait until a later verdict says otherwise. */
+  /** Wait until a later verdict. */
   readonly stop: boolean
-  /** The decisive axis; absent without a delay. */
+  /** Absent without a delay. */
   readonly cause?: 'runs' | 'debt'
 }
 
@@ -54,7 +52,7 @@ export function stallVerdict(load: StallLoad, limits: StallLimits): StallVerdict
   return { delayMs: limits.maxDelayMs * debtShare, stop: false, cause: 'debt' }
 }
 
-/** For an early check. Throws INVALID_ARGUMENT. */
+/** Throws INVALID_ARGUMENT. */
 export function checkStallLimits(limits: StallLimits): void {
   if (!areValid(limits)) throw invalidStall({ runs: 0, debtBytes: 0 }, limits)
 }

@@ -1,4 +1,4 @@
-/** The table of strategies: a new one is a file of its own and one row here. */
+/** The table of strategies: a new one is a file and a row here. */
 import { invalidArgument } from '../base/errors.ts'
 import { createLeveled } from './leveled.ts'
 import type { LeveledOptions } from './leveled.ts'
@@ -8,10 +8,7 @@ import type { Strategy } from './strategy.ts'
 
 export type StrategyOptions = ({ name: 'tiered' } & TieredOptions) | ({ name: 'leveled' } & LeveledOptions)
 
-/**
- * A strategy by name; parameters left out take their defaults.
- * Throws INVALID_ARGUMENT for a name, parameter or value it cannot take.
- */
+/** Omitted parameters take their defaults. Throws INVALID_ARGUMENT for a wrong name, parameter or value. */
 export function createStrategy(options: StrategyOptions): Strategy {
   const { name, ...parameters } = options
   switch (name) {

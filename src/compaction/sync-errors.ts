@@ -2,7 +2,7 @@
 import { SpillwayError } from '../base/errors.ts'
 import { errorCode } from '../host/file-error.ts'
 
-/** The mark in the details of such an error, which reach the main thread. */
+/** Mark in the error's details, which reach the main thread. */
 const NOT_DURABLE = 'notDurable'
 
 export function notDurable(what: string, cause: unknown): SpillwayError {
@@ -11,10 +11,7 @@ export function notDurable(what: string, cause: unknown): SpillwayError {
   return new SpillwayError('SPILLWAY_UNAVAILABLE', `making the ${what} durable failed: ${message}`, { cause, details: { code, [NOT_DURABLE]: true } })
 }
 
-/**
- * Whether a job could not make earlier writes durable: after a failed sync the disk's content is unknown, and a later success
- * proves nothing.
- */
+/** After a failed sync the disk's content is unknown, and a later success proves nothing. */
 export function isNotDurable(error: Error): boolean {
   return (error as { details?: Record<string, unknown> }).details?.[NOT_DURABLE] === true
 }

@@ -9,8 +9,7 @@
  *    run on, so that one small run does not separate larger ones for ever.
  * 3. More than maxRuns runs: merge the smallest ones, just enough to be at maxRuns (in steps of maxMergeWidth). This bounds the
  *    memory of readers in a small budget. Off unless set.
- * 4. A run (the newest such) of mostly tombstones, with older overlapping runs: merge it with those. Without one nothing could be
- *    dropped.
+ * 4. A run (the newest such) of mostly tombstones: merge it with older overlapping runs. Without one nothing could be dropped.
  *
  * Invariants
  * 1. Rule 1 and the debt are exact for any sizes (BigInt). Similarity is one correctly rounded division.
@@ -156,7 +155,7 @@ class Tiered implements Strategy {
     return undefined
   }
 
-  /** Whole runs, in the order of `runs` (newest first). */
+  /** In the order of `runs` (newest first). */
   #merge(runs: readonly RunView[], picked: readonly RunView[], reason: string): Pick {
     const chosen = new Set(picked)
     const tables: number[] = []
@@ -181,7 +180,7 @@ function sizes(runs: readonly RunView[]): { total: bigint; largest: bigint } {
   return { total, largest: BigInt(largest) }
 }
 
-/** Whether tables overlap: a merge of runs with only hulls in common drops nothing. */
+/** Compares tables: a merge of runs with only hulls in common drops nothing. */
 function runsOverlap(a: RunView, b: RunView): boolean {
   const hull = hullOf(b.tables)
   if (hull === undefined) return false

@@ -7,14 +7,14 @@
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 
-/** Its point keys lie in [firstKey, lastKey], its sequence numbers from minSeq on. */
+/** Point keys lie in [firstKey, lastKey], sequence numbers from minSeq on. */
 export interface OutsideTable {
   firstKey: Uint8Array
   lastKey: Uint8Array
   minSeq: number
 }
 
-/** Several tables, for another thread. */
+/** Packed, for another thread. */
 export interface OutsideTables {
   keys: Uint8Array
   /** First key i is keys[ends[2i - 1], ends[2i]), last key i is keys[ends[2i], ends[2i + 1]). */
@@ -42,7 +42,7 @@ export function packOutside(tables: readonly OutsideTable[]): OutsideTables {
 }
 
 export class OutsideIndex {
-  /** Of all tables; see `findNext`. */
+  /** See `findNext`. */
   readonly keys: Uint8Array
   nextStart = 0
   nextEnd = 0
@@ -72,7 +72,7 @@ export class OutsideIndex {
     this.#minSeqs = smallest
   }
 
-  /** The smallest sequence number of any table that may hold the key; Infinity: none. */
+  /** Smallest sequence number of any table that may hold the key; Infinity: none. */
   minSeqAt(key: Uint8Array, start: number, end: number): number {
     const at = this.#intervalOf(key, start, end)
     return at < 0 ? Infinity : this.#minSeqs[at]!
@@ -121,7 +121,7 @@ export class OutsideIndex {
   }
 }
 
-/** How many of the ascending `numbers` are smaller. */
+/** `numbers` ascend. */
 function countBelow(numbers: readonly number[], limit: number): number {
   let low = 0
   let high = numbers.length

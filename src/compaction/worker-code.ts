@@ -1,8 +1,6 @@
 /**
- * The code of the worker as one text, so that it goes wherever this package goes: into a bundle, a single executable, an archive. A
- * file of its own would be left behind there.
- *
- * Cost: 70 KiB of text, and half a millisecond to unpack for each worker.
+ * The worker's code as text, so that it goes into a bundle, single executable or archive with the package. Cost: 70 KiB, and half a
+ * millisecond to unpack for each worker.
  */
 import { inflateRawSync } from 'node:zlib'
 

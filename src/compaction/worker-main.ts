@@ -1,4 +1,4 @@
-/** The worker's program: `scripts/build.mjs` bundles this and all it imports (`worker-code.ts`). */
+/** The worker's program, bundled by `scripts/build.mjs` (`worker-code.ts`). */
 import { serveJobs } from '../host/node/worker.ts'
 import { jobs } from './jobs.ts'
 
