@@ -51,7 +51,7 @@ test('a key that is too long is a bad record: named with file and line, or skipp
     const stopped = await runWith(new FakeStore(), ['import', directory, '--format', format], input)
     assert.equal(stopped.code, 1)
     assert.deepEqual(stopped.io.store.texts, [['a', '']])
-    assert.match(stopped.err, new RegExp(`^spillway: stdin, line ${line}: the key has 65,536 bytes, keys have at most 65,535\\. --on-error skip`))
+    assert.match(stopped.err, new RegExp(`^spillway: stdin, line ${line}: the key has 65,536 bytes; keys have at most 65,535\\. --on-error skip`))
     const skipped = await runWith(new FakeStore(), ['import', directory, '--format', format, '--on-error', 'skip'], input)
     assert.equal(skipped.code, 0, skipped.err)
     assert.deepEqual(skipped.io.store.texts, [['a', ''], ['b', '']])
@@ -224,7 +224,7 @@ test('count, compact, stats and verify report', async () => {
   assert.match(stats.out, /memtable {2}256 KiB {2}25\.0% {2}512 KiB {2}#{6}-{6}\.{12} {2}two memtables/)
   const memory = JSON.parse((await runWith(store, ['stats', directory, '--memory', '--json'])).out) as { budgetBytes: number }
   assert.equal(memory.budgetBytes, 1 << 20)
-  assert.match((await runWith(store, ['verify', directory])).out, /^All is well\. Checked 1 manifest, 2 log segments, 1 table, /)
+  assert.match((await runWith(store, ['verify', directory])).out, /^No damage found\. Checked 1 manifest, 2 log segments, 1 table, /)
   store.verifyReport.errors.push({ file: '00000007.table', offset: 4096, message: 'wrong checksum' })
   const damaged = await runWith(store, ['verify', directory])
   assert.equal(damaged.code, 1)
@@ -233,7 +233,7 @@ test('count, compact, stats and verify report', async () => {
   store.verifyReport.errors.push({ file: '00000007.table', offset: 8192, message: 'wrong checksum' })
   for (let i = 0; i < 25; i++) store.verifyReport.notes.push({ file: `0000010${i}.table`, message: 'left over' })
   const noted = await runWith(store, ['verify', directory])
-  assert.match(noted.out, /Note: 0000010\d+\.table: left over\nNote: and 5 more, see --json\nDAMAGED: 1 file\. /)
+  assert.match(noted.out, /Note: 0000010\d+\.table: left over\nNote: and 5 more; --json lists all\nDAMAGED: 1 file\. /)
   assert.equal((JSON.parse((await runWith(store, ['verify', directory, '--json'])).out) as { notes: unknown[] }).notes.length, 25)
 })
 

@@ -27,7 +27,7 @@ async function *asText(first: Uint8Array, chunks: Chunks, name: string): AsyncGe
   const found = signatureOf(first)
   if (found === undefined || found.kind === 'utf-8') yield* chunks
   else if (found.kind === 'utf-16le' || found.kind === 'utf-16be') yield* fromUtf16(chunks, found.kind === 'utf-16be', name)
-  else throw unreadable(name, `this is ${found.name}, which is not read. Convert or unpack it first, e.g. into a pipe: spillway import reads stdin`)
+  else throw unreadable(name, `this is ${found.name}, which is not supported. Convert or unpack it first, e.g. into a pipe: spillway import reads stdin`)
 }
 
 /** Returns the first bytes, enough for a signature, and all chunks. */
@@ -65,13 +65,13 @@ async function *unpacked(chunks: Chunks, kind: 'gzip' | 'zstd', name: string, si
     const { code, message } = error as { code?: unknown, message: string }
     if (signal.aborted) return
     if (typeof code !== 'string' || !/^Z(STD)?_/.test(code)) throw error
-    throw unreadable(name, `the ${kind} file is damaged or cut off: ${message}. What came before is imported`)
+    throw unreadable(name, `the ${kind} file is damaged or truncated: ${message}. The part before it is imported`)
   } finally {
     engine.destroy()
   }
   const { bytesWritten } = engine as Transform & { bytesWritten: number }
   if (bytesWritten < fed && !signal.aborted) {
-    throw unreadable(name, `the ${kind} file goes on behind its end with something else. What came before is imported. Unpack it first: spillway import reads stdin`)
+    throw unreadable(name, `the ${kind} file has other data after its end. The part before it is imported. Unpack it first: spillway import reads stdin`)
   }
 }
 
@@ -79,7 +79,7 @@ function zstdEngine(name: string): Transform {
   // Missing in the oldest supported Node.js.
   const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform }
   if (createZstdDecompress !== undefined) return createZstdDecompress()
-  throw unreadable(name, `this is a zstd file, which Node.js ${process.version} does not unpack. Unpack it first: zstd -dc FILE | spillway import DIR`)
+  throw unreadable(name, `this is a zstd file, which Node.js ${process.version} cannot unpack. Unpack it first: zstd -dc FILE | spillway import DIR`)
 }
 
 /** TextDecoder is not strict in a Node.js without ICU. */
@@ -89,7 +89,7 @@ async function *fromUtf16(chunks: Chunks, isBigEndian: boolean, name: string): A
   let isStart = true
   const convert = (bytes: Buffer): Buffer => {
     const text = bytes.toString('utf16le')
-    if (!text.isWellFormed()) throw unreadable(name, 'it begins as UTF-16, but half of a surrogate pair stands alone in it')
+    if (!text.isWellFormed()) throw unreadable(name, 'it begins as UTF-16, but has half of a surrogate pair')
     const from = isStart && text.startsWith('\ufeff') ? 1 : 0
     isStart = false
     return Buffer.from(text.slice(from), 'utf8')
@@ -102,7 +102,7 @@ async function *fromUtf16(chunks: Chunks, isBigEndian: boolean, name: string): A
     held = bytes.subarray(end)
     if (end > 0) yield convert(isBigEndian ? bytes.subarray(0, end).swap16() : bytes.subarray(0, end))
   }
-  if (held.length > 0) throw unreadable(name, 'it begins as UTF-16, but ends in the middle of a character')
+  if (held.length > 0) throw unreadable(name, 'it begins as UTF-16, but ends inside a character')
 }
 
 function unreadable(name: string, message: string): CommandError {

@@ -51,7 +51,7 @@ export function isDamaged(text: string): boolean {
 
 /** Inverse of `escapeBytes`. Throws UsageError for a wrong escape, and for text that is not UTF-8. */
 export function unescapeBytes(text: string): Buffer {
-  if (isDamaged(text)) throw new UsageError(`${JSON.stringify(text)} has bytes that are no UTF-8: write them as \\xNN, U+FFFD itself as \\xef\\xbf\\xbd`)
+  if (isDamaged(text)) throw new UsageError(`${JSON.stringify(text)} has bytes that are not UTF-8: write them as \\xNN, U+FFFD itself as \\xef\\xbf\\xbd`)
   const parts: Buffer[] = []
   let from = 0
   for (let at = text.indexOf('\\'); at >= 0; at = text.indexOf('\\', from)) {

@@ -24,10 +24,10 @@ export function generalHelp(commands: readonly Command[]): string {
     'Exit codes',
     ...indented(textPairs([
       ['0', 'ok'],
-      ['1', 'failed: damage found, key not found, or the work could not be done'],
+      ['1', 'failed: damage found, key not found, or the command could not complete'],
       ['2', 'wrong usage'],
       ['3', 'the store is open in another process'],
-      ['130', 'interrupted by Ctrl-C (143: asked to terminate); what was written so far is kept'],
+      ['130', 'interrupted by Ctrl-C (143: asked to terminate); writes so far are kept'],
     ])),
     '',
     'SPILLWAY_DEBUG=1 adds stack traces to errors.',

@@ -31,7 +31,7 @@ test('a bound that is empty is refused: it comes from a variable that is not set
     for (const form of [{}, { hex: true }, { base64: true }, { escaped: true }]) {
       assert.throws(() => rangeOf(new Args(['dir'], { ...form, [name]: '' })), error => {
         assert.ok(error instanceof UsageError)
-        assert.match(error.message, new RegExp(`--${name} is empty. Leave it out`))
+        assert.match(error.message, new RegExp(`--${name} is empty. Omit it`))
         return true
       })
     }

@@ -15,7 +15,7 @@ export function rangeOf(args: Args): ByteRange {
     const text = args.text(name)
     if (text === undefined) return undefined
     // An unset shell variable would turn a part into everything.
-    if (text === '') throw new UsageError(`--${name} is empty. Leave it out for a range without this bound`)
+    if (text === '') throw new UsageError(`--${name} is empty. Omit it for a range without this bound`)
     return args.bytes(text)
   }
   const gte = bound('gte')

@@ -67,11 +67,11 @@ export function requireStore(directory: string, kinds: readonly FileKind[]): voi
     names = readdirSync(directory)
   } catch (error) {
     const { code } = error as { code?: string }
-    if (code === 'ENOENT') throw new CommandError('NO_STORE', `there is no directory ${directory}, so no store to open. "spillway import" and "spillway put" make one`)
+    if (code === 'ENOENT') throw new CommandError('NO_STORE', `there is no directory ${directory}. "spillway import" and "spillway put" create a store`)
     if (code === 'ENOTDIR') throw new CommandError('NO_STORE', `${directory} is not a directory`)
     throw error
   }
   if (!names.some(name => kinds.includes(parseName(name).kind))) {
-    throw new CommandError('NO_STORE', `${directory} has no Spillway store. "spillway import" and "spillway put" make one`)
+    throw new CommandError('NO_STORE', `${directory} has no Spillway store. "spillway import" and "spillway put" create one`)
   }
 }

@@ -14,7 +14,7 @@ export const compactCommand: Command = {
   usage: '<dir>',
   examples: ['spillway compact ./data', 'spillway compact ./data --prefix session:'],
   options: {
-    compaction: { type: 'string', value: 'NAME', help: 'tiered or leveled, from now on (default: as the store is)' },
+    compaction: { type: 'string', value: 'NAME', help: 'tiered or leveled, kept by the store (default: unchanged)' },
     ...RANGE_OPTIONS,
   },
   positionals: { min: 1, max: 1 },

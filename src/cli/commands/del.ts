@@ -15,11 +15,11 @@ export const delCommand: Command = {
   name: 'del',
   summary: 'delete keys, or a range of keys',
   usage: '<dir> <key ...> | <dir> --range (--gte KEY --lt KEY | --prefix TEXT) --yes',
-  details: ['Deleting a key that is not there is fine. A range needs at least one bound; without --yes it only says how many keys there are.'],
+  details: ['Deleting a missing key is no error. A range needs at least one bound; without --yes the command only reports the number of keys.'],
   examples: ['spillway del ./data city:paris', 'spillway del ./data --range --prefix session: --yes'],
   options: {
-    range: { type: 'boolean', help: 'delete the range that the bounds give' },
-    yes: { type: 'boolean', help: 'really delete the range' },
+    range: { type: 'boolean', help: 'delete all keys between the bounds' },
+    yes: { type: 'boolean', help: 'confirm the deletion of a range' },
     durability: { type: 'string', value: 'LEVEL', help: 'none, os (default) or disk' },
     ...RANGE_OPTIONS,
   },
@@ -32,7 +32,7 @@ export const delCommand: Command = {
     const hasBounds = range.gte !== undefined || range.lt !== undefined
     const open = durability === undefined ? {} : { durability }
     if (args.flag('range')) {
-      if (keys.length > 0) throw new UsageError('--range deletes what lies between bounds: give bounds or keys, not both')
+      if (keys.length > 0) throw new UsageError('--range deletes the keys between bounds: give bounds or keys, not both')
       if (!hasBounds) throw new UsageError('--range needs a bound, such as --prefix. To delete everything, remove the directory')
       const count = await withStore(args, io, false, async store => {
         const found = await store.count(range)

@@ -10,17 +10,17 @@ const LINES_A_TURN = 1000
 
 export const dumpCommand: Command = {
   name: 'dump',
-  summary: 'show what one file of a store holds',
+  summary: 'show the contents of one file of a store',
   usage: '<file>',
   details: [
-    'A manifest, a log segment, a table or a value file, wherever it is: no store is opened and no lock is taken. Its name says what it is, or else its first or last bytes.',
+    'Reads a manifest, a log segment, a table or a value file in any directory: no store is opened and no lock is taken. The type comes from the file name, or from the first or last bytes.',
     'Log: header, frames, operations. Table: properties, range tombstones, index nodes, filters, data blocks with their keys. Sequence numbers are those in the file: the offset that a manifest gives a table is not added. '
     + 'Manifest: all fields. Value file: header, beginning, checksums.',
-    'Exit code 1 if anything is damaged; each place is named by its offset, and what can be read is still shown. An unfinished write at the end of a log is not damage: a crash leaves it. '
+    'Exit code 1 if anything is damaged; each damaged place is reported with its offset, and readable parts are still shown. An unfinished write at the end of a log is left by a crash and is not damage. '
     + '--json prints one object a line, the last one with the number of damaged places.',
   ],
   examples: ['spillway dump ./data/00000007.log', 'spillway dump ./data/00000009.table --entries | less', 'spillway dump ./data/manifest-00000012 --json'],
-  options: { entries: { type: 'boolean', help: 'table: each entry too' } },
+  options: { entries: { type: 'boolean', help: 'table: also show each entry' } },
   positionals: { min: 1, max: 1 },
 
   async run(args, io) {

@@ -11,10 +11,10 @@ export const getCommand: Command = {
   name: 'get',
   summary: 'print the value of a key',
   usage: '<dir> <key>',
-  details: ['Bytes that are not printable text come as \\xNN, a backslash doubled; --raw writes the exact bytes. Exit code 1 if there is no such key.'],
+  details: ['Bytes that are not printable text are shown as \\xNN, a backslash is doubled; --raw writes the exact bytes. Exit code 1 if there is no such key.'],
   examples: ['spillway get ./data city:paris', 'spillway get ./data photo --raw > photo.jpg'],
   options: {
-    raw: { type: 'boolean', help: 'the exact bytes, and no newline after them' },
+    raw: { type: 'boolean', help: 'the exact bytes, without a newline after them' },
     ...BYTES_OPTIONS,
   },
   positionals: { min: 2, max: 2 },

@@ -112,7 +112,7 @@ function readerOf(context: ImportContext, input: Input, records: BatchOperation<
   const { name: file } = input
   const bad = (line: number, message: string, isLast = false): void => {
     if (!context.skips || isLast) {
-      const rest = isLast ? 'What follows cannot be told apart into records, so the import ends here' : '--on-error skip goes on without it'
+      const rest = isLast ? 'The rest cannot be split into records, so the import ends here' : '--on-error skip continues after it'
       throw new CommandError('BAD_RECORD', `${file}, line ${line}: ${message}. ${rest}`, { file, line })
     }
     tally.addBad({ file, line, message })
@@ -120,8 +120,8 @@ function readerOf(context: ImportContext, input: Input, records: BatchOperation<
   return makeReader(context.format ?? formatOfName(file) ?? 'lines', context.options, {
     put(key, value, line) {
       // The store would refuse the whole batch, without the line.
-      if (key.length > MAX_KEY_BYTES) bad(line, `the key has ${formatCount(key.length)} bytes, keys have at most ${formatCount(MAX_KEY_BYTES)}`)
-      else if (value.length > MAX_VALUE_BYTES) bad(line, `the value has ${formatCount(value.length)} bytes, values have at most ${formatCount(MAX_VALUE_BYTES)}`)
+      if (key.length > MAX_KEY_BYTES) bad(line, `the key has ${formatCount(key.length)} bytes; keys have at most ${formatCount(MAX_KEY_BYTES)}`)
+      else if (value.length > MAX_VALUE_BYTES) bad(line, `the value has ${formatCount(value.length)} bytes; values have at most ${formatCount(MAX_VALUE_BYTES)}`)
       else records.push({ type: 'put', key, value })
     },
     bad,

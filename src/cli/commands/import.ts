@@ -20,11 +20,11 @@ export const importCommand: Command = {
   summary: 'read records from files or stdin into a store',
   usage: '<dir> [file ...]',
   details: [
-    'Reads the files in order, or stdin ("-" or no file). The format is taken from the file name (.jsonl, .ndjson, .csv, .tsv, also before .gz and .zst) unless given; else "lines", unless the first line looks like another format. gzip, zstd (where Node.js has it) and UTF-16 with a byte order mark are read as what they hold; other compressed files are refused.',
-    'jsonl: an object or a [key, value] array per line. --key and --value name fields (a.b for nested ones; default "key"). Text is stored as it is, anything else as the JSON that was written, so numbers keep their digits. Without --value the whole line is the value; with neither, {"key", "value"} lines as export writes them are taken apart, keyBase64 and valueBase64 included.',
-    'csv, tsv: RFC 4180; rows may also end in CR alone. --key and --value are column names or numbers from 1. Without --value the row is stored as a JSON object (an array with --no-header); with neither, a file with just the columns key and value, or key, is taken as such.',
+    'Reads the files in order, or stdin ("-" or no file). The format is taken from the file name (.jsonl, .ndjson, .csv, .tsv, also before .gz and .zst) unless given; else "lines", unless the first line looks like another format. gzip, zstd (if Node.js supports it) and UTF-16 with a byte order mark are decoded; other compressed files are refused.',
+    'jsonl: an object or a [key, value] array per line. --key and --value name fields (a.b for nested ones; default "key"). Text is stored unchanged, other values as their JSON text, so numbers keep their digits. Without --value the whole line is the value. Without --key and --value, {"key", "value"} lines of an export are split into key and value, keyBase64 and valueBase64 included.',
+    'csv, tsv: RFC 4180; rows may also end in CR alone. --key and --value are column names or numbers from 1. Without --value the row is stored as a JSON object (an array with --no-header). Without --key and --value, a file with only the columns key and value, or only key, uses these.',
     'lines, nul: each line, or each record ended by a zero byte, is a key with an empty value; --separator splits key and value. Lines are text: one with a zero byte is a bad record.',
-    'A key that occurs twice keeps its last value. --on-error skip does not go on behind what leaves the rest of a file in doubt: a header that cannot be read, a quote that is never closed. Ctrl-C stops cleanly: what was imported stays.',
+    'The last value of a repeated key is kept. --on-error skip still stops where the rest of a file is ambiguous: at an unreadable header or a quote that is never closed. Ctrl-C stops cleanly: imported records stay.',
   ],
   examples: [
     'spillway import ./data users.jsonl --key id',
@@ -37,11 +37,11 @@ export const importCommand: Command = {
     value: { type: 'string', value: 'FIELD', help: 'field or column of the value' },
     separator: { type: 'string', value: 'TEXT', help: 'between key and value (lines, nul), or between fields (csv)' },
     'no-header': { type: 'boolean', help: 'csv: the first row is data' },
-    'keys-only': { type: 'boolean', help: 'jsonl, csv: store keys alone, with empty values' },
-    'on-error': { type: 'string', value: 'WHAT', help: 'a record that cannot be read: stop (default) or skip' },
-    'max-record': { type: 'string', value: 'SIZE', help: 'longest record (default 16 MiB)' },
-    durability: { type: 'string', value: 'LEVEL', help: 'none, os (default) or disk, of each batch' },
-    compaction: { type: 'string', value: 'NAME', help: 'tiered or leveled (default: as the store is)' },
+    'keys-only': { type: 'boolean', help: 'jsonl, csv: store empty values' },
+    'on-error': { type: 'string', value: 'WHAT', help: 'at an unreadable record: stop (default) or skip' },
+    'max-record': { type: 'string', value: 'SIZE', help: 'maximum size of a record (default 16 MiB)' },
+    durability: { type: 'string', value: 'LEVEL', help: 'none, os (default) or disk, for each batch' },
+    compaction: { type: 'string', value: 'NAME', help: 'tiered or leveled (default: unchanged)' },
     ...PROGRESS_OPTIONS,
   },
   positionals: { min: 1, max: Infinity },
@@ -61,7 +61,7 @@ export const importCommand: Command = {
     for (const input of inputs) {
       const used = format ?? formatOfName(input.name) ?? 'lines'
       checkFormat(used, options)
-      if (options.keysOnly && (used === 'lines' || used === 'nul')) throw new UsageError(`--keys-only is for jsonl and csv; ${used} without --separator has keys alone`)
+      if (options.keysOnly && (used === 'lines' || used === 'nul')) throw new UsageError(`--keys-only is for jsonl and csv; ${used} without --separator has keys only`)
     }
 
     const tally = new Tally()
@@ -84,7 +84,7 @@ export const importCommand: Command = {
       }
       progress?.finish(true)
       if (failure === undefined && tally.rows === 0 && tally.bad > 0 && !io.signal.aborted) {
-        failure = new CommandError('NOTHING_READ', `nothing could be read: ${tally.bad === 1 ? 'the one record is' : `all ${countOf(tally.bad, 'record')} are`} bad. Is the format right?`)
+        failure = new CommandError('NOTHING_READ', `no record could be read: ${tally.bad === 1 ? 'the only record is' : `all ${countOf(tally.bad, 'record')} are`} bad. Is the format right?`)
       }
       // After an interruption the log is enough.
       if (failure === undefined && !io.signal.aborted) await store.flush()

@@ -13,11 +13,11 @@ export const putCommand: Command = {
   name: 'put',
   summary: 'store a value under a key',
   usage: '<dir> <key> <value | ->',
-  details: ['With "-" the value is what stdin holds, byte for byte. Makes the store if the directory has none.'],
+  details: ['With "-" the value is read from stdin, byte for byte. Creates the store if the directory has none.'],
   examples: ['spillway put ./data city:paris Paris', 'spillway put ./data photo - < photo.jpg'],
   options: {
     durability: { type: 'string', value: 'LEVEL', help: 'none, os (default) or disk' },
-    'max-record': { type: 'string', value: 'SIZE', help: 'longest value from stdin (default 16 MiB)' },
+    'max-record': { type: 'string', value: 'SIZE', help: 'maximum size of a value from stdin (default 16 MiB)' },
     ...BYTES_OPTIONS,
   },
   positionals: { min: 3, max: 3 },
@@ -31,7 +31,7 @@ export const putCommand: Command = {
       const maxBytes = args.size('max-record') ?? MAX_RECORD_BYTES
       const read = await readAll(io.stdin, maxBytes)
       if (read === undefined) {
-        throw new CommandError('TOO_LONG', `stdin holds more than ${formatSize(maxBytes)}, the longest value. --max-record raises the limit`)
+        throw new CommandError('TOO_LONG', `stdin has more than ${formatSize(maxBytes)}, the limit of a value. --max-record raises it`)
       }
       value = read
     }

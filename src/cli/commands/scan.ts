@@ -19,14 +19,14 @@ type ScanRange = ByteRange & { reverse: boolean }
 
 export const scanCommand: Command = {
   name: 'scan',
-  summary: 'show entries, for people',
+  summary: 'show entries in readable form',
   usage: '<dir>',
-  details: ['Keys and values are escaped as get does it, and cut to the width of the terminal. Use export to get them whole.'],
+  details: ['Keys and values are escaped like those of get and cut to the width of the terminal. Use export for whole entries.'],
   examples: ['spillway scan ./data --prefix user: --limit 10', 'spillway scan ./data --reverse'],
   options: {
     limit: { type: 'string', value: 'N', help: `at most N entries (default ${DEFAULT_LIMIT}; 0 = all)` },
     reverse: { type: 'boolean', help: 'from the last key to the first' },
-    'keys-only': { type: 'boolean', help: 'no values' },
+    'keys-only': { type: 'boolean', help: 'omit values' },
     ...RANGE_OPTIONS,
   },
   positionals: { min: 1, max: 1 },

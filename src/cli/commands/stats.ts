@@ -13,7 +13,7 @@ export const statsCommand: Command = {
   name: 'stats',
   summary: 'show runs, bytes, amplification, cache and memory',
   usage: '<dir>',
-  details: ['Written bytes, stalls and cache figures count from the moment the store was opened, so here they show what opening did.'],
+  details: ['Written bytes, stalls and cache figures count from the moment the store was opened, so here they show only the work of opening.'],
   options: { memory: { type: 'boolean', help: 'only the memory table' } },
   positionals: { min: 1, max: 1 },
 

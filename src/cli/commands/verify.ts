@@ -15,8 +15,8 @@ export const verifyCommand: Command = {
   summary: 'check every file of the store',
   usage: '<dir>',
   details: [
-    'Reads the manifests, the log, all tables and value files and checks every checksum, whatever of them is damaged: the store is not opened, and nothing is changed. '
-    + 'Exit code 1 if anything is damaged or missing; each damaged place is named by its file and offset. Leftovers of a crash are no damage; they are noted.',
+    'Reads the manifests, the log, all tables and value files and checks every checksum, also of a damaged store: the store is not opened, and nothing is changed. '
+    + 'Exit code 1 if anything is damaged or missing; each damaged place is reported with file and offset. Leftovers of a crash are not damage; they are listed as notes.',
   ],
   options: {},
   positionals: { min: 1, max: 1 },
@@ -38,9 +38,9 @@ function linesOf(report: VerifyReport): string[] {
     return escapeText(message.startsWith(file) ? message : `${where}: ${message}`)
   })
   for (const { file, message } of notes.slice(0, MAX_NOTES)) lines.push(escapeText(`Note: ${file}: ${message}`))
-  if (notes.length > MAX_NOTES) lines.push(`Note: and ${notes.length - MAX_NOTES} more, see --json`)
+  if (notes.length > MAX_NOTES) lines.push(`Note: and ${notes.length - MAX_NOTES} more; --json lists all`)
   const files = new Set(errors.map(({ file }) => file)).size
-  lines.push(`${files > 0 ? `DAMAGED: ${countOf(files, 'file')}` : 'All is well'}. Checked ${countOf(report.manifests, 'manifest')}, `
+  lines.push(`${files > 0 ? `DAMAGED: ${countOf(files, 'file')}` : 'No damage found'}. Checked ${countOf(report.manifests, 'manifest')}, `
     + `${countOf(report.logs, 'log segment')}, ${countOf(report.tables, 'table')}, ${countOf(report.valueFiles, 'value file')}, `
     + `${formatSize(report.bytes)}: ${countOf(report.sound, 'file')} whole, with ${countOf(report.entries, 'entry', 'entries')} in tables, `
     + `${countOf(report.blocks, 'block')}, ${countOf(report.operations, 'operation')} in the log.`)

@@ -27,7 +27,7 @@ const SHOWN_CHARACTERS = 60
 export function chooseColumns(row: CsvRow, hasHeader: boolean, wanted: ColumnsWanted): Columns {
   const { key, value, keysOnly = false } = wanted
   const { count } = row
-  if (count > MAX_COLUMNS) throw badHeader(`the first row has ${count} columns, a file has at most ${MAX_COLUMNS}. Is the separator right?`)
+  if (count > MAX_COLUMNS) throw badHeader(`the first row has ${count} columns; the maximum is ${MAX_COLUMNS}. Is the separator right?`)
   const names = hasHeader ? namesOf(row, wanted) : undefined
   const column = (of: string, option: string): number => columnOf(of, names, count, option)
   if (key === undefined && value === undefined && names !== undefined) {
@@ -70,7 +70,7 @@ function columnOf(wanted: string, names: string[] | undefined, count: number, op
   const number = NUMBER.test(wanted) ? Number(wanted) : 0
   if (number >= 1 && number <= count) return number - 1
   const known = names === undefined ? `numbers 1 to ${count}` : names.slice(0, SHOWN_NAMES).map(shown).join(', ') + (count > SHOWN_NAMES ? ', ...' : '')
-  throw new UsageError(`${option} ${JSON.stringify(wanted)}: no such column. There are ${known}`)
+  throw new UsageError(`${option} ${JSON.stringify(wanted)}: no such column. Known: ${known}`)
 }
 
 function fieldNames(names: readonly string[]): string[] {

@@ -103,7 +103,7 @@ export class CsvParser {
             if (next === separator || next === LF || next === CR) break
             to++
           }
-          if (hasZeros && chunk.subarray(at, to).includes(0)) this.#bad('a zero byte, which no text holds. Is this a file of another kind, or UTF-16?')
+          if (hasZeros && chunk.subarray(at, to).includes(0)) this.#bad('a zero byte, which text does not contain. Is this another kind of file, or UTF-16?')
           this.#keep(chunk, at, to)
           at = to
           if (at === end) break

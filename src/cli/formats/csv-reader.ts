@@ -98,7 +98,7 @@ export class CsvReader implements RecordReader {
       if (isObject) json += names[i]
       const text = jsonOf(field)
       if (text === undefined || json.length + text.length > MAX_JSON_LENGTH) {
-        this.#sink.bad(line, `as JSON the row is longer than ${MAX_JSON_LENGTH} bytes, the longest value. Choose one column with --value`)
+        this.#sink.bad(line, `as JSON the row is longer than ${MAX_JSON_LENGTH} bytes, the maximum of a value. Choose one column with --value`)
         return undefined
       }
       json += text

@@ -74,7 +74,7 @@ function fieldSeparator(format: 'csv' | 'tsv', given: string | undefined): numbe
 function lineSeparator(format: 'lines' | 'nul', given: string | undefined): { separator?: Uint8Array } {
   if (given === undefined) return {}
   const separator = separatorBytes(given)
-  if (separator.includes(format === 'lines' ? 0x0a : 0)) throw new UsageError('--separator must not hold what ends a record')
+  if (separator.includes(format === 'lines' ? 0x0a : 0)) throw new UsageError('--separator must not contain the end of a record')
   return { separator }
 }
 

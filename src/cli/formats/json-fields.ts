@@ -72,7 +72,7 @@ export function placeBelow(bytes: Uint8Array, place: Place, path: readonly strin
 }
 
 export function twice(name: string): string {
-  return `the field ${JSON.stringify(name)} stands twice, and only one can be meant`
+  return `the field ${JSON.stringify(name)} occurs twice, so it is ambiguous`
 }
 
 /** The written name may have escapes. */

@@ -46,7 +46,7 @@ test('a field that is asked for and stands twice is refused', () => {
     ['{"id":1,"id":1}', { key: 'id' }, 'id'], ['{"id":1,"v":1,"v":2}', { key: 'id', value: 'v' }, 'v'],
     ['{"a":{"id":1},"a":{"id":2}}', { key: 'a.id' }, 'a'], ['{"a":{"id":1,"id":2}}', { key: 'a.id' }, 'id'], ['{"a.id":1,"a.id":2,"a":{"id":3}}', { key: 'a.id' }, 'a.id'],
   ] as [string, JsonlOptions, string][]) {
-    assert.deepEqual(read(text, options), { records: [], bad: [[1, `the field "${name}" stands twice, and only one can be meant`]] }, text)
+    assert.deepEqual(read(text, options), { records: [], bad: [[1, `the field "${name}" occurs twice, so it is ambiguous`]] }, text)
   }
   // It is not asked for.
   assert.deepEqual(read('{"id":1,"x":1,"x":2}', { key: 'id' }).records, [['1', '{"id":1,"x":1,"x":2}']])
@@ -78,7 +78,7 @@ test('a text with escapes is stored as what it says, and a broken one refused', 
 test('a value that is nested without end is refused in words', () => {
   const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
   assert.deepEqual(read(`{"key":"k","value":${deep}}\n["k",${deep}]\n${deep}\n["a",1]`), {
-    records: [['a', '1']], bad: [1, 2, 3].map(line => [line, 'more than 10000 arrays and objects within one another']),
+    records: [['a', '1']], bad: [1, 2, 3].map(line => [line, 'more than 10000 nested arrays and objects']),
   })
 })
 

@@ -150,7 +150,7 @@ function fromArray(record: Uint8Array): [key: Found, value: Found] {
     if (count++ < 2) places.push({ from, to })
   })
   if (end !== record.length) return [notJson(record, end), NO_BYTES]
-  if (count !== 2) return [`an array must be [key, value], this has ${count} elements`, NO_BYTES]
+  if (count !== 2) return [`an array must be [key, value]; this one has ${count} elements`, NO_BYTES]
   return [keyBytes(record, places[0]!), valueBytes(record, places[1]!)]
 }
 
@@ -167,7 +167,7 @@ function isBlank(byte: number): boolean {
 
 /** Uses the message of `JSON.parse`. */
 function notJson(record: Uint8Array, end: number): string {
-  if (end === TOO_DEEP) return `more than ${MAX_JSON_DEPTH} arrays and objects within one another`
+  if (end === TOO_DEEP) return `more than ${MAX_JSON_DEPTH} nested arrays and objects`
   try {
     JSON.parse(asBuffer(record).toString('utf8'))
     return 'not JSON'
@@ -196,7 +196,7 @@ function textBytes(record: Uint8Array, from: number, to: number): Found {
   if (!asBuffer(written).includes(BACKSLASH)) return written
   const text = textOf(record, from, to)
   // UTF-8 cannot encode lone surrogates.
-  return text.isWellFormed() ? Buffer.from(text, 'utf8') : 'a text holds half of a surrogate pair, which UTF-8 cannot hold'
+  return text.isWellFormed() ? Buffer.from(text, 'utf8') : 'a text has half of a surrogate pair, which UTF-8 cannot encode'
 }
 
 function base64Bytes(record: Uint8Array, member: WantedMember): Found {

@@ -74,7 +74,7 @@ export class LinesReader implements RecordReader {
       value = record.subarray(at + separator.length)
     }
     if (this.#hasZeros && (key.includes(0) || value.includes(0))) {
-      this.#sink.bad(line, 'a zero byte, which no text holds. Is this a file of another kind, or UTF-16? --format nul takes records that end in a zero byte')
+      this.#sink.bad(line, 'a zero byte, which text does not contain. Is this another kind of file, or UTF-16? --format nul reads records that end in a zero byte')
     } else this.#sink.put(key, value, line)
   }
 }

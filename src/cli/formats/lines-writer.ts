@@ -39,14 +39,14 @@ export class LinesWriter implements RecordWriter {
     } else {
       // An earlier separator may form where key and separator meet.
       const joined = Buffer.concat([key, separator])
-      if (joined.indexOf(separator) < key.length) refuse(key, 'the key holds the separator')
-      if (value.includes(terminator)) refuse(key, `the value holds ${this.#isText ? 'a newline' : 'a zero byte'}`)
+      if (joined.indexOf(separator) < key.length) refuse(key, 'the key contains the separator')
+      if (value.includes(terminator)) refuse(key, `the value contains ${this.#isText ? 'a newline' : 'a zero byte'}`)
     }
-    if (key.includes(terminator)) refuse(key, `the key holds ${this.#isText ? 'a newline' : 'a zero byte'}`)
+    if (key.includes(terminator)) refuse(key, `the key contains ${this.#isText ? 'a newline' : 'a zero byte'}`)
     if (this.#isText) {
       const last = separator === undefined ? key : value.length > 0 ? value : separator
       if (last[last.length - 1] === CR) refuse(key, 'a carriage return at the end of a line would be dropped')
-      if (key.includes(0) || (separator !== undefined && value.includes(0))) refuse(key, 'a zero byte is no text')
+      if (key.includes(0) || (separator !== undefined && value.includes(0))) refuse(key, 'text has no zero bytes')
     }
     this.#begin(key, separator === undefined ? [] : [separator, value], terminator)
     output.add(key)
@@ -62,7 +62,7 @@ export class LinesWriter implements RecordWriter {
     const parts = [this.#start, ...[key, ...more].map(part => part.subarray(0, SIGNATURE_BYTES)), Uint8Array.of(terminator)]
     this.#start = Buffer.concat(parts).subarray(0, SIGNATURE_BYTES)
     const signature = signatureOf(this.#start, this.#isText)
-    if (signature !== undefined) refuse(key, `a file that begins so would be read as ${signature.name}`)
+    if (signature !== undefined) refuse(key, `a file that begins like this would be read as ${signature.name}`)
   }
 }
 

@@ -40,5 +40,5 @@ export function hasByteOrderMark(bytes: Uint8Array): boolean {
 }
 
 export function tooLong(maxBytes: number): string {
-  return `longer than ${maxBytes} bytes, the most one record may have. Is the format right? --max-record raises the limit`
+  return `longer than ${maxBytes} bytes, the limit of a record. Is the format right? --max-record raises it`
 }
