@@ -13,7 +13,7 @@
 import { SpillwayError } from '../base/errors.ts'
 import { KERNELS_WASM } from './wasm.ts'
 
-/** As in assembly/layout.ts: the cell of the last hash, and the end of the match table. */
+/** As in assembly/layout.ts. */
 const RESULT = 1024
 const REGIONS = 2048 + 16384
 
@@ -21,23 +21,23 @@ const PAGE_BYTES = 65536
 /** Far below 2^31, so that sums of two ranges cannot overflow in wasm. */
 const MAX_REGION_BYTES = 512 * 1024 * 1024
 
-/** Maximum length of the LZ4 block of `length` bytes. */
+/** Maximum length of an LZ4 block. */
 export function compressBound(length: number): number {
   return length + Math.floor(length / 255) + 16
 }
 
-/** Size of a region: the worst case, rounded up to 64 bytes. */
+/** The worst case, rounded up to 64 bytes. */
 function regionStride(regionBytes: number): number {
   return Math.ceil(compressBound(regionBytes) / 64) * 64
 }
 
 export class Kernels {
-  /** Wasm memory of an instance: regions, a 16 KiB table and the arena, rounded up to 64 KiB pages. */
+  /** Regions, a 16 KiB table and the arena, rounded up to 64 KiB pages. */
   static bytesFor(regionBytes: number, arenaBytes = 0): number {
     return Math.ceil((REGIONS + 2 * regionStride(regionBytes) + arenaBytes) / PAGE_BYTES) * PAGE_BYTES
   }
 
-  /** Throws UNAVAILABLE when an instance cannot be made now. Keeps nothing. */
+  /** Throws UNAVAILABLE when an instance cannot be made now. */
   static checkRoom(): void {
     newMemory(1)
   }
@@ -47,13 +47,13 @@ export class Kernels {
   readonly a: number
   readonly b: number
   readonly regionBytes: number
-  /** The last hash, as unsigned 32-bit halves. */
+  /** The last hash, as unsigned halves. */
   hashHigh = 0
   hashLow = 0
 
   readonly #end: number
   readonly #result: Uint32Array
-  /** Used parts of the arena: [from, to), ascending. */
+  /** Used parts of the arena, ascending. */
   readonly #taken: { from: number, to: number }[] = []
   /** @internal For merges, which guarantee the addresses. */
   readonly exports: KernelExports
@@ -85,25 +85,22 @@ export class Kernels {
     this.hashLow = this.#result[0]!
   }
 
-  /**
-   * Compress memory[from, from + length) to `to` as an LZ4 block; returns its length, 0: more than `capacity` (the output is then
-   * undefined). No overlap.
-   */
+  /** Returns the length of the LZ4 block, 0: more than `capacity` (the output is then undefined). No overlap. */
   compress(from: number, length: number, to: number, capacity: number): number {
     this.#check(from, length, to, capacity)
     return this.exports.compress(from, length, to, capacity)
   }
 
   /**
-   * Decompress the LZ4 block memory[from, from + length) to `to`; returns its length, -1: malformed or longer than `capacity`.
-   * Output beyond the result is undefined. Safe on any bytes.
+   * Returns the decompressed length, -1: malformed or longer than `capacity`. Output beyond the result is undefined. Safe on any
+   * bytes.
    */
   decompress(from: number, length: number, to: number, capacity: number): number {
     this.#check(from, length, to, capacity)
     return this.exports.decompress(from, length, to, capacity)
   }
 
-  /** Whether memory[start, end) is a well-formed data block (`dataBlockProblem`). Safe on any bytes. */
+  /** `dataBlockProblem` for memory[start, end). Safe on any bytes. */
   isSoundBlock(start: number, end: number): boolean {
     if (!(start >= this.a && end >= start && end <= this.#end)) throw outside(start, end - start)
     return this.exports.isSoundBlock(start, end) !== 0
@@ -115,7 +112,7 @@ export class Kernels {
     if (lines > 0) this.exports.fillFilter(hashes, count, to, lines, probes)
   }
 
-  /** Bytes of the arena, on a multiple of 64; -1: no such piece. */
+  /** Returns a multiple of 64; -1: no such piece. */
   takeArena(bytes: number): number {
     const size = Math.ceil(bytes / 64) * 64
     let from = this.#end
@@ -185,7 +182,7 @@ function compiledModule(): object {
   return compiled
 }
 
-/** The WebAssembly API used here, which the Node.js types of version 20 do not declare. */
+/** Not declared by the Node.js types of version 20. */
 declare const WebAssembly: {
   Memory: new (limits: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer }
   Module: new (bytes: Uint8Array) => object

@@ -68,7 +68,7 @@ export interface MergeShape {
   inputs: number
   /** Per input, a multiple of 8. */
   slotBytes: number
-  /** Target size of output blocks. */
+  /** Target size. */
   blockBytes: number
   /** Ascending. */
   snapshots: readonly number[]
@@ -88,7 +88,6 @@ export class MergeKernel {
   readonly #f: number
   readonly #inputs: number
   readonly #slots: number
-  /** Addresses used by JavaScript. */
   readonly #values: number
   readonly #hashes: number
   readonly #firsts: number
@@ -151,10 +150,9 @@ export class MergeKernel {
     this.#kernels.giveArena(this.#at)
   }
 
-  /** Address for the block of input `i`; leave SLOT_ROOM_BYTES free at its end. */
+  /** Address for input `i`; leave SLOT_ROOM_BYTES free at its end. */
   slotAt(i: number): number { return this.#slots + i * this.slotBytes }
 
-  // Inputs.
 
   openBlock(i: number, keyRoom: number, block: number, at: number): void {
     this.#exports.openBlock(this.#inputs + i * INPUT_BYTES, keyRoom, block, at)
@@ -172,7 +170,7 @@ export class MergeKernel {
     this.#exports.buildHeap(this.#at, count)
   }
 
-  /** Go on; returns an EVENT. */
+  /** Returns an EVENT. */
   run(): number { return this.#exports.merge(this.#at) }
 
   /** Number of the input on top. */
@@ -185,7 +183,6 @@ export class MergeKernel {
   /** Index of an input's current entry in its block. */
   positionOf(i: number): number { return this.#words[(this.#inputs + i * INPUT_BYTES >>> 2) + I_AT]! }
 
-  /** Read the current entry of an input. */
   show(i: number, entry: KernelEntry): void {
     const at = this.#inputs + i * INPUT_BYTES
     const w = at >>> 2
@@ -199,7 +196,6 @@ export class MergeKernel {
     entry.valueEnd = entry.valueStart + words[w + I_VALUE_LENGTH]!
   }
 
-  // Retention.
 
   /** The table ends at the first key before which the block has this size, with `keyCost` per key. */
   cutAt(bytes: number, keyCost: number): void {
@@ -229,14 +225,13 @@ export class MergeKernel {
     this.#words[this.#w + SEEN_STRATUM] = stripe
   }
 
-  // Work since it was last taken.
 
   takeEntriesIn(): number { return this.#take(ENTRIES_IN) }
   takeStepBytes(): number { return this.#take(STEP_BYTES) }
   takeDeletes(): number { return this.#take(ADDED_DELETES) }
   takeKeyBytes(): number { return this.#take(ADDED_KEY_BYTES) }
   takeValueBytes(): number { return this.#take(ADDED_VALUE_BYTES) }
-  /** Take these last: they are the number of entries of the others. */
+  /** Call last: the other counts cover these entries. */
   takeAdded(): number { return this.#take(ADDED) }
   get added(): number { return this.#words[this.#w + ADDED]! }
   get addedMinSeq(): number { return this.#numbers[this.#f + ADDED_MIN_SEQ_F64]! }
@@ -251,7 +246,6 @@ export class MergeKernel {
     return taken
   }
 
-  // The block being filled.
 
   get count(): number { return this.#words[this.#w + COUNT]! }
   get prefixLength(): number { return this.#words[this.#w + PREFIX_LENGTH]! }
@@ -279,7 +273,7 @@ export class MergeKernel {
     this.#exports.addEntry(this.#at, keyAt, keyLength, valueAt, valueLength, seq, kind, shared, isFirst, hash)
   }
 
-  /** Write the block at an address of the regions; returns its end. */
+  /** Returns the end. */
   encodeBlock(at: number): number { return this.#exports.encodeBlock(this.#at, at) }
   resetBlock(): void { this.#exports.resetBlock(this.#at) }
 }
@@ -296,13 +290,13 @@ export class KernelEntry {
   valueEnd = 0
 }
 
-/** Layout: calls `place` with the size of each part in turn. */
+/** Calls `place` with the size of each part in turn. */
 function layOut({ inputs, slotBytes, blockBytes, snapshots }: MergeShape, place: (bytes: number) => number): Layout {
   const part = (bytes: number): number => place(Math.ceil(bytes / 16) * 16)
   part(STATE_BYTES)
   const entries = Math.ceil(blockBytes / 8)
   const room = SLOT_ROOM_BYTES
-  // In the order of merge-layout.ts: keys, values, skips, ends, value ends, seqs, kinds, hashes, firsts, last key.
+  // As in merge-layout.ts: keys, values, skips, ends, value ends, seqs, kinds, hashes, firsts, last key.
   const sizes = [2 * blockBytes + room, blockBytes + room, entries * 4, entries * 4, entries * 4, entries * 8, entries, entries * 4, entries, blockBytes + room]
   const columns = sizes.map(part)
   return {

@@ -2,8 +2,9 @@
  * Range reads in wasm memory (assembly/scan.ts): slots for the blocks of its inputs, and the resulting rows.
  *
  * Invariants
- * 1. It has no memory of its own: it uses the upper halves of the kernels' regions, from `begin` until something uses more than
- *    LOWER_BYTES of a region. That spans one call of an iterator; block loads in it are checked for size.
+ * 1. It uses the upper halves of the kernels' regions, from `begin` until something uses more than LOWER_BYTES of a region: one
+ *    call
+ *    of an iterator, whose block loads are checked for size.
  * 2. A slot's block was checked (`dataBlockProblem`) before it is opened, and does not change while open.
  *
  * Account: `kernels`. Cost: a call takes a few nanoseconds plus its work; no allocation.
@@ -51,9 +52,8 @@ export const SCAN_FULL = 5
 
 /** Part of each region left to block loads. */
 export const LOWER_BYTES: number = 128 * 1024
-/** Maximum rows at a time. */
 export const MAX_SCAN_ROWS = 1024
-/** Maximum length of keys and bounds. */
+/** Limit of keys and bounds. */
 export const MAX_KERNEL_KEY_BYTES = 2000
 const MAX_INPUTS = 64
 const KEY_AREA_BYTES = 36 * 1024
@@ -61,7 +61,7 @@ const VALUE_AREA_BYTES = 76 * 1024
 const LIMIT = 0x7fff_ffff
 const NONE = 0xffff_ffff
 
-/** A column of rows: start of its bytes, and whether all are ASCII. */
+/** A column of rows. */
 export interface Column {
   readonly at: number
   readonly isAscii: boolean
@@ -89,7 +89,7 @@ export class ScanKernel {
   readonly #values: number
   #slotBytes = 0
 
-  /** The scan kernel of these kernels; undefined: their regions are too small. */
+  /** Undefined: the regions are too small. */
   static of(kernels: Kernels): ScanKernel | undefined {
     let kernel = known.get(kernels)
     if (kernel === undefined) {
@@ -195,7 +195,7 @@ export class ScanKernel {
     this.#exports.buildHeap(this.#at, count)
   }
 
-  /** Go on; returns an EVENT. */
+  /** Returns an EVENT. */
   run(): number { return this.#exports.scan(this.#at) }
 
   /** The exhausted input on top. */
@@ -212,18 +212,18 @@ export class ScanKernel {
   get keys(): Column { return { at: this.#keys, isAscii: this.words[this.#w + KEY_BITS] === 0, ends: this.#rows >>> 2 } }
   get values(): Column { return { at: this.#values, isAscii: this.words[this.#w + VALUE_BITS] === 0, ends: (this.#rows >>> 2) + 1 } }
 
-  /** A copy of the key of row 0; rows must have keys. */
+  /** A copy; rows must have keys. */
   firstKey(): Uint8Array {
     return this.memory.slice(this.#keys, this.#keys + this.words[this.#rows >>> 2]!)
   }
 
-  /** A copy of the last decided key; undefined: none. */
+  /** A copy of the last decided key. */
   seenKey(): Uint8Array | undefined {
     const length = this.words[this.#w + SEEN_LENGTH]! | 0
     return length < 0 ? undefined : this.memory.slice(this.#seen, this.#seen + length)
   }
 
-  /** Whether a key was decided since `begin`. */
+  /** A key was decided since `begin`. */
   get hasSeen(): boolean { return (this.words[this.#w + SEEN_LENGTH]! | 0) >= 0 }
   /** Address of the last decided key, and its end. */
   get seenAt(): number { return this.#seen }
@@ -270,7 +270,6 @@ export class ScanKernel {
   }
 }
 
-/** Words from one row's end to the next. */
 export const ROW_STEP = ROW_WORDS
 
 function roundUp(bytes: number): number {

@@ -1,6 +1,6 @@
 /**
- * Whether a data block is well-formed: `dataBlockProblem` of table/block/data-block.ts, without the reason. Reads only [start,
- * end), whatever the bytes: header values are compared with the size, in 64 bits, before use.
+ * `dataBlockProblem` of table/block/data-block.ts, without the reason. Reads only [start, end): header values are compared with the
+ * size, in 64 bits, before use.
  */
 const HEADER_BYTES: u64 = 24
 const FLAG_WIDE: u32 = 1
@@ -31,7 +31,7 @@ export function isSoundBlock(start: usize, end: usize): bool {
   const fixed = HEADER_BYTES + <u64>prefixLength + <u64>count * <u64>(2 * width + seqWidth) + <u64>kindCount + <u64>slots
   if (fixed > size) return false
 
-  // From here on all columns are known to lie within the block.
+  // From here on all columns lie within the block.
   const keyEnds = start + <usize>HEADER_BYTES + prefixLength
   const valueEnds = keyEnds + count * width
   let keyEnd: u32 = 0

@@ -1,11 +1,10 @@
 /**
- * The data block being filled: the work of data-block-writer.ts and key-column.ts, byte for byte, on the columns of a merge's
- * state.
+ * The data block being filled: data-block-writer.ts and key-column.ts, byte for byte, on the columns of a merge's state.
  *
  * Invariants
  * 1. `addEntry` gets only entries that fit: keys take twice the block's target size, values once, entries an eighth, each with ROOM
  *    behind it.
- * 2. Encoding writes as much as data-block-writer.ts says, and up to ROOM bytes more.
+ * 2. Encoding writes up to ROOM bytes more than data-block-writer.ts.
  */
 import { copyWide } from './bytes'
 import {
@@ -22,7 +21,7 @@ const SLOT_SEVERAL: u32 = 254
 const MAX_HASHED_ENTRIES: u32 = 254
 const KIND_PUT: u32 = 1
 
-/** `shared`: bytes in common with the previous key. `isFirst`: it is another key. */
+/** `shared`: bytes in common with the previous key. `isFirst`: another key. */
 export function addEntry(
   state: usize, key: usize, keyLength: usize, value: usize, valueLength: usize, seq: f64, kind: u32, shared: usize, isFirst: bool, hash: u32,
 ): void {
@@ -69,7 +68,7 @@ export function resetBlock(state: usize): void {
   store<u32>(state, 1, ALL_PUTS)
 }
 
-/** Write the block at `at`; returns its end. */
+/** Returns the end. */
 export function encodeBlock(state: usize, at: usize): usize {
   const count = load<u32>(state, COUNT)
   const prefixLength = load<u32>(state, PREFIX_LENGTH)

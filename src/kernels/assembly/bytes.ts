@@ -1,8 +1,8 @@
-/** Keys: compared, copied, hashed, in steps of up to 16 bytes: callers leave that much space behind them. */
+/** Compares, copies and hashes keys in steps of up to 16 bytes: callers leave that much space behind them. */
 
 export const ROOM: usize = 16
 
-/** The first eight bytes of a key as a number in key order, padded with zeros. */
+/** The first eight bytes as a number in key order, zero-padded. */
 // @ts-ignore: decorator
 @inline
 export function wordAt(at: usize, length: usize): u64 {
@@ -11,7 +11,7 @@ export function wordAt(at: usize, length: usize): u64 {
   return length == 0 ? 0 : word & (~(<u64>0) << (64 - (<u64>length << 3)))
 }
 
-/** Bytes in common at `a` and `b`, at most `limit`. */
+/** Bytes in common, at most `limit`. */
 // @ts-ignore: decorator
 @inline
 export function sharedBytes(a: usize, b: usize, limit: usize): usize {
@@ -27,7 +27,7 @@ export function sharedBytes(a: usize, b: usize, limit: usize): usize {
   return limit
 }
 
-/** Unsigned order of two keys, a prefix before its extensions. */
+/** Unsigned order, a prefix before its extensions. */
 // @ts-ignore: decorator
 @inline
 export function compareKeys(a: usize, aLength: usize, b: usize, bLength: usize): i32 {

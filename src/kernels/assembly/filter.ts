@@ -1,4 +1,4 @@
-/** Sets the bits of a filter, like `encodeFilter` of table/filter/filter.ts. */
+/** `encodeFilter` of table/filter/filter.ts. */
 
 // @ts-ignore: decorator
 @inline
@@ -13,7 +13,7 @@ function setBit(at: usize, bit: u32): void {
   store<u8>(at, load<u8>(at) | (<u8>1 << <u8>bit))
 }
 
-/** Add the hashes to a filter of `lines` lines of 64 zero bytes at `to`. */
+/** `to`: `lines` lines of 64 zero bytes. */
 export function fillFilter(hashes: usize, count: u32, to: usize, lines: u32, probes: u32): void {
   for (let k: u32 = 0; k < count; k++) {
     let mix = load<u32>(hashes + (k << 2))

@@ -22,7 +22,7 @@ function offsetAt(at: usize, i: u32, width: u32): usize {
   return width == 2 ? <usize>load<u16>(at + (i << 1)) : <usize>load<u32>(at + (i << 2))
 }
 
-/** To entry `i` of the block at `block`; its common prefix is at `keyRoom`, with space for its longest key. */
+/** Move to entry `i`; the common prefix is at `keyRoom`, with space for the longest key. */
 export function openBlock(input: usize, keyRoom: usize, block: usize, i: u32): void {
   const flags = <u32>load<u8>(block, 1)
   const slots = <u32>load<u16>(block, 2)
@@ -55,7 +55,7 @@ export function openBlock(input: usize, keyRoom: usize, block: usize, i: u32): v
   showEntry(input)
 }
 
-/** To the first of `count` records. */
+/** Move to the first of `count` records. */
 export function openRecords(input: usize, at: usize, count: u32): void {
   store<u32>(input, 0, I_AT)
   store<u32>(input, count, I_COUNT)

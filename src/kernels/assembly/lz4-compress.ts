@@ -24,7 +24,7 @@ function slotOf(word: u64): usize {
   return TABLE + (<usize>(((word << 24) * 889523592379) >> (64 - TABLE_LOG)) << 2)
 }
 
-/** Bytes in common at `a` and `b`; `a`, the later one, does not pass `limit`. */
+/** Bytes in common; `a`, the later one, does not pass `limit`. */
 // @ts-ignore: decorator
 @inline
 function matchLength(a: usize, b: usize, limit: usize): usize {
@@ -92,7 +92,7 @@ function compressBlock(from: usize, length: usize, to: usize, capacity: usize, i
         const position = <u32>at + shift
         const candidate = load<u32>(slot)
         store<u32>(slot, position)
-        // One branch, nearly always the same way: staleness is as good as random.
+        // One predictable branch: staleness is as good as random.
         const isNear = i32(candidate >= first) & (isNearAlways ? 1 : i32(position - candidate <= MAX_DISTANCE))
         match = <usize>(select<u32>(candidate, first, isNear) - shift)
         if (isNear & i32(load<u32>(match) == <u32>word)) break
@@ -108,7 +108,7 @@ function compressBlock(from: usize, length: usize, to: usize, capacity: usize, i
       while (true) {
         const literals = at - anchor
         const token = out++
-        // After the literals an offset and the last token with its literals must fit.
+        // An offset and the last token with its literals must fit, too.
         if (out + extraBytes(literals) + literals + 2 + 1 + LAST_LITERALS > limit) return 0
         let high: u32
         if (literals >= 15) {
@@ -164,10 +164,7 @@ function compressBlock(from: usize, length: usize, to: usize, capacity: usize, i
   return out + literals - to
 }
 
-/**
- * Length of the compressed block, 0: longer than `capacity`. In a short input every match is near; a separate instance is a third
- * faster.
- */
+/** Returns the block's length, 0: longer than `capacity`. In a short input every match is near; a separate instance is a third faster. */
 export function compress(from: usize, length: usize, to: usize, capacity: usize): usize {
   return length <= <usize>MAX_DISTANCE ? compressBlock(from, length, to, capacity, true) : compressBlock(from, length, to, capacity, false)
 }

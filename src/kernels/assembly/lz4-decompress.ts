@@ -4,8 +4,6 @@
  * Invariants
  * 1. Reads stay in [from, from + length) and in written output; writes stay in [to, to + capacity).
  * 2. Each turn consumes at least one byte of input.
- *
- * Sixteen bytes a step; only near the ends of the ranges single bytes.
  */
 
 /** Row d: byte i is i % d, a swizzle that repeats the first d bytes over sixteen. */
@@ -96,7 +94,7 @@ export function decompress(from: usize, length: usize, to: usize, capacity: usiz
         out += 16
       }
     } else if (out <= wide) {
-      // The match is the first `distance` bytes: swizzle repeats them and drops the rest.
+      // swizzle repeats the first `distance` bytes.
       const pattern = v128.swizzle(v128.load(out - distance), v128.load(REPEAT + (distance << 4)))
       const stride = <usize>load<u8>(STRIDE + distance)
       do {

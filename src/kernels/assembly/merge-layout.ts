@@ -8,9 +8,9 @@ export const SNAPSHOT_COUNT: usize = 8
 export const SNAPSHOTS: usize = 12
 /** A block of this size, with KEY_COST per key, ends its table at the next key. */
 export const CUT_AT: usize = 16
-/** Tombstones below every snapshot stay only when this is below their sequence number. */
+/** Tombstones below every snapshot stay only above this sequence number. */
 export const OUTSIDE_MIN: usize = 24
-/** Keys from this one on are left to JavaScript; length -1: none. */
+/** Larger keys are left to JavaScript; length -1: none. */
 export const WATCH_LENGTH: usize = 32
 export const WATCH: usize = 36
 /** The last key; length -1: none. */
@@ -19,7 +19,6 @@ export const SEEN: usize = 44
 export const SEEN_STRATUM: usize = 48
 /** The output has no version of the key yet. */
 export const STARTS_KEY: usize = 52
-/** The top entry is done. */
 export const TOP_DONE: usize = 56
 export const BLOCK_BYTES: usize = 60
 
@@ -55,7 +54,6 @@ export const SEQS: usize = 180
 export const KINDS: usize = 184
 export const HASHES: usize = 188
 export const FIRSTS: usize = 192
-/** The last added key. */
 export const LAST_KEY: usize = 196
 export const LAST_KEY_LENGTH: usize = 200
 export const KEY_COST: usize = 204
@@ -63,7 +61,7 @@ export const KEY_COST: usize = 204
 // The record of an input: its current entry, then its block.
 export const I_KEY: usize = 0
 export const I_KEY_LENGTH: usize = 4
-/** The first eight bytes of the key as a number. */
+/** The first eight bytes of the key. */
 export const I_WORD: usize = 8
 export const I_SEQ: usize = 16
 export const I_VALUE: usize = 24
@@ -74,7 +72,7 @@ export const I_AT: usize = 36
 export const I_COUNT: usize = 40
 /** 0: records; else the width of an offset, 2 or 4. */
 export const I_WIDTH: usize = 44
-/** Where keys are assembled; the prefix is there already. */
+/** Keys are assembled after the prefix here. */
 export const I_KEY_ROOM: usize = 48
 export const I_PREFIX_LENGTH: usize = 52
 export const I_KEY_ENDS: usize = 56
@@ -92,7 +90,7 @@ export const I_MIN_SEQ: usize = 96
 
 // The block of the top input is exhausted.
 export const EVENT_INPUT: u32 = 1
-/** The top entry stays, and must be added by JavaScript. */
+/** The top entry must be added by JavaScript. */
 export const EVENT_ENTRY: u32 = 2
 /** The top key is not before the watched one. */
 export const EVENT_WATCH: u32 = 3

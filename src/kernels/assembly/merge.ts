@@ -3,9 +3,10 @@
  *
  * Invariants
  * 1. It reads the checked blocks of the inputs and writes only the state's own columns.
- * 2. It decides only what the state suffices for: it returns for a new block, and for every entry that does not simply go into the
- *    block being filled. Range tombstones lie behind the watched key.
- * 3. It adds what JavaScript would add, in the same order.
+ * 2. It returns for a new block, and for every entry that does not simply go into the block. Range tombstones lie behind the
+ *    watched
+ *    key.
+ * 3. It adds the same entries as JavaScript, in the same order.
  */
 import { compareKeys, copyWide, hashKey, sharedBytes, wordAt } from './bytes'
 import { HEADER_BYTES, addEntry } from './block'
@@ -20,9 +21,8 @@ import {
 const KIND_DELETE: u32 = 0
 const KIND_PUT: u32 = 1
 const LARGEST_SEQ: f64 = 9007199254740991
-/** The block writer's cost of an entry beside its key and value. */
+/** The block writer's cost of an entry beside key and value. */
 const ENTRY_OVERHEAD_BYTES: u32 = 8
-/** The cost of a step. */
 const ENTRY_COST_BYTES: u32 = 64
 
 // @ts-ignore: decorator
@@ -74,7 +74,7 @@ export function settleTop(state: usize, isOver: bool): void {
   siftDown(heap, size, 0)
 }
 
-/** How many snapshots are too old to see it. */
+/** The number of snapshots too old to see it. */
 // @ts-ignore: decorator
 @inline
 function stripeOf(state: usize, seq: f64): u32 {
@@ -122,7 +122,7 @@ export function merge(state: usize): u32 {
       if (shared == limit && <i32>keyLength == seenLength) {
         keep = stripe != load<u32>(state, SEEN_STRATUM)
       } else {
-        // An input that runs backwards: what is known of later keys does not hold for this one.
+        // An input that runs backwards: `seen` does not hold for its key.
         if (shared == limit ? <i32>keyLength < seenLength : seenLength >= 0 && load<u8>(key + shared) < load<u8>(seen + shared)) {
           event = EVENT_WATCH
           break

@@ -1,9 +1,9 @@
 /**
- * Layout of the state of one scan, as in `scan-kernel.ts`. The heap comes first, as in a merge's state, so that `buildHeap` and
- * `settleTop` serve both; so do the records of inputs.
+ * Layout of the state of one scan, as in `scan-kernel.ts`. Heap and records of inputs are as in a merge's state, for `buildHeap`
+ * and
+ * `settleTop`.
  */
 
-/** Newer versions are invisible. */
 export const SNAPSHOT: usize = 8
 /** First key outside the range; length -1: none. */
 export const BOUND_LENGTH: usize = 16
@@ -11,7 +11,7 @@ export const BOUND: usize = 20
 /** The last decided key; length -1: none. */
 export const SEEN_LENGTH: usize = 24
 export const SEEN: usize = 28
-/** Rows: end of the key and of the value in their areas (u32 each), sequence number (f64). */
+/** Rows: ends of key and value in their areas (u32 each), sequence number (f64). */
 export const COUNT: usize = 32
 export const MAX_ROWS: usize = 36
 export const ROWS: usize = 40
@@ -28,7 +28,7 @@ export const MAX_TAKEN: usize = 72
 export const COST: usize = 76
 export const KEY_EIGHTHS: usize = 80
 export const VALUE_EIGHTHS: usize = 84
-/** Bit 7 is set when some key, or value, is not ASCII. */
+/** Bit 7: some key, or value, is not ASCII. */
 export const KEY_BITS: usize = 88
 export const VALUE_BITS: usize = 92
 export const ROW_BYTES: u32 = 16
@@ -37,5 +37,5 @@ export const ROW_BYTES: u32 = 16
 export const EVENT_ENTRY: u32 = 2
 /** The top entry is at or behind the bound. */
 export const EVENT_BOUND: u32 = 3
-/** There is no space for the top entry. */
+/** No space for the top entry. */
 export const EVENT_FULL: u32 = 5

@@ -1,9 +1,8 @@
 /**
- * The visible entries of a range as rows: for each key the newest version within the snapshot, unless it is a deletion.
+ * The visible entries of a range as rows: for each key the newest version within the snapshot, unless it is a deletion. The caller
+ * applies range tombstones.
  *
- * Invariants
- * 1. It reads the checked blocks of the inputs and writes only its own areas.
- * 2. Range tombstones are applied by the caller.
+ * Invariant: it reads the checked blocks of the inputs and writes only its own areas.
  */
 import { compareKeys, copyWide, sharedBytes, wordAt } from './bytes'
 import { showEntry } from './input'

@@ -19,7 +19,7 @@ function merge(accumulator: u64, lane: u64): u64 {
   return (accumulator ^ round(0, lane)) * P1 + P4
 }
 
-/** Leaves the hash of [start, start + length) at RESULT: a 64-bit return value would be a BigInt. */
+/** Leaves the hash at RESULT: a 64-bit return value would be a BigInt. */
 export function hash(start: usize, length: usize, seedHigh: u32, seedLow: u32): void {
   const seed = (<u64>seedHigh << 32) | <u64>seedLow
   const end = start + length
