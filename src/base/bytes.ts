@@ -1,4 +1,4 @@
-/** Comparing and copying byte ranges. Ranges are half open: [start, end). */
+/** Byte ranges are half open: [start, end). */
 
 /** Unsigned lexicographic order, a prefix before its extensions. */
 export function compareBytes(
@@ -15,7 +15,7 @@ export function compareBytes(
   return aLength - bLength
 }
 
-/** `compareBytes` over whole arrays, for `Array.prototype.sort`. */
+/** For `Array.prototype.sort`. */
 export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a, 0, a.length, b, 0, b.length)
 }
@@ -23,10 +23,10 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
 /** `set(subarray())` costs about 50 ns at any length, a byte by hand about 1. */
 const SHORT_BYTES = 48
 
-/** Copy a short range by hand, a long one with `set`. No overlap. */
+/** No overlap. */
 export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
   if (end - start > SHORT_BYTES) {
-    // Making the view is the cost: a whole array needs none.
+    // Only the view costs: a whole array needs none.
     if (start === 0 && end === from.length) to.set(from, at)
     else to.set(from.subarray(start, end), at)
     return
@@ -40,7 +40,7 @@ export function copyBytes(from: Uint8Array, start: number, end: number, to: Uint
   for (; start < end; start++, at++) to[at] = from[start]!
 }
 
-/** Bytes for people: printable ASCII, else \xNN, cut at `limit` bytes. */
+/** Printable ASCII, else \xNN, cut at `limit` bytes. */
 export function describeBytes(bytes: Uint8Array, limit = 64): string {
   let text = ''
   const shown = Math.min(bytes.length, limit)

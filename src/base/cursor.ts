@@ -1,5 +1,5 @@
 /**
- * The one shape of sorted entries: memtables, tables and merges. Order: key ascending by unsigned bytes, then sequence number
+ * The interface of sorted entries: memtables, tables and merges. Order: key ascending by unsigned bytes, then sequence number
  * descending, so the newest version of a key comes first.
  *
  * Invariants
@@ -8,7 +8,7 @@
  * 2. No method allocates per entry.
  */
 
-/** A deletion; the value is empty. */
+/** The value is empty. */
 export const KIND_DELETE = 0
 export const KIND_PUT = 1
 /** The value is a reference to a value file (`table/value-file.ts`). */
@@ -27,9 +27,9 @@ export interface Cursor {
   valueEnd: number
   seekToFirst(): void
   seekToLast(): void
-  /** To the first entry whose key is >= the given one (its newest version). */
+  /** First entry whose key is >= the given one (its newest version). */
   seek(key: Uint8Array, start: number, end: number): void
-  /** To the last entry whose key is < the given one (its oldest version). */
+  /** Last entry whose key is < the given one (its oldest version). */
   seekBefore(key: Uint8Array, start: number, end: number): void
   next(): void
   prev(): void
@@ -55,12 +55,12 @@ export class Hit {
 
 export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0)
 
-/** A deletion of every key in [start, end) with a sequence number below `seq`. */
+/** Deletes every key in [start, end) with a sequence number below `seq`. */
 export interface RangeTombstone {
   start: Uint8Array
   end: Uint8Array
   seq: number
 }
 
-/** For a read of the newest state. Sequence numbers count from 1. */
+/** Snapshot of the newest state. */
 export const MAX_SEQ: number = Number.MAX_SAFE_INTEGER

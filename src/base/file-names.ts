@@ -16,7 +16,7 @@ export function tableName(number: number): string { return `${padded(number)}.ta
 export function logName(number: number): string { return `${padded(number)}.log` }
 export function valueName(number: number): string { return `${padded(number)}.value` }
 
-/** Meaning of a file name. Only one spelling of a number counts, so that no two names are the same file. */
+/** Only one spelling of a number counts, so that no two names are the same file. */
 export function parseName(name: string): FileName {
   if (/^LOCK(?:-[0-9a-z.]+)?$/.test(name)) return { kind: 'lock', number: 0 }
   // FUSE and NFS rename a file that is removed while open; it goes by itself.
@@ -30,7 +30,7 @@ export function parseName(name: string): FileName {
   return { kind: match[1] === undefined ? match[3] as FileKind : 'manifest', number }
 }
 
-/** Largest manifest number among the names; 0: none. */
+/** 0: none. */
 export function newestManifest(names: readonly string[]): number {
   let newest = 0
   for (const name of names) {

@@ -1,17 +1,14 @@
 /**
- * The range tombstones of one table as stored, packed for reading: sorted fragments that are equal or disjoint.
- *
- * Invariants
- * 1. Fragments are sorted by key and disjoint; each has its sequence numbers in descending order.
- * 2. Everything is in one buffer of `FragmentList.bytesFor` bytes.
+ * The range tombstones of one table, packed for reading: sorted fragments that are equal or disjoint, each with its sequence
+ * numbers in
+ * descending order, in one buffer.
  *
  * Cost: 24 bytes and two keys a tombstone; a lookup is two binary searches, without allocation.
  */
 import { compareBytes, copyBytes } from './bytes.ts'
 
-/** The range deletion, if any, that covers a key at a snapshot. */
+/** Finds the range tombstone that covers a key at a snapshot. */
 export interface RangeLookup {
-  /** 0: none. */
   readonly size: number
   /** Largest seq <= `snapshotSeq` of a tombstone that covers key[start, end); 0 if none. No allocation. */
   coveringSeq(key: Uint8Array, start: number, end: number, snapshotSeq: number): number
@@ -23,20 +20,19 @@ const OBJECT_BYTES = 800
 export class FragmentList implements RangeLookup {
   /** Fragments. */
   size = 0
-  /** Fragment i starts at keys[ends[2i - 1], ends[2i]), and ends at keys[ends[2i], ends[2i + 1]). */
+  /** Fragment i is from keys[ends[2i - 1], ends[2i]) to keys[ends[2i], ends[2i + 1]). */
   readonly #ends: Uint32Array
-  /** Numbers of fragment i: seqs[lists[i], lists[i + 1]). */
+  /** Fragment i has seqs[lists[i], lists[i + 1]). */
   readonly #lists: Uint32Array
   readonly #seqs: Float64Array
   readonly #keys: Uint8Array
   #count = 0
 
-  /** Memory for `count` tombstones with `keyBytes` of keys in all. */
+  /** `keyBytes`: of all keys. */
   static bytesFor(count: number, keyBytes: number): number {
     return OBJECT_BYTES + count * 20 + 4 + keyBytes
   }
 
-  /** Empty, with space for `count`. */
   constructor(count: number, keyBytes: number) {
     const buffer = new ArrayBuffer(count * 20 + 4 + keyBytes)
     this.#seqs = new Float64Array(buffer, 0, count)
@@ -63,7 +59,7 @@ export class FragmentList implements RangeLookup {
   coveringSeq(key: Uint8Array, start: number, end: number, snapshotSeq: number): number {
     const ends = this.#ends
     const keys = this.#keys
-    // The first fragment that ends beyond the key.
+    // First fragment that ends beyond the key.
     let low = 0
     let high = this.size
     while (low < high) {

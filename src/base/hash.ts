@@ -1,6 +1,6 @@
 /**
- * The hash of a key, 32 bits, for filters and in-block hash slots. Part of the format. Four bytes a step, mixed as in MurmurHash3's
- * 32-bit body, with its finaliser. Keys are short: copying them to wasm for a wider hash would cost more than it gains.
+ * Key hash of 32 bits for filters and in-block hash slots; part of the format. Body and finaliser of 32-bit MurmurHash3. Keys are
+ * short: copying them to wasm for a wider hash would cost more than it gains.
  */
 export function hashKey(bytes: Uint8Array, start: number, end: number): number {
   let hash = (end - start) ^ 0x9747b28c

@@ -1,6 +1,7 @@
 /**
- * An identity for objects with private state only: `assert.deepStrictEqual` and the like compare own enumerable properties, of
- * which they have none, so all objects of a class would be equal. Under a symbol, which `Object.keys` and JSON do not see.
+ * Makes objects with only private state differ in `assert.deepStrictEqual`, which compares own enumerable properties. A symbol,
+ * which
+ * `Object.keys` and JSON do not see.
  */
 export const IDENTITY: unique symbol = Symbol('identity')
 
@@ -8,7 +9,6 @@ let last = 0
 
 export function nextIdentity(): number { return ++last }
 
-/** Target of every WeakRef below. */
 const TARGET = {}
 
 /**

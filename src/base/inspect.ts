@@ -1,14 +1,10 @@
-/**
- * Output for `console.log` and `util.inspect`: one line for objects, the first entries of a collection. A prototype is shown as
- * Map's is.
- */
+/** Output for `console.log` and `util.inspect`, in the style of Map: one line for objects, the first entries of a collection. */
 import type { InspectOptions } from 'node:util'
 
 export const INSPECT: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never
 
 export type Inspect = (value: unknown, options: InspectOptions) => string
 
-/** As Node passes it. */
 export interface InspectContext {
   depth: number | null
   options: InspectOptions
@@ -23,12 +19,12 @@ export function inspectFields(target: object, name: string, fields: object, cont
   return isTooDeep(context) ? `[${name}]` : `${titleOf(target, name, '')} ${inspectInside(fields, context)}`
 }
 
-/** A prototype, like `Object [Map] {}`. */
+/** Like `Object [Map] {}`. */
 export function inspectPrototype(name: string): string {
   return `Object [${name}] {}`
 }
 
-/** A collection of `size` entries, of which the first are read. Read errors are shown: printing must not fail. */
+/** Shows read errors: printing must not fail. */
 export function inspectEntries(
   target: object, name: string, size: number, entries: () => Iterable<unknown>, collect: (first: unknown[]) => object, context: InspectContext,
 ): string {

@@ -1,13 +1,13 @@
-/** Checks option names, with a suggestion for a misspelt one. Cost: one comparison per option. */
+/** Checks option names, with a suggestion for a misspelt one. */
 import { invalidArgument } from './errors.ts'
 
 /** More edits than this make another word. */
 const MAX_EDITS = 2
 
-/** Objects with data of their own, which would pass for `{}` and mean "all" in a range. */
+/** They would pass for `{}`, which means "all" in a range. */
 const NOT_OPTIONS = /^\[object (?:Array|Map|Set|WeakMap|WeakSet|Date|RegExp|Promise|ArrayBuffer|SharedArrayBuffer|DataView|\w+Array|Error)\]$/
 
-/** Throws INVALID_ARGUMENT for a value that is no options object, and for an unknown option. Undefined is fine. */
+/** Throws INVALID_ARGUMENT for a value that is no options object, and for an unknown option. */
 export function checkOptions(options: object | undefined, known: readonly string[], where: string): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null) throw invalidArgument(`${where}: options must be an object, not ${shown(options)}`)
@@ -22,14 +22,13 @@ export function checkOptions(options: object | undefined, known: readonly string
   }
 }
 
-/** Error for an unknown name. `what`: "put has no option". */
+/** `what`: "put has no option". */
 export function unknownOption(name: string, known: readonly string[], what: string, options?: object): Error {
   const near = nearName(name, options === undefined ? known : known.filter(other => !Object.hasOwn(options, other)))
   const hint = near === undefined ? '' : `. Did you mean "${near}"?`
   return invalidArgument(`${what} "${name}"; it has ${known.join(', ')}${hint}`, { option: name, known, ...(near === undefined ? {} : { near }) })
 }
 
-/** The nearest known name; undefined: none. */
 export function nearName(name: string, known: readonly string[]): string | undefined {
   const given = name.toLowerCase()
   // A larger part of a short name must match.

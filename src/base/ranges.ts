@@ -1,13 +1,10 @@
 /**
- * Range tombstones resolved for reading.
+ * Range tombstones resolved for reading. Immutable; keys are copies.
  *
- * The sorted starts and ends cut the key space into intervals, over which stands a segment tree: a tombstone is kept in the few
- * nodes that make up its range, so a key's tombstones are on the path from its interval to the root. Lists per interval would grow
- * quadratically where tombstones nest, as when a queue is trimmed from the front.
- *
- * Invariants
- * 1. Immutable; keys are copies.
- * 2. The list of every node is sorted by seq, descending.
+ * The sorted starts and ends cut the key space into intervals under a segment tree: a tombstone is kept in the few nodes that make
+ * up
+ * its range, so a key's tombstones are on the path from its interval to the root. Lists per interval would grow quadratically where
+ * tombstones nest, as when a queue is trimmed from the front.
  *
  * Cost, for n tombstones: built in O(n log n); at most 2 log2(n) + 2 numbers each; a lookup is one binary search and one step per
  * tree level, without allocation.
@@ -20,7 +17,7 @@ export interface RangeFragment {
   /** Covers [start, end). */
   start: Uint8Array
   end: Uint8Array
-  /** Sequence numbers that delete here, descending, each once. */
+  /** Descending, each once. */
   seqs: number[]
 }
 
@@ -30,7 +27,7 @@ const OVERHEAD_BYTES = 512
 export class RangeSet implements RangeLookup {
   static readonly EMPTY: RangeSet = new RangeSet([])
 
-  /** Disjoint covered ranges between neighbouring boundaries. */
+  /** Disjoint covered ranges. */
   readonly size: number
   /** Memory held. */
   readonly bytes: number
@@ -38,7 +35,7 @@ export class RangeSet implements RangeLookup {
   readonly #keys: Uint8Array
   readonly #offsets: Uint32Array
   readonly #intervals: number
-  /** Node i holds seqs[lists[i], lists[i + 1]). The parent of i is i >> 1, the leaf of interval i is intervals + i. */
+  /** Node i holds seqs[lists[i], lists[i + 1]), descending. The parent of i is i >> 1, the leaf of interval i is intervals + i. */
   readonly #lists: Uint32Array
   readonly #seqs: Float64Array
 
@@ -81,7 +78,7 @@ export class RangeSet implements RangeLookup {
     if (intervals === 0) return 0
     const keys = this.#keys
     const offsets = this.#offsets
-    // The first boundary beyond the key.
+    // First boundary beyond the key.
     let low = 0
     let high = intervals + 1
     while (low < high) {
@@ -95,7 +92,7 @@ export class RangeSet implements RangeLookup {
     return best
   }
 
-  /** Copies of the disjoint, sorted fragments with all their numbers: for tools and tests. */
+  /** For tools and tests. */
   fragments(): RangeFragment[] {
     const fragments: RangeFragment[] = []
     for (let i = 0; i < this.#intervals; i++) {
@@ -112,8 +109,8 @@ export class RangeSet implements RangeLookup {
   /**
    * Reduce to what readers need: in every fragment the newest seq, and for each of `snapshots` (any order) the newest seq at or
    * below it. Neighbouring fragments with the same seqs are joined. Sorted by start, then by seq descending; ranges are equal or
-   * disjoint; keys are those of `tombstones`, not copies. Cost: O(n log n) plus, per boundary, a binary search per snapshot and a
-   * memmove within the open tombstones.
+   * disjoint; keys are not copied. Cost: O(n log n) plus, per boundary, a binary search per snapshot and a memmove within the open
+   * tombstones.
    */
   static compactFor(tombstones: readonly RangeTombstone[], snapshots: readonly number[]): RangeTombstone[] {
     const { boundaries, events } = cutIntoIntervals(tombstones)
@@ -171,7 +168,7 @@ interface Event {
 }
 
 interface Cut {
-  /** Starts and ends, sorted, each once. */
+  /** Sorted, each once. */
   boundaries: Uint8Array[]
   events: Event[]
   /** Non-empty tombstone i covers the intervals [first[i], last[i]). */
@@ -202,7 +199,7 @@ function cutIntoIntervals(tombstones: readonly RangeTombstone[]): Cut {
   return cut
 }
 
-/** Put every tombstone into the nodes of its range: once to count, once to fill, newest first, so that lists are sorted. */
+/** One pass to count and one to fill, newest first, so that lists are sorted. */
 function buildTree(cut: Cut, intervals: number): { lists: Uint32Array; seqs: Float64Array } {
   const byAge = Array.from(cut.seqs, (_, i) => i).sort((a, b) => cut.seqs[b]! - cut.seqs[a]!)
   const lists = new Uint32Array(2 * intervals + 1)
@@ -240,7 +237,7 @@ function countCovered(cut: Cut, intervals: number): number {
   return covered
 }
 
-/** How many of the ascending `numbers` are <= `most`. */
+/** Ascending numbers <= `most`. */
 export function countUpTo(numbers: readonly number[], most: number): number {
   let low = 0
   let high = numbers.length

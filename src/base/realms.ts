@@ -1,11 +1,7 @@
-/**
- * Type checks across realms: another `node:vm` context, as in test runners, has its own classes, which `instanceof` does not know.
- * Cost: `instanceof` for values of this realm.
- */
+/** Type checks across realms: another `node:vm` context, as in test runners, has its own classes, which `instanceof` does not know. */
 
 const tagOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!.get! as (this: unknown) => unknown
 
-/** A Uint8Array or Buffer. */
 export function isBytes(value: unknown): value is Uint8Array {
   return value instanceof Uint8Array || tagOf.call(value) === 'Uint8Array'
 }
@@ -22,7 +18,7 @@ export function isPlainObject(value: object): boolean {
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf') && Object.hasOwn(prototype, '__lookupGetter__')
 }
 
-/** An AbortSignal, also of a browser-like environment. */
+/** Also of a browser-like environment. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (value instanceof AbortSignal) return true
   const signal = value as Partial<AbortSignal> | null | undefined

@@ -7,7 +7,7 @@ const UNITS: Record<string, number> = {
   kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12,
 }
 
-/** Bytes of a number or a text such as "64 MiB", "1.5 GiB", "500 kB". Throws INVALID_ARGUMENT. */
+/** Parses "64 MiB", "1.5 GiB", "500 kB". Throws INVALID_ARGUMENT. */
 export function parseSize(size: number | string, name: string): number {
   if (typeof size === 'number') {
     if (Number.isSafeInteger(size) && size >= 0) return size

@@ -1,5 +1,5 @@
 /**
- * Arrays that V8 always allocates in its young generation: pairs, and columns of up to 1024 rows.
+ * Arrays that V8 always allocates in its young generation.
  *
  * V8 pretenures: if arrays from one allocation site survive a collection, later arrays from that site go straight to the old
  * generation. One full collection during a scan triggers that. Then the rows of all later scans hang on dead but old arrays, which
@@ -21,7 +21,7 @@ export function youngPair<A, B>(first: A, second: B): [A, B] {
   return pair as [A, B]
 }
 
-/** To be filled by index. */
+/** `length`: up to 1024. */
 export function youngArray(length: number): unknown[] {
   return length <= LONG.length ? LONG.slice(0, length) : new Array<unknown>(length)
 }
