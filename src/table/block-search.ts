@@ -1,6 +1,5 @@
 /**
- * Finds blocks of a table without a footer: blocks lie back to back from the first byte on, and a block ends where its checksum
- * matches.
+ * Finds blocks of a table without a footer: they lie back to back from the first byte on, and end where a checksum matches.
  *
  * Cost: one hash, over everything before it, for each byte that may be a codec: about one byte in a hundred.
  */
@@ -12,7 +11,7 @@ import { readU32 } from './little-endian.ts'
 /** Limit per block: about half a second. */
 const MAX_HASHED_BYTES = 2 ** 31
 
-/** Stored size of the block at `offset`; 0: no whole block begins there. */
+/** 0: no whole block begins there. */
 export function findBlock({ file, fileNumber, blockEnd }: BlockFile, offset: number, kernels: Kernels): number {
   const { memory, a } = kernels
   const got = file.readSync(memory, a, Math.min(kernels.regionBytes + TRAILER_BYTES, blockEnd - offset), offset)

@@ -1,8 +1,4 @@
-/**
- * Block types, limits and checksum seed shared by the parts of a table file. Layout: FORMAT.md, Table.
- *
- * The checksum is seeded by file number and file offset, so it detects a misplaced block.
- */
+/** Block types, limits and checksum seed of table files. Layout: FORMAT.md, Table. */
 
 export const BLOCK_DATA = 1
 export const BLOCK_INDEX = 2
@@ -37,7 +33,7 @@ export const MAX_PARTITION_BLOCKS = 128
 /** Enough for a fan-out of two and 2^32 bytes. */
 export const MAX_INDEX_LEVELS = 32
 
-/** High half of a checksum's seed; the low half is the file offset. */
+/** High half of a checksum's seed. The low half is the file offset, so a misplaced block is detected. */
 export function seedOf(fileNumber: number): number {
   const high = Math.floor(fileNumber / 0x1_0000_0000)
   return ((fileNumber >>> 0) ^ Math.imul(high, 0x9e3779b1)) >>> 0

@@ -1,7 +1,6 @@
 /**
- * Finds one key of a table for readers without memory for a window.
- *
- * Invariant: results are views of the source's bytes, valid until its next load.
+ * Finds one key of a table for readers without memory for a window. Results are views of the source's bytes, valid until its next
+ * load.
  *
  * Cost: an index descent and a data block per call; an IndexPath (about 1.5 KiB).
  */
@@ -26,7 +25,7 @@ export class KeyProbe {
     this.#source = source
   }
 
-  /** Find the first key >= the given one. */
+  /** First key >= the given one. */
   atOrAfter(table: IndexedTable, key: Uint8Array, start: number, end: number): boolean {
     const path = new IndexPath(table)
     if (!path.seek(this.#source, key, start, end)) return false
@@ -38,7 +37,7 @@ export class KeyProbe {
     return this.#found(0)
   }
 
-  /** Find the last key < the given one; without `key` the last of all. */
+  /** Last key < the given one; without `key` the last of all. */
   before(table: IndexedTable, key: Uint8Array | undefined, start: number, end: number): boolean {
     const path = new IndexPath(table)
     let i = -1

@@ -1,8 +1,7 @@
 /**
  * Writes records (range tombstones, value-file numbers) as a chain of blocks. Layout: FORMAT.md, Lists.
  *
- * Invariant: a block is written when the next record would make it larger than LIST_BLOCK_BYTES, so the buffer holds that much or
- * one record. Blocks may lie anywhere; each points to an earlier one.
+ * Invariant: a block is written when the next record would exceed LIST_BLOCK_BYTES, so the buffer holds that much or one record.
  */
 import type { StoredBlockWriter } from './block/stored-block-writer.ts'
 import { writeU32 } from './little-endian.ts'
@@ -14,7 +13,7 @@ export class ListWriter {
   /** After `finish`; 0 bytes: empty list. */
   headOffset = 0
   headBytes = 0
-  /** A reserved record goes to bytes[position, position + recordBytes). */
+  /** Reserved records are written here. */
   bytes: Uint8Array = new Uint8Array(0)
   readonly #blocks: StoredBlockWriter
   readonly #type: number
@@ -26,7 +25,7 @@ export class ListWriter {
     this.#type = type
   }
 
-  /** Maximum allocation for records of up to `recordBytes`. */
+  /** Maximum allocation for such records. */
   static bytesFor(recordBytes: number): number {
     return Math.max(LIST_BLOCK_BYTES, LIST_HEADER_BYTES + recordBytes)
   }
@@ -34,7 +33,7 @@ export class ListWriter {
   get bufferBytes(): number { return this.bytes.length }
   get pendingBytes(): number { return this.#records === 0 ? 0 : this.#used }
 
-  /** Returns the record's position in `bytes`. */
+  /** Returns a position in `bytes`. */
   reserve(recordBytes: number): number {
     if (this.#records > 0 && this.#used + recordBytes > LIST_BLOCK_BYTES) this.finish()
     const at = this.#used

@@ -1,4 +1,4 @@
-/** How other parts see an open table; `table-reader.ts` implements it. */
+/** Interfaces of an open table; `table-reader.ts` implements them. */
 import type { Kernels } from '../kernels/kernels.ts'
 import type { BlockFile } from './block/stored-block-reader.ts'
 import type { ListBlocks } from './list-reader.ts'

@@ -24,7 +24,7 @@ export interface TableProperties {
   /** Absent without entries. */
   firstKey?: Uint8Array | undefined
   lastKey?: Uint8Array | undefined
-  /** Hull of the range tombstones, end exclusive; absent without any. */
+  /** Hull of the range tombstones, end exclusive. */
   rangeStart?: Uint8Array | undefined
   rangeEnd?: Uint8Array | undefined
   /** Ascending. */
@@ -34,8 +34,8 @@ export interface TableProperties {
 const NO_FILES: readonly number[] = []
 
 /**
- * Properties of an open table. The keys share one array: four would take several times their length. Key getters make a new view
- * at each call; `compareFirst` and the like do not.
+ * The keys share one array: four would take several times their length. Key getters make a new view at each call; `compareFirst`
+ * and the like do not.
  */
 export class ResidentProperties implements TableProperties {
   readonly fileNumber: number
@@ -114,7 +114,7 @@ function append(key: Uint8Array | undefined, bytes: Uint8Array, at: number): num
   return at + key.length
 }
 
-/** Without the numbers of value files: they are a list of their own. */
+/** Value files are a separate list. */
 export interface StoredProperties {
   properties: TableProperties
   valueFileCount: number
@@ -147,7 +147,7 @@ export function encodeProperties(target: Uint8Array, at: number, stored: StoredP
   return end
 }
 
-/** Decode, or describe an error. Keys are copies. */
+/** Properties, or an error text. Keys are copies. */
 export function decodeProperties(bytes: Uint8Array, start: number, end: number, fileBytes: number): StoredProperties | string {
   if (end - start < PROPERTIES_HEADER_BYTES || bytes[start] !== BLOCK_PROPERTIES) {
     return `block type ${bytes[start]} where the properties should be`

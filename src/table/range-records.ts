@@ -1,7 +1,6 @@
 /**
- * Range tombstones of a table in stored order, one block in memory at a time.
- *
- * Invariant: the current record is a copy, valid until `next` or `close`. Its window is the caller's or from a pool.
+ * Range tombstones of a table in stored order, one block in memory at a time. The current record is a copy, valid until `next` or
+ * `close`.
  */
 import type { Kernels } from '../kernels/kernels.ts'
 import { EMPTY } from '../base/cursor.ts'
@@ -34,7 +33,7 @@ export class RangeRecords {
     this.#seqOffset = seqOffset
   }
 
-  /** False: no more. Throws CorruptionError, and BUDGET_TOO_SMALL without memory for its block. */
+  /** Throws CorruptionError, and BUDGET_TOO_SMALL without memory for a block. */
   next(): boolean {
     while (this.#left === 0) {
       if (this.#nextBlock === this.#handles.length) return false

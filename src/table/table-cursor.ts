@@ -2,12 +2,11 @@
  * Cursor over all entries of a table, forward and backward.
  *
  * Invariants
- * 1. The current block is copied into the cursor's own window, so key and value stay valid while other blocks are loaded or
- *    evicted.
+ * 1. The current block is copied into the cursor's window, so key and value stay valid while others load or evict.
  * 2. A window holds space for the block's longest key, then the block: keys are assembled there when the block has a common prefix.
- * 3. A key to seek must not be a view into this cursor's own window.
+ * 3. A key to seek must not be a view into this cursor's window.
  * 4. A block that fits the slot is there, with SLOT_ROOM_BYTES free after its longest key and at the end.
- * 5. After an error the cursor is invalid and may be positioned again; a step on an invalid cursor does nothing.
+ * 5. After an error the cursor is invalid and may be positioned again.
  *
  * Cost: one copy per block; per entry one copy of the key's suffix, none without a common prefix.
  */
@@ -101,23 +100,22 @@ export class TableCursor implements Cursor {
     else this.#prevBlock()
   }
 
-  /** The current block is in the slot, at `blockAt`. */
+  /** The current block is in the slot. */
   get isInSlot(): boolean { return this.#slot !== undefined && this.#window === this.#slot }
   blockAt = 0
-  /** Index of the current entry in its block. */
+  /** Index in the current block. */
   get position(): number { return this.#i }
 
-  /** Move to another entry of the current block. */
+  /** In the current block. */
   stepTo(position: number): void {
     this.#show(position)
   }
 
-  /** Move to the next block. */
   skipBlock(): void {
     this.#nextBlock()
   }
 
-  /** Release the window. The cursor may be positioned again. */
+  /** The cursor may be positioned again. */
   close(): void {
     this.valid = false
     this.key = this.value = EMPTY
@@ -174,7 +172,7 @@ export class TableCursor implements Cursor {
     this.#windowOffset = blockOffset
   }
 
-  /** False also for a window much too large (after a large value). */
+  /** False also for a window much too large. */
   #fitsWindow(needed: number): boolean {
     const window = this.#window
     return window !== undefined && needed <= window.length && (window.length <= LARGE_WINDOW_BYTES || needed > window.length >>> 2)

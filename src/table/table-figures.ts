@@ -1,4 +1,4 @@
-/** Sums and bounds of the table being written, for its properties. */
+/** Sums and bounds of a table, for its properties. */
 import { compareKeys } from '../base/bytes.ts'
 import { KIND_DELETE } from '../base/cursor.ts'
 import type { MergeKernel } from '../kernels/merge-kernel.ts'

@@ -1,9 +1,6 @@
 /**
- * A position in a table that keeps only its path through the index, some 600 bytes: the block is loaded again when needed.
- *
- * Invariants
- * 1. `blockOffset` and `position` name an entry, from a true result of a move until the next move.
- * 2. A move leaves the block in the source.
+ * A position in a table that keeps only its path through the index, some 600 bytes: the block is loaded again when needed. After a
+ * move the block is in the source.
  */
 import { CorruptionError } from '../base/errors.ts'
 import type { CachedBlocks } from './block/block-source.ts'
@@ -18,7 +15,7 @@ const block = new DataBlock()
 /** After a seek, and in a continuing scan. */
 const FIRST_AHEAD_BYTES = 12 * 1024
 const AHEAD_BYTES = 64 * 1024
-/** Minimum of a longer scan, and of one that is not cached. */
+/** Minimum blocks of a longer scan, and of one that is not cached. */
 const FEW_BLOCKS = 4
 const PASSING_BLOCKS = 32
 
@@ -27,7 +24,7 @@ export class TablePosition {
   position = 0
   readonly #path: IndexPath
   readonly #bypassesCache: boolean
-  /** Blocks loaded in sequence. */
+  /** Loaded in sequence. */
   #blocks = 0
 
   constructor(table: TableReader, bypassesCache = false) {
@@ -44,7 +41,7 @@ export class TablePosition {
     return true
   }
 
-  /** Move to the first entry whose key is >= the given one. */
+  /** To the first entry whose key is >= the given one. */
   seek(source: CachedBlocks, key: Uint8Array, start: number, end: number): boolean {
     this.#blocks = 0
     if (!this.#path.seek(source, key, start, end)) return false
@@ -54,7 +51,7 @@ export class TablePosition {
     return this.position < block.count || this.nextBlock(source)
   }
 
-  /** Move to the next block. `passes`: do not cache it. */
+  /** `passes`: do not cache the block. */
   nextBlock(source: CachedBlocks, passes = false): boolean {
     this.position = 0
     if (!this.#path.next(source)) return false
@@ -63,7 +60,7 @@ export class TablePosition {
   }
 
   loadAgain(source: CachedBlocks): void {
-    // Cache it even in a long scan: it may be needed many more times.
+    // It may be needed many more times.
     source.aheadBytes = AHEAD_BYTES
     try {
       source.loadAgain(this.table, this.#path.blockOffset, this.#path.blockBytes)

@@ -1,10 +1,10 @@
 /**
- * Reads one immutable table (written by `table-writer.ts`).
+ * Reads one immutable table.
  *
  * Invariants
  * 1. Bytes are used only after their checksum and bounds were checked; else CorruptionError with path and offset.
- * 2. Resident are the index root, the properties and the packed range tombstones: `residentBytes`. Filters, index partitions and
- *    data blocks come through a BlockSource.
+ * 2. Resident are the index root, the properties and the packed range tombstones: `residentBytes`. All else comes through a
+ *    BlockSource.
  * 3. `admit` is called before anything resident is allocated. The owner accounts for `residentBytes` and closes the file.
  * 4. Sequence numbers in the file count from `seqOffset` (0 except in tables of large transactions); reader and cursors add it.
  *
@@ -32,7 +32,7 @@ import { ResidentProperties, decodeProperties } from './properties.ts'
 import { TableCursor } from './table-cursor.ts'
 import { verifyTable } from './table-verify.ts'
 
-/** Measured: the reader, its properties and their shared array, with the overhead of V8 and malloc. */
+/** Measured: reader, properties and key array, with the overhead of V8 and malloc. */
 const OBJECT_BYTES = 768
 /**
  * Result of looking a key up in one block. NOT_FOUND: no visible version. FURTHER: every version here is newer than the snapshot
@@ -45,9 +45,9 @@ const FURTHER = 2
 const block = new DataBlock()
 
 export interface TableReaderOptions {
-  /** False: leave the range tombstones in the file; `ranges` is empty. Default true. */
+  /** False: `ranges` is empty. Default true. */
   holdsRanges?: boolean
-  /** Called with the total before resident memory is allocated, again when it grows; throws without memory. */
+  /** Called with the total before allocation, again when it grows; throws without memory. */
   admit?: (residentBytes: number) => void
   /** Default 0. */
   seqOffset?: number
@@ -62,11 +62,10 @@ export class TableReader implements VerifiableTable {
   readonly properties: ResidentProperties
   get ranges(): RangeLookup { return this.#ranges }
   get seqOffset(): number { return this.#seqOffset }
-  /** Resident memory of the reader. */
   readonly residentBytes: number
   /** @internal Start of the footer. */
   readonly blockEnd: number
-  /** @internal The top index node, possibly followed by other bytes; empty without entries. */
+  /** @internal */
   readonly root: Uint8Array
   /** @internal */
   readonly rootLevel: number
@@ -75,7 +74,7 @@ export class TableReader implements VerifiableTable {
   #ranges: RangeLookup
   #seqOffset = 0
 
-  /** Check and read footer, top index, properties and range tombstones. Throws CorruptionError. */
+  /** Check and read the resident parts. Throws CorruptionError. */
   static open(file: HostFile, fileNumber: number, kernels: Kernels, options: TableReaderOptions = {}): TableReader {
     return new TableReader(file, fileNumber, kernels, options)
   }
@@ -155,8 +154,7 @@ export class TableReader implements VerifiableTable {
 
   /**
    * Find the newest version with a sequence number <= snapshotSeq. False: none (hit.seq = 0), or a deferring source has missed the
-   * data block (hit.seq = SEQ_MISSED). Deletions are versions; range tombstones are not applied. The value is a view, valid until
-   * the
+   * data block (SEQ_MISSED). Deletions are versions; range tombstones are not applied. The value is a view, valid until the
    * source's next load. `hash` = hashKey(key).
    */
   get(source: BlockSource, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit): boolean {
@@ -198,7 +196,7 @@ export class TableReader implements VerifiableTable {
     return found === FURTHER ? this.#getFurther(source, key, start, end, snapshotSeq, hit) : found === FOUND
   }
 
-  /** Resume a `get` that has reached the block at `offset`. False: undecided. */
+  /** Resume a `get` in the block at `offset`. False: undecided. */
   getFrom(
     source: BlockSource, offset: number, storedBytes: number, key: Uint8Array, start: number, end: number, hash: number, snapshotSeq: number, hit: Hit,
   ): boolean {
@@ -241,23 +239,23 @@ export class TableReader implements VerifiableTable {
     return false
   }
 
-  /** A cursor over all entries. It takes a window when first positioned; close it. Blocks that fit go to `slot` instead. */
+  /** Takes a window when first positioned; close it. Blocks that fit go to `slot` instead. */
   cursor(source: BlockSource, windows: WindowPool, slot?: Uint8Array<ArrayBuffer>): TableCursor {
     return new TableCursor(this, source, windows, slot)
   }
 
-  /** Approximate file bytes before that key, exact to a block. */
+  /** Exact to a block. */
   approximateOffset(source: BlockSource, key: Uint8Array): number {
     const path = new IndexPath(this)
     return path.seek(source, key, 0, key.length) ? path.blockOffset : this.root.length === 0 ? 0 : this.blockEnd
   }
 
-  /** Read and check everything; see `table-verify.ts`. Throws CorruptionError. Allocates some 100 KiB. */
+  /** See `table-verify.ts`. Throws CorruptionError. Allocates some 100 KiB. */
   verify(kernels: Kernels): void {
     verifyTable(this, readFooter(this.file, this.fileNumber, kernels), kernels)
   }
 
-  /** Read all range tombstones from the file, for tools and tests. */
+  /** From the file, for tools and tests. */
   readRanges(kernels: Kernels): RangeTombstone[] {
     const { rangesOffset, rangesBytes } = readFooter(this.file, this.fileNumber, kernels)
     const ranges = readRanges(this, new StoredBlockReader(kernels), rangesOffset, rangesBytes)

@@ -236,7 +236,7 @@ class TableVerifier {
     }
   }
 
-  /** Load a copy of a block of that type. */
+  /** A copy of a block of that type. */
   #load(offset: number, storedBytes: number, type: number): Uint8Array {
     const source = this.#source
     source.load(this.#table, offset, storedBytes)

@@ -7,8 +7,7 @@
  * 3. No allocation per entry. Buffers stay within `workingBytes`; the numbers of value files come on top.
  * 4. The kernels' regions are scratch between calls: entries must not be views of them.
  *
- * After an error the caller removes the unfinished file. Cost: per entry one copy in, one out and a hash; per block LZ4 and a
- * checksum.
+ * After an error the caller removes the unfinished file. Cost: per entry two copies and a hash; per block LZ4 and a checksum.
  */
 import { compareBytes, compareKeys, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, KIND_VALUE_FILE, MAX_SEQ, type Cursor, type RangeTombstone } from '../base/cursor.ts'
@@ -47,7 +46,7 @@ export interface TableWriterOptions {
   filterBitsPerKey?: number
   /** In use until `finish`; made for the same blockBytes and filterBitsPerKey. Default: its own. */
   buffers?: WriterBuffers
-  /** Takes the data blocks; made for the same blockBytes. Default: in `buffers`. */
+  /** Made for the same blockBytes. Default: in `buffers`. */
   kernelBlock?: KernelBlockWriter
 }
 
@@ -55,7 +54,7 @@ export type Entry = Pick<Cursor, 'key' | 'keyStart' | 'keyEnd' | 'seq' | 'kind' 
 
 export interface WorkingBytesOptions {
   blockBytes?: number
-  /** Maximum key or range end. Default 64 KiB, the maximum of a table. */
+  /** Default 64 KiB, the maximum of a table. */
   longestKeyBytes?: number
   /** Default 2: enough for about a gigabyte, unless keys of kilobytes share no prefix. */
   indexLevels?: number
@@ -118,7 +117,7 @@ export class TableWriter {
     this.#ranges = new ListWriter(this.#stored, BLOCK_RANGES)
   }
 
-  /** Upper bound of the buffers besides the kernels; reached only with keys that long. */
+  /** Upper bound of the buffers besides the kernels. */
   static workingBytes(options: WorkingBytesOptions = {}): number {
     const { blockBytes = DEFAULT_BLOCK_BYTES, longestKeyBytes = MAX_KEY_BYTES, indexLevels = 2 } = options
     // Last and first key, and the hull of the ranges.
@@ -137,7 +136,7 @@ export class TableWriter {
   /** @internal So far. */
   get indexLevels(): number { return this.#index.levels }
 
-  /** Approximate file length if finished now. */
+  /** If finished now. */
   get estimatedBytes(): number {
     return this.#stored.offset + this.#block.pendingBytes + this.#index.pendingBytes + this.#ranges.pendingBytes + FOOTER_BYTES
   }
@@ -193,7 +192,7 @@ export class TableWriter {
     figures.add(keyLength, valueLength, seq, kind)
   }
 
-  /** Account for entries that a kernel merge added to the block; call before anything else. Returns their number. */
+  /** Count entries that a kernel merge added to the block; call before anything else. Returns their number. */
   absorb(): number {
     const merge = this.#kernelBlock!.merge
     if (merge.added === 0) return 0
@@ -207,7 +206,7 @@ export class TableWriter {
     return added
   }
 
-  /** Add a range tombstone, in any order. Empty ones (start >= end) are ignored. */
+  /** In any order. Empty ones (start >= end) are ignored. */
   addRange(tombstone: RangeTombstone): void {
     const { start, end, seq } = tombstone
     if (this.#finished) throw invalidArgument(`${this.#file.path} is finished; nothing can be added`)
@@ -279,11 +278,11 @@ export class TableWriter {
     this.#unindexedBytes = this.#stored.lastBytes
   }
 
-  /** Index the last block under the shortest key that separates it from the next. */
+  /** Under the shortest key that separates it from the next. */
   #indexBlock(next: Uint8Array, start: number, end: number, shared: number): void {
     this.#unindexed = false
     const short = shared + 1
-    // One byte past the shared part separates them, unless that is the next key itself, or the last key is no longer.
+    // One byte past the shared part, unless that is the next key itself, or the last key is no longer.
     if (short < end - start && short < this.#lastKeyLength) {
       this.#index.addBlock(next, start, start + short, this.#unindexedOffset, this.#unindexedBytes)
     }

@@ -1,9 +1,6 @@
 /**
- * Reusable buffers of a table writer, which avoid 150 KiB of garbage per table.
- *
- * Invariants
- * 1. One writer at a time. Old contents are never read.
- * 2. With the writer's own buffers at most `TableWriter.workingBytes`, even after long keys.
+ * Reusable buffers of a table writer, which avoid 150 KiB of garbage per table. One writer at a time; old contents are never read.
+ * With the writer's own buffers at most `TableWriter.workingBytes`, even after long keys.
  */
 import { DataBlockWriter } from './block/data-block-writer.ts'
 import { WRITE_BUFFER_BYTES } from './block/stored-block-writer.ts'
@@ -16,7 +13,7 @@ export class WriterBuffers {
   readonly filterBitsPerKey: number
   readonly filter: FilterWriter
   readonly written: Uint8Array = new Uint8Array(WRITE_BUFFER_BYTES)
-  /** By level, made on demand. */
+  /** By level, on demand. */
   readonly nodes: IndexNodeWriter[] = []
   #block: DataBlockWriter | undefined
 
@@ -26,7 +23,7 @@ export class WriterBuffers {
     this.filter = new FilterWriter(maxPartitionKeys(blockBytes), filterBitsPerKey)
   }
 
-  /** Made on demand: kernel merges have columns of their own. */
+  /** On demand: kernel merges have columns of their own. */
   get block(): DataBlockWriter { return this.#block ??= new DataBlockWriter(this.blockBytes) }
 
   reset(): void {

@@ -21,7 +21,7 @@ export function youngPair<A, B>(first: A, second: B): [A, B] {
   return pair as [A, B]
 }
 
-/** `length`: up to 1024. */
+/** Young up to 1024 elements. */
 export function youngArray(length: number): unknown[] {
   return length <= LONG.length ? LONG.slice(0, length) : new Array<unknown>(length)
 }

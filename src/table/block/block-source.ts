@@ -1,8 +1,8 @@
 /**
  * Where a reader's blocks come from: the cache for lookups and iterators, a stream for merges.
  *
- * Invariant: after `load`, bytes[start, end) is an uncompressed, checked block. It is valid until the next load, other use of the
- * kernels, or a reclaim by the cache.
+ * Invariant: after `load`, bytes[start, end) is an uncompressed, checked block, until the next load, other use of the kernels, or a
+ * reclaim by the cache.
  */
 import { EMPTY } from '../../base/cursor.ts'
 import { CorruptionError } from '../../base/errors.ts'
@@ -24,29 +24,27 @@ export interface BlockSource {
   onManyGets?: (() => void) | undefined
   /** Throws CorruptionError. */
   load(table: OpenTable, offset: number, storedBytes: number): void
-  /** Like `load`, but false where a deferring source throws BLOCK_MISSED: functions that always throw stay uncompiled in V8. */
+  /** False where `load` throws BLOCK_MISSED: V8 does not compile functions that always throw. */
   tryLoad(table: OpenTable, offset: number, storedBytes: number): boolean
 }
 
-/** The block a deferring source has missed. */
 export interface MissedBlock {
   table: OpenTable
   offset: number
   storedBytes: number
 }
 
-/** Sentinel for a sequence number: the data block is `missed`. */
+/** In place of a sequence number: the data block is `missed`. */
 export const SEQ_MISSED = -1
 
-/** Thrown by a deferring source when a block must be read first. No error, no stack. */
+/** Thrown by a deferring source when a block must be read first. No stack. */
 export const BLOCK_MISSED: unique symbol = Symbol('a block has to be read first')
 
 /**
  * Blocks through the cache; a block it cannot take is read again next time. Allocates nothing.
  *
- * Reading, checking and caching a block is one synchronous step, so only the first of a turn's readers reads it. While it `defers`,
- * a block in neither level is left in `missed`, and `tryLoad` returns false or `load` throws BLOCK_MISSED; `keep` takes the bytes
- * that were read.
+ * While it `defers`, a block in neither level is left in `missed`, and `tryLoad` returns false or `load` throws BLOCK_MISSED;
+ * `keep` takes the bytes that were read.
  */
 export class CachedBlocks implements BlockSource {
   bytes: Uint8Array = EMPTY
@@ -55,7 +53,7 @@ export class CachedBlocks implements BlockSource {
   gets = 0
   onManyGets: (() => void) | undefined = undefined
   defers = false
-  /** The block a resumed lookup stopped at: blocks before it are not counted and get no warmer. */
+  /** Of a resumed lookup: blocks before it are not counted and get no warmer. */
   retried: MissedBlock | undefined = undefined
   missed: MissedBlock | undefined
   /** Maximum since the owner reset it. */
@@ -117,7 +115,7 @@ export class CachedBlocks implements BlockSource {
     }
   }
 
-  /** Load without caching, unless it is the second read and much memory is free. */
+  /** Caches the block only at the second read, and if much memory is free. */
   loadOnce(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     if (cache.findAgain(table.id, offset)) {
@@ -159,7 +157,7 @@ export class CachedBlocks implements BlockSource {
     return this.bytes === this.cache.bytes
   }
 
-  /** Check and cache a block read elsewhere, `readBytes` of it. False: no memory. */
+  /** Check and cache a block read elsewhere. False: no memory. */
   keep(table: OpenTable, offset: number, stored: Uint8Array, readBytes: number, storedBytes: number): boolean {
     const cache = this.cache
     const loader = this.#loader
@@ -173,7 +171,7 @@ export class CachedBlocks implements BlockSource {
     return isCached
   }
 
-  /** Load a block this reader had before, without warming it. */
+  /** Load without warming. */
   loadAgain(table: OpenTable, offset: number, storedBytes: number): void {
     const cache = this.cache
     if (!cache.findAgain(table.id, offset)) {
@@ -185,7 +183,7 @@ export class CachedBlocks implements BlockSource {
     this.end = cache.end
   }
 
-  /** True: through the read-ahead. */
+  /** Returns true if it went through the read-ahead. */
   #read(table: OpenTable, offset: number, storedBytes: number): boolean {
     const ahead = this.#ahead
     if (this.aheadBytes === 0 || ahead === undefined || !ahead.load(table, offset, storedBytes, this.aheadBytes)) {
@@ -197,7 +195,7 @@ export class CachedBlocks implements BlockSource {
       return true
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error
-      // Damaged in memory or on disk: only the table's bytes decide.
+      // Possibly damaged in memory: the table's bytes decide.
       ahead.forget()
       this.#loader.load(table, offset, storedBytes)
       return false
@@ -212,7 +210,7 @@ export class CachedBlocks implements BlockSource {
         loader.loadFrom(levels.bytes, levels.start, table, offset, storedBytes)
       } catch (error) {
         if (!(error instanceof CorruptionError)) throw error
-        // Damaged in memory: read it from the table.
+        // Damaged in memory: read from the table.
         levels.forgetStored(table.id, offset)
         isFound = false
       }
@@ -223,13 +221,10 @@ export class CachedBlocks implements BlockSource {
   }
 }
 
-/** A gap up to this (a filter, an index partition) does not end a sequential run. */
+/** A larger gap (more than a filter or an index partition) ends a sequential run. */
 const RUN_GAP_BYTES = 64 * 1024
 
-/**
- * Reads ahead in large pieces, without the cache. Only a load that continues a run, or the last load, moves the read-ahead.
- * Holds `readAheadBytes`, freed at once by `close`.
- */
+/** Reads ahead in large pieces, without the cache. Only sequential loads move the read-ahead. Holds `readAheadBytes`. */
 export class StreamedBlocks implements BlockSource {
   bytes: Uint8Array
   start = 0
@@ -252,7 +247,7 @@ export class StreamedBlocks implements BlockSource {
     this.bytes = kernels.memory
   }
 
-  /** Stop reading ahead; later loads read single blocks. */
+  /** Later loads read single blocks. */
   close(): void {
     this.#from = this.#to = 0
     this.#ahead.buffer.resize(0)

@@ -1,8 +1,4 @@
-/**
- * Encodes entries into a data block. Layout: FORMAT.md, Data block.
- *
- * Invariant: entries are added in Cursor order. Cost: one copy in, one copy out.
- */
+/** Encodes entries, in Cursor order, into a data block. Layout: FORMAT.md, Data block. Cost: one copy in, one copy out. */
 import { KIND_PUT } from '../../base/cursor.ts'
 import { copyBytes } from '../../base/bytes.ts'
 import { BLOCK_DATA } from '../format.ts'
@@ -45,7 +41,7 @@ export class DataBlockWriter implements BlockWriter {
   readonly #seqs: Float64Array
   readonly #kinds: Uint8Array
   readonly #hashes: Uint32Array
-  /** 1: the entry is the first of its key here. */
+  /** 1: first of its key here. */
   readonly #firsts: Uint8Array
   #valueBytes = 0
   #distinct = 0
@@ -80,18 +76,17 @@ export class DataBlockWriter implements BlockWriter {
   }
 
   get count(): number { return this.#keys.count }
-  /** Approximate. */
   get pendingBytes(): number {
     return this.#keys.count === 0 ? 0
       : DATA_HEADER_BYTES + this.#keys.prefixLength + this.#keys.suffixBytes + this.#valueBytes + this.#keys.count * ENTRY_OVERHEAD_BYTES
   }
 
-  /** The entry exceeds a whole block: store it with `encodeSingle`. */
+  /** The entry exceeds a block: use `encodeSingle`. */
   isOversize(keyLength: number, valueLength: number): boolean {
     return DATA_HEADER_BYTES + ENTRY_OVERHEAD_BYTES + keyLength + valueLength > this.#blockBytes
   }
 
-  /** One more entry stays within the target size. `shared`: bytes in common with the previous key. */
+  /** `shared`: bytes in common with the previous key. */
   hasRoom(keyLength: number, valueLength: number, shared: number): boolean {
     const keys = this.#keys
     const prefixLength = Math.min(keys.prefixLength, shared)
@@ -184,7 +179,7 @@ export class DataBlockWriter implements BlockWriter {
   }
 }
 
-/** Encode a block of one entry without a copy. Returns the end. */
+/** A block of one entry, without a copy. Returns the end. */
 export function encodeSingle(
   target: Uint8Array, at: number, key: Uint8Array, keyStart: number, keyEnd: number,
   seq: number, kind: number, value: Uint8Array, valueStart: number, valueEnd: number,
@@ -242,7 +237,7 @@ function writeDelta(target: Uint8Array, at: number, delta: number, width: number
   }
 }
 
-/** About 1.5 slots a key: 64 bytes for a usual 4 KiB block. */
+/** 1.5 slots a key: 64 bytes for a usual 4 KiB block. */
 function hashSlots(count: number, distinct: number): number {
   if (count > MAX_HASHED_ENTRIES || distinct < 4) return 0
   let slots = 8

@@ -1,11 +1,10 @@
 /**
  * Reads a data block. Layout: FORMAT.md, Data block.
  *
- * Invariants
- * 1. After `dataBlockProblem` has passed the bytes, accesses are unchecked and cannot leave the block.
- * 2. One object is opened over many blocks in turn, without allocation.
+ * Invariant: after `dataBlockProblem` has passed the bytes, accesses are unchecked and cannot leave the block.
  *
- * Cost of `find`: one hash slot and one comparison for about 6 keys of 10, binary search for the rest.
+ * Cost of `find`: one hash slot and one comparison for about 6 keys of 10, binary search for the rest. One object serves many
+ * blocks, without allocation.
  */
 import { compareBytes } from '../../base/bytes.ts'
 import { KIND_PUT, KIND_VALUE_FILE, MAX_SEQ } from '../../base/cursor.ts'
@@ -92,7 +91,7 @@ export class DataBlock {
     return this.#hasKinds ? this.bytes[this.#kindsAt + i]! : KIND_PUT
   }
 
-  /** First entry of exactly this key (its newest version here), or -1. */
+  /** First entry of this key (its newest version here), or -1. */
   find(key: Uint8Array, start: number, end: number, hash: number): number {
     let i = SLOT_SEVERAL
     if (this.#slots > 0) {
@@ -146,7 +145,7 @@ function readDelta(bytes: Uint8Array, at: number, width: number): number {
   return width === 4 ? low : low + (readU16(bytes, at + 4) | (bytes[at + 6]! << 16)) * 0x1_0000_0000
 }
 
-/** Describes a structural error, or undefined. Key order is left to `verify`. */
+/** Undefined: the structure is sound. `verify` checks key order. */
 export function dataBlockProblem(bytes: Uint8Array, start: number, end: number): string | undefined {
   const size = end - start
   if (size < DATA_HEADER_BYTES) return `a data block of ${size} bytes is shorter than its header`

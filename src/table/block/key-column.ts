@@ -2,7 +2,7 @@
  * Sorted keys for a block: their common prefix once, then suffixes.
  *
  * Invariant: the buffer holds the first key whole, and of other keys what follows the prefix common at that time (`skip`). The
- * prefix only shrinks, so suffixes can be reassembled, and memory stays near the encoded size.
+ * prefix only shrinks, so suffixes can be reassembled.
  *
  * Cost: one copy of a suffix per key; 8 bytes per entry of capacity.
  */
@@ -41,7 +41,7 @@ export class KeyColumn {
     this.#used = 0
   }
 
-  /** Common prefix with this key added. */
+  /** Common prefix including this key. */
   prefixWith(key: Uint8Array, start: number, end: number): number {
     if (this.count === 0) return end - start
     const buffer = this.#buffer
@@ -51,7 +51,7 @@ export class KeyColumn {
     return shared
   }
 
-  /** Suffix bytes with one more key of this length and that prefix. */
+  /** Suffix bytes including this key. */
   suffixBytesWith(keyLength: number, prefixLength: number): number {
     return this.keyBytes + keyLength - (this.count + 1) * prefixLength
   }

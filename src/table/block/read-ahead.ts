@@ -1,8 +1,8 @@
 /**
  * Read-ahead for sequential scans: one read of a table file for some 25 blocks.
  *
- * All scans of an engine share a few slots of one buffer, replaced in LRU order. A stretch replaced before a quarter of it was used
- * was useless; with too many scans reading ahead pauses. Two-byte tags of recent stretches tell a second pass from a first.
+ * All scans of an engine share a few slots of one buffer, replaced in LRU order. With too many scans stretches are replaced unused,
+ * and reading ahead pauses. Two-byte tags of recent stretches tell a second pass from a first.
  *
  * Invariants
  * 1. Buffer and tags are leased before they are allocated; without memory blocks are read one by one.
@@ -23,12 +23,11 @@ const PAUSE_LOADS = 64
 const DENIED_LOADS = 4096
 
 export class ReadAhead {
-  /** The block of the last successful `load`, valid until the next. */
+  /** Last loaded block, valid until the next `load`. */
   bytes: Uint8Array<ArrayBuffer> = NOTHING
   at = 0
   /** Its stretch had been read recently. */
   isAgain = false
-  /** Stretches read. */
   reads = 0
 
   readonly #account: Account
@@ -55,7 +54,7 @@ export class ReadAhead {
     account.measure = () => this.bytes.buffer.byteLength + this.#tags.byteLength
   }
 
-  /** Load a block of a scan, with up to `aheadBytes` from its start. False: read it alone. */
+  /** False: read the block alone. */
   load(table: OpenTable, offset: number, storedBytes: number, aheadBytes: number): boolean {
     const end = offset + storedBytes
     const { id } = table
@@ -96,7 +95,7 @@ export class ReadAhead {
     return this.#use(slot, offset, storedBytes)
   }
 
-  /** Drop the last result: it does not match the file. */
+  /** The last result does not match the file. */
   forget(): void {
     const slot = Math.floor(this.at / this.#slotBytes)
     this.#tables[slot] = 0

@@ -1,9 +1,7 @@
 /**
- * Reads a stored block: checksum, decompression, structure.
+ * Reads a stored block: checksum, decompression, structure. Nothing is parsed before its checksum has passed.
  *
- * Invariants
- * 1. Nothing is parsed before its checksum has passed.
- * 2. `load` leaves a well-formed block in `kernels.memory[start, end)` until the next use of these kernels.
+ * Invariant: `load` leaves a well-formed block in `kernels.memory[start, end)` until the next use of these kernels.
  *
  * Cost: one read (or copy), one hash, at most one decompression; no allocation.
  */

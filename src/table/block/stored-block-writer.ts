@@ -1,10 +1,7 @@
 /**
- * Writes blocks to a file, compressed where that pays. Layout: FORMAT.md, Stored block.
+ * Writes blocks back to back, compressed if that saves an eighth. Layout: FORMAT.md, Stored block.
  *
- * Invariants
- * 1. `store` takes the payload from `kernels.memory[kernels.a, ...)`; regions a and b are scratch from then on.
- * 2. Blocks have ascending offsets without gaps; `offset` is the next one.
- * 3. A payload stays compressed only if that saves an eighth.
+ * Invariant: `store` takes the payload from `kernels.memory[kernels.a, ...)`; regions a and b are scratch from then on.
  */
 import { SpillwayError } from '../../base/errors.ts'
 import type { Kernels } from '../../kernels/kernels.ts'
@@ -64,7 +61,7 @@ export class StoredBlockWriter {
     this.#write(start, end + 8)
   }
 
-  /** Store the footer: bytes of region a with their own checksum. */
+  /** Store bytes of region a with their own checksum: the footer. */
   storeSealed(length: number): void {
     const start = this.kernels.a
     this.#seal(start, start + length)

@@ -1,7 +1,6 @@
 /**
- * Collects key hashes of a partition and encodes its filter. Layout: FORMAT.md, Filter.
- *
- * Invariant: a partition ends with a block, so only hashes before the last `mark` belong to it.
+ * Collects key hashes of a partition and encodes its filter. Layout: FORMAT.md, Filter. A partition ends with a block, so only
+ * hashes before the last `mark` belong to it.
  *
  * Cost: 4 bytes a key, at most maxKeys.
  */
@@ -39,7 +38,7 @@ export class FilterWriter {
     this.#marked = this.#count
   }
 
-  /** Encode the filter of the marked keys in region a and drop them; returns its end, `a` without filters. */
+  /** Encode the marked keys in region a and drop them; returns the end, `a` without filters. */
   encode(kernels: Kernels): number {
     if (this.#bitsPerKey === 0) return kernels.a
     const end = encodeFilter(kernels, this.#hashes, this.#marked, this.#bitsPerKey)

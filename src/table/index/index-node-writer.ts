@@ -13,7 +13,6 @@ const INITIAL_KEY_BYTES = 2048
 
 export class IndexNodeWriter {
   readonly level: number
-  /** The last separator. */
   last: Uint8Array = new Uint8Array(64)
   lastLength = 0
   readonly #maxCount: number

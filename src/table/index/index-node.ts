@@ -1,9 +1,8 @@
 /**
  * Reads an index node: sorted separators and the handles of their children. Layout: FORMAT.md, Index node.
  *
- * The first eight bytes of each suffix are stored as two numbers, so most of a search is arithmetic. Versions of one key may
- * straddle
- * children: then the separator is that key, and the search finds the first of them.
+ * Most of a search compares the first eight bytes of suffixes as two numbers. If versions of one key straddle children, the search
+ * finds the first of them.
  *
  * Invariant: after `indexNodeProblem` has passed the bytes, accesses are unchecked.
  */
@@ -23,7 +22,6 @@ export function nodeCount(bytes: Uint8Array, start: number): number {
   return readU32(bytes, start + 4)
 }
 
-/** Position of child `i`'s handle. */
 export function handleAt(bytes: Uint8Array, start: number, i: number): number {
   return start + INDEX_HEADER_BYTES + readU32(bytes, start + 8) + readU32(bytes, start + 4) * WORD_BYTES + i * handleBytes(bytes[start + 1]!)
 }
@@ -88,7 +86,7 @@ function compareSuffix(bytes: Uint8Array, start: number, i: number, key: Uint8Ar
   return compareBytes(bytes, suffixesAt + from, suffixesAt + to, key, keyStart, keyEnd)
 }
 
-/** Describes a structural error of a node stored at `offset`, or undefined. */
+/** Undefined: the structure is sound. */
 export function indexNodeProblem(bytes: Uint8Array, start: number, end: number, offset: number): string | undefined {
   const size = end - start
   if (size < INDEX_HEADER_BYTES) return `an index node of ${size} bytes is shorter than its header`

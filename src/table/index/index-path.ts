@@ -2,8 +2,8 @@
  * A position in the index: a data block and the way to its neighbours.
  *
  * Invariants
- * 1. Above the partitions only (node, child number) is kept; nodes are loaded again when a step leaves a partition, about every 100
- *    blocks. Some handles of the partition are kept.
+ * 1. Above the partitions only (node, child number) is kept; nodes are loaded again about every 100 blocks. Some handles of the
+ *    partition are kept.
  * 2. Data blocks are visited in file order (or its reverse), so a damaged index cannot loop.
  *
  * Cost: 1 KiB for all handles of a partition, and 16 bytes a level. Few handles fit a typed array in V8's heap; larger ones are
@@ -40,11 +40,11 @@ export class IndexPath {
   readonly #held: Uint8Array
   #heldFrom = 0
   #heldTo = 0
-  /** The current node, valid until the next load. */
+  /** Valid until the next load. */
   #bytes: Uint8Array
   #start = 0
 
-  /** `handles`: number of kept handles; that many steps load no index. */
+  /** `handles`: kept handles; that many steps load no index. */
   constructor(table: IndexedTable, handles = MAX_PARTITION_BLOCKS) {
     this.#held = new Uint8Array(HANDLE_BYTES * handles)
     const levels = table.rootLevel + 1
@@ -64,7 +64,7 @@ export class IndexPath {
     return this.#table.root.length > 0 && this.#descend(source, this.#table.rootLevel, LAST, EMPTY, 0, 0)
   }
 
-  /** Move to the first block that may hold the key or a larger one. False: all keys are smaller. */
+  /** False: all keys are smaller. */
   seek(source: BlockSource, key: Uint8Array, start: number, end: number): boolean {
     return this.#table.root.length > 0 && this.#descend(source, this.#table.rootLevel, SEARCH, key, start, end)
   }
@@ -95,7 +95,6 @@ export class IndexPath {
     return true
   }
 
-  /** Descend from the changed child of `level`. */
   #step(source: BlockSource, level: number, how: number): void {
     if (level === 0) {
       const child = this.#children[0]!
@@ -111,7 +110,7 @@ export class IndexPath {
     this.#descend(source, level - 1, how, EMPTY, 0, 0)
   }
 
-  /** Descend from the node of `level` (its handle is set; the root needs none) to a data block. */
+  /** The handle of `level` is set; the root needs none. */
   #descend(source: BlockSource, level: number, how: number, key: Uint8Array, start: number, end: number): boolean {
     for (;;) {
       this.#loadNode(source, level)

@@ -3,8 +3,8 @@
  * with a small root above.
  *
  * Invariants
- * 1. A partition has at most MAX_PARTITION_BLOCKS children and about PARTITION_BYTES, a node above about NODE_BYTES; more only when
- *    two separators alone are longer. This bounds the resident root.
+ * 1. A partition has at most MAX_PARTITION_BLOCKS children and about PARTITION_BYTES, a node above about NODE_BYTES, unless two
+ *    separators alone are longer. This bounds the resident root.
  * 2. The root is at level 1 or above: entries of level 1 know the filters.
  */
 import type { StoredBlockWriter } from '../block/stored-block-writer.ts'
@@ -48,14 +48,14 @@ export class IndexWriter {
   get bufferBytes(): number { return this.#nodes.reduce((sum, node) => sum + node.bufferBytes, this.#partition.bufferBytes) }
   get levels(): number { return 1 + this.#nodes.length }
 
-  /** Approximate size of the unwritten index. */
+  /** Approximate, unwritten. */
   get pendingBytes(): number {
     return this.#nodes.reduce((sum, node) => sum + node.encodedBytes, this.#partition.encodedBytes + this.#filter.count * PENDING_KEY_BYTES)
   }
 
-  /** Add a written block. The separator is >= its last key and < the next block's first (or that key, if both share it). */
+  /** The separator is >= the block's last key and < the next block's first (or that key, if both share it). */
   addBlock(separator: Uint8Array, start: number, end: number, offset: number, storedBytes: number): void {
-    // Marked hashes belong to earlier blocks: this block goes to the next partition.
+    // This block goes to the next partition, as its unmarked hashes do.
     if (!this.#partition.hasRoom(separator, start, end)) this.#cutPartition()
     this.#partition.add(separator, start, end, offset, storedBytes, 0, 0)
     this.#filter.mark()
