@@ -2,7 +2,7 @@
  * The two jobs that write tables, in a worker or in slices on the main thread: `flush` turns a sealed memtable into a run, `merge`
  * several runs into one. They only create files; the caller commits or removes them.
  *
- * Memory: `flushWorkingBytes` and `mergeWorkingBytes`, leased by the caller; a budget of that size bounds the windows.
+ * Memory: `flushWorkingBytes` and `mergeWorkingBytes`, leased by the caller.
  */
 import type { RangeTombstone } from '../base/cursor.ts'
 import { SpillwayError } from '../base/errors.ts'
@@ -45,13 +45,13 @@ export interface OutputOptions {
   blockBytes: number
   filterBitsPerKey: number
   targetTableBytes: number
-  /** The store's next file number, shared with the main thread. */
+  /** Shared with the main thread. */
   nextFile: Int32Array<SharedArrayBuffer>
   /** Shared. Not 0: the store is closing; jobs end with ABORTED. */
   stop: Int32Array<SharedArrayBuffer>
-  /** False: entry by entry in JavaScript, with the same result. Default true. */
+  /** False: same result in JavaScript. Default true. */
   usesKernel?: boolean
-  /** The tables need not outlive the process: nothing is synced. */
+  /** Nothing is synced. */
   isScratch?: boolean
 }
 
@@ -62,12 +62,12 @@ export interface FlushArgs extends OutputOptions {
 }
 
 export interface MergeArgs extends OutputOptions {
-  /** Table numbers, run by run, each run in key order. */
+  /** By run, in key order. */
   runs: number[][]
   /** By table number. */
   seqOffsets?: SeqOffsets
   snapshots: number[]
-  /** Undefined: older entries may be anywhere, all tombstones stay. */
+  /** Undefined: unknown, all tombstones stay. */
   outside: OutsideTables | undefined
   readAheadBytes: number
   windowBytes: number
@@ -86,7 +86,7 @@ export { KERNEL_REGION_BYTES }
 export const MERGE_ARENA_BYTES: number = 288 * 1024
 /** Minimum of a flush's slot. */
 const FLUSH_SLOT_BYTES = 16 * 1024
-/** Bytes of keys and values per step, and the cost of an entry. */
+/** Bytes and cost of an entry per step. */
 export const STEP_BYTES: number = 16 * 1024
 const ENTRY_COST_BYTES = 64
 /** Starts and ends of range tombstones per step. */
@@ -134,7 +134,7 @@ class Output implements KernelOutput {
   readonly #kernelBlock: KernelBlockWriter | undefined
   #writer: TableWriter | undefined
   #file: HostFile | undefined
-  /** Called with the first key of the next table: earlier range tombstones belong to this one. */
+  /** `key`: the first of the next table. Earlier range tombstones belong to this one. */
   onCut: (key: Uint8Array) => void = () => {}
 
   constructor(files: HostFiles, options: OutputOptions, kernelBlock: KernelBlockWriter | undefined) {
@@ -179,13 +179,11 @@ class Output implements KernelOutput {
     return this.#file
   }
 
-  /** The last table is durable. */
   synced(): void {
     this.#file!.close()
     this.#file = undefined
   }
 
-  /** Add nothing more. */
   close(): void {
     giveBuffers(this.#buffers)
   }
@@ -198,7 +196,7 @@ class Output implements KernelOutput {
     file.close()
   }
 
-  /** Remove the output. Its errors would hide the first one, and recovery removes leftovers. */
+  /** Its errors would hide the first one, and recovery removes leftovers. */
   abandon(): void {
     if (this.#file !== undefined) quietly(() => this.#file!.close())
     for (const path of this.#created) quietly(() => this.#files.remove(path))
@@ -291,7 +289,7 @@ function* writeTables(
     if (output.tables.length > 0) yield* syncDirectory(files, args.directoryPrefix, valueFiles.size > 0, beginSync)
     finished = true
   } finally {
-    // Also when the job is abandoned at a yield: unnamed tables are removed.
+    // Also when the job is abandoned at a yield.
     if (!finished) output.abandon()
     output.close()
     kernel?.close()
@@ -304,7 +302,7 @@ function checkStop({ stop }: OutputOptions): void {
   if (Atomics.load(stop, 0) !== 0) throw new SpillwayError('SPILLWAY_ABORTED', 'the store is being closed')
 }
 
-/** After the flush the log is gone, so a large value must be as durable as its reference. */
+/** After the flush the log is gone, so large values must be as durable as their references. */
 function syncValueFiles(files: HostFiles, prefix: string, numbers: ReadonlySet<number>): void {
   for (const fileNumber of numbers) {
     const path = prefix + valueName(fileNumber)
@@ -332,7 +330,7 @@ function flushSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.max(FLUSH_SLOT_BYTES, 2 * blockBytes)
 }
 
-/** 1.5 x the target block size. Blocks with one oversized entry, or very many tiny ones, do not fit and take the JavaScript path. */
+/** 1.5 x the target block size. Blocks with one oversized entry, or very many tiny ones, take the JavaScript path. */
 function mergeSlotBytes({ blockBytes }: OutputOptions): number {
   return Math.ceil((blockBytes + (blockBytes >>> 1) + 128) / 16) * 16
 }

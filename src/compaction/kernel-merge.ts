@@ -19,28 +19,28 @@ import type { Retention } from './retention.ts'
 /** A cursor that can fill a slot of the kernel. */
 export interface KernelInput extends Cursor {
   useSlot(slot: Uint8Array<ArrayBuffer>): void
-  /** Fill the slot with the current entry and some that follow. False: it does not fit. */
+  /** With the current entry and some that follow. False: it does not fit. */
   fillSlot(): boolean
-  /** Open the filled slot as input `i`, at the current entry. */
+  /** After `fillSlot`, as input `i`, at the current entry. */
   enter(kernel: MergeKernel, i: number): void
-  /** Move to the kernel's current entry. */
+  /** To the kernel's current entry. */
   leave(position: number): void
-  /** Move behind the slot. */
+  /** Move behind it. */
   emptySlot(): void
 }
 
 export interface KernelOutput {
   /** `startsKey`: no version of its key was added. */
   add(entry: KernelEntry, startsKey: boolean): void
-  /** Account for entries the kernel added. */
+  /** Count entries the kernel added. */
   absorb(): void
   /** Until the table is cut at the next key. */
   readonly roomBytes: number
-  /** Bytes a key adds to a table beside its block. */
+  /** Per key, beside its block. */
   readonly keyBytes: number
 }
 
-/** Maximum slow entries before another try, and the length of a try that was too short. */
+/** Slow entries before another try, and the length of a try that was too short. */
 const MAX_PATIENCE = 64
 const SHORT_TRY = 64
 
@@ -53,7 +53,7 @@ export class KernelMerge {
   readonly #inputs: readonly KernelInput[]
   readonly #order: Uint32Array
   readonly #entry = new KernelEntry()
-  /** Slow entries still to come. */
+  /** Slow entries until the next try. */
   #wait = 0
   #patience = 1
   #entered = 0
@@ -81,7 +81,7 @@ export class KernelMerge {
     this.#kernel.close()
   }
 
-  /** True: the kernel continues at the next entry. */
+  /** True: the kernel takes the next entry. */
   enter(next: Cursor, retention: Retention, output: KernelOutput): boolean {
     if (this.#wait > 0) {
       this.#wait--

@@ -96,7 +96,7 @@ class Leveled implements Strategy {
   #fromFullest(tree: TreeView, levels: readonly TableView[][]): Pick | undefined {
     const due: { level: number; bytes: number; fullness: number }[] = []
     for (let level = 1; level < LAST_LEVEL; level++) {
-      // Inputs of a running merge are on their way down already.
+      // Running merges are moving their inputs down.
       let bytes = 0
       for (const table of levels[level]!) if (!tree.hidden.has(table.id)) bytes += table.bytes
       const target = Number(this.#targetBytes(level))

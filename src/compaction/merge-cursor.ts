@@ -13,7 +13,6 @@ export class MergeCursor {
   readonly #cursors: readonly Cursor[]
   readonly #heap: Cursor[]
   #size = 0
-  /** 1 = forward, -1 = backward. */
   #direction = 1
 
   constructor(cursors: readonly Cursor[]) {
@@ -34,13 +33,13 @@ export class MergeCursor {
     this.#build(-1)
   }
 
-  /** Forward from the first entry with a key >= the given one. */
+  /** Forward from the first key >= the given one. */
   seek(key: Uint8Array, start: number, end: number): void {
     for (const cursor of this.#cursors) cursor.seek(key, start, end)
     this.#build(1)
   }
 
-  /** Backward from the last entry with a key < the given one. */
+  /** Backward from the last key < the given one. */
   seekBefore(key: Uint8Array, start: number, end: number): void {
     for (const cursor of this.#cursors) cursor.seekBefore(key, start, end)
     this.#build(-1)
@@ -60,7 +59,7 @@ export class MergeCursor {
     this.#siftDown(0)
   }
 
-  /** Rebuild the heap after the cursors were moved forward. */
+  /** Call after the cursors were moved forward. */
   rebuild(): void {
     this.#build(1)
   }

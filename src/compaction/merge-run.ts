@@ -58,7 +58,7 @@ export class MergeRun implements KernelInput {
   #inner: TableCursor | undefined
   #slot: Uint8Array<ArrayBuffer> | undefined
 
-  /** `tables`: numbers, in key order. */
+  /** `tables`: in key order. */
   constructor(tables: readonly number[], parts: RunParts, readAheadBytes: number) {
     this.#tables = tables
     this.#parts = parts
@@ -158,12 +158,12 @@ export class MergeRun implements KernelInput {
 class RunFragments implements FragmentSource {
   readonly #parts: RunParts
   hasMore = false
-  /** To read, ascending. */
+  /** Ascending. */
   readonly #tables: number[] = []
   #file: HostFile | undefined
   #records: RangeRecords | undefined
   #hasRecord = false
-  /** Set if the table's tombstones are no fragments. */
+  /** For tombstones that are no fragments. */
   #listed: ListedFragments | undefined
   #lastEnd: Uint8Array = EMPTY
 

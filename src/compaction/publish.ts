@@ -2,7 +2,7 @@
  * The job that publishes a new manifest off the caller's thread.
  *
  * Invariants
- * 1. It only adds: the caller removes superseded manifests once it knows the outcome. A job that outlives its caller does no harm.
+ * 1. It only adds: the caller removes superseded manifests, so a job that outlives its caller does no harm.
  * 2. Nothing is published that names tables of which the system has reported a late sync error.
  *
  * Cost: two device writes and a directory listing.
@@ -18,10 +18,7 @@ export interface PublishArgs {
   bytes: Uint8Array
 }
 
-/**
- * Returns the largest manifest number in the directory afterwards; undefined: published, but the directory could not be listed.
- * EEXIST: another writer has published.
- */
+/** Returns the largest manifest number in the directory; undefined: published, but not listed. EEXIST: another writer has published. */
 export function* publish({ files: all, beginSync, lateSyncError }: JobContext, { place, directory, path, bytes }: PublishArgs): Generator<JobWait | void, number | undefined, void> {
   const check = (): void => {
     const lateError = lateSyncError?.(directory)
@@ -30,12 +27,12 @@ export function* publish({ files: all, beginSync, lateSyncError }: JobContext, {
   check()
   const files = all.within(place)
   yield* files.publishInSteps(path, bytes, beginSync)
-  // Checks this job's own syncs: the manifest may not last.
+  // This job's own syncs: the manifest may not last.
   check()
   try {
     return newestManifest(files.list(directory))
   } catch {
-    // Published: an error would say the opposite. The caller lists again.
+    // An error would mean that nothing was published.
     return undefined
   }
 }

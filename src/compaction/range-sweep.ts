@@ -6,8 +6,7 @@
  * 2. Emitted fragments are sorted by start, then by seq descending, equal or disjoint, and complete for readers: in every fragment
  *    the newest seq, and for each snapshot the newest at or below it. Equal neighbours are joined.
  *
- * Memory: one fragment an input, and the numbers over the key. Cost: one comparison a key; a pass over the inputs for each start
- * and end.
+ * Memory: one fragment an input. Cost: one comparison a key; a pass over the inputs for each start and end.
  */
 import { compareBytes, compareKeys } from '../base/bytes.ts'
 import type { RangeTombstone } from '../base/cursor.ts'
@@ -15,9 +14,8 @@ import { countUpTo, neededSeqs, sameNumbers } from '../base/ranges.ts'
 
 /** Fragments of one input, ascending and disjoint. */
 export interface FragmentSource {
-  /** False: `next` would return none now. */
   readonly hasMore: boolean
-  /** A fragment that may begin at or before the keys reached so far; undefined: none yet, or no more. */
+  /** Undefined: none begins at or before the keys reached so far. */
   next(): Fragment | undefined
 }
 
@@ -85,7 +83,7 @@ export class RangeSweep {
   }
   get next(): Uint8Array | undefined { return this.#next }
 
-  /** Advance towards a key, at most `steps` starts and ends. True: reached. Sources without fragments are asked again. */
+  /** Process at most `steps` starts and ends before a key. True: reached. Sources without fragments are asked again. */
   advance(key: Uint8Array, start: number, end: number, steps = Infinity): boolean {
     if (this.#refill()) this.#findNext()
     for (; this.#next !== undefined && compareBytes(this.#next, 0, this.#next.length, key, start, end) <= 0; steps--) {
@@ -103,14 +101,14 @@ export class RangeSweep {
     return count === 0 ? 0 : open[count - 1]!
   }
 
-  /** A new table begins here: emit fragments up to the current key. */
+  /** A new table begins at this key. */
   cut(key: Uint8Array): void {
     if (this.#kept.length === 0) return
     this.#emit(key)
     this.#keptStart = key
   }
 
-  /** Emit the rest, at most `steps` starts and ends. True: done. */
+  /** Emit the rest, in at most `steps` starts and ends. True: done. */
   finish(steps = Infinity): boolean {
     for (; ; steps--) {
       if (this.#refill()) this.#findNext()
@@ -130,7 +128,6 @@ export class RangeSweep {
     return isNew
   }
 
-  /** Process everything that begins or ends at this key. */
   #step(key: Uint8Array): void {
     for (const input of this.#inputs) {
       if (input.fragment === undefined) continue

@@ -1,13 +1,13 @@
 /**
  * Any number of runs as one cursor in constant memory, for scans without memory for a window per run: every step seeks in each run
- * again. Slow.
+ * again.
  *
  * Invariants
  * 1. For each key it shows the newest version visible at `snapshotSeq`, deletions included.
  * 2. It holds two windows for the longest key met, at most 64 KiB each, and no value.
  * 3. A key to seek must not be a view into its own windows.
  *
- * Cost of a step: for each run an index descent and a data block, mostly from the file, and one more lookup in runs that hold the
+ * Cost of a step: for each run an index descent and a data block, mostly from the file, and another lookup in runs that hold the
  * key.
  */
 import { EMPTY, Hit } from '../base/cursor.ts'
@@ -39,12 +39,11 @@ export class SeekPerStepCursor implements Cursor {
   readonly #snapshotSeq: number
   readonly #probe: KeyProbe
   readonly #hit = new Hit()
-  /** Nearest key of this step. */
+  /** Of this step. */
   #near: Uint8Array<ArrayBuffer> = NOTHING
   #nearLength = -1
-  /** Tables that hold it. */
   readonly #holders: TableReader[] = []
-  /** Location of the shown version. */
+  /** Of the shown version. */
   #table: TableReader | undefined
 
   constructor(runs: readonly (readonly TableReader[])[], source: BlockSource, windows: WindowPool, snapshotSeq: number) {
@@ -136,13 +135,13 @@ export class SeekPerStepCursor implements Cursor {
     }
   }
 
-  /** Append a zero byte to the key; its window has space. */
+  /** Appends a zero byte; the window has space. */
   #successorEnd(): number {
     this.key[this.keyEnd] = 0
     return this.keyEnd + 1
   }
 
-  /** Keep a run's next key if it is the nearest so far. True: probe again, because allocating may have evicted the block. */
+  /** Keep a run's next key if it is the nearest. True: probe again, because allocating may have evicted the block. */
   #consider(table: TableReader, direction: number): boolean {
     const probe = this.#probe
     const order = this.#nearLength < 0 ? -1 : probe.compare(this.#near, this.#nearLength) * direction
@@ -163,7 +162,7 @@ export class SeekPerStepCursor implements Cursor {
     return false
   }
 
-  /** Make the nearest key current; valid only if a version is visible. False: there is none. */
+  /** Show the nearest key, if a version is visible. False: there is no key. */
   #show(): boolean {
     if (this.#nearLength < 0) return false
     const near = this.#near

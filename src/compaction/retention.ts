@@ -1,13 +1,11 @@
 /**
- * Decides for each entry of a flush or merge, in order, whether to keep it.
+ * Decides for each entry of a flush or merge whether to keep it.
  *
  * Rules (a *snapshot stripe* is the set of sequence numbers between two neighbouring snapshots; readers see only the newest version
  * of a key in each stripe)
  * 1. A version is dropped when a newer version of its key, or a range tombstone over it, is in the same stripe.
  * 2. A remaining tombstone is dropped when it is in the oldest stripe and no older table outside the merge can hold its key.
  * 3. Range tombstones follow the same rules by fragment and are emitted as later keys come.
- *
- * Memory: one fragment an input, and the index of the tables outside.
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 import { KIND_DELETE, MAX_SEQ } from '../base/cursor.ts'
@@ -26,13 +24,12 @@ export class Retention {
   #key = new Uint8Array(256)
   #keyLength = -1
   #stripe = -1
-  /** Set with every new key, cleared by the caller when a version is kept: outputs are cut only between keys. */
+  /** Set with every new key, cleared by the caller when a version is kept. */
   startsKey = true
 
   /**
    * `snapshots`: ascending. `outside`: all tables that are no inputs and may hold older entries; undefined: unknown. `ranges`:
-   * range
-   * tombstones of the inputs. `keepRange` gets those that stay, sorted.
+   * range tombstones of the inputs. `keepRange` gets those that stay, sorted.
    */
   constructor(
     snapshots: readonly number[], outside: OutsideTables | undefined, ranges: readonly FragmentSource[], keepRange: (tombstone: RangeTombstone) => void,
@@ -44,12 +41,12 @@ export class Retention {
     })
   }
 
-  /** Emit range tombstones before the next entry, at most `steps` starts and ends. True: done. */
+  /** Emit range tombstones before the next entry, in at most `steps` starts and ends. True: done. */
   approach({ key, keyStart, keyEnd }: Cursor, steps: number): boolean {
     return this.#ranges.advance(key, keyStart, keyEnd, steps)
   }
 
-  /** Entries come in cursor order. */
+  /** In cursor order. */
   keep(entry: Cursor): boolean {
     const { key, keyStart, keyEnd, seq } = entry
     const stripe = this.#stripeOf(seq)
@@ -68,7 +65,7 @@ export class Retention {
     return this.#outside.minSeqAt(key, keyStart, keyEnd) < seq
   }
 
-  /** No range tombstone covers the current key, and the next one is known. */
+  /** See `RangeSweep.isQuiet`. */
   get isQuiet(): boolean { return this.#ranges.isQuiet }
 
   /**
@@ -92,7 +89,7 @@ export class Retention {
     return true
   }
 
-  /** Continue where the kernel merge has stopped. */
+  /** Continue after a kernel merge. */
   takeBack(merge: MergeKernel): void {
     const { seenAt, seenLength } = merge
     this.startsKey = merge.startsKey
@@ -102,12 +99,12 @@ export class Retention {
     this.#stripe = merge.seenStratum
   }
 
-  /** A new table begins with this key, of the last entry: cut the range tombstones here. */
+  /** A new table begins with this key, of the last entry. */
   cut(key: Uint8Array): void {
     this.#ranges.cut(key)
   }
 
-  /** Emit the remaining range tombstones, at most `steps` starts and ends. True: done. */
+  /** Emit the remaining range tombstones, in at most `steps` starts and ends. True: done. */
   finish(steps = Infinity): boolean {
     return this.#ranges.finish(steps)
   }
@@ -116,7 +113,7 @@ export class Retention {
     return this.#outside === undefined || this.#stripeOf(seq) > 0 || this.#outside.minSeqOver(start, end) < seq
   }
 
-  /** The number of snapshots too old to see `seq`. */
+  /** Snapshots too old to see `seq`. */
   #stripeOf(seq: number): number {
     const snapshots = this.#snapshots
     let low = 0

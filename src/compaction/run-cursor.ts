@@ -113,7 +113,7 @@ export class RunCursor implements Cursor {
   }
 }
 
-/** Index of the first table whose last key is >= the given one, or tables.length. All have point entries. */
+/** First table whose last key is >= the given one, or tables.length. All have point entries. */
 export function lowerTable(tables: readonly TableReader[], key: Uint8Array, start: number, end: number): number {
   let low = 0
   let high = tables.length

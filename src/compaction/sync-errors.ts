@@ -1,8 +1,7 @@
-/** Errors of durability that must not be retried. */
 import { SpillwayError } from '../base/errors.ts'
 import { errorCode } from '../host/file-error.ts'
 
-/** Mark in the error's details, which reach the main thread. */
+/** In the error's details, which reach the main thread. */
 const NOT_DURABLE = 'notDurable'
 
 export function notDurable(what: string, cause: unknown): SpillwayError {
@@ -11,7 +10,7 @@ export function notDurable(what: string, cause: unknown): SpillwayError {
   return new SpillwayError('SPILLWAY_UNAVAILABLE', `making the ${what} durable failed: ${message}`, { cause, details: { code, [NOT_DURABLE]: true } })
 }
 
-/** After a failed sync the disk's content is unknown, and a later success proves nothing. */
+/** Not to be retried: after a failed sync the disk's content is unknown, and a later success proves nothing. */
 export function isNotDurable(error: Error): boolean {
   return (error as { details?: Record<string, unknown> }).details?.[NOT_DURABLE] === true
 }

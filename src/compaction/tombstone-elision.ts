@@ -2,8 +2,8 @@
  * The tables outside a flush or merge: whether one may hold something older than a tombstone. Their hulls cut the key space into
  * intervals, each with its smallest sequence number.
  *
- * Cost: packed for the worker, 16 bytes and two keys a table. The index is built in O(n log n) and takes 24 bytes a table more; a
- * key is one binary search, a range one and a step per interval.
+ * Cost: packed, 16 bytes and two keys a table. The index is built in O(n log n) and takes 24 bytes a table more; a key is one
+ * binary search, a range one and a step per interval.
  */
 import { compareBytes, copyBytes } from '../base/bytes.ts'
 
@@ -72,7 +72,7 @@ export class OutsideIndex {
     this.#minSeqs = smallest
   }
 
-  /** Smallest sequence number of any table that may hold the key; Infinity: none. */
+  /** Smallest sequence number of tables that may hold the key; Infinity: none. */
   minSeqAt(key: Uint8Array, start: number, end: number): number {
     const at = this.#intervalOf(key, start, end)
     return at < 0 ? Infinity : this.#minSeqs[at]!
@@ -88,7 +88,7 @@ export class OutsideIndex {
     return true
   }
 
-  /** `minSeqAt` for all keys of [start, end). */
+  /** For all keys of [start, end). */
   minSeqOver(start: Uint8Array, end: Uint8Array): number {
     const bounds = this.#bounds
     let at = this.#intervalOf(start, 0, start.length)
@@ -101,7 +101,7 @@ export class OutsideIndex {
     return smallest
   }
 
-  /** The last bound at or before the key; -1: none. */
+  /** Last bound at or before the key; -1: none. */
   #intervalOf(key: Uint8Array, start: number, end: number): number {
     const bounds = this.#bounds
     let low = 0

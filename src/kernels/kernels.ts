@@ -2,8 +2,7 @@
  * LZ4 (block format) and XXH64 in WebAssembly, and their memory.
  *
  * Invariants
- * 1. An instance's memory is allocated at construction and never grows: `bytesFor`. It is freed only when the instance is
- *    collected, so make few and keep them.
+ * 1. An instance's memory never grows (`bytesFor`) and is freed only when the instance is collected, so make few and keep them.
  * 2. Every range is checked before the call, and wasm stays inside, whatever the bytes.
  * 3. Output depends on the input alone.
  * 4. Behind the regions lies the arena for merges (`merge-kernel.ts`).

@@ -14,7 +14,7 @@ import type { SlabBytes } from '../memory/pools/slabs.ts'
 export const BLOCK_BYTES = 4096
 export const SLAB_BYTES = 256 * 1024
 const SLAB_BLOCKS = SLAB_BYTES / BLOCK_BYTES
-/** With the number of each block's successor. */
+/** With each block's successor. */
 export const SLAB_LEASE_BYTES = SLAB_BYTES + SLAB_BLOCKS * 4
 export const NO_BLOCK = -1
 const MAX_SPARE = 8
@@ -53,7 +53,7 @@ export class CompressedTier {
     return missing <= 0 ? 0 : Math.ceil(missing / SLAB_BLOCKS) * SLAB_LEASE_BYTES
   }
 
-  /** Returns the first block of a chain, or NO_BLOCK if the lease was denied. */
+  /** Returns the first block, or NO_BLOCK if the lease was denied. */
   alloc(bytes: number): number {
     let slabs = this.growthFor(bytes) / SLAB_LEASE_BYTES
     while (slabs-- > 0) {
@@ -80,7 +80,7 @@ export class CompressedTier {
     }
   }
 
-  /** Keep the blocks of the first `keepBytes` (at least 1). */
+  /** `keepBytes`: at least 1. */
   trim(first: number, keepBytes: number): void {
     const last = this.#blockAt(first, keepBytes - 1)
     const rest = this.#nextOf(last)
@@ -114,7 +114,7 @@ export class CompressedTier {
     }
   }
 
-  /** Release `bytes` of empty slabs, if there are that many. */
+  /** If there are that many. */
   releaseSpares(bytes: number): void {
     for (let i = this.#slabs.length - 1; i >= 0 && bytes > 0 && this.#spares > 0; i--) {
       if (this.#slabs[i]?.freeCount !== SLAB_BLOCKS) continue

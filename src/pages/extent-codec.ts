@@ -54,7 +54,7 @@ export function encodeExtent(
   const pieces = Math.ceil(length / pieceBytes)
   const headerBytes = HEADER_BYTES + 4 * pieces
   if (pieces === 1) {
-    // Compressed first, so that the allocation is exact.
+    // So that the allocation is exact.
     const stored = encodePiece(kernels, source, start, length, b + headerBytes, serial + 1, asIs)
     setU32(memory, b + 8, length)
     setU32(memory, b + 12, 1)

@@ -27,7 +27,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   readonly #scratch: ScratchFile | undefined
   readonly #tier: CompressedTier
   readonly #targetRssBytes: number
-  /** Bytes of the pool outside the tier. */
+  /** Of the pool, outside the tier. */
   readonly #rss: () => number
   #oldest: Page | undefined
   #youngest: Page | undefined
@@ -57,7 +57,6 @@ export class ExtentStore implements ExtentSink, ExtentSource {
   get writes(): number { return this.#counts.writes }
   get writtenBytes(): number { return this.#counts.writtenBytes }
   get probes(): number { return this.#counts.probes }
-  /** The disk is full, or writing has stopped. */
   get isBlocked(): boolean { return this.#isBlocked || this.#error !== undefined }
   get error(): Error | undefined { return this.#error }
   get mayStore(): boolean { return this.#mayWrite() || this.#spareBytes() > 0 }
@@ -95,7 +94,7 @@ export class ExtentStore implements ExtentSink, ExtentSource {
       encodeExtent(this.#kernels, this.pieceBytes, source, start, page.length, serial, this, page.isAsIs))
   }
 
-  /** Store an extent made by a job with this serial. */
+  /** `serial`: that of the job. */
   store(page: Page, serial: number, bytes: Uint8Array, start: number, end: number): boolean {
     this.#skipsTier = false
     return this.#storeExtent(page, serial, () => {

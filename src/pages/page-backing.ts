@@ -69,7 +69,7 @@ export class PageBacking {
     if (this.#isEager && (this.#jobs?.live ?? 0) === 0) this.#backOne()
   }
 
-  /** Queue what exceeds seven eighths of the limit and is not free to evict. */
+  /** Queue the excess over seven eighths of the limit that is not free to evict. */
   scheduleSpills(): void {
     const jobs = this.#jobs
     const residency = this.#residency

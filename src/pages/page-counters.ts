@@ -1,4 +1,4 @@
-/** See `PagePoolStats`. Fields, because hot paths count here. */
+/** Fields, because hot paths count here. */
 export class PageCounters {
   inserts = 0
   frees = 0

@@ -81,8 +81,7 @@ export class PagePool {
   get limitBytes(): number { return this.#residency.limitBytes }
 
   /**
-   * Copy source[start, end) into a new page. Without memory it is stored at once. Throws NO_SPACE without memory and disk,
-   * UNAVAILABLE if
+   * Copies source[start, end). Without memory the page is stored at once. Throws NO_SPACE without memory and disk, UNAVAILABLE if
    * writing has stopped; nothing changed then.
    */
   insert(source: Uint8Array, start: number, end: number, options: PageOptions = {}): Page {
@@ -102,9 +101,8 @@ export class PagePool {
   }
 
   /**
-   * Insert a page that is free to evict: reading it then calls `reload(target, at)`, which writes it whole. Without memory it
-   * starts
-   * evicted. If `source` is kernel memory, only backed pages are evicted.
+   * Insert a page that is free to evict: `reload(target, at)` writes it whole when it is read. Without memory it starts evicted. If
+   * `source` is kernel memory, only backed pages are evicted.
    */
   insertBacked(source: Uint8Array, start: number, end: number, reload: Reload, options: PageOptions = {}): Page {
     this.#checkRange(source, start, end)
@@ -123,10 +121,7 @@ export class PagePool {
     return page
   }
 
-  /**
-   * Copy page bytes [from, to); an evicted page stays evicted. `target` must not be kernel memory. Throws CorruptionError, or
-   * UNAVAILABLE if the read fails.
-   */
+  /** An evicted page stays evicted. `target` must not be kernel memory. Throws CorruptionError, or UNAVAILABLE if the read fails. */
   read(page: Page, target: Uint8Array, at: number, from = 0, to: number = page.length): void {
     this.#check(page)
     if (!(from >= 0 && from <= to && to <= page.length && at >= 0 && at + (to - from) <= target.length)) {
@@ -141,7 +136,7 @@ export class PagePool {
     this.#readBack.read(page, target, at, from, to)
   }
 
-  /** Bring the page into free memory, or in place of a backed page not read recently. False if it stays evicted. */
+  /** Bring the page into free memory, or in place of a backed page not read recently. False: denied. */
   admit(page: Page): boolean {
     this.#check(page)
     page.isTouched = true
@@ -160,7 +155,7 @@ export class PagePool {
     return true
   }
 
-  /** A read-only view, valid until `unpin` was called as often. Throws BUDGET_TOO_SMALL without memory for a copy. */
+  /** A view, valid until `unpin` was called as often. Throws BUDGET_TOO_SMALL without memory for a copy. */
   pin(page: Page): Uint8Array {
     this.#check(page)
     if (page.slot === undefined && page.bounce === undefined && !this.admit(page)) this.#readBack.bounce(page, this.#pinnedPages)

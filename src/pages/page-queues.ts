@@ -38,9 +38,9 @@ export class PageQueues {
     if (page.state === BACKED) this.#cleanBytes -= page.slot!.byteLength
   }
 
-  /** The next page to evict; it stays queued. `mayStore` false: only pages free to evict. */
+  /** It stays queued. `mayStore` false: only pages free to evict. */
   victim(mayStore: boolean): Page | undefined {
-    // The first round clears all read marks.
+    // It clears all read marks.
     for (let round = 0; round < 2; round++) {
       for (let depth = MAX_DEPTH; depth >= 0; depth--) {
         const page = this.#clean[depth]!.sweep() ?? (mayStore ? this.#dirty[depth]!.sweep() : undefined)
@@ -60,7 +60,7 @@ export class PageQueues {
     return undefined
   }
 
-  /** The next page to store, not short-lived, not read recently. */
+  /** Not short-lived, not read recently. */
   sweepUnbacked(): Page | undefined {
     for (let depth = MAX_DEPTH; depth >= 0; depth--) {
       const page = this.#dirty[depth]!.sweep()

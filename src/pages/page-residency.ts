@@ -3,8 +3,7 @@
  *
  * Invariants
  * 1. Pages take at most the limit, copies for pins excluded; warm slots at most an eighth of it. With the compressed tier they take
- *    at
- *    most the RSS target; the tier is empty if they exceed it alone.
+ *    at most the RSS target; the tier is empty if they exceed it alone.
  * 2. An unbacked page is stored before eviction, and stays if that fails.
  */
 import type { Account } from '../memory/budget.ts'
@@ -67,7 +66,7 @@ export class PageResidency {
     return slot
   }
 
-  /** Free memory, or that of backed pages not read recently. */
+  /** In free memory, or that of backed pages not read recently. */
   takeSlotGently(length: number): Slot | undefined {
     const bytes = slotBytes(length)
     let isSteal = false

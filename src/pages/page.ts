@@ -1,12 +1,12 @@
-/** A page. Only `length` is of use outside the pool. */
+/** Only `length` is of use outside the pool. */
 import type { Slot } from './slot-pool.ts'
 
 export const MAX_DEPTH = 31
 
 export const UNBACKED = 0
-/** A compression job is queued or running. */
+/** A job is queued or running. */
 export const IN_FLIGHT = 1
-/** In memory and stored or reloadable: free to evict. */
+/** In memory and free to evict. */
 export const BACKED = 2
 export const EVICTED = 3
 export const FREED = 4
@@ -38,7 +38,7 @@ export class Page {
   previous: Page | undefined = undefined
   next: Page | undefined = undefined
   extentIn = NOWHERE
-  /** First block in the tier, or position in the file. */
+  /** Block in the tier, or position in the file. */
   extentAt = 0
   extentBytes = 0
   /** Seed of the extent's checksums. */
@@ -85,7 +85,7 @@ export class PageList {
     this.size--
   }
 
-  /** The first of `max` pages not read since the last sweep. The others are unmarked and go to the end. */
+  /** The first of `max` pages not read since the last sweep. The others go to the end. */
   sweep(max = this.size): Page | undefined {
     for (let left = Math.min(max, this.size); left > 0; left--) {
       const page = this.head!

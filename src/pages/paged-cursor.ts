@@ -44,7 +44,7 @@ export class PagedCursor implements Disposable {
     this.#at = 0
   }
 
-  /** Move before the first entry with a key >= the given one. True if they are equal. */
+  /** To before the first entry with a key >= the given one. True if they are equal. */
   seek(key: Uint8Array, start = 0, end: number = key.length): boolean {
     const run = this.#run
     if (!run.seekable) throw invalidArgument('this run has no fences: it can be merged, but not sought in')

@@ -31,7 +31,7 @@ export interface PagedRunOptions {
 
 export const DEFAULT_PAGE_BYTES: number = 64 * 1024
 
-/** Key bytes kept without `seekable`; bounds a merge's common prefix. */
+/** Without `seekable`; bounds a merge's common prefix. */
 const PREFIX_BYTES = 64
 
 export class PagedRunBuilder {

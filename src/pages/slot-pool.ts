@@ -48,7 +48,7 @@ export class SlotPool {
   get oversizeBytes(): number { return this.#oversizeBytes }
   get reuses(): number { return this.#reuses }
 
-  /** Contents are arbitrary. Undefined if the lease was denied. `reclaim`: ask reclaimers. */
+  /** Undefined if the lease was denied. `reclaim`: ask reclaimers. */
   take(length: number, reclaim: boolean): Slot | undefined {
     const bytes = slotBytes(length)
     const list = this.#warm[classOf(bytes)]
