@@ -1,7 +1,6 @@
 /**
  * The range tombstones of one table, packed for reading: sorted fragments that are equal or disjoint, each with its sequence
- * numbers in
- * descending order, in one buffer.
+ * numbers in descending order, in one buffer.
  *
  * Cost: 24 bytes and two keys a tombstone; a lookup is two binary searches, without allocation.
  */

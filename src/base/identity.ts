@@ -1,7 +1,6 @@
 /**
  * Makes objects with only private state differ in `assert.deepStrictEqual`, which compares own enumerable properties. A symbol,
- * which
- * `Object.keys` and JSON do not see.
+ * which `Object.keys` and JSON do not see.
  */
 export const IDENTITY: unique symbol = Symbol('identity')
 

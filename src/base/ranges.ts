@@ -2,9 +2,8 @@
  * Range tombstones resolved for reading. Immutable; keys are copies.
  *
  * The sorted starts and ends cut the key space into intervals under a segment tree: a tombstone is kept in the few nodes that make
- * up
- * its range, so a key's tombstones are on the path from its interval to the root. Lists per interval would grow quadratically where
- * tombstones nest, as when a queue is trimmed from the front.
+ * up its range, so a key's tombstones are on the path from its interval to the root. Lists per interval would grow quadratically
+ * where tombstones nest, as when a queue is trimmed from the front.
  *
  * Cost, for n tombstones: built in O(n log n); at most 2 log2(n) + 2 numbers each; a lookup is one binary search and one step per
  * tree level, without allocation.

@@ -1,7 +1,6 @@
 /**
  * Decodes an input to UTF-8: unpacks gzip and zstd, converts UTF-16 with a byte order mark, refuses other known formats. Only the
- * first
- * bytes decide, never the file name. Memory: one or two chunks.
+ * first bytes decide, never the file name. Memory: one or two chunks.
  */
 import { pipeline } from 'node:stream'
 import type { Transform } from 'node:stream'

@@ -4,8 +4,7 @@
  * Invariants
  * 1. unescapeBytes(escapeBytes(b)) equals b, for any bytes.
  * 2. Escaped text has no control, format or unassigned character: stored data cannot steer a terminal. It has no U+FFFD either,
- *    which
- *    marks bytes of an argument that are not UTF-8.
+ *    which marks bytes of an argument that are not UTF-8.
  */
 import { isUtf8 } from 'node:buffer'
 import { UsageError } from './errors.ts'

@@ -27,8 +27,7 @@ export function inputsOf(names: readonly string[], io: Io): Input[] {
 
 /**
  * A pipe or terminal may never deliver data. A file stream would wait in a thread, which keeps even an ending process; these wait
- * in
- * the event loop.
+ * in the event loop.
  */
 function openFile(name: string, stat: Stats): InputStream {
   if (stat.isFIFO()) {

@@ -113,8 +113,7 @@ const LINE_BYTES = 64
 
 /**
  * Iterates a sorted arena. Entries are in random order; touching 32 together lets their cache misses overlap (a third of the time
- * of
- * writing a run).
+ * of writing a run).
  */
 export class ArenaWalk {
   readonly bytes: Uint8Array

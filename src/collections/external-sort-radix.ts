@@ -2,8 +2,7 @@
  * Sorts the index of an arena by key, stably and without allocation per entry.
  *
  * LSD radix sort of eight key bytes after the common prefix, as two integers; bytes equal in all keys are skipped. Groups equal in
- * all
- * eight are sorted by the next eight, small groups by comparison. Cost: about 40 ns an entry, in any input order.
+ * all eight are sorted by the next eight, small groups by comparison. Cost: about 40 ns an entry, in any input order.
  */
 import { compareBytes } from '../base/bytes.ts'
 import { EntryReader, prefix32 } from '../pages/paged-entry.ts'

@@ -2,8 +2,7 @@
  * Encoding of spilled accumulators, and of items without `encoding`.
  *
  * JSON where it is lossless: a third of the time of a structured clone, and no memory outside the heap. Otherwise
- * `spill-map-values.ts`,
- * whose tags no JSON begins with.
+ * `spill-map-values.ts`, whose tags no JSON begins with.
  */
 import { isPlainObject } from '../base/realms.ts'
 import { transcoder } from '../encoding/encoding.ts'

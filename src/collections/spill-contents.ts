@@ -1,7 +1,6 @@
 /**
  * Contents of a SpillMap or SpillSet. A private field of each class, so methods of one class reject objects of the other, like
- * those of
- * Map and Set.
+ * those of Map and Set.
  */
 import { inspectEntries } from '../base/inspect.ts'
 import type { InspectContext } from '../base/inspect.ts'

@@ -2,8 +2,7 @@
  * Filter of new keys: without it each set of a new key would look into every run. No false negatives.
  *
  * A Bloom filter of 64-byte lines in layers that grow by four, so that growing needs no keys. Deleted keys stay in it. At the limit
- * the
- * last layer is overfilled, and finally the filter is off: every key is looked up.
+ * the last layer is overfilled, and finally the filter is off: every key is looked up.
  * Cost: a cache line per layer, 6 bits a key set; 10 bits of memory a key, at most 5 layers.
  */
 import type { Account, Lease } from '../memory/budget.ts'

@@ -1,7 +1,6 @@
 /**
  * Entries in insertion order: two trees, key -> ordinal and ordinal -> key and value. Iteration reads one tree; a get is two
- * look-ups.
- * With the value under its key, a get from disk takes two thirds of the time and iteration twenty times as long.
+ * look-ups. With the value under its key, a get from disk takes two thirds of the time and iteration twenty times as long.
  *
  * Invariant: ordinals are never reused.
  * Cost: a set of a new key is two writes, no look-up.

@@ -1,7 +1,6 @@
 /**
  * Read-ahead of a collection's iterators: a few shared slots. Iterators are often dropped unclosed, so they own none; the least
- * recently
- * used slot is taken, and an iterator that lost its slot reads again from its place.
+ * recently used slot is taken, and an iterator that lost its slot reads again from its place.
  *
  * Invariant: a slot's buffer is leased. Between calls the lease can be reclaimed, and so can its scan, which is reused only while
  * nothing was written.

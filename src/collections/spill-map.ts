@@ -3,8 +3,7 @@
  *
  * Accounts: those of two stores in insertion order, of one in key order, and `collections`.
  * Cost in CPU time beyond memory: set of a new key 5 to 8 us with flushes and merges, get 15 to 25 us, iteration 1 to 2 us an
- * entry,
- * get of a missing key below 1 us while the filter has memory for all keys.
+ * entry, get of a missing key below 1 us while the filter has memory for all keys.
  */
 import { Uncloneable } from '../base/identity.ts'
 import { INSPECT, inspectPrototype } from '../base/inspect.ts'

@@ -1,7 +1,6 @@
 /**
  * A page pool with kernels and a scratch file, created at the first write and removed by `close`, at process exit, or after a crash
- * by
- * the next process that spills there.
+ * by the next process that spills there.
  *
  * Accounts: `spill kernels`, fixed; `pages`.
  */

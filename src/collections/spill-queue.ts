@@ -2,8 +2,7 @@
  * FIFO queue of any length within a budget.
  *
  * Both ends are in memory: a page being filled and a page being emptied. Pages between them are in the pool; the next one is
- * admitted
- * ahead. A page is freed when it is taken, so one that never left memory is never written.
+ * admitted ahead. A page is freed when it is taken, so one that never left memory is never written.
  *
  * Accounts: `queue ends` (two pages, larger for large items, and 8 bytes a page), `pages`, `spill kernels`.
  */

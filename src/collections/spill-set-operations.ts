@@ -1,7 +1,6 @@
 /**
  * Set operations as in Set: of the other set only `size`, `has` and `keys` are used, and the smaller set is walked. Results are
- * Sets in
- * memory, of copies. Cost: a look-up and a decoding a member.
+ * Sets in memory, of copies. Cost: a look-up and a decoding a member.
  */
 
 /** What a Set, a Map and a SpillSet are. */

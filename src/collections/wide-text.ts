@@ -1,7 +1,6 @@
 /**
  * UTF-8 extended to ill-formed text: a lone surrogate takes three bytes (ed a0 80 to ed bf bf), which UTF-8 leaves unused.
- * Different
- * texts have different bytes, in code point order.
+ * Different texts have different bytes, in code point order.
  */
 
 const REPLACEMENT = '\ufffd'

@@ -1,7 +1,6 @@
 /**
  * Shrinks a pick when memory cannot serve all of its runs: merging some is a step towards it. The run the output joins stays in, so
- * that
- * the output overlaps nothing there.
+ * that the output overlaps nothing there.
  */
 import type { Pick, RunView, TreeView } from './strategy.ts'
 

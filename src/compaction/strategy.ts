@@ -56,8 +56,7 @@ export interface Strategy {
   readonly name: 'tiered' | 'leveled'
   /**
    * With defaults applied: finite numbers, `UNLIMITED` = off. `createStrategy({ name, ...parameters })` gives the same strategy
-   * again,
-   * so the manifest keeps these.
+   * again, so the manifest keeps these.
    */
   readonly parameters: Readonly<Record<string, number>>
   /** Output tables are cut at this size. */

@@ -3,8 +3,7 @@
  *
  * Invariants
  * 1. It uses the upper halves of the kernels' regions, from `begin` until something uses more than LOWER_BYTES of a region: one
- *    call
- *    of an iterator, whose block loads are checked for size.
+ *    call of an iterator, whose block loads are checked for size.
  * 2. A slot's block was checked (`dataBlockProblem`) before it is opened, and does not change while open.
  *
  * Account: `kernels`. Cost: a call takes a few nanoseconds plus its work; no allocation.

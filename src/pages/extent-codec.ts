@@ -5,8 +5,7 @@
  *   per piece: checksum u64 | stored bytes
  *
  * A checksum is XXH64 seeded with a serial used once: `serial` for the header, `serial + 1 + i` for piece i. Bytes of another
- * extent, or
- * of an earlier one here, do not pass. A piece that LZ4 does not shrink is stored uncompressed.
+ * extent, or of an earlier one here, do not pass. A piece that LZ4 does not shrink is stored uncompressed.
  *
  * Uses the kernels' regions a and b. A page of several pieces allocates 4 bytes a piece during the call.
  */

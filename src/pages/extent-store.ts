@@ -4,8 +4,7 @@
  * Invariants
  * 1. The tier grows only while `rss() + tier bytes <= target`; older extents are paged out.
  * 2. A full disk blocks writing until an extent is freed or `allowProbe` is called; each permits one try. Any other file system
- *    error
- *    stops writing for good (`error`). Reads continue.
+ *    error stops writing for good (`error`). Reads continue.
  * 3. Bytes that fail their checksums throw CorruptionError.
  *
  * Account: the tier's.

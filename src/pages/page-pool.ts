@@ -1,7 +1,6 @@
 /**
  * Page pool: immutable pages that may exceed memory. A page is in memory, or evicted: compressed in the tier or the scratch file,
- * or
- * reloadable by its owner.
+ * or reloadable by its owner.
  *
  *   unbacked -> in flight -> backed -> evicted -> freed
  *

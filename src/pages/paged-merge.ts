@@ -5,8 +5,7 @@
  * 1. Equal keys keep the order of their runs, and within a run its order.
  * 2. A page is freed once it is in its window, so a short-lived page that never left memory is never written.
  * 3. The current entry is `bytes[entryStart, entryEnd)`, its key `bytes[keyStart, keyEnd)`, its value `bytes[valueStart,
- *    entryEnd)`,
- *    until the next call.
+ *    entryEnd)`, until the next call.
  *
  * A loser tree over eight key bytes after the common prefix: most comparisons are of integers.
  *

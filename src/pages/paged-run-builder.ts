@@ -1,7 +1,6 @@
 /**
  * Builds a paged run from sorted entries. An entry larger than a page gets its own. Pages can be stored as groups: fewer objects,
- * larger
- * writes, still read one by one.
+ * larger writes, still read one by one.
  *
  * Account: the one given, for fences and staging (one group, unless lent).
  */

@@ -8,8 +8,7 @@
  * 3. Warm slots are leased, up to `warmLimitBytes`.
  *
  * Cost: a warm slot nothing, a cold one 15 us for 64 KiB to 250 us for 2 MiB. Each slot is a mapping; Linux allows a process 65530,
- * so
- * large pools need large pages.
+ * so large pools need large pages.
  */
 import type { Account } from '../memory/budget.ts'
 

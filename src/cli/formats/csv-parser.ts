@@ -1,6 +1,6 @@
 /**
- * RFC 4180 as bytes: fields separated by one byte, in double quotes where they hold separators, quotes (doubled) or newlines.
- * Rows end in LF, CRLF or CR. A quote inside an unquoted field is an ordinary byte. Empty lines are skipped.
+ * RFC 4180 as bytes: fields separated by one byte, in double quotes where they hold separators, quotes (doubled) or newlines. Rows
+ * end in LF, CRLF or CR. A quote inside an unquoted field is an ordinary byte. Empty lines are skipped.
  *
  * Invariants
  * 1. The rows do not depend on where the chunks are cut.

@@ -1,7 +1,6 @@
 /**
  * Byte ranges of the parts of a JSON text. Parts are stored as their bytes, because `JSON.parse` loses digits of numbers, the order
- * of
- * members and the first of two equal names.
+ * of members and the first of two equal names.
  *
  * Invariants
  * 1. Accepts what `JSON.parse` accepts, up to MAX_JSON_DEPTH. The caller checks UTF-8.

@@ -2,8 +2,7 @@
  * One record per line ('lines') or per zero byte ('nul'); the first separator ends the key.
  *
  * 'lines' is for text: it drops a carriage return before the newline and a byte order mark, skips empty lines, and refuses zero
- * bytes
- * and files whose lines all end in CR alone. 'nul' takes every record unchanged.
+ * bytes and files whose lines all end in CR alone. 'nul' takes every record unchanged.
  */
 import { asBuffer } from '../escape.ts'
 import { LineSplitter } from './line-splitter.ts'

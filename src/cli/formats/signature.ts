@@ -1,7 +1,6 @@
 /**
  * File signatures. Import checks them, because compressed files and UTF-16 look like rows to every reader; writers of arbitrary
- * bytes
- * refuse to begin a file with one.
+ * bytes refuse to begin a file with one.
  */
 
 export interface Signature {

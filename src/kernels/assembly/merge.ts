@@ -4,8 +4,7 @@
  * Invariants
  * 1. It reads the checked blocks of the inputs and writes only the state's own columns.
  * 2. It returns for a new block, and for every entry that does not simply go into the block. Range tombstones lie behind the
- *    watched
- *    key.
+ *    watched key.
  * 3. It adds the same entries as JavaScript, in the same order.
  */
 import { compareKeys, copyWide, hashKey, sharedBytes, wordAt } from './bytes'

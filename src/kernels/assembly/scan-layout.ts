@@ -1,7 +1,6 @@
 /**
  * Layout of the state of one scan, as in `scan-kernel.ts`. Heap and records of inputs are as in a merge's state, for `buildHeap`
- * and
- * `settleTop`.
+ * and `settleTop`.
  */
 
 export const SNAPSHOT: usize = 8
