@@ -30,7 +30,7 @@ export function parseName(name: string): FileName {
   return { kind: match[1] === undefined ? match[3] as FileKind : 'manifest', number }
 }
 
-/** 0: none. */
+/** Its number; 0: none. */
 export function newestManifest(names: readonly string[]): number {
   let newest = 0
   for (const name of names) {

@@ -1,6 +1,7 @@
-/** Types of Buffers that also compile without `@types/node`, as Uint8Arrays. */
+/** Types of Buffers that also compile without `@types/node`, where they are Uint8Arrays. */
 
+/** Any Buffer. */
 export type NodeBuffer = typeof globalThis extends { Buffer: { isBuffer(value: any): value is infer Bytes } } ? Bytes : Uint8Array
 
-/** With memory of its own, which newer types distinguish. */
+/** One with memory of its own, which newer types distinguish. */
 export type OwnNodeBuffer = typeof globalThis extends { Buffer: { alloc(size: number): infer Bytes } } ? Bytes : Uint8Array

@@ -65,9 +65,9 @@ export abstract class Entries {
   protected abstract read(want: Want, place: Uint8Array, placeStart: number, placeEnd: number, kind: number, value: Uint8Array, start: number, end: number): unknown
   protected abstract keyAt(place: Uint8Array): unknown
   abstract isEntry(placeLength: number): boolean
-  /** All places before this one are empty. */
+  /** Where iteration may begin. */
   get low(): Uint8Array | undefined { return undefined }
-  /** See the insertion order. */
+  /** All places before this one are empty. */
   set low(_: Uint8Array | undefined) { /* see the insertion order */ }
 
   /** Undefined if the entry is gone. */

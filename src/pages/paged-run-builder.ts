@@ -30,7 +30,7 @@ export interface PagedRunOptions {
 
 export const DEFAULT_PAGE_BYTES: number = 64 * 1024
 
-/** Without `seekable`; bounds a merge's common prefix. */
+/** Key bytes kept without `seekable`; bounds a merge's common prefix. */
 const PREFIX_BYTES = 64
 
 export class PagedRunBuilder {

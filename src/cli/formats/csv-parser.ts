@@ -61,7 +61,7 @@ export class CsvParser {
   #sawQuotes = false
   /** The last byte in quotes was a CR: a LF belongs to it. */
   #quotedCr = false
-  /** bytes [row.start, used) of the slab, which is row.bytes. */
+  /** Its bytes are [row.start, used) of the slab, row.bytes. */
   readonly #row = new CsvRow()
   #used = 0
 

@@ -1,6 +1,6 @@
 /**
  * CSV or TSV rows as records: the key from one column, the value from another, or the whole row as JSON: an object by the header's
- * names, an array without a header. All rows have equally many fields.
+ * names, an array without a header. All rows must have the same number of fields.
  */
 import { isUtf8 } from 'node:buffer'
 import { asBuffer } from '../escape.ts'

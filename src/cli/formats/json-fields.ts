@@ -8,7 +8,7 @@ export interface Place {
   to: number
 }
 
-/** The place of the last of `count`. */
+/** `count`: how often the name occurs. The place is that of the last one. */
 export interface WantedMember extends Place {
   readonly name: string
   readonly nameBytes: Uint8Array
