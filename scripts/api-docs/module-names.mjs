@@ -1,7 +1,7 @@
 // A plugin of TypeDoc: names the modules as they are imported.
 import { Converter } from 'typedoc'
 
-const NAMES = { index: 'spillway', collections: 'spillway/collections' }
+const NAMES = { index: 'spillway', collections: 'spillway/collections', toolkit: 'spillway/memory' }
 
 export function load(app) {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {

@@ -63,7 +63,7 @@ class Slab {
  * @example
  * ```ts
  * using pool = new SlabPool({ budget: '4 MiB' })
- * const block = pool.alloc(100)
+ * const block = pool.alloc(100)!
  * pool.view(block).fill(7)
  * pool.free(block)
  * console.log(pool.stats().reservedBytes)
