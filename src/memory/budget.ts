@@ -71,8 +71,7 @@ export class Budget {
   readonly #reclaimers: { order: number, reclaim: Reclaimer }[] = []
   /** @internal For tests: true denies a lease. */
   denies: ((account: string, bytes: number) => boolean) | undefined
-  /** @internal Open handles of its stores and pools, while they are watched. */
-  handles: OpenHandles | undefined
+  #handles: OpenHandles | undefined
 
   /**
    * `size`: bytes, or a text such as "64 MiB".
@@ -81,6 +80,10 @@ export class Budget {
   constructor(size: number | string) {
     this.#totalBytes = parseSize(size, 'budget')
   }
+
+  /** @internal Open handles of its stores and pools, while they are watched. */
+  get handles(): OpenHandles | undefined { return this.#handles }
+  set handles(handles: OpenHandles | undefined) { this.#handles = handles }
 
   get totalBytes(): number { return this.#totalBytes }
 

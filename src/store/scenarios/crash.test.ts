@@ -11,7 +11,7 @@ import { History } from '../testing/history.ts'
 import { assertTyped, checkFiles, checkLedger, closeEmpty, firstSeed, openSim, seedCount, simHost, turns, within } from '../testing/sim.ts'
 import type { CompactionOption, Durability } from '../api/options.ts'
 
-const SEEDS = seedCount(120)
+const SEEDS = seedCount(60)
 const FIRST_SEED = firstSeed(1)
 
 const COMPACTIONS: CompactionOption[] = [

@@ -166,7 +166,7 @@ test('every changed byte of a manifest, and every length it may be cut to, is re
 test('every changed byte of a table is noticed, and what is read around it is right', async () => {
   for (const name of namesOfKind(files, 'table')) {
     const bytes = files.get(name)!
-    for (let at = 0; at < bytes.length; at += name === namesOfKind(files, 'table')[1] ? stride(3) : stride(17)) {
+    for (let at = 0; at < bytes.length; at += name === namesOfKind(files, 'table')[1] ? stride(7) : stride(31)) {
       await damaging(`byte ${at} of ${name}`, async () => assert.ok((await readAll(flip(name, at), name)).noticed))
     }
     for (let length = 0; length < bytes.length; length += 13) {
@@ -189,7 +189,7 @@ test('every changed byte of a large value is noticed, and the other entries can 
 test('a changed byte of the log is refused, but in the last write, which may be an unfinished one', async () => {
   const [name] = namesOfKind(files, 'log')
   const bytes = files.get(name!)!
-  for (let at = 0; at < bytes.length; at += stride(5)) {
+  for (let at = 0; at < bytes.length; at += stride(11)) {
     await damaging(`byte ${at}`, async () => {
       const { logged } = await readAll(flip(name!, at), name!)
       assert.equal(logged, at < logEnds[LOGGED - 2]! ? undefined : LOGGED - 1)
@@ -200,7 +200,7 @@ test('a changed byte of the log is refused, but in the last write, which may be 
 test('after a restart of the machine a changed byte of the log is refused where it was durable, else the log ends there', async () => {
   const [name] = namesOfKind(files, 'log')
   const bytes = files.get(name!)!
-  for (let at = 1; at < bytes.length; at += stride(7)) {
+  for (let at = 1; at < bytes.length; at += stride(13)) {
     await damaging(`byte ${at}`, async () => {
       const { logged } = await readAll(flip(name!, at), name!, true)
       assert.equal(logged, at < logEnds[DURABLE]! ? undefined : logEnds.findIndex(end => at < end))
@@ -212,7 +212,7 @@ test('a log that is cut holds the writes up to there', async () => {
   const [name] = namesOfKind(files, 'log')
   const bytes = files.get(name!)!
   for (const reboot of [false, true]) {
-    for (let length = 0; length < bytes.length; length += stride(reboot ? 11 : 7)) {
+    for (let length = 0; length < bytes.length; length += stride(reboot ? 19 : 13)) {
       await damaging(`cut to ${length}`, async () => {
         const { logged } = await readAll(cut(name!, length), name!, reboot)
         assert.equal(logged, logEnds.filter(end => end <= length).length)

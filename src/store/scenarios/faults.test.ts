@@ -7,9 +7,9 @@ import { Model } from '../testing/model.ts'
 import { sameEntries, valueOf } from '../testing/run-commands.ts'
 import { assertTyped, checkFiles, checkLedger, closeEmpty, openSim, seedCount, simHost, stride, within } from '../testing/sim.ts'
 
-/** Fail operations of the script, each in turn, until it comes to its end before the fault: all in a long run, else every fourth. */
+/** Fail operations of the script, each in turn, until it comes to its end before the fault: all in a long run, else every ninth. */
 async function failEach(code: string, powerFails: boolean, first: number): Promise<void> {
-  for (let operation = first; ; operation += stride(4)) {
+  for (let operation = first; ; operation += stride(9)) {
     const host = simHost({ seed: operation })
     host.disk.faults.failAt(operation, code)
     try {

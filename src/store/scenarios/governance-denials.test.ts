@@ -6,8 +6,8 @@ import type { Denial, Script } from '../testing/denials.ts'
 import { stride } from '../testing/sim.ts'
 
 /** A long run denies every lease, and begins at every lease to deny several. */
-const ONE = stride(9)
-const SEVERAL = stride(67)
+const ONE = stride(17)
+const SEVERAL = stride(151)
 
 /** Until the script asks for fewer leases than are let through. */
 async function denyEach(script: Script, denial: Denial, distance: number): Promise<number> {

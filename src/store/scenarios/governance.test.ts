@@ -8,7 +8,7 @@ import { Governance } from '../testing/governance.ts'
 import type { GovernanceOptions } from '../testing/governance.ts'
 import { firstSeed, seedCount } from '../testing/sim.ts'
 
-const SEEDS = seedCount(35)
+const SEEDS = seedCount(18)
 const FIRST_SEED = firstSeed(1)
 
 test(`stores that share a budget keep it and lose nothing, whatever happens (${SEEDS} seeds)`, { timeout: 3_600_000 }, async () => {

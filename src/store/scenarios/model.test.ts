@@ -7,7 +7,7 @@ import { DiskSetup, SimSetup } from '../testing/setup.ts'
 import { TINY_BUDGET, firstSeed, seedCount, simHost } from '../testing/sim.ts'
 import type { CompactionOption, OpenOptions } from '../api/options.ts'
 
-const RUNS = seedCount(60)
+const RUNS = seedCount(32)
 const SEED = firstSeed(7001)
 
 /** Many levels and tables out of a few kilobytes. */
