@@ -66,6 +66,9 @@ export class RecordLog {
   /** Start of the key in the segment. */
   startOf(place: number): number { return (place % this.#unitsPerSegment) * UNIT_BYTES + HEADER_BYTES }
 
+  /** Take the first segment, so that there is always one. False: no memory. */
+  reserve(): boolean { return this.#begin(this.#maxSegments) !== undefined }
+
   /** Append a record; returns its place, in units of 8 bytes, or -1: evict or clean first. */
   append(
     entry: number, key: Uint8Array, keyStart: number, keyEnd: number, value: Uint8Array, valueStart: number, valueEnd: number,
@@ -133,6 +136,7 @@ export class RecordLog {
     const payload = keyLength + valueEnd - valueStart
     const bytes = RecordLog.recordBytes(payload)
     let segment = this.#segments[this.#current]
+    if (segment?.live === 0) segment.used = 0
     if (segment === undefined || segment.used + bytes > this.segmentBytes) {
       segment = this.#begin(maxSegments)
       if (segment === undefined) return -1

@@ -82,8 +82,10 @@ export class CacheLevels implements RecordOwner, PagesOwner {
     this.#log = new RecordLog(account, segmentBytes, Math.floor(level1Bytes / segmentBytes), this)
     try {
       this.#openPages()
+      // A cache on a budget that is full later still has one segment and some entries.
+      if (!this.#growTable() || !this.#log.reserve()) throw account.denied(segmentBytes)
     } catch (error) {
-      this.#fixed.release()
+      this.close()
       throw error
     }
   }
@@ -166,6 +168,8 @@ export class CacheLevels implements RecordOwner, PagesOwner {
     this.#recordEntry = NONE
     this.#lease.resize(0)
     this.#openPages()
+    this.#growTable()
+    this.#log.reserve()
   }
 
   close(): void {

@@ -195,6 +195,22 @@ test('leases that are denied leave the cache working and the ledger whole', () =
   assert.equal(budget.usedBytes, 0)
 })
 
+test('every one of many caches on a budget works when it is full, and the next is refused', () => {
+  const budget = new Budget('8 MiB')
+  const caches: SpillCache[] = []
+  assert.throws(() => { for (;;) caches.push(new SpillCache({ budget })) }, { code: 'SPILLWAY_BUDGET_TOO_SMALL' })
+  assert.ok(caches.length > 2, String(caches.length))
+  for (let i = 0; i < 3000; i++) {
+    for (const cache of caches) {
+      cache.set(`key ${i}`, textOf(i))
+      assert.equal(cache.get(`key ${i}`), textOf(i))
+    }
+    assert.ok(budget.usedBytes <= budget.totalBytes)
+  }
+  for (const cache of caches) cache.close()
+  assert.equal(budget.usedBytes, 0)
+})
+
 test('the analysis tells a scan, a cache that is too small, and one that is large enough apart', () => {
   const run = (options: SpillCacheOptions, keyOf: (i: number) => number): SpillCache => {
     const cache = new SpillCache({ budget: '1 MiB', ...options })
